@@ -1,0 +1,472 @@
+"""The records of a session: immutable, validated where they are made.
+
+Everything that crosses a module or reaches the log is one of these. Units stand in the
+names; a missing value is None, never 0. `nan` and `inf` cannot enter.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+SCHEMA = 1
+"""Version of every persisted record. History: 1 (2026-11) first release."""
+
+
+class Direction(str, Enum):
+    """Which way the metric improves."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
+class Source(str, Enum):
+    """Where a sample's value comes from: what verify prints, or what the helper measured itself."""
+
+    OUTPUT = "output"
+    CPU = "cpu"
+    WALL = "wall"
+
+
+class Arm(str, Enum):
+    """The two sides of a race."""
+
+    INCUMBENT = "a"
+    CANDIDATE = "b"
+
+    @property
+    def other(self) -> Arm:
+        """The opposite side."""
+        return Arm.CANDIDATE if self is Arm.INCUMBENT else Arm.INCUMBENT
+
+
+class Verdict(str, Enum):
+    """The six answers to an experiment."""
+
+    KEEP = "keep"
+    DISCARD = "discard"
+    REWORK = "rework"
+    CRASH = "crash"
+    VIOLATION = "violation"
+    REFUSED = "refused"
+
+
+class Reason(str, Enum):
+    """Why a verdict that is not a plain keep was reached."""
+
+    WORSE = "worse"
+    UNDECIDED = "undecided"
+    LIMITS = "limits"
+    SAME = "same"
+    HOLDOUT = "holdout"
+    GUARD = "guard"
+    BUILD = "build"
+    VERIFY = "verify"
+    METRIC = "metric"
+    TIMEOUT = "timeout"
+    TOUCHED = "touched"
+    UNCHANGED = "unchanged"
+    OUTSIDE = "outside"
+    DUPLICATE = "duplicate"
+
+
+class Flag(str, Enum):
+    """A mark on a keep."""
+
+    PROVISIONAL = "provisional"
+    SUSPICIOUS = "suspicious"
+
+
+class Kind(str, Enum):
+    """How an experiment was asked for."""
+
+    PLAIN = "plain"
+    REWORK = "rework"
+    SIMPLIFY = "simplify"
+    AGAIN = "again"
+
+
+class Scale(str, Enum):
+    """How two values of the metric are compared."""
+
+    RATIO = "ratio"
+    DIFFERENCE = "difference"
+
+
+class NoteKind(str, Enum):
+    """What `note` records."""
+
+    IDEA = "idea"
+    LESSON = "lesson"
+    DEAD_END = "dead_end"
+    RETIRE = "retire"
+
+
+def require_finite(name: str, value: float) -> None:
+    """Raise ValueError unless `value` is a finite number."""
+    if not math.isfinite(value):
+        msg = f"{name} must be finite, got {value!r}"
+        raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One execution of verify that yielded a metric.
+
+    Attributes:
+        arm: whose code ran.
+        value: the primary metric, in its own unit.
+        wall_s: elapsed seconds, by the helper's clock.
+        cpu_s: user + system seconds of the process and the children it waited for.
+        secondary: (name, value) of every secondary metric of the contract, in its order.
+    """
+
+    arm: Arm
+    value: float
+    wall_s: float
+    cpu_s: float
+    secondary: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        require_finite("value", self.value)
+        for name, value in self.secondary:
+            require_finite(name, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One round of a race: a value of either arm, and who ran first."""
+
+    incumbent: float
+    candidate: float
+    first: Arm
+
+    def __post_init__(self) -> None:
+        require_finite("incumbent", self.incumbent)
+        require_finite("candidate", self.candidate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """How much the metric moved from incumbent to candidate.
+
+    Attributes:
+        scale: RATIO: the numbers are candidate / incumbent - 1. DIFFERENCE: candidate - incumbent,
+            in the metric's unit.
+        change: Hodges-Lehmann estimate, signed as the metric moved (-0.03 = 3 % lower).
+        low, high: interval around it; low <= high.
+        level: its coverage. Below 0.95 where too few pairs ran for more (2 pairs carry 0.5).
+    """
+
+    scale: Scale
+    change: float
+    low: float
+    high: float
+    level: float
+
+    def __post_init__(self) -> None:
+        for name in ("change", "low", "high", "level"):
+            require_finite(name, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceRecord:
+    """A race as it was run, complete enough to reach its decision again from the log.
+
+    Attributes:
+        alpha: level this race was allowed, retest share already applied.
+        pairs_planned: N of the decision rule.
+        deterministic: True when the deterministic path decided.
+        order: one letter a sample in the order run, `a` incumbent, `b` candidate (warm-up left out).
+        values: primary metric of each sample, same order.
+        wall_s, cpu_s: cost of each sample, same order.
+        secondary: per secondary metric its values, same order.
+        seeds: AUTORESEARCH_SEED of each pair.
+        pool: same-code differences that were borrowed, oldest first.
+        void: samples thrown away because the machine slept or its clock jumped.
+        p_value: at the last look, or None when no look was taken.
+        looks: number of pairs at which the race ended.
+    """
+
+    alpha: float
+    pairs_planned: int
+    deterministic: bool
+    order: str
+    values: tuple[float, ...]
+    wall_s: tuple[float, ...]
+    cpu_s: tuple[float, ...]
+    secondary: tuple[tuple[str, tuple[float, ...]], ...]
+    seeds: tuple[int, ...]
+    pool: tuple[float, ...]
+    void: int
+    p_value: float | None
+    smallest_visible: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitResult:
+    """A secondary metric against its bound, relative to the epoch's baseline.
+
+    Attributes:
+        name: the secondary metric.
+        worst: upper confidence bound of the loss since the baseline (fraction, or unit when the
+            limit is absolute); None when the samples carry none.
+        estimate: point estimate of this candidate's own loss against the incumbent.
+        limit: the bound, same scale.
+        held: True only when proven.
+    """
+
+    name: str
+    worst: float | None
+    estimate: float
+    limit: float
+    held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """A guard, build, set-up or `same` run, as recorded.
+
+    Attributes:
+        exit_code: the command's own status; 128 + n when killed by signal n.
+        duration_s: elapsed seconds.
+        timed_out: True when the helper ended it.
+        output: path of the captured output, below the state folder.
+    """
+
+    exit_code: int
+    duration_s: float
+    timed_out: bool
+    output: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the command ended by itself with status 0."""
+        return self.exit_code == 0 and not self.timed_out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The first line of every log: what the session is about.
+
+    Attributes:
+        base: the commit the session started from; the branch adds the contract's commit on top.
+        start_branch: what was checked out before, or None when HEAD was detached.
+    """
+
+    schema: int
+    at: str
+    session: str
+    goal: str
+    branch: str
+    base: str
+    start_branch: str | None
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """A stretch of the session with one evaluator. Number 0 is the session's start.
+
+    Attributes:
+        commit: the commit whose protected files measure; first line of the session's branch.
+        contract_sha256: of the frozen contract's bytes.
+        values: calibration samples of the incumbent, in the order run.
+        deterministic: whether all of a full calibration agreed.
+        sample_s: median elapsed seconds of one sample.
+        guard_s: elapsed seconds of the guard, or None without one.
+        sandbox: what was in force while measuring ("none" without).
+        restarts_measuring: False when only budget, goal or notify changed.
+    """
+
+    schema: int
+    number: int
+    at: str
+    commit: str
+    contract_sha256: str
+    values: tuple[float, ...]
+    wall_s: tuple[float, ...]
+    cpu_s: tuple[float, ...]
+    secondary: tuple[tuple[str, tuple[float, ...]], ...]
+    deterministic: bool
+    sample_s: float
+    guard_s: float | None
+    same_sha256: str | None
+    sandbox: str
+    restarts_measuring: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """One measured candidate, as the log keeps it.
+
+    Attributes:
+        number: from 1, without gap.
+        parent: the incumbent's commit when it was tried.
+        commit: the candidate; reachable as refs/autoresearch/<session>/exp/NNNN for ever.
+        tree, patch_id: for finding duplicates.
+        paths: (status letter A, M, D or T; path), sorted by path.
+        lines_added, lines_removed: of the diff against the parent (binary files count 0).
+        detail: one line saying why, for people.
+        attempt: 0 for a first try, 1 or 2 for a rework.
+        retest: how many times this very tree was raced before.
+        related: the experiment that this one reworks, repeats or nearly duplicates.
+        limits, guard, same, holdout: None or empty when not reached.
+        touched: what a violation touched.
+        duration_s: from call to record.
+    """
+
+    schema: int
+    number: int
+    epoch: int
+    at: str
+    run: int | None
+    message: str
+    hypothesis: str | None
+    idea: int | None
+    kind: Kind
+    attempt: int
+    retest: int
+    related: int | None
+    parent: str
+    commit: str
+    tree: str
+    patch_id: str
+    paths: tuple[tuple[str, str], ...]
+    lines_added: int
+    lines_removed: int
+    verdict: Verdict
+    reason: Reason | None
+    flags: tuple[Flag, ...]
+    detail: str
+    effect: Effect | None
+    race: RaceRecord | None
+    limits: tuple[LimitResult, ...]
+    guard: CommandResult | None
+    same: CommandResult | None
+    touched: tuple[str, ...]
+    meanwhile: tuple[str, ...]
+    sandbox: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A candidate that was not measured: it costs no budget and has no number."""
+
+    schema: int
+    at: str
+    run: int | None
+    message: str
+    reason: Reason
+    paths: tuple[str, ...]
+    related: int | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """An idea, a lesson, a dead end, or the retirement of an idea.
+
+    Attributes:
+        number: ideas, lessons and dead ends are numbered together from 1; for RETIRE the idea's number.
+        experiment: the last experiment when it was written.
+    """
+
+    schema: int
+    at: str
+    kind: NoteKind
+    number: int
+    text: str
+    experiment: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One bounded stretch of the loop, opened by `run N`.
+
+    Attributes:
+        number: from 1.
+        host_session: identifier of the agent session that shares it.
+        experiments: how many it may take.
+        after: number of the last experiment when it was opened.
+    """
+
+    schema: int
+    at: str
+    number: int
+    host_session: str
+    experiments: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """The end of a run before or at its budget, with the reason in one line."""
+
+    schema: int
+    at: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """A kept experiment taken back by a new commit on the branch."""
+
+    schema: int
+    at: str
+    experiment: int
+    commit: str
+    tree: str
+    effect: Effect | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """First commit against last, in a fresh race: the only gain that is ever claimed.
+
+    Attributes:
+        first, last: commits; both ran under the evaluator of `epoch`.
+        after: number of the last experiment it covers.
+        proven: whether the interval excludes no change, on the better side.
+    """
+
+    schema: int
+    at: str
+    epoch: int
+    first: str
+    last: str
+    after: int
+    effect: Effect
+    race: RaceRecord
+    proven: bool
+    sandbox: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The end of the session, by a human."""
+
+    schema: int
+    at: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """An interrupted step that was finished or rolled back."""
+
+    schema: int
+    at: str
+    step: str
+    action: str
+    detail: str
+
+
+Record = (
+    Opened | Epoch | Experiment | Refusal | Note | Run | RunEnd | Undo | Validation | Stop | Recovery
+)
+"""What one log line can be; its `kind` is the class name in lower case."""
