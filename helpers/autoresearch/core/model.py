@@ -177,6 +177,9 @@ class RaceRecord:
     Attributes:
         alpha: level this race was allowed, retest share already applied.
         pairs_planned: N of the decision rule.
+        direction, scale, min_effect: the rest of the race's policy.
+        recorded: the incumbent's exact value, None unless the deterministic path decided.
+        carried, allowed: of a simplification, the loss spent before and the most in all; else None.
         deterministic: True when the deterministic path decided.
         order: one letter a sample in the order run, `a` incumbent, `b` candidate (warm-up left out).
         values: primary metric of each sample, same order.
@@ -191,6 +194,12 @@ class RaceRecord:
 
     alpha: float
     pairs_planned: int
+    direction: Direction
+    scale: Scale
+    min_effect: float
+    recorded: float | None
+    carried: float | None
+    allowed: float | None
     deterministic: bool
     order: str
     values: tuple[float, ...]
@@ -467,6 +476,16 @@ class Recovery:
 
 
 Record = (
-    Opened | Epoch | Experiment | Refusal | Note | Run | RunEnd | Undo | Validation | Stop | Recovery
+    Opened
+    | Epoch
+    | Experiment
+    | Refusal
+    | Note
+    | Run
+    | RunEnd
+    | Undo
+    | Validation
+    | Stop
+    | Recovery
 )
 """What one log line can be; its `kind` is the class name in lower case."""

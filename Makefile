@@ -1,0 +1,75 @@
+# For contributors. `make setup` once, `make check` before a commit; `make test` is what CI runs.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+JOBS ?= 2
+BENCH_ARGS ?= --quick
+CODE := helpers tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check format-check format lint types test bench demo
+
+help:
+	@echo 'setup   make $(VENV) and install autoresearch with its tools into it'
+	@echo 'check   format, lint, types, test: all that a commit must pass'
+	@echo 'test    the whole suite, and full branch coverage of the pure core'
+	@echo 'lint, types, format   one tool each; format rewrites files'
+	@echo 'bench   the quick benchmarks (BENCH_ARGS= for the full ones)'
+	@echo 'demo    a real loop on a small project, in about a minute'
+
+setup: $(STAMP)
+
+# uv where it is present; pip where it is not, or where only pip knows the package index.
+$(STAMP): pyproject.toml
+	@set -eu; \
+	if command -v uv >/dev/null 2>&1 \
+	    && { [ -x $(PYTHON) ] || uv venv --quiet --python '>=3.10' $(VENV); } \
+	    && uv pip install --quiet --python $(PYTHON) -e '.[dev]'; then \
+	    touch $@; exit 0; \
+	fi; \
+	if ! [ -x $(PYTHON) ] || ! $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+	    base=''; \
+	    for name in python3 python3.13 python3.12 python3.11 python3.10; do \
+	        if $$name -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then \
+	            base=$$name; break; \
+	        fi; \
+	    done; \
+	    [ -n "$$base" ] || { echo 'error: Python 3.10 or newer is needed' >&2; exit 1; }; \
+	    echo "making $(VENV) with $$base and installing, about a minute the first time" >&2; \
+	    $$base -m venv --clear $(VENV); \
+	fi; \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -e '.[dev]'; \
+	touch $@
+
+check: format-check lint types test
+
+format-check: $(STAMP)
+	$(PYTHON) -m ruff format --check $(CODE)
+
+format: $(STAMP)
+	$(PYTHON) -m ruff format $(CODE)
+	$(PYTHON) -m ruff check --fix $(CODE)
+
+lint: $(STAMP)
+	$(PYTHON) -m ruff check $(CODE)
+
+types: $(STAMP)
+	$(PYTHON) -m mypy
+
+# The core's coverage is judged on its own tests alone, first and quietly, so that the last line
+# of the output is pytest's summary of the whole suite. Both must pass.
+test: $(STAMP)
+	@status=0; \
+	$(PYTHON) -m coverage erase; \
+	$(PYTHON) -m coverage run -m pytest tests/core -q >.coverage.log 2>&1 \
+	    && $(PYTHON) -m coverage report --skip-covered >>.coverage.log 2>&1 \
+	    || { status=1; cat .coverage.log; echo 'the core is not fully covered by tests/core'; }; \
+	$(PYTHON) -m pytest -q -n $(JOBS) --dist loadfile || status=$$?; \
+	exit $$status
+
+bench: $(STAMP)
+	@set -eu; for script in benchmarks/bench_*.py; do echo "== $$script"; $(PYTHON) $$script $(BENCH_ARGS); done
+
+demo:
+	@bin/autoresearch demo

@@ -1,0 +1,137 @@
+"""The one error handler, and how an answer reaches the streams.
+
+stdout carries the result and nothing else, stderr progress and errors. Exit codes: 0 done,
+1 the caller can mend it, 2 wrong usage, 3 a bug, 4 a gate said no, 5 the session cannot go on,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import platform
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ParamSpec
+
+import click
+
+from autoresearch import __version__
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.edges.interruption import termination_raises
+
+if TYPE_CHECKING:
+    from autoresearch.core.render import Answer
+
+Parameters = ParamSpec("Parameters")
+
+EXIT_BUG = 3
+EXIT_INTERRUPTED = 130
+
+
+def answers(function: Callable[Parameters, Answer]) -> Callable[Parameters, None]:
+    """Give a command `--json` and print the Answer it returns."""
+
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+    @functools.wraps(function)
+    def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        as_json = bool(kwargs.pop("as_json", False))
+        click.get_current_context().meta["json"] = as_json
+        answer = function(*args, **kwargs)
+        click.echo(json.dumps(answer.envelope()) if as_json else printable(answer.text()))
+        if answer.exit_code:
+            raise click.exceptions.Exit(answer.exit_code)
+
+    return wrapper
+
+
+def printable(text: str) -> str:
+    """The text as the stream can carry it: a lone surrogate or an ASCII terminal is no error."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def run(group: click.Group, arguments: list[str]) -> int:
+    """Run one command; the exit code."""
+    drop_git_environment()
+    try:
+        return invoke(group, arguments)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; the next command tidies up what was under way", err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return quiet_pipe()
+    except Exception:  # noqa: BLE001 - the only place that catches everything: a bug becomes a report
+        return report_bug(arguments)
+
+
+def invoke(group: click.Group, arguments: list[str]) -> int:
+    """Run one command and report what is expected to go wrong; the exit code."""
+    as_json = "--json" in arguments
+    try:
+        with termination_raises(), group.make_context("autoresearch", arguments) as context:
+            group.invoke(context)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        return report_usage(error, as_json=as_json)
+    except AutoresearchError as error:
+        return report_failure(error, as_json=as_json)
+    return 0
+
+
+def drop_git_environment() -> None:
+    """Forget inherited GIT_* but who commits and when: GIT_DIR would lead to another repository."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        if not name.startswith(("GIT_AUTHOR_", "GIT_COMMITTER_")):
+            del os.environ[name]
+
+
+def report_usage(error: click.ClickException, *, as_json: bool) -> int:
+    """Wrong usage: click's own words, exit code 2."""
+    if as_json:
+        click.echo(envelope("usage", error.format_message(), "see --help"))
+    else:
+        error.show()
+    return error.exit_code
+
+
+def report_failure(error: AutoresearchError, *, as_json: bool) -> int:
+    """An expected failure: one message and its remedy."""
+    if as_json:
+        click.echo(envelope(error.code, error.message, error.hint))
+    else:
+        click.echo(printable(f"error: {error.message}"), err=True)
+        if error.hint:
+            click.echo(printable(f"next: {error.hint}"), err=True)
+    return error.exit_code
+
+
+def envelope(code: str, message: str, hint: str) -> str:
+    """The JSON form of a failure."""
+    failure = {"code": code, "message": message, "hint": hint}
+    return json.dumps({"schema": 1, "ok": False, "error": failure})
+
+
+def report_bug(arguments: list[str]) -> int:
+    """A bug: one line on screen and the path of a report that can be pasted into an issue."""
+    from autoresearch.edges.crash import crash_report  # noqa: PLC0415 - only when it is needed
+
+    text = "\n".join(
+        [
+            f"autoresearch {__version__}, {platform.platform()}",
+            f"Python {platform.python_version()}",
+            f"arguments: {arguments!r}",
+            traceback.format_exc(),
+        ]
+    )
+    click.echo(f"bug: autoresearch failed unexpectedly; report: {crash_report(text)}", err=True)
+    return EXIT_BUG
+
+
+def quiet_pipe() -> int:
+    """The reader went away (`| head`): no message can reach it, so none is written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

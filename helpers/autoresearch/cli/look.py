@@ -1,0 +1,228 @@
+"""Commands that only look: status, log, show, doctor."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import click
+
+from autoresearch.cli.app import answers
+from autoresearch.cli.words import experiment_lines, remaining_line
+from autoresearch.core import budget, jsonform, phrases
+from autoresearch.core.history import Search
+from autoresearch.core.model import Reason, Verdict
+from autoresearch.core.render import WIDE_BYTES, Answer
+from autoresearch.core.sections import claim, counts, estimate
+from autoresearch.core.text import clean_block, clean_line, fence
+from autoresearch.loop.opening import reading
+
+if TYPE_CHECKING:
+    from autoresearch.core.history import History, Tried
+    from autoresearch.loop.session import Session
+
+KEPT_SHOWN = 8
+LOG_SHOWN = 20
+DIFF_LINES = 120
+
+
+@click.command("status")
+@answers
+def status_command() -> Answer:
+    """Where the session stands: experiments, keeps, claimed gain, what may still be spent.
+
+    Example: autoresearch status
+    """
+    from autoresearch.loop.briefing import interrupted  # noqa: PLC0415 - start fast
+
+    with reading("status") as session:
+        history, contract = session.index.history(), session.contract
+        halt = budget.halt(history, contract)
+        unit = contract.metric.unit
+        at_work = interrupted(session)
+        lines = [
+            f"session {session.name}: {counts(history)}",
+            f"goal: {clean_line(contract.goal)}",
+            f"gain: {claim(history, unit)}",
+            *_kept_lines(history, unit),
+            remaining_line(budget.remaining(history, contract.budget)),
+            f"outlook: {_outlook(session, history)}",
+            f"sandbox: {'none' if history.epoch is None else history.epoch.sandbox}",
+        ]
+        if at_work:
+            lines.insert(1, f"now: {at_work}")
+        if halt is not None:
+            lines.insert(1, f"DONE: {halt.text}")
+        return Answer(
+            lines=tuple(lines),
+            data=_status_facts(session, history),
+            next_step=_status_step(history, done=halt is not None),
+        )
+
+
+def _kept_lines(history: History, unit: str) -> list[str]:
+    if not history.kept:
+        return ["kept: nothing yet"]
+    lines = [f"kept: {history.kept_count} (single races, unvalidated)"]
+    lines += [
+        f"  {kept.number:>4}  {estimate(kept, unit):<32} {clean_line(kept.message, 60)}"
+        for kept in history.kept[:KEPT_SHOWN]
+    ]
+    if history.kept_count > KEPT_SHOWN:
+        lines.append(f"  … {history.kept_count - KEPT_SHOWN} earlier")
+    return lines
+
+
+def _outlook(session: Session, history: History) -> str:
+    from autoresearch.loop.memory import plateau_line  # noqa: PLC0415 - start fast
+
+    return plateau_line(budget.outlook_of(history, session.contract))
+
+
+def _status_step(history: History, *, done: bool) -> str:
+    validated = history.validation
+    if history.kept and (validated is None or validated.last != history.incumbent_commit):
+        return "`autoresearch validate` measures the gain" + (
+            "" if done else ", or `brief` goes on"
+        )
+    return "report" if done else "`autoresearch brief`"
+
+
+def _status_facts(session: Session, history: History) -> dict[str, object]:
+    validated = history.validation
+    return {
+        "session": session.name,
+        "branch": session.branch,
+        "state_folder": str(session.places.state),
+        "experiments": history.last_number,
+        "kept": history.kept_count,
+        "incumbent": history.incumbent_commit,
+        "incumbent_experiment": history.incumbent_number,
+        "epoch": history.epoch_number,
+        "stopped": history.stopped,
+        "validation": None if validated is None else jsonform.to_object(validated),
+        "run": None if history.run is None else jsonform.to_object(history.run),
+    }
+
+
+@click.command("log")
+@click.option(
+    "--verdict", type=click.Choice([v.value for v in Verdict if v is not Verdict.REFUSED])
+)
+@click.option("--reason", type=click.Choice([r.value for r in Reason]))
+@click.option("--path", help="Only experiments that changed this file, or a file below it.")
+@click.option("--grep", help="Only experiments whose words hold this text.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=LOG_SHOWN, show_default=True)
+@click.option("--oldest-first", is_flag=True)
+@answers
+def log_command(
+    *,
+    verdict: str | None,
+    reason: str | None,
+    path: str | None,
+    grep: str | None,
+    limit: int,
+    oldest_first: bool,
+) -> Answer:
+    """Experiments as a table, newest first, with filters.
+
+    Example: autoresearch log --verdict discard --path src/parser.py
+    """
+    with reading("log") as session:
+        found = tuple(
+            session.index.experiments(
+                Search(
+                    verdict=None if verdict is None else Verdict(verdict),
+                    reason=None if reason is None else Reason(reason),
+                    text=grep,
+                    path=path,
+                    limit=limit,
+                    newest_first=not oldest_first,
+                )
+            )
+        )
+        total = session.progress.last_number
+        unit = session.contract.metric.unit
+        rows = tuple(_row(tried, unit) for tried in found) or ("no experiment fits",)
+        return Answer(
+            lines=(*rows, f"{len(found)} of {phrases.count(total, 'experiment')} shown"),
+            data={"experiments": [jsonform.to_object(tried) for tried in found]},
+            next_step="`autoresearch show N` prints one whole, with its diff",
+            max_lines=limit + 4,
+            max_bytes=max(WIDE_BYTES, limit * 200),
+        )
+
+
+def _row(tried: Tried, unit: str) -> str:
+    moved = (
+        ""
+        if tried.effect is None
+        else phrases.change(tried.effect.change, tried.effect.scale, unit)
+    )
+    words = phrases.verdict(tried.verdict, tried.reason, tried.flags)
+    lines = f"+{tried.lines_added} -{tried.lines_removed}"
+    return (
+        f"{tried.number:>4}  {words:<22} {moved:>9} {lines:>9} "
+        f"{phrases.duration(tried.duration_s):>7}  {clean_line(tried.message, 60)}"
+    )
+
+
+@click.command("show")
+@click.argument("number", type=click.IntRange(min=1))
+@answers
+def show_command(number: int) -> Answer:
+    """One experiment whole: verdict, samples, guard, and its diff, kept or not.
+
+    Example: autoresearch show 17
+    """
+    from autoresearch.edges.gitdiff import diff  # noqa: PLC0415 - start fast
+    from autoresearch.loop.rewind import find  # noqa: PLC0415 - start fast
+
+    with reading("show") as session:
+        find(session, number)
+        record = session.index.record(number)
+        if record is None:
+            raise click.ClickException(f"experiment {number} is in the index but not in the log")
+        text = diff(session.repo, record.parent, record.commit)
+        cut = b"\n".join(text.split(b"\n")[:DIFF_LINES])
+        shown = clean_block(cut, max_lines=DIFF_LINES, max_bytes=WIDE_BYTES - 2500)
+        lines = [
+            *experiment_lines(record, session.contract),
+            f"message: {clean_line(record.message)}",
+            *([f"hypothesis: {clean_line(record.hypothesis)}"] if record.hypothesis else []),
+            f"when: {record.at}, took {phrases.duration(record.duration_s)}, "
+            f"sandbox {record.sandbox}, epoch {record.epoch}",
+            f"commit: {record.commit} ({session.ref(number)})",
+            f"lines: +{record.lines_added} -{record.lines_removed} in "
+            f"{phrases.count(len(record.paths), 'file')}",
+            *fence(shown, secrets.token_hex(4)).splitlines(),
+        ]
+        whole = f"`git show {session.ref(number)}` prints all of it"
+        return Answer(
+            lines=tuple(lines),
+            data={"record": jsonform.to_object(record)},
+            next_step=f"{whole}; `autoresearch apply {number}` brings it back into the tree",
+            max_lines=DIFF_LINES + 40,
+            max_bytes=WIDE_BYTES,
+        )
+
+
+@click.command("doctor")
+@answers
+def doctor_command() -> Answer:
+    """Check the installation and, where there is one, the session: log, branch, refs, files.
+
+    Example: autoresearch doctor
+    """
+    from autoresearch.reporting.doctor import examine  # noqa: PLC0415 - start fast
+
+    found = examine()
+    lines = [f"{'ok ' if finding.fine else 'BAD'} {finding.text}" for finding in found]
+    bad = [finding for finding in found if not finding.fine]
+    return Answer(
+        lines=tuple(lines),
+        data={"findings": [{"ok": f.fine, "text": f.text, "remedy": f.remedy} for f in found]},
+        next_step=bad[0].remedy if bad else "all is well",
+        exit_code=1 if bad else 0,
+        max_bytes=WIDE_BYTES,
+    )

@@ -1,0 +1,180 @@
+"""Commands that make and change a contract: check, init, amend."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from autoresearch.cli.app import answers
+from autoresearch.cli.screen import screen
+from autoresearch.core import phrases
+from autoresearch.core.model import Scale
+from autoresearch.core.render import Answer
+from autoresearch.core.text import clean_line
+from autoresearch.loop.opening import writing
+from autoresearch.loop.session import environment
+
+if TYPE_CHECKING:
+    from autoresearch.core.contract import Contract
+    from autoresearch.planning.rehearsal import Rehearsal
+
+FILE = click.Path(path_type=Path)
+FORECAST_EXPERIMENTS = 20
+
+
+@click.command("check")
+@click.argument("file", type=FILE)
+@answers
+def check_command(file: Path) -> Answer:
+    """Rehearse the contract in FILE in real bench checkouts; nothing of the repository changes.
+
+    Runs verify several times, the guard, `same`, and the proof that a checkout measures itself.
+    Exit code 4 when the contract does not hold.
+
+    Example: autoresearch check draft.yaml
+    """
+    from autoresearch.planning.opening import check  # noqa: PLC0415 - start fast
+
+    with screen() as shown:
+        found = check(file, Path.cwd(), environment(), random.SystemRandom(), shown.say)
+    return Answer(
+        lines=("the contract holds", *rehearsal_lines(found.rehearsal, found.contract)),
+        data=_facts(found.rehearsal),
+        next_step=f"`autoresearch init {clean_line(str(file))}` freezes it and opens the session",
+    )
+
+
+@click.command("init")
+@click.argument("file", type=FILE)
+@click.option("--worktree", type=FILE, help="Open the session in a new linked worktree at PATH.")
+@answers
+def init_command(file: Path, worktree: Path | None) -> Answer:
+    """Rehearse the contract in FILE, freeze it, and open its session on a branch of its own.
+
+    Example: autoresearch init draft.yaml --worktree ../night
+    """
+    from autoresearch.planning.opening import initialise  # noqa: PLC0415 - start fast
+
+    with screen() as shown:
+        started = initialise(
+            file, Path.cwd(), environment(), random.SystemRandom(), shown.say, worktree=worktree
+        )
+    session = started.session
+    lines = [f"session {session.name} is open on branch autoresearch/{session.name}"]
+    if worktree is not None:
+        lines.append(f"its working tree: {started.toplevel}")
+    lines += rehearsal_lines(started.rehearsal, session.contract)
+    go = f"cd {clean_line(str(started.toplevel))}; " if worktree is not None else ""
+    return Answer(
+        lines=tuple(lines),
+        data={
+            "session": session.name,
+            "branch": session.branch,
+            "toplevel": str(started.toplevel),
+            **_facts(started.rehearsal),
+        },
+        next_step=f"{go}`autoresearch run N`, or edit a file in scope and `autoresearch try -m …`",
+    )
+
+
+@click.command("amend")
+@click.option("--dry-run", is_flag=True, help="Show the difference; adopt nothing.")
+@answers
+def amend_command(*, dry_run: bool) -> Answer:
+    """Adopt the edited autoresearch.yaml, and other protected files edited with it (for humans).
+
+    It is rehearsed first. A change of what measures starts a new epoch: earlier races no longer
+    count for noise, duplicates and limits.
+
+    Example: autoresearch amend --dry-run
+    """
+    from autoresearch.planning.amend import amend  # noqa: PLC0415 - start fast
+
+    with writing("amend") as session, screen() as shown:
+        found = amend(session, random.SystemRandom(), shown.say, dry_run=dry_run)
+        lines = [
+            *session.news,
+            *(
+                f"{key}: {clean_line(old, 80)} -> {clean_line(new, 80)}"
+                for key, old, new in found.keys
+            ),
+            *(f"adopted with it: {clean_line(path)}" for path in found.paths),
+        ]
+        effect = "starts a new epoch" if found.measures else "measures as before"
+        state = "would be" if dry_run else "is"
+        lines.append(f"the contract {state} amended; it {effect}")
+        return Answer(
+            lines=tuple(lines),
+            data={
+                "differences": [list(difference) for difference in found.keys],
+                "paths": list(found.paths),
+                "new_epoch": found.measures,
+                "epoch": found.epoch,
+            },
+            next_step="`autoresearch amend` adopts it" if dry_run else "`autoresearch brief`",
+        )
+
+
+def rehearsal_lines(found: Rehearsal, contract: Contract) -> tuple[str, ...]:
+    """What a rehearsal measured, a fact a line."""
+    metric = contract.metric
+    value = sorted(sample.value for sample in found.samples)[len(found.samples) // 2]
+    lines = [
+        f"scope: {phrases.count(found.files_in_scope, 'file')}",
+        f"baseline: {metric.name} {phrases.with_unit(value, metric.unit)}, "
+        f"{phrases.count(len(found.samples), 'sample')} of {phrases.duration(found.sample_s)}",
+        _noise_line(found, contract),
+        f"race: at most {phrases.count(found.pairs, 'pair')}, {phrases.duration(found.race_s)}; "
+        f"{FORECAST_EXPERIMENTS} experiments: at most "
+        f"{phrases.duration(found.forecast_s(FORECAST_EXPERIMENTS))}",
+    ]
+    if found.guard is not None:
+        lines.append(f"guard: passes in {phrases.duration(found.guard.duration_s)}")
+    lines.append("each bench checkout measures itself: proven by breaking the scope in one")
+    lines.append(
+        "sandbox: none in this version; the evaluator is protected by fresh checkouts only"
+    )
+    lines += [f"warning: {warning}" for warning in found.warnings]
+    return tuple(lines)
+
+
+def _noise_line(found: Rehearsal, contract: Contract) -> str:
+    if found.deterministic:
+        return "noise: none, every sample was equal: an experiment takes 1 to 3 runs"
+    if found.smallest_gain is None:
+        return "noise: not known yet; the first races answer undecided until it is"
+    ratio = contract.metric.min_effect_relative and contract.metric.unit != "%"
+    scale = Scale.RATIO if ratio else Scale.DIFFERENCE
+    gain = phrases.magnitude(found.smallest_gain, scale, contract.metric.unit)
+    spreads = [
+        f"{name} {spread:.1%}"
+        for name, spread in (
+            ("metric", found.noise_metric),
+            ("wall time", found.noise_wall),
+            ("CPU time", found.noise_cpu),
+        )
+        if spread is not None
+    ]
+    return (
+        f"noise of one run: {', '.join(spreads) or 'unknown'}; smallest gain a race can see: {gain}"
+    )
+
+
+def _facts(found: Rehearsal) -> dict[str, object]:
+    return {
+        "files_in_scope": found.files_in_scope,
+        "values": [sample.value for sample in found.samples],
+        "deterministic": found.deterministic,
+        "sample_s": found.sample_s,
+        "noise_metric": found.noise_metric,
+        "noise_wall": found.noise_wall,
+        "noise_cpu": found.noise_cpu,
+        "smallest_gain": found.smallest_gain,
+        "pairs": found.pairs,
+        "race_s": found.race_s,
+        "guard_s": found.guard_s,
+        "warnings": list(found.warnings),
+    }

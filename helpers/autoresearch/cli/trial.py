@@ -1,0 +1,173 @@
+"""Commands for newcomers: demo, selftest."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from autoresearch.cli.app import answers
+from autoresearch.cli.screen import screen
+from autoresearch.core import jsonform, phrases
+from autoresearch.core.model import Arm, Experiment, Verdict
+from autoresearch.core.render import Answer
+from autoresearch.core.text import clean_line
+from autoresearch.loop.session import environment
+
+if TYPE_CHECKING:
+    from autoresearch.cli.screen import Screen
+    from autoresearch.trial.demo import Demo, Step
+    from autoresearch.trial.selftest import SelfTest
+
+BAR = 36
+DEMO_LINES = 60
+
+
+@click.command("demo")
+@answers
+def demo_command() -> Answer:
+    """Run the real loop on a small real project, with a scripted proposer as the agent.
+
+    Nothing is pre-recorded: every verdict is measured on this machine, in under two minutes.
+
+    Example: autoresearch demo
+    """
+    from autoresearch.trial.demo import run_demo  # noqa: PLC0415 - start fast
+
+    with screen() as shown:
+        done = run_demo(environment(), lambda text: announce(shown, text), shown.watch)
+    return Answer(
+        lines=(*_table(done), "", *_chart(done), "", *_places(done)),
+        data={
+            "root": str(done.root),
+            "state": str(done.state),
+            "seconds": round(done.seconds, 1),
+            "steps": [_step_facts(step) for step in done.steps],
+            "validation": None if done.validation is None else jsonform.to_object(done.validation),
+        },
+        next_step=f"cd {clean_line(str(done.root))} && autoresearch log",
+        max_lines=DEMO_LINES,
+        max_bytes=8192,
+    )
+
+
+def announce(shown: Screen, text: str) -> None:
+    """One line for a step that begins: it stays on the screen, and in a pipe it is all there is."""
+    shown.close()
+    sys.stderr.write(f"{clean_line(text, 100)}\n")
+    sys.stderr.flush()
+
+
+def _table(done: Demo) -> list[str]:
+    rows = [f"{'#':>2}  {'proposal':<25} {'verdict':<20} {'change':>8}  samples"]
+    for step in done.steps:
+        record = step.record
+        if record is None:
+            rows.append(
+                f"{'-':>2}  {step.proposal.title:<25} {'left out':<20} {'':>8}  {step.note}"
+            )
+        elif isinstance(record, Experiment):
+            words = phrases.verdict(record.verdict, record.reason, record.flags)
+            effect = record.effect
+            moved = "" if effect is None else phrases.change(effect.change, effect.scale, "ms")
+            samples = 0 if record.race is None else len(record.race.order)
+            rows.append(
+                f"{record.number:>2}  {step.proposal.title:<25} {words:<20} {moved:>8} {samples:>8}"
+            )
+        else:
+            words = f"refused ({record.reason.value})"
+            rows.append(f"{'-':>2}  {step.proposal.title:<25} {words:<20} {'':>8} {0:>8}")
+    return rows
+
+
+def _chart(done: Demo) -> list[str]:
+    """Milliseconds of each measured candidate as a bar; what was kept is marked."""
+    from autoresearch.trial.demo import values_of  # noqa: PLC0415 - start fast
+
+    measured = [
+        (step.record.number, value, step.record.verdict is Verdict.KEEP)
+        for step in done.steps
+        if isinstance(step.record, Experiment)
+        and (value := values_of(step.record, Arm.CANDIDATE)) is not None
+    ]
+    bars = [(0, done.baseline, True), *measured]
+    scale = max(value for _, value, _ in bars)
+    block = "#" if not (sys.stdout.encoding or "").lower().startswith("utf") else "█"
+    width = min(BAR, max(10, shutil.get_terminal_size().columns - 30))
+    lines = [f"digest_ms of each candidate ({block * 2} kept, .. not kept), medians of its samples"]
+    for number, value, kept in bars:
+        length = max(1, round(value / scale * width))
+        bar = (block if kept else ".") * length
+        lines.append(f"{number:>3} {value:>7.2f} {bar}{' kept' if kept and number else ''}")
+    return lines
+
+
+def _places(done: Demo) -> list[str]:
+    lines = [f"took {phrases.duration(done.seconds)}, all of it measured here"]
+    if done.validation is not None:
+        moved = phrases.effect(done.validation.effect, "ms")
+        claim = "validated gain" if done.validation.proven else "no proven gain"
+        lines.append(f"{claim}: {moved}, first commit against last")
+    return [
+        *lines,
+        f"project:  {done.root}",
+        f"branch:   autoresearch/demo (only kept commits), document: {done.root}/autoresearch.md",
+        f"log:      {done.root}/autoresearch.jsonl",
+        f"state:    {done.state}",
+    ]
+
+
+def _step_facts(step: Step) -> dict[str, object]:
+    record = step.record
+    verdict = None
+    if record is not None:
+        verdict = record.verdict.value if isinstance(record, Experiment) else "refused"
+    return {
+        "title": step.proposal.title,
+        "verdict": verdict,
+        "reason": None if record is None or record.reason is None else record.reason.value,
+    }
+
+
+@click.command("selftest")
+@click.option("--races", type=click.IntRange(1, 10_000), default=30, show_default=True)
+@answers
+def selftest_command(races: int) -> Answer:
+    """Measure this machine: how often it keeps a worthless change, and what it can see.
+
+    Races a program against itself. 300 races or more carry a bound worth quoting.
+
+    Example: autoresearch selftest --races 300
+    """
+    from autoresearch.trial.selftest import run_selftest  # noqa: PLC0415 - start fast
+
+    with screen() as shown:
+        found = run_selftest(races, environment(), shown.say)
+    return Answer(
+        lines=_selftest_lines(found),
+        data=jsonform.to_object(found),
+        next_step="`autoresearch demo` shows the loop"
+        if found.carries_claim
+        else "`autoresearch selftest --races 300` gives a bound worth quoting",
+    )
+
+
+def _selftest_lines(found: SelfTest) -> tuple[str, ...]:
+    rate = found.false_keeps / found.races
+    verdict = (
+        "so few races cannot confirm it"
+        if not found.carries_claim
+        else ("as promised" if found.low <= found.alpha else "MORE than promised")
+    )
+    return (
+        f"false keeps: {found.false_keeps} of {found.races} A/A races, {rate:.1%} "
+        f"[{found.low:.1%}, {found.high:.1%}]; promised at most {found.alpha:.0%}: {verdict}",
+        f"samples per worthless candidate: {found.runs_per_race:.1f}",
+        f"noise of one run: metric {found.metric_noise:.1%}, wall time {found.wall_noise:.1%}, "
+        f"CPU time {found.cpu_noise:.1%}",
+        f"smallest gain a race of 20 pairs is likely to see: {found.smallest_gain:.1%}",
+        f"the helper's own time per experiment: {phrases.duration(found.overhead_s)}",
+        f"took {phrases.duration(found.seconds)}",
+    )

@@ -1,0 +1,268 @@
+"""Commands of the loop: run, brief, try, note, drop, apply, profile."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import click
+
+from autoresearch.cli.app import answers
+from autoresearch.cli.screen import screen
+from autoresearch.cli.words import (
+    experiment_lines,
+    next_after,
+    next_after_refusal,
+    refusal_lines,
+    remaining_line,
+)
+from autoresearch.core import budget, jsonform
+from autoresearch.core.model import Experiment, Kind, NoteKind
+from autoresearch.core.render import Answer
+from autoresearch.core.text import clean_line
+from autoresearch.loop.opening import reading, writing
+
+if TYPE_CHECKING:
+    from autoresearch.loop.experiment import Result
+    from autoresearch.loop.runs import RunState
+    from autoresearch.loop.session import Session
+
+BRIEF_BYTES = 6144
+
+
+@click.command("try")
+@click.option("-m", "--message", required=True, help="What you changed and why, in one sentence.")
+@click.option("--hypothesis", help="What you expect, and by what mechanism.")
+@click.option("--idea", type=click.IntRange(min=1), help="Number of the open idea this tries.")
+@click.option("--rework", "kind", flag_value="rework", help="Mend the last experiment's guard.")
+@click.option("--simplify", "kind", flag_value="simplify", help="Smaller code, next to no loss.")
+@click.option("--again", "kind", flag_value="again", help="Race a tree that was tried before.")
+@answers
+def try_command(message: str, hypothesis: str | None, idea: int | None, kind: str | None) -> Answer:
+    """Measure the edited tree against the incumbent; keep it or put it back.
+
+    Commits exactly the files in scope that differ, races both programs, asks the guard, and
+    settles the verdict: keep, discard, rework, crash or violation (exit 0), refused (exit 1).
+
+    Example: autoresearch try -m "cache the compiled pattern: it is rebuilt for every line"
+    """
+    from autoresearch.loop.experiment import Request, try_experiment  # noqa: PLC0415 - start fast
+
+    request = Request(
+        message=message, hypothesis=hypothesis, idea=idea, kind=Kind(kind or Kind.PLAIN.value)
+    )
+    with writing("try") as session, screen() as shown:
+        result = try_experiment(session, request, random.SystemRandom(), shown.watch, shown.say)
+        return _tried(session, result)
+
+
+def _tried(session: Session, result: Result) -> Answer:
+    history = session.index.history()
+    halt = budget.halt(history, session.contract)
+    record, lines = result.record, list(session.news)
+    if isinstance(record, Experiment):
+        lines += experiment_lines(record, session.contract)
+        step, code = next_after(record, halt), 0
+    else:
+        lines += refusal_lines(record)
+        step, code = next_after_refusal(record), 1
+        if halt is not None:
+            step = f"DONE, {halt.text}; report what was refused and stop"
+    lines += [f"left as it is: {clean_line(left)}" for left in result.left]
+    lines += [f"warning: {warning}" for warning in result.warnings]
+    if result.near is not None:
+        share = f"{result.near.share:.0%}"
+        lines.append(
+            f"near duplicate: {share} of its lines were in experiment {result.near.number}"
+        )
+    if result.outside:
+        named = clean_line(", ".join(result.outside[:5]))
+        lines.append(f"untracked outside the scope, no part of it: {named}")
+    lines.append(remaining_line(budget.remaining(history, session.contract.budget)))
+    return Answer(
+        lines=tuple(lines),
+        data={"verdict": _verdict(result), "record": jsonform.to_object(record)},
+        next_step=step,
+        exit_code=code,
+    )
+
+
+def _verdict(result: Result) -> str:
+    return result.record.verdict.value if isinstance(result.record, Experiment) else "refused"
+
+
+@click.command("run")
+@click.argument("experiments", required=False, type=click.IntRange(1, 100_000))
+@answers
+def run_command(experiments: int | None) -> Answer:
+    """Open a run of EXPERIMENTS for this agent session, or go on with the open one.
+
+    All calls of one agent session share the run; once its budget is used the answer is DONE.
+
+    Example: autoresearch run 20
+    """
+    from autoresearch.loop.runs import open_run  # noqa: PLC0415 - start fast
+
+    with writing("run") as session:
+        state = open_run(session, experiments)
+        return Answer(
+            lines=(*session.news, _run_line(state), remaining_line(state.remaining)),
+            data={
+                "run": state.number,
+                "used": state.used,
+                "experiments": state.total,
+                "opened": state.opened,
+                "done": state.halt is not None,
+                "reason": None if state.halt is None else state.halt.text,
+            },
+            next_step=_after_run(state),
+        )
+
+
+def _run_line(state: RunState) -> str:
+    if state.halt is not None:
+        return f"AUTORESEARCH DONE: {state.halt.text}"
+    how = "opened" if state.opened else "goes on"
+    return f"run {state.number} {how}: {state.used} of {state.total} experiments used"
+
+
+def _after_run(state: RunState) -> str:
+    if state.halt is None:
+        return "`autoresearch brief`, then one idea, edit, `autoresearch try -m …`"
+    return "call nothing more; if a loop drives this, end it"
+
+
+@click.command("brief")
+@answers
+def brief_command() -> Answer:
+    """All you must know before the next experiment, in at most 1,500 tokens.
+
+    Tokens are estimated as UTF-8 bytes / 3.5. Read it once a run, and after a compaction.
+
+    Example: autoresearch brief
+    """
+    from autoresearch.loop.briefing import briefing  # noqa: PLC0415 - start fast
+
+    with reading("brief") as session:
+        text, step = briefing(session)
+        return Answer(
+            lines=tuple(text.splitlines()),
+            data={"brief": text},
+            next_step=step,
+            max_lines=400,
+            max_bytes=BRIEF_BYTES,
+        )
+
+
+@click.command("note")
+@click.argument("text", required=False, default="")
+@click.option("--idea", "kind", flag_value="idea", help="Something still to be tried.")
+@click.option("--lesson", "kind", flag_value="lesson", help="What an experiment taught (default).")
+@click.option("--dead-end", "kind", flag_value="dead_end", help="What nobody should try again.")
+@click.option("--retire", type=click.IntRange(min=1), help="Take this idea off the list.")
+@answers
+def note_command(text: str, kind: str | None, retire: int | None) -> Answer:
+    """Write down an idea, a lesson or a dead end, or retire an idea.
+
+    Example: autoresearch note --lesson "the parser is bound by string copies, not by regexes"
+    """
+    from autoresearch.loop.notes import add_note, retire_idea  # noqa: PLC0415 - start fast
+
+    if retire is not None and kind is not None:
+        raise click.UsageError("--retire goes with no other kind of note")
+    with writing("note") as session:
+        if retire is not None:
+            note = retire_idea(session, retire, text)
+            line = f"idea {note.number} is retired"
+        else:
+            note = add_note(session, NoteKind(kind or "lesson"), text)
+            line = f"{note.kind.value.replace('_', ' ')} {note.number} is noted"
+        return Answer(
+            lines=(*session.news, line),
+            data={"kind": note.kind.value, "number": note.number},
+            next_step="the next idea: edit, then `autoresearch try -m …`",
+        )
+
+
+@click.command("drop")
+@click.option("--outside", is_flag=True, help="Put back what was edited outside the scope.")
+@answers
+def drop_command(*, outside: bool) -> Answer:
+    """Put the working tree back to the incumbent; the edit is saved to a ref first.
+
+    Example: autoresearch drop --outside
+    """
+    from autoresearch.loop.rewind import drop  # noqa: PLC0415 - start fast
+
+    with writing("drop") as session:
+        done = drop(session, outside=outside)
+        lines = list(session.news)
+        if done.ref is None:
+            lines.append("nothing to put back")
+        else:
+            named = clean_line(", ".join(done.paths[:5]))
+            lines.append(
+                f"put back {len(done.paths)} files ({named}); the edit is kept as {done.ref}"
+            )
+        lines += [f"left as it is: {clean_line(item.path)} {item.why}" for item in done.left]
+        if done.outside:
+            named = clean_line(", ".join(done.outside[:5]))
+            lines.append(f"still edited outside the scope: {named}")
+        return Answer(
+            lines=tuple(lines),
+            data={"ref": done.ref, "paths": list(done.paths), "outside": list(done.outside)},
+            next_step="`autoresearch drop --outside` puts those back"
+            if done.outside
+            else "the next idea: edit, then `autoresearch try -m …`",
+        )
+
+
+@click.command("apply")
+@click.argument("number", type=click.IntRange(min=1))
+@answers
+def apply_command(number: int) -> Answer:
+    """Bring the change of experiment NUMBER back into the tree, on top of the incumbent.
+
+    To mend it, make it bigger, or combine it with another one. Nothing is measured.
+
+    Example: autoresearch apply 17
+    """
+    from autoresearch.loop.rewind import apply  # noqa: PLC0415 - start fast
+
+    with writing("apply") as session:
+        done = apply(session, number)
+        lines = [*session.news, f"experiment {number}: {len(done.paths)} files changed"]
+        if done.conflicts:
+            named = clean_line(", ".join(done.conflicts[:5]))
+            lines.append(f"conflicts with later keeps, marked in the files: {named}")
+        lines += [f"left as it is: {clean_line(item.path)} {item.why}" for item in done.left]
+        return Answer(
+            lines=tuple(lines),
+            data={"paths": list(done.paths), "conflicts": list(done.conflicts)},
+            next_step="resolve the marks, then `autoresearch try -m …`"
+            if done.conflicts
+            else "change it further, then `autoresearch try -m …`",
+        )
+
+
+@click.command("profile")
+@answers
+def profile_command() -> Answer:
+    """Show where the incumbent spends its cost, by the contract's profiler.
+
+    Example: autoresearch profile
+    """
+    from autoresearch.loop.profile import profile  # noqa: PLC0415 - start fast
+
+    with writing("profile") as session:
+        found = profile(session)
+        state = "done" if found.result.passed else f"failed with exit code {found.result.exit_code}"
+        return Answer(
+            lines=(
+                *session.news,
+                f"profiler {state}; all of it: {found.result.output} below the state folder",
+                *found.shown.splitlines(),
+            ),
+            data={"exit_code": found.result.exit_code, "output": found.result.output},
+            next_step="attack what costs most, one idea at a time",
+        )

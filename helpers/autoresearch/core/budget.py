@@ -1,0 +1,195 @@
+"""What is left to spend, and whether a rule ends the run or the session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core import phrases
+from autoresearch.core.model import Direction
+from autoresearch.core.plateau import Outlook, outlook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autoresearch.core.contract.values import Budget, Contract, Metric
+    from autoresearch.core.history import History
+
+MOST_REFUSALS = 5
+"""Refused candidates in a row that end a run: the agent does not see why, a human must look."""
+
+MOST_VIOLATIONS = 3
+"""Violations in a row that end a run."""
+
+_HOUR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remaining:
+    """What may still be spent; None where there is no bound.
+
+    Attributes:
+        experiments: of the session.
+        hours: of the session; measuring and at most 15 minutes of thought before each record.
+        run_used, run_total: of the run in progress.
+    """
+
+    experiments: int | None
+    hours: float | None
+    run_used: int | None
+    run_total: int | None
+
+    @property
+    def run_left(self) -> int | None:
+        """Experiments left in the run, within what the session has left."""
+        if self.run_used is None or self.run_total is None:
+            return None
+        left = max(0, self.run_total - self.run_used)
+        return left if self.experiments is None else min(left, self.experiments)
+
+    def described(self) -> str:
+        """In words: `run 7 of 20 used; session: 13 experiments and 3.2 h left`."""
+        parts = []
+        if self.run_used is not None:
+            parts.append(f"run {self.run_used} of {self.run_total} used")
+        bounds = []
+        if self.experiments is not None:
+            bounds.append(phrases.count(self.experiments, "experiment"))
+        if self.hours is not None:
+            bounds.append(phrases.duration(self.hours * _HOUR_S))
+        if bounds:
+            parts.append(f"session: {' and '.join(bounds)} left")
+        return "; ".join(parts) or "no bound"
+
+
+class StopRule(str, Enum):
+    """Which rule speaks, in the order they are asked."""
+
+    TARGET = "target"
+    EXPERIMENTS = "experiments"
+    HOURS = "hours"
+    PLATEAU = "plateau"
+    REFUSALS = "refusals"
+    VIOLATIONS = "violations"
+    STOPPED = "stopped"
+    RUN = "run"
+
+
+class Halt(NamedTuple):
+    """Why no further experiment is due.
+
+    Attributes:
+        ends_session: False when only the run ends, and a new one may be opened.
+        text: one line.
+    """
+
+    rule: StopRule
+    ends_session: bool
+    text: str
+
+
+def remaining(history: History, budget: Budget) -> Remaining:
+    """What the contract's budget and the run leave."""
+    experiments = budget.experiments
+    hours = budget.hours
+    run = history.run
+    return Remaining(
+        experiments=None if experiments is None else max(0, experiments - history.last_number),
+        hours=None if hours is None else max(0.0, hours - history.active_s / _HOUR_S),
+        run_used=None if run is None else run.used,
+        run_total=None if run is None else run.experiments,
+    )
+
+
+def outlook_of(history: History, contract: Contract) -> Outlook:
+    """What the next experiments promise, from the 500 newest and their gains.
+
+    Gains are fractions, or the metric's unit where the keeps are compared by difference.
+    """
+    sign = -1.0 if contract.metric.direction is Direction.LOWER else 1.0
+    gains = [sign * kept.effect.change for kept in history.kept if kept.effect is not None]
+    return outlook(
+        history.keeps[::-1],
+        gains[::-1],
+        alpha=contract.race.alpha,
+        min_effect=contract.metric.min_effect,
+    )
+
+
+def halt(history: History, contract: Contract) -> Halt | None:
+    """The first stop rule that holds, in the order of `StopRule`; None to go on."""
+    for rule, ask in _RULES.items():
+        text = ask(history, contract)
+        if text:
+            return Halt(rule, rule not in _RUN_RULES, text)
+    return None
+
+
+def is_target_met(value: float | None, metric: Metric) -> bool:
+    """Whether a value, in the metric's unit, is at the target or beyond."""
+    if value is None or metric.target is None:
+        return False
+    if metric.direction is Direction.LOWER:
+        return value <= metric.target
+    return value >= metric.target
+
+
+def _target(history: History, contract: Contract) -> str:
+    metric, value = contract.metric, history.incumbent_value
+    if value is None or metric.target is None or not is_target_met(value, metric):
+        return ""
+    reached = phrases.with_unit(value, metric.unit)
+    return f"target met: {reached}, asked for {phrases.with_unit(metric.target, metric.unit)}"
+
+
+def _experiments(history: History, contract: Contract) -> str:
+    spent = remaining(history, contract.budget).experiments == 0
+    return f"all {contract.budget.experiments} experiments of the budget are used" if spent else ""
+
+
+def _hours(history: History, contract: Contract) -> str:
+    spent = remaining(history, contract.budget).hours == 0
+    return f"all {phrases.number(contract.budget.hours or 0)} h are used" if spent else ""
+
+
+def _plateau(history: History, contract: Contract) -> str:
+    if not contract.stop_on_plateau:
+        return ""
+    found = outlook_of(history, contract)
+    return f"plateau: {found.reason}" if found.stop else ""
+
+
+def _refusals(history: History, contract: Contract) -> str:  # noqa: ARG001  (one form for all rules)
+    in_row = history.refusals_in_row
+    return f"{in_row} candidates in a row were refused" if in_row >= MOST_REFUSALS else ""
+
+
+def _violations(history: History, contract: Contract) -> str:  # noqa: ARG001  (one form for all rules)
+    in_row = history.violations_in_row
+    return f"{in_row} violations in a row" if in_row >= MOST_VIOLATIONS else ""
+
+
+def _stopped(history: History, contract: Contract) -> str:  # noqa: ARG001  (one form for all rules)
+    return "" if history.stopped is None else f"stopped: {history.stopped}"
+
+
+def _run(history: History, contract: Contract) -> str:  # noqa: ARG001  (one form for all rules)
+    run = history.run
+    if run is None or run.used < run.experiments:
+        return ""
+    return f"all {run.experiments} experiments of run {run.number} are used"
+
+
+_RULES: dict[StopRule, Callable[[History, Contract], str]] = {
+    StopRule.TARGET: _target,
+    StopRule.EXPERIMENTS: _experiments,
+    StopRule.HOURS: _hours,
+    StopRule.PLATEAU: _plateau,
+    StopRule.REFUSALS: _refusals,
+    StopRule.VIOLATIONS: _violations,
+    StopRule.STOPPED: _stopped,
+    StopRule.RUN: _run,
+}
+
+_RUN_RULES = frozenset({StopRule.REFUSALS, StopRule.VIOLATIONS, StopRule.RUN})

@@ -1,0 +1,146 @@
+"""What a session is about, as values: a Contract that exists was read and checked.
+
+No field has a default: the reader fills in what the file leaves out, in one place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autoresearch.core.model import Direction, Source
+
+
+class Sandbox(str, Enum):
+    """How much isolation the session asks for."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """The one number that is optimised.
+
+    Attributes:
+        name: as verify prints it; ASCII.
+        unit: shown beside values; "s" when the helper measures, "" when none was given.
+        direction: which way it improves.
+        source: verify's output, or the helper's own clock.
+        target: value at which the session is done, in the metric's unit; None: no such value.
+        min_effect: gain a keep needs at least; a fraction or the metric's unit, see next field.
+        min_effect_relative: True: `min_effect` is a fraction of the incumbent's value.
+        deterministic: whether equal code yields equal values; None: calibration finds out.
+        pattern: regular expression with one group that holds the value in verify's output.
+    """
+
+    name: str
+    unit: str
+    direction: Direction
+    source: Source
+    target: float | None
+    min_effect: float
+    min_effect_relative: bool
+    deterministic: bool | None
+    pattern: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secondary:
+    """A number that is watched beside the metric and may be bounded.
+
+    Attributes:
+        limit: largest loss against the epoch's baseline, a magnitude >= 0; None: watched only.
+        limit_relative: True: `limit` is a fraction of the baseline's value, else the unit.
+        name, unit, direction, source, pattern: as in Metric.
+    """
+
+    name: str
+    unit: str
+    direction: Direction
+    source: Source
+    limit: float | None
+    limit_relative: bool
+    pattern: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceRule:
+    """How patient and how strict a race is.
+
+    Attributes:
+        alpha: largest share of worthless candidates that may be kept, in (0, 0.2].
+        seconds: how long one race may take; decides the number of pairs when the next two are None.
+        max_runs: most samples a candidate may cost, both arms together, >= 2.
+        pairs: exact number of pairs, >= 1. Never set together with `max_runs`.
+    """
+
+    alpha: float
+    seconds: float
+    max_runs: int | None
+    pairs: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Where the session ends by itself; None: not there.
+
+    Attributes:
+        experiments: most experiments of the session, >= 1.
+        hours: most hours since its start, > 0.
+    """
+
+    experiments: int | None
+    hours: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """Goal, metric, commands, scope and budget of a session; `autoresearch.yaml`, checked.
+
+    Attributes:
+        session: names branch, refs and folders; kebab-case.
+        verify: shell command that yields the metric; one execution is a sample.
+        guard: shell command that must pass before a keep.
+        scope, protect: patterns of scope.py; `protect` takes out of `scope` again.
+        same: shell command whose output must stay what the baseline's code prints.
+        profile: shell command that shows where the incumbent spends its cost.
+        setup: shell command run once in each bench checkout.
+        build: shell command run once a candidate, never timed.
+        env: (name, value) added to the scrubbed environment, sorted by name.
+        pass_through: names of variables let through from the user's environment, sorted.
+        link: ignored directories that bench checkouts may read, relative to the root.
+        cache: directories that survive between experiments in each bench checkout.
+        timeout_s: of one sample.
+        guard_timeout_s: of guard and same.
+        time_budget_s: handed to verify as its own budget, < timeout_s.
+        simplify_loss: fraction that all `--simplify` keeps together may cost.
+        stop_on_plateau: True: the plateau estimate ends the session instead of advising.
+    """
+
+    session: str
+    goal: str
+    metric: Metric
+    verify: str
+    guard: str | None
+    scope: tuple[str, ...]
+    protect: tuple[str, ...]
+    secondary: tuple[Secondary, ...]
+    same: str | None
+    profile: str | None
+    setup: str | None
+    build: str | None
+    env: tuple[tuple[str, str], ...]
+    pass_through: tuple[str, ...]
+    link: tuple[str, ...]
+    cache: tuple[str, ...]
+    timeout_s: float
+    guard_timeout_s: float
+    time_budget_s: float | None
+    race: RaceRule
+    simplify_loss: float
+    budget: Budget
+    stop_on_plateau: bool
+    sandbox: Sandbox

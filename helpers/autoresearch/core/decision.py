@@ -1,0 +1,140 @@
+"""What a race is asked, and what it answers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from autoresearch.core.model import Direction, Scale
+
+if TYPE_CHECKING:
+    from autoresearch.core.model import Effect, Flag, Reason
+
+_PROVEN_LEVEL = 0.95
+"""An interval of lower coverage proves nothing: two pairs that agree are a coin toss."""
+
+_OPPOSITE = {Direction.LOWER: Direction.HIGHER, Direction.HIGHER: Direction.LOWER}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The rules of one race, fixed before its first run.
+
+    Attributes:
+        alpha: at most this share of worthless candidates is kept; retest share already applied.
+        pairs: N, the most pairs it may take.
+        direction: which way the metric improves.
+        scale: how values are compared; values that are not positive turn RATIO into DIFFERENCE.
+        min_effect: a keep also needs this estimated gain; a fraction of the incumbent on RATIO,
+            the metric's unit on DIFFERENCE.
+    """
+
+    alpha: float
+    pairs: int
+    direction: Direction
+    scale: Scale
+    min_effect: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 1:
+            msg = f"alpha must lie between 0 and 1, got {self.alpha!r}"
+            raise ValueError(msg)
+        if self.pairs < 1:
+            msg = f"pairs must be at least 1, got {self.pairs!r}"
+            raise ValueError(msg)
+        if not (math.isfinite(self.min_effect) and self.min_effect >= 0):
+            msg = f"min_effect must be finite and not negative, got {self.min_effect!r}"
+            raise ValueError(msg)
+
+
+class Rule(str, Enum):
+    """Which part of the procedure spoke."""
+
+    OPEN = "open"
+    RACING = "racing"
+    LANDSLIDE = "landslide"
+    LOOK = "look"
+    FUTILITY = "futility"
+    END = "end"
+    POOL = "pool"
+    SINGLE = "single"
+    DETERMINISTIC = "deterministic"
+    LIMIT = "limit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer after the pairs seen so far.
+
+    Attributes:
+        ended: False asks for the next pair; then nothing else is decided.
+        keep: True only with `ended`.
+        reason: why it is no keep; None for a keep and an open race.
+        flags: marks on a keep.
+        pairs: how many pairs the answer rests on.
+        p_value: at the last look, or None when none was taken.
+        effect: how the metric moved; None while open.
+        smallest_visible: the smallest gain this race could have seen, or None if unknown.
+        rule: what decided.
+        detail: one line for people.
+    """
+
+    ended: bool
+    keep: bool
+    reason: Reason | None
+    flags: tuple[Flag, ...]
+    pairs: int
+    p_value: float | None
+    effect: Effect | None
+    smallest_visible: float | None
+    rule: Rule
+    detail: str
+
+
+def still_open(pairs: int, p_value: float | None) -> Decision:
+    """Return the answer that asks for the next pair."""
+    return Decision(
+        ended=False,
+        keep=False,
+        reason=None,
+        flags=(),
+        pairs=pairs,
+        p_value=p_value,
+        effect=None,
+        smallest_visible=None,
+        rule=Rule.OPEN,
+        detail="",
+    )
+
+
+def gain_of(effect: Effect, direction: Direction) -> float:
+    """Return the effect's change, signed so that an improvement is positive."""
+    return -effect.change if direction is Direction.LOWER else effect.change
+
+
+def is_proven_better(effect: Effect, direction: Direction) -> bool:
+    """Return whether an interval of at least 95 % lies wholly on the good side of no change."""
+    beyond = effect.high < 0 if direction is Direction.LOWER else effect.low > 0
+    return beyond and effect.level >= _PROVEN_LEVEL
+
+
+def is_proven_worse(effect: Effect, direction: Direction) -> bool:
+    """Return whether an interval of at least 95 % lies wholly on the bad side of no change."""
+    return is_proven_better(effect, _OPPOSITE[direction])
+
+
+def is_large_enough(effect: Effect, policy: Policy) -> bool:
+    """Return whether the estimated gain reaches the policy's `min_effect`.
+
+    A relative `min_effect` cannot be compared with a gain in the metric's unit: then it is not.
+    """
+    if policy.min_effect and effect.scale is not policy.scale:
+        return False
+    return gain_of(effect, policy.direction) >= policy.min_effect
+
+
+def amount(size: float, scale: Scale) -> str:
+    """Return a gain in words: per cent on RATIO, the metric's unit (unnamed) on DIFFERENCE."""
+    return f"{size * 100:.2g} %" if scale is Scale.RATIO else f"{size:.2g}"

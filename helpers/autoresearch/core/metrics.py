@@ -1,0 +1,200 @@
+"""Reads the metric from what verify printed, and nothing that only looks like one.
+
+A value is taken when exactly one reading of the output is possible. Everything else is a
+MetricError, never a guess: the program measured may print whatever it likes beside the evaluator.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.errors import MetricError
+from autoresearch.core.text import clean_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_DIGITS = 30
+"""Most digits of a number, exponent included; a double needs 17 + 3."""
+
+_SHOWN_CHARS = 80
+
+# `5.` is refused: it may be the head of a number that was cut.
+_NUMBER = r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{1,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,4})?"
+_LONE_NUMBER = re.compile(_NUMBER.encode())
+_NUMBER_TEXT = re.compile(_NUMBER)
+_NAME_CHARS = rb"[A-Za-z0-9_.\-]"
+
+
+class Reading(NamedTuple):
+    """What one sample's output says.
+
+    Attributes:
+        value: the primary metric, in its own unit; finite.
+        secondary: (name, value), in the order asked for.
+    """
+
+    value: float
+    secondary: tuple[tuple[str, float], ...]
+
+
+def read_metrics(
+    stdout: bytes,
+    *,
+    truncated: bool,
+    primary: str,
+    pattern: str | None,
+    secondary: Sequence[tuple[str, str | None]],
+) -> Reading:
+    """The primary and the secondary metrics in the output of verify.
+
+    A metric with a pattern is what the pattern's group matches, at exactly one place. One without
+    is the line `METRIC <name>=<number>`, present exactly once and mentioned nowhere else. The
+    primary may also be a lone number, where the output holds no METRIC and nothing else at all.
+
+    Args:
+        stdout: standard output of verify, in any encoding; standard error is never read.
+        truncated: whether part of it was lost, in which case it may have held a second reading.
+        primary: name of the primary metric; any characters.
+        pattern: regular expression with one group, applied to the output as UTF-8 text with
+            MULTILINE set; None for the METRIC line.
+        secondary: (name, pattern) of each secondary metric.
+
+    Raises:
+        MetricError: none, several, a malformed or an unusable value; says what was found.
+    """
+    _refuse_truncated(stdout, truncated=truncated)
+    value = _read_one(stdout, primary, pattern, lone=True)
+    return Reading(value, _read_each(stdout, secondary))
+
+
+def read_secondary(
+    stdout: bytes, *, truncated: bool, secondary: Sequence[tuple[str, str | None]]
+) -> tuple[tuple[str, float], ...]:
+    """The secondary metrics alone, for a primary that the helper measures itself (CPU, wall).
+
+    Raises:
+        MetricError: as `read_metrics`.
+    """
+    if not secondary:
+        return ()
+    _refuse_truncated(stdout, truncated=truncated)
+    return _read_each(stdout, secondary)
+
+
+def _read_each(
+    stdout: bytes, wanted: Sequence[tuple[str, str | None]]
+) -> tuple[tuple[str, float], ...]:
+    return tuple((name, _read_one(stdout, name, pattern, lone=False)) for name, pattern in wanted)
+
+
+def _refuse_truncated(stdout: bytes, *, truncated: bool) -> None:
+    if truncated:
+        raise MetricError(
+            f"verify printed more than the {len(stdout)} bytes that are read",
+            hint="Let verify print less to stdout, for example its log to stderr or to a file.",
+        )
+
+
+def _read_one(stdout: bytes, name: str, pattern: str | None, *, lone: bool) -> float:
+    if pattern is not None:
+        return _read_pattern(stdout, name, pattern)
+    if lone and b"METRIC" not in stdout:
+        return _read_lone(stdout, name)
+    return _read_line(stdout, name)
+
+
+def _read_line(stdout: bytes, name: str) -> float:
+    """The value of the one METRIC line of `name`; every other mention of it is refused.
+
+    A mention is METRIC, then anything but letters and digits, then the whole name, at any place
+    of a line: so it also finds what other programs take for a line (CR, U+2028, leading spaces).
+    """
+    quoted = re.escape(name.encode("utf-8", "surrogateescape"))
+    mention = re.compile(rb"METRIC[^A-Za-z0-9_\n]+" + quoted + rb"(?!" + _NAME_CHARS + rb")")
+    places = [found.start() for found in mention.finditer(stdout)]
+    if not places:
+        raise MetricError(f"stdout holds no line METRIC {name}=…", hint=_remedy(name))
+    if len(places) > 1:
+        raise MetricError(
+            f"stdout mentions METRIC {name} {len(places)} times: "
+            f"{_line_at(stdout, places[0])} and {_line_at(stdout, places[1])}",
+            hint=_remedy(name),
+        )
+    exact = re.compile(rb"^METRIC " + quoted + rb"=(" + _LONE_NUMBER.pattern + rb")$", re.MULTILINE)
+    line = exact.search(stdout)
+    if line is None:
+        raise MetricError(
+            f"stdout holds a malformed METRIC line: {_line_at(stdout, places[0])}",
+            hint=_remedy(name),
+        )
+    return _number(line[1].decode("ascii"), name)
+
+
+def _read_lone(stdout: bytes, name: str) -> float:
+    content = stdout.strip(b" \t\r\n")
+    if _LONE_NUMBER.fullmatch(content) is None:
+        found = _shown(content[: 4 * _SHOWN_CHARS]) if content else "nothing"
+        raise MetricError(
+            f"stdout holds neither a METRIC line nor a lone number, but {found}",
+            hint=_remedy(name),
+        )
+    return _number(content.decode("ascii"), name)
+
+
+def _read_pattern(stdout: bytes, name: str, pattern: str) -> float:
+    compiled = re.compile(pattern, re.MULTILINE)
+    matches = list(compiled.finditer(stdout.decode("utf-8", "replace")))
+    hint = f"The pattern of {name} must match the output of verify at exactly one place."
+    if len(matches) != 1:
+        shown = " and ".join(_shown(match[0]) for match in matches[:2])
+        raise MetricError(
+            f"the pattern of {name} matches {len(matches)} times" + (f": {shown}" if shown else ""),
+            hint=hint,
+        )
+    found = matches[0][1] or ""
+    if _NUMBER_TEXT.fullmatch(found) is None:
+        raise MetricError(
+            f"the pattern of {name} matches {_shown(found)}, which is not a decimal number",
+            hint=hint,
+        )
+    return _number(found, name)
+
+
+def _number(text: str, name: str) -> float:
+    """The double nearest to a well-formed decimal, unless it is too long, large or small."""
+    mantissa = re.split("[eE]", text)[0]
+    value = float(text)
+    if sum(char.isdigit() for char in text) > MAX_DIGITS:
+        reason = f"has more than {MAX_DIGITS} digits"
+    elif not math.isfinite(value):
+        reason = "is larger than a double can hold"
+    elif value == 0.0 and mantissa.strip("+-0."):
+        reason = "is smaller than a double can hold"
+    else:
+        return value + 0.0  # -0.0 becomes 0.0: one zero, one tie
+    raise MetricError(
+        f"the value of {name}, {clean_line(text, _SHOWN_CHARS)}, {reason}", hint=_remedy(name)
+    )
+
+
+def _line_at(stdout: bytes, place: int) -> str:
+    start = stdout.rfind(b"\n", 0, place) + 1
+    # A mention far into its line is shown from shortly before it, or the cut would hide it.
+    start = max(start, place - _SHOWN_CHARS // 4)
+    end = stdout.find(b"\n", place)
+    end = len(stdout) if end < 0 else end
+    return _shown(stdout[start : min(end, start + 4 * _SHOWN_CHARS)])
+
+
+def _shown(found: str | bytes) -> str:
+    return f"`{clean_line(found, _SHOWN_CHARS)}`"
+
+
+def _remedy(name: str) -> str:
+    return (
+        f"verify must print `METRIC {clean_line(name)}=<decimal number>` on a line of its own, "
+        "exactly once, on stdout."
+    )

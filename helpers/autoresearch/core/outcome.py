@@ -1,0 +1,88 @@
+"""The call of a race's rules, put into a decision with its effect and its words."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from autoresearch.core import looks
+from autoresearch.core.decision import Decision, Rule, amount, is_proven_better, is_proven_worse
+from autoresearch.core.model import Effect, Flag, Reason, Scale
+from autoresearch.core.pool import smallest_visible
+from autoresearch.core.seen import Seen, beat
+
+_WORSE_LEVEL = 0.05
+"""A loss larger than enough same-code differences is called worse, not undecided, at this level."""
+
+
+class Call(NamedTuple):
+    """What the rules say after `pairs` pairs: keep, discard, or None to go on."""
+
+    keep: bool | None
+    rule: Rule
+    pairs: int
+    p_value: float | None
+
+
+def _is_worse(seen: Seen, effect: Effect) -> bool:
+    """Whether a discard may say more than that it could not tell."""
+    if is_proven_worse(effect, seen.policy.direction):
+        return True
+    losses = [-gain for gain in seen.gains()]
+    known = seen.known_differences()
+    needed = looks.differences_needed(len(losses), _WORSE_LEVEL, len(known))
+    return needed is not None and beat(losses, known[:needed])
+
+
+def spoken(seen: Seen, call: Call) -> Decision:
+    """Put the rules' call into a decision, with effect and words."""
+    effect = seen.effect()
+    policy = seen.policy
+    noise = (*seen.borrowed(), *seen.own_differences())
+    visible = smallest_visible(noise, policy.pairs, seen.scale, policy.direction)
+    worse = not call.keep and (call.rule is Rule.RACING or _is_worse(seen, effect))
+    if call.keep:
+        reason, detail = None, _praise(call)
+    elif worse:
+        reason, detail = Reason.WORSE, f"worse after {_counted(call.pairs)}"
+    elif is_proven_better(effect, policy.direction) and not seen.is_large_enough():
+        reason, detail = Reason.UNDECIDED, f"{_counted(call.pairs)}: better, but below min_effect"
+    else:
+        reason, detail = Reason.UNDECIDED, _doubt(call, visible, seen.scale)
+    return Decision(
+        ended=True,
+        keep=bool(call.keep),
+        reason=reason,
+        flags=(Flag.PROVISIONAL,) if call.keep and call.rule is Rule.SINGLE else (),
+        pairs=call.pairs,
+        p_value=call.p_value,
+        effect=effect,
+        smallest_visible=visible,
+        rule=call.rule,
+        detail=detail,
+    )
+
+
+def _praise(call: Call) -> str:
+    match call.rule:
+        case Rule.LANDSLIDE:
+            return f"all of {_counted(call.pairs)} gained more than its same-code runs differed"
+        case Rule.POOL:
+            return f"{_counted(call.pairs)} gained more than recent same-code runs differed"
+        case Rule.SINGLE:
+            return "better in a single pair: provisional until a race confirms it"
+        case _:
+            return f"better after {_counted(call.pairs)}, p = {call.p_value:.2g}"
+
+
+def _doubt(call: Call, visible: float | None, scale: Scale) -> str:
+    if visible is None:
+        return f"could not tell after {_counted(call.pairs)}: the noise is not known yet"
+    gain = amount(visible, scale)
+    return (
+        f"could not tell after {_counted(call.pairs)}: "
+        f"the smallest gain this race could have seen is {gain}"
+    )
+
+
+def _counted(pairs: int) -> str:
+    return "1 pair" if pairs == 1 else f"{pairs} pairs"

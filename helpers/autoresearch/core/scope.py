@@ -1,0 +1,224 @@
+"""Which files an experiment may change: patterns over paths relative to the repository's root.
+
+A pattern is a path of segments between slashes:
+
+- `*` stands for any characters of a segment, a leading dot included; `?` for one of them.
+- `[abc]`, `[a-z]`, `[!abc]` stand for one character of a set. There is no escape character:
+  `[*]` is a star.
+- A segment `**` stands for any number of whole segments; at the end for at least one.
+- A last segment without wildcards covers the file of that name, or everything below the folder.
+- A trailing slash means the folder: everything below it, never a file of that name.
+
+Patterns are anchored at the root, and cover exactly what they spell: another case or another
+Unicode normalisation is another path. `protect` and the list of what is never in scope err on the
+other side, since on some file systems such names are the same file.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MAX_PATTERN = 400
+"""Longest pattern, in characters."""
+
+SESSION_FILES = frozenset(
+    {"autoresearch.yaml", "autoresearch.md", "autoresearch.jsonl", "autoresearch.checks.sh"}
+)
+"""At the root, never in scope: the contract, what the helper renders, the default guard."""
+
+GIT_FILES = frozenset({".git", "git~1", ".gitattributes", ".gitmodules"})
+"""Anywhere, never in scope: they change what git does with other files. `git~1` is `.git` on
+file systems that keep short names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The files an experiment may change.
+
+    Attributes:
+        patterns: what is in scope.
+        protect: what is taken out again.
+        allowed, denied: the same, compiled.
+    """
+
+    patterns: tuple[str, ...]
+    protect: tuple[str, ...]
+    allowed: tuple[re.Pattern[str], ...]
+    denied: tuple[re.Pattern[str], ...]
+
+    def covers(self, path: str) -> bool:
+        """Whether the file may be changed.
+
+        Args:
+            path: relative to the root, `/` between segments, as git spells it. Any other
+                spelling (`./a`, `a//b`, `a/`, `a/../b`, `/a`) is not covered.
+        """
+        segments = path.split("/")
+        if any(segment in {"", ".", ".."} for segment in segments) or "\0" in path:
+            return False
+        if not any(allowed.fullmatch(path) for allowed in self.allowed):
+            return False
+        if is_never_in_scope(path):
+            return False
+        spellings = {path, unicodedata.normalize("NFC", path)}
+        return not any(denied.fullmatch(one) for denied in self.denied for one in spellings)
+
+
+def compile_scope(patterns: Sequence[str], protect: Sequence[str]) -> Scope:
+    """The scope of a contract.
+
+    Raises:
+        ValueError: a pattern is malformed; the message says how.
+    """
+    exact = [re.compile(expression(text), re.DOTALL) for text in protect]
+    # Neither spelling includes the other: `[!a]` without regard to case leaves out more.
+    composed = [expression(unicodedata.normalize("NFC", text)) for text in protect]
+    return Scope(
+        patterns=tuple(patterns),
+        protect=tuple(protect),
+        allowed=tuple(re.compile(expression(text), re.DOTALL) for text in patterns),
+        denied=(*exact, *(re.compile(text, re.DOTALL | re.IGNORECASE) for text in composed)),
+    )
+
+
+def is_never_in_scope(path: str) -> bool:
+    """Whether the path, or a pattern spelled like one, names what no contract can open."""
+    segments = [_folded(segment) for segment in path.split("/")]
+    return segments[0] in SESSION_FILES or not GIT_FILES.isdisjoint(segments)
+
+
+def expression(pattern: str) -> str:
+    """The regular expression, for `fullmatch` under DOTALL, of a pattern.
+
+    Its time is bounded by a small power of the path's length: whatever stands between two stars
+    is matched at its first place only, which loses no match because a later star can skip more.
+
+    Raises:
+        ValueError: the pattern is malformed; the message says how.
+    """
+    below_only = pattern.endswith("/")
+    segments = pattern.removesuffix("/").split("/")
+    _refuse_malformed(pattern, segments)
+    names = (f"g{number}" for number in itertools.count())
+    runs = [[_segment(segment, names) for segment in run] for run in _split(segments)]
+    head, *middle = runs[:-1] or [[]]
+    parts = ["".join(f"{segment}/" for segment in head)]
+    parts += [
+        _first_place("(?:[^/]+/)*?" + "".join(f"{segment}/" for segment in run), names)
+        for run in middle
+    ]
+    if len(runs) > 1:
+        parts.append("(?:[^/]+/)*")
+    parts.append("/".join(runs[-1]) or "[^/]+")
+    literal = not any(character in segments[-1] for character in "*?[")
+    below = "/.+" if below_only else "(?:/.+)?"
+    return "".join(parts) + (below if below_only or literal else "")
+
+
+def _refuse_malformed(pattern: str, segments: Sequence[str]) -> None:
+    if len(pattern) > MAX_PATTERN:
+        message = f"has {len(pattern)} characters, more than {MAX_PATTERN}"
+        raise ValueError(message)
+    if pattern.startswith("!"):
+        message = "starts with `!`: list exceptions under `protect`"
+        raise ValueError(message)
+    if "\0" in pattern:
+        message = "holds a NUL character"
+        raise ValueError(message)
+    for segment in segments:
+        if segment in {"", ".", ".."}:
+            message = f"has the segment {segment!r}: start at the repository's root, without `./`"
+            raise ValueError(message)
+        if "**" in segment and segment != "**":
+            message = f"has the segment {segment!r}: `**` must stand alone between slashes"
+            raise ValueError(message)
+
+
+def _split(segments: Sequence[str]) -> list[list[str]]:
+    """The runs of segments between `**`; repeated `**` count as one."""
+    runs: list[list[str]] = [[]]
+    for before, segment in zip(("", *segments), segments, strict=False):
+        if segment != "**":
+            runs[-1].append(segment)
+        elif before != "**":
+            runs.append([])
+    return runs
+
+
+def _segment(segment: str, names: Iterator[str]) -> str:
+    """One segment without `**`."""
+    if segment == "*":
+        return "[^/]+"
+    pieces = [""]
+    position = 0
+    while position < len(segment):
+        if segment[position] == "*":
+            pieces.append("")
+            position += 1
+            continue
+        piece, position = _character(segment, position)
+        pieces[-1] += piece
+    first, *rest = pieces
+    if not rest:
+        return first
+    *middle, last = rest
+    found = [_first_place(f"[^/]*?{piece}", names) for piece in middle]
+    return first + "".join(found) + "[^/]*" + last
+
+
+def _character(segment: str, position: int) -> tuple[str, int]:
+    """The expression of one character of a segment, and where the next one starts."""
+    if segment[position] == "?":
+        return "[^/]", position + 1
+    if segment[position] in "\\{}":
+        message = f"holds {segment[position]}, no wildcard here: `[{segment[position]}]` names it"
+        raise ValueError(message)
+    if segment[position] != "[":
+        return re.escape(segment[position]), position + 1
+    start = position + 1 + segment.startswith("!", position + 1)
+    end = segment.find("]", start + 1)  # a bracket that comes first is one of the set
+    if end < 0:
+        message = f"has a set without its closing bracket in {segment!r}: `[[]` names a bracket"
+        raise ValueError(message)
+    return _set(segment[start:end], negated=start > position + 1), end + 1
+
+
+def _set(members: str, *, negated: bool) -> str:
+    """One character of a set, or one outside it; never a slash."""
+    if members.startswith("^") or "[:" in members:
+        message = (
+            f"has the set {members!r}: write `[!...]` to negate, and list characters or ranges"
+        )
+        raise ValueError(message)
+    parts: list[str] = []
+    rest = members
+    while rest:
+        is_range = rest.startswith("-", 1) and bool(rest[2:])
+        low, high = rest[0], rest[2] if is_range else rest[0]
+        if low > high:
+            message = f"has the range {rest[:3]!r}, which runs backwards"
+            raise ValueError(message)
+        parts.append(f"{re.escape(low)}-{re.escape(high)}")
+        rest = rest[3:] if is_range else rest[1:]
+    return f"(?!/)[{'^' if negated else ''}{''.join(parts)}]"
+
+
+def _first_place(matched: str, names: Iterator[str]) -> str:
+    """The expression without backtracking into it; Python 3.10 has no atomic groups."""
+    name = next(names)
+    return f"(?=(?P<{name}>{matched}))(?P={name})"
+
+
+def _folded(segment: str) -> str:
+    """The segment as the most forgiving file system would read it."""
+    if not segment.isascii():
+        shown = "".join(c for c in segment if unicodedata.category(c) != "Cf")
+        segment = unicodedata.normalize("NFKC", shown)
+    return segment.casefold().rstrip(". ")

@@ -1,0 +1,302 @@
+"""Bench slots: folders that hold exactly one tree, without `.git`, kept so by comparison.
+
+A slot's files are of three kinds: those of the tree, written from blobs and put back whenever
+they change; layers, which set-up and build left and which were sealed by their status alone; and
+everything else, which is removed. `cache` folders and `link` symbolic links are left out of it.
+
+Times of files: an unchanged file keeps its times, a written one is as young as it is. Where
+`cache` folders survive, a file is made at least one second younger than the one it replaces, for
+make and Python's bytecode compare whole seconds.
+"""
+
+# Names come from scandir in bulk; a Path for each would cost more than the call it makes.
+# ruff: noqa: PTH103, PTH108, PTH115
+
+from __future__ import annotations
+
+import os
+import time
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.snapshot import GITLINK_MODE
+from autoresearch.edges import statcache
+from autoresearch.edges.files import named_errors, remove_tree
+from autoresearch.edges.slotdisk import (
+    Differences,
+    differences,
+    ensure_link,
+    ensure_root,
+    folders_above,
+    rows_at,
+    write_file,
+)
+from autoresearch.edges.statcache import mode_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from autoresearch.core.snapshot import TreeMap
+    from autoresearch.edges.gitrepo import GitRepo
+    from autoresearch.edges.statcache import Row
+
+_TICK_NS = 10_000_000
+"""Longest step of the clock that stamps files (a kernel at 100 Hz): a file written and rewritten
+within one step could keep its status."""
+
+
+class Layer(str, Enum):
+    """Who left files beyond the tree: set-up (kept from candidate to candidate) or build."""
+
+    SETUP = "setup"
+    BUILD = "build"
+
+
+class Touched(NamedTuple):
+    """What was not as it had been left.
+
+    Attributes:
+        changed: files of the tree that were changed, replaced or removed; put back. By path.
+        removed: what was new and is gone again, folders as a whole. By path.
+        broken: sealed files that changed or vanished, which cannot be put back. By path.
+    """
+
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    broken: tuple[str, ...]
+
+    @property
+    def layer_broken(self) -> bool:
+        """Whether the build, or the set-up, has to run again."""
+        return bool(self.broken)
+
+
+class Brought(NamedTuple):
+    """How a slot was brought to a tree: files written, and whether the set-up layer still stands.
+
+    `has_setup` is False also when there never was one.
+    """
+
+    written: int
+    has_setup: bool
+
+
+class Slot:
+    """One bench checkout. Its manifest lies beside it, never inside.
+
+    Attributes:
+        root: the folder; nothing outside it is ever written, but for the manifest.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        repo: GitRepo,
+        *,
+        cache: Sequence[str] = (),
+        links: Mapping[str, Path] | None = None,
+    ) -> None:
+        """Describe a slot; nothing is touched yet.
+
+        Args:
+            root: where it lies.
+            repo: where blobs come from.
+            cache: relative folders that survive everything.
+            links: relative path -> absolute target of symbolic links to be kept there.
+        """
+        self.root = root
+        self._repo = repo
+        self._cache = frozenset(cache)
+        self._links = {path: os.fspath(target) for path, target in (links or {}).items()}
+        self._manifest = root.with_name(f"{root.name}.manifest")
+        self._prefix = f"{root}/"
+        self._kept_in = folders_above((*self._cache, *self._links))
+        self._tree: TreeMap = {}
+        self._table: dict[str, Row] = {}  # files; and sealed folders, their names ending in `/`
+        self._files = 0
+        self._needed: set[str] = set()
+        self._written_ns: dict[str, int] = {}
+
+    def bring(self, tree: TreeMap) -> Brought:
+        """Make the slot hold exactly `tree`, the set-up layer, caches and links.
+
+        Only differences are written. A manifest that is missing or damaged means from scratch.
+
+        Raises:
+            AutoresearchError: `slot_conflict` when the tree has files where caches or links lie;
+                otherwise as the disk refuses.
+            GitError: `missing_object`, `corrupt_object`.
+        """
+        self._check(tree)
+        with named_errors(self.root):
+            ensure_root(self.root)
+            self._adopt(tree, self._table or statcache.load(self._manifest) or {})
+            found = self._differences()
+            if any(self._table[path][1] == Layer.SETUP for path in found.changed):
+                self._keep(
+                    {path: row for path, row in self._table.items() if row[1] != Layer.SETUP}
+                )
+                found = self._differences()
+            self._mend(found)
+            missing = [
+                path
+                for path, entry in tree.items()
+                if path not in self._table and entry.mode != GITLINK_MODE
+            ]
+            self._write(missing)
+            self._save()
+        return Brought(
+            len(missing) + len(found.changed),
+            any(row[1] == Layer.SETUP for row in self._table.values()),
+        )
+
+    def seal(self, layer: Layer) -> Touched:
+        """Take what a command left beyond the tree as a layer; the tree's files are put back.
+
+        Raises:
+            AutoresearchError: as the disk refuses.
+            GitError: `missing_object`, `corrupt_object`.
+        """
+        with named_errors(self.root):
+            found = self._differences()
+            changed, broken = self._parted(found.changed)
+            table = {path: row for path, row in self._table.items() if path not in broken}
+            if broken and layer is Layer.BUILD:
+                # The build changed what set-up left, so the next candidate needs a new set-up.
+                table = {
+                    path: (row[0], layer.value if row[1] == Layer.SETUP else row[1])
+                    for path, row in table.items()
+                }
+            for path in {*found.new, *broken}:
+                table.update(rows_at(self._prefix, path, layer.value))
+            self._keep(table)
+            self._mend(found._replace(changed=changed, new=[]))
+            self._save()
+        return Touched(tuple(changed), (), tuple(broken))
+
+    def restore(self) -> Touched:
+        """Undo what a sample did: new things go, the tree's files are put back, layers are judged.
+
+        Raises:
+            AutoresearchError: as the disk refuses.
+            GitError: `missing_object`, `corrupt_object`.
+        """
+        with named_errors(self.root):
+            ensure_root(self.root)
+            found = self._differences()
+            changed, broken = self._parted(found.changed)
+            links = self._mend(found._replace(changed=changed))
+            if changed:
+                self._save()
+        removed = sorted(path for path in found.new if path not in self._links)
+        return Touched(tuple(sorted((*changed, *links))), tuple(removed), tuple(broken))
+
+    def clear(self) -> None:
+        """Remove the slot and its manifest, caches included.
+
+        Raises:
+            AutoresearchError: as the disk refuses.
+        """
+        remove_tree(self._manifest)
+        remove_tree(self.root)
+        self._tree = {}
+        self._keep({})
+
+    def _check(self, tree: TreeMap) -> None:
+        kept = (*self._cache, *self._links)
+        for path in tree if kept else ():
+            for place in kept:
+                if path == place or path.startswith(f"{place}/") or place.startswith(f"{path}/"):
+                    raise AutoresearchError(
+                        f"{path!r} is committed, so {place!r} cannot be a cache or a link",
+                        code="slot_conflict",
+                        hint="Take it out of `cache` or `link` in the contract.",
+                    )
+
+    def _adopt(self, tree: TreeMap, rows: Mapping[str, Row]) -> None:
+        """Keep of `rows` what holds under `tree`; the rest counts as unknown from here."""
+        self._tree = tree
+        if self._cache:
+            self._written_ns.update((path, row[0][2]) for path, row in rows.items())
+        folders = folders_above(tree)
+        table: dict[str, Row] = {}
+        has_setup = True
+        for path, row in rows.items():
+            entry = tree.get(path)
+            if entry is not None:
+                if row[1] == entry.oid and mode_of(row[0][4]) == entry.mode:
+                    table[path] = row
+            elif row[1] == Layer.SETUP:
+                table[path] = row
+                # The new tree has a folder where set-up left a file, or a file for its folder.
+                has_setup = has_setup and path not in folders and path.rstrip("/") not in tree
+        if not has_setup:
+            table = {path: row for path, row in table.items() if row[1] != Layer.SETUP}
+        self._keep(table)
+
+    def _keep(self, table: dict[str, Row]) -> None:
+        """Take that table, and derive which folders have to be there."""
+        self._table = table
+        sealed = {path[:-1] for path in table if path.endswith("/")}
+        links = {path for path, entry in self._tree.items() if entry.mode == GITLINK_MODE}
+        self._needed = folders_above(self._tree) | sealed | links
+        self._files = len(table) - len(sealed)
+
+    def _save(self) -> None:
+        self._let_clock_tick()
+        statcache.save(self._manifest, self._table)
+
+    def _parted(self, paths: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Paths of the tree, and paths of layers."""
+        ordered = sorted(paths)
+        return (
+            [path for path in ordered if path in self._tree],
+            [path for path in ordered if path not in self._tree],
+        )
+
+    def _differences(self) -> Differences:
+        known = self._needed | self._kept_in
+        return differences(self._prefix, self._table, self._files, known, self._is_kept)
+
+    def _is_kept(self, path: str, item: os.DirEntry[str]) -> bool:
+        if path in self._cache:
+            return item.is_dir(follow_symlinks=False)
+        target = self._links.get(path)
+        return (
+            target is not None and item.is_symlink() and os.readlink(self._prefix + path) == target
+        )
+
+    def _mend(self, found: Differences) -> list[str]:
+        """Make the slot what the table says; the links that had to be made again."""
+        for path in found.new:
+            remove_tree(self.root / path)
+        for folder in sorted(self._needed - found.folders):
+            os.makedirs(self._prefix + folder, exist_ok=True)
+        changed, _ = self._parted(found.changed)
+        for path in changed:
+            full = self._prefix + path
+            if os.path.lexists(full):
+                os.unlink(full)
+        self._write(changed)
+        return [
+            path for path, target in self._links.items() if ensure_link(self._prefix + path, target)
+        ]
+
+    def _write(self, paths: Sequence[str]) -> None:
+        """Write files of the tree that are not there."""
+        contents = self._repo.blobs(self._tree[path].oid for path in paths)
+        for path, (_, content) in zip(paths, contents, strict=True):
+            entry = self._tree[path]
+            older = self._written_ns.get(path, 0)
+            status = write_file(self._prefix + path, entry, content, younger_than_ns=older)
+            self._table[path] = (status, entry.oid)
+        self._files = sum(not path.endswith("/") for path in self._table) if paths else self._files
+
+    def _let_clock_tick(self) -> None:
+        """Wait until a file that is written from now on cannot have the status of a known one."""
+        newest = max((row[0][3] for row in self._table.values()), default=0)
+        rest = newest + _TICK_NS - time.time_ns()
+        if 0 < rest <= _TICK_NS:
+            time.sleep(rest / 1e9)

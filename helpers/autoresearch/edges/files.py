@@ -1,0 +1,249 @@
+"""The disk: whole files written whole, and failures that name path and remedy."""
+
+# Names come from scandir or git in bulk; a Path for each would cost more than the call it makes.
+# ruff: noqa: PTH101, PTH104, PTH105, PTH106, PTH108, PTH118, PTH120, PTH211
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from typing import TYPE_CHECKING
+
+from autoresearch.core.errors import AutoresearchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LONGEST_PATH = 2000
+"""Bytes of a path beyond which a folder is moved up before it is emptied; PATH_MAX is 4096."""
+
+_REMEDIES = {
+    errno.ENOSPC: ("no_space", "is on a full disk", "Free some space and repeat the command."),
+    errno.EDQUOT: ("no_space", "is over its quota", "Free some space and repeat the command."),
+    errno.EROFS: (
+        "read_only",
+        "is read-only here",
+        "If a sandbox of the host makes it so, allow writing there in its settings.",
+    ),
+    errno.EACCES: ("no_permission", "may not be accessed", "Check its owner and permissions."),
+    errno.EPERM: ("no_permission", "may not be changed", "Check its owner and attributes."),
+}
+
+
+def file_error(error: OSError, path: Path | str) -> AutoresearchError:
+    """`error` as an expected failure that names the path and what to do."""
+    shown = os.fspath(path)
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    default = ("file", f"cannot be used ({reason})", "Check the path and repeat the command.")
+    code, what, hint = _REMEDIES.get(error.errno or 0, default)
+    return AutoresearchError(f"{shown} {what}", code=code, hint=hint)
+
+
+@contextlib.contextmanager
+def named_errors(path: Path | str) -> Iterator[None]:
+    """Turn any OSError of the block into an AutoresearchError about `path`.
+
+    Raises:
+        AutoresearchError: `no_space`, `read_only`, `no_permission` or `file`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise file_error(error, path) from error
+
+
+def atomic_write(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Make `path` hold `content`, wholly or not at all, also across a power loss.
+
+    A symbolic link at `path` is replaced, not followed. The mode is subject to the umask.
+
+    Raises:
+        AutoresearchError: when the disk refuses; the earlier file is then untouched.
+    """
+    with named_errors(path):
+        replace_file(os.fspath(path), content, mode=mode)
+        sync_folder(path.parent)
+
+
+def replace_file(path: str, content: bytes, *, mode: int, temporary: str | None = None) -> None:
+    """Write `content` beside `path`, sync it and move it over.
+
+    Args:
+        path: the file to be made or replaced.
+        content: all of it.
+        mode: subject to the umask.
+        temporary: where to write first, in the same folder; a fresh name when not given.
+
+    Raises:
+        OSError: as the disk refuses; nothing is left beside `path`.
+    """
+    if temporary is None:
+        temporary = _beside(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, mode)
+    try:
+        try:
+            _write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):  # moved already, or never made
+            os.unlink(temporary)
+        raise
+
+
+def replace_link(path: str, target: bytes, *, temporary: str | None = None) -> None:
+    """Make `path` a symbolic link to `target`, in one step; arguments as for `replace_file`.
+
+    Raises:
+        OSError: as the disk refuses; nothing is left beside `path`.
+    """
+    if temporary is None:
+        temporary = _beside(path)
+    os.symlink(target, os.fsencode(temporary))
+    try:
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def append_once(path: Path, content: bytes) -> int:
+    """Add `content` to the end of `path` by one synced write; the offset where it starts.
+
+    Raises:
+        AutoresearchError: when the disk refuses; a part that was written is cut off again.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    with named_errors(path):
+        descriptor = os.open(path, flags, 0o644)
+        try:
+            start = os.fstat(descriptor).st_size
+            try:
+                _write_once(descriptor, content)
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, start)
+                raise
+        finally:
+            os.close(descriptor)
+        if start == 0:
+            sync_folder(path.parent)
+    return start
+
+
+def read_bytes_limited(path: Path, limit: int) -> bytes:
+    """The content of a regular file of at most `limit` bytes.
+
+    Raises:
+        AutoresearchError: `too_large`, `not_a_file`, or as the disk refuses.
+    """
+    with named_errors(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            content = b""
+            while regular and len(content) <= limit:
+                part = os.read(descriptor, limit + 1 - len(content))
+                content += part
+                if not part:
+                    break
+        finally:
+            os.close(descriptor)
+    if not regular:
+        raise AutoresearchError(
+            f"{path} is not a regular file", code="not_a_file", hint="Give a regular file."
+        )
+    if len(content) > limit:
+        raise AutoresearchError(
+            f"{path} is larger than {limit} bytes", code="too_large", hint="Use a smaller file."
+        )
+    return content
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable.
+
+    Raises:
+        OSError: as the disk refuses.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove whatever lies at `path`; no link is followed, and nothing there is no failure.
+
+    Folders without permissions are opened up first. Chains of folders deeper than a path may be
+    long are cut into pieces that are moved up, so depth is limited by nothing.
+
+    Raises:
+        AutoresearchError: when something cannot be removed; names it.
+    """
+    with named_errors(path):
+        top = os.fspath(path)
+        try:
+            mode = os.lstat(top).st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISDIR(mode):
+            os.unlink(top)
+            return
+        _empty(top)
+        os.rmdir(top)
+
+
+def _empty(top: str) -> None:
+    """Remove everything below `top`, whose own path is short."""
+    waiting = [top]
+    emptied: list[str] = []
+    moved = 0
+    while waiting:
+        folder = waiting.pop()
+        emptied.append(folder)
+        for entry in _listing(folder):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+            elif len(os.fsencode(entry.path)) > LONGEST_PATH:
+                moved += 1
+                shorter = os.path.join(top, f".{secrets.token_hex(8)}-{moved}")
+                os.chmod(entry.path, stat.S_IRWXU)  # moving a folder rewrites its `..`
+                os.rename(entry.path, shorter)
+                waiting.append(shorter)
+            else:
+                waiting.append(entry.path)
+    for folder in reversed(emptied[1:]):
+        os.rmdir(folder)
+
+
+def _listing(folder: str) -> list[os.DirEntry[str]]:
+    """What lies in a real folder, after making sure that it can be read and emptied."""
+    if os.lstat(folder).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(folder, stat.S_IRWXU)
+    with os.scandir(folder) as entries:
+        return list(entries)
+
+
+def _beside(path: str) -> str:
+    """A fresh hidden name in the folder of `path`; short, for `path` may be as long as allowed."""
+    return os.path.join(os.path.dirname(path), f".autoresearch-{secrets.token_hex(8)}")
+
+
+def _write_once(descriptor: int, content: bytes) -> None:
+    if os.write(descriptor, content) != len(content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

@@ -1,0 +1,110 @@
+"""HEAD and refs: read, and moved by compare-and-swap only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.errors import GitError
+from autoresearch.edges.gitrepo import failure, to_bytes, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autoresearch.edges.gitrepo import GitRepo
+
+_ID_LENGTH = {"sha1": 40, "sha256": 64}
+
+
+class Head(NamedTuple):
+    """Where HEAD is: full name of the branch or None when detached, commit or None when unborn."""
+
+    branch: str | None
+    commit: str | None
+
+
+class Ref(NamedTuple):
+    """A ref's object id, and the working tree that has it checked out, if any."""
+
+    oid: str
+    worktree: str | None
+
+
+class RefUpdate(NamedTuple):
+    """One compare-and-swap: `old` None = must not exist, `new` None = delete."""
+
+    ref: str
+    new: str | None
+    old: str | None
+
+
+def head(repo: GitRepo) -> Head:
+    """Where HEAD is."""
+    done = repo.run("symbolic-ref", "-q", "HEAD", check=False)
+    branch = to_text(done.out).removesuffix("\n") if done.code == 0 else None
+    return Head(branch, repo.resolve("HEAD"))
+
+
+def set_head(repo: GitRepo, branch: str, reason: str) -> None:
+    """Point HEAD at the branch of that full name; index and files stay as they are.
+
+    Raises:
+        GitError: when git refuses the name or HEAD cannot be written.
+    """
+    repo.run("symbolic-ref", "-m", reason, "HEAD", branch)
+
+
+def refs(repo: GitRepo, prefix: str) -> dict[str, Ref]:
+    """All refs below `prefix` (`refs/heads`, or one full name), by full name."""
+    layout = "%(refname)%00%(objectname)%00%(worktreepath)%00"
+    out = repo.run("for-each-ref", f"--format={layout}", prefix).out
+    found: dict[str, Ref] = {}
+    for record in to_text(out).split("\0\n")[:-1]:
+        name, oid, worktree = record.split("\0", 2)
+        found[name] = Ref(oid, worktree or None)
+    return found
+
+
+def update_refs(repo: GitRepo, updates: Sequence[RefUpdate], reason: str) -> None:
+    """Move all refs or none, each only from its expected value. Symbolic refs are not followed.
+
+    Args:
+        repo: where they live.
+        updates: at most one for each ref.
+        reason: for the reflog, one line.
+
+    Raises:
+        GitError: `ref_moved` when one holds another value; `git` when it cannot be written.
+    """
+    zero = "0" * _ID_LENGTH[repo.object_format]
+    lines = [b"start\0"]
+    for ref, new, old in updates:
+        if new is None:
+            order = f"delete {ref}\0{old or ''}\0"
+        else:
+            order = f"update {ref}\0{new}\0{old or zero}\0"
+        lines.append(to_bytes(f"option no-deref\0{order}"))
+    stdin = b"".join((*lines, b"prepare\0commit\0"))
+    done = repo.run("update-ref", "-m", reason, "--stdin", "-z", stdin=stdin, check=False)
+    if done.code == 0:
+        return
+    for ref, _, old in updates:
+        now = repo.object_at(ref)
+        if (None if now is None else now.oid) != old:
+            raise GitError(
+                f"{ref} is at {'nothing' if now is None else now.oid}, not at {old or 'nothing'}",
+                code="ref_moved",
+                hint="Somebody else moved it: look at it before going on.",
+            )
+    raise failure("update-ref", done)
+
+
+def update_ref(
+    repo: GitRepo, ref: str, new: str, old: str | None, reason: str = "autoresearch"
+) -> None:
+    """Move `ref` from `old` (None: it must not exist) to `new`; raises as `update_refs`."""
+    update_refs(repo, [RefUpdate(ref, new, old)], reason)
+
+
+def delete_ref(repo: GitRepo, ref: str, old: str) -> None:
+    """Delete `ref` if it is at `old`; raises as `update_refs`."""
+    update_refs(repo, [RefUpdate(ref, None, old)], "autoresearch")

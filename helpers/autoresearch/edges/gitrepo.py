@@ -1,0 +1,387 @@
+"""Git as the helper needs it: plumbing with pinned settings, and nothing inherited.
+
+The only importer of GitPython. Objects are read here; refs stand in `gitrefs`, what writes
+objects or the user's index in `gitwrite`, what compares commits in `gitdiff`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from git.cmd import Git
+from git.exc import GitCommandNotFound
+
+from autoresearch.core.errors import GitError
+from autoresearch.core.snapshot import Entry
+from autoresearch.edges.gitobjects import ObjectReader, object_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from typing_extensions import Self
+
+    from autoresearch.edges.gitobjects import GitObject
+
+_PINNED = (
+    # No program of the repository's configuration takes part.
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "protocol.ext.allow=never",
+    # What is written is on the disk (git >= 2.36; earlier ones ignore the names).
+    "core.fsync=objects,reference",
+    "core.fsyncMethod=fsync",
+    # No background work, and a message is what we said it is.
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "i18n.commitEncoding=UTF-8",
+)
+
+_ENVIRONMENT = {
+    "LC_ALL": "C",
+    "LANGUAGE": "C",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_PAGER": "cat",
+    "GIT_EDITOR": "false",
+}
+
+_KEPT = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)|GIT_PYTHON_.*")
+"""Inherited names that stay: who commits, and GitPython's own, which git does not read."""
+
+_QUESTIONS = (
+    "--is-bare-repository",
+    "--show-object-format",
+    "--show-toplevel",
+    "--absolute-git-dir",
+    "--git-common-dir",
+)
+
+_SUSPECT = re.compile(rb"[\t/](?:\.\.?|\.git)?[/\0]", re.IGNORECASE)
+"""What a line of `ls-tree -z` that holds an unsafe path matches, and hardly any other."""
+
+_NOT_FOUND = 127  # of `env`, when there is no git to start
+
+
+class Completed(NamedTuple):
+    """A git process that ended: its own status, raw output, and its words on stderr."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+def to_text(raw: bytes) -> str:
+    """A name or message of git's as str; what is no UTF-8 becomes surrogate escapes."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def to_bytes(text: str) -> bytes:
+    """The inverse of `to_text`."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+class GitRepo:
+    """One working tree and its repository. Use as a context manager: it keeps a process open.
+
+    Attributes:
+        toplevel: root of the working tree.
+        git_dir: of this working tree (`.git`, or `.git/worktrees/<name>` of a linked one).
+        common_dir: what all working trees share: objects, refs, `info/exclude`.
+        object_format: "sha1" or "sha256".
+        processes: how many git processes were started so far.
+    """
+
+    def __init__(
+        self, *, toplevel: Path, git_dir: Path, common_dir: Path, object_format: str
+    ) -> None:
+        self.toplevel = toplevel
+        self.git_dir = git_dir
+        self.common_dir = common_dir
+        self.object_format = object_format
+        self.processes = 1  # the one that found the place
+        self._git = Git(os.fspath(toplevel))
+        self._reader = ObjectReader(self._start_reader)
+        # Named, so that nothing an experiment leaves in the tree can lead git elsewhere.
+        self._place = [f"--git-dir={git_dir}", f"--work-tree={toplevel}"]
+
+    @classmethod
+    def open(cls, path: Path) -> GitRepo:
+        """The repository whose working tree holds `path`.
+
+        Raises:
+            GitError: `git_missing`, `git_too_old`, `no_repository`, `bare`, `unsafe_owner`, `git`.
+        """
+        bare, object_format, toplevel, git_dir, common_dir = _facts(path)
+        if bare == "true":
+            raise GitError(
+                f"{path} is a bare repository",
+                code="bare",
+                hint="Run it in a working tree; `git worktree add` makes one.",
+            )
+        if object_format not in {"sha1", "sha256"}:
+            raise GitError(
+                f"git does not tell the object format (it said {object_format!r})",
+                code="git_too_old",
+                hint="Install git 2.25 or newer.",
+            )
+        return cls(
+            toplevel=Path(toplevel),
+            git_dir=Path(git_dir),
+            common_dir=(path / common_dir).resolve(),
+            object_format=object_format,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process that reads objects; the next read starts another."""
+        self._reader.close()
+
+    def run(
+        self,
+        *args: str,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = True,
+        settings: Sequence[str] = (),
+    ) -> Completed:
+        """What `git args` answered.
+
+        Args:
+            args: command and arguments; never text of an agent's.
+            stdin: its input; none when not given.
+            env: variables beyond the pinned ones.
+            check: raise when the status is not 0.
+            settings: `name=value` beyond the pinned ones, for this call.
+
+        Raises:
+            GitError: with git's own words, or `git_missing`.
+        """
+        self.processes += 1
+        done = _execute(self._git, [*_flags(settings), *self._place, *args], stdin, env)
+        if check and done.code != 0:
+            raise failure(args[0], done)
+        return done
+
+    # --- objects ---------------------------------------------------------------------------
+
+    def objects(self, names: Iterable[str]) -> Iterator[GitObject | None]:
+        """The object of each name, in order; None where there is none. All reads share a process.
+
+        A name is an id or any expression of git's for a revision.
+
+        Raises:
+            GitError: `no_revision` when a name holds a newline; `git` when the process fails.
+        """
+        return self._reader.read(names)
+
+    def object_at(self, name: str) -> GitObject | None:
+        """The object of that name, or None."""
+        (found,) = self._reader.read([name])
+        return found
+
+    def resolve(self, rev: str) -> str | None:
+        """The commit that `rev` names, or None."""
+        found = self.object_at(f"{rev}^{{commit}}")
+        return None if found is None else found.oid
+
+    def tree_of(self, commit: str) -> str:
+        """Id of the commit's tree. Raises GitError `no_revision` when there is none."""
+        found = self.object_at(f"{commit}^{{tree}}")
+        if found is None:
+            raise _no_revision(commit)
+        return found.oid
+
+    def tree(self, commit: str) -> dict[str, Entry]:
+        """Every file of a commit or tree, submodules as their commit's id; in git's order.
+
+        Raises:
+            GitError: `no_revision`, or `unsafe_path` for a name that leaves the tree.
+        """
+        done = self.run("ls-tree", "-r", "-z", "--full-tree", commit, check=False)
+        if done.code != 0:
+            raise _no_revision(commit)
+        entries: dict[str, Entry] = {}
+        for line in to_text(done.out).split("\0")[:-1]:
+            facts, path = line.split("\t", 1)
+            mode, _, oid = facts.split(" ")
+            entries[path] = Entry(mode, oid)
+        if _SUSPECT.search(done.out) is not None:
+            for path in entries:
+                if not is_safe_path(path):
+                    raise GitError(
+                        f"the commit {commit} holds the path {path!r}",
+                        code="unsafe_path",
+                        hint="Such a tree was not made by git add; do not use this commit.",
+                    )
+        return entries
+
+    def blob(self, oid: str) -> bytes:
+        """The content of a blob. Raises GitError `missing_object`."""
+        ((_, content),) = self.blobs([oid])
+        return content
+
+    def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """(id, content) of each blob, in order, by one process.
+
+        Raises:
+            GitError: `missing_object` when one is absent or no blob; `corrupt_object` when its
+                bytes do not match its id, which git itself does not check on reading.
+        """
+        wanted = list(oids)
+        for oid, found in zip(wanted, self.objects(wanted), strict=True):
+            if found is None or found.type != "blob":
+                raise GitError(
+                    f"the object {oid} is missing from the repository",
+                    code="missing_object",
+                    hint="Run `git fsck`; fetch or restore what it names.",
+                )
+            if object_id(self.object_format, found.content) != oid:
+                raise GitError(
+                    f"the object {oid} holds other bytes than its name says",
+                    code="corrupt_object",
+                    hint="Run `git fsck`; somebody changed .git/objects.",
+                )
+            yield oid, found.content
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """A yes-or-no setting of git's."""
+        done = self.run("config", "--type=bool", "--get", name, check=False)
+        return default if done.code != 0 else done.out.strip() == b"true"
+
+    def has(self, oid: str) -> bool:
+        """Whether an object is there, whatever its type."""
+        return self.run("cat-file", "-e", oid, check=False).code == 0
+
+    def _start_reader(self) -> subprocess.Popen[bytes]:
+        self.processes += 1
+        started = self._git.execute(
+            [*_unset(_ENVIRONMENT), "git", *_flags(()), *self._place, "cat-file", "--batch"],
+            istream=subprocess.PIPE,
+            as_process=True,
+            env=_ENVIRONMENT,
+        )
+        # Taken out of GitPython's wrapper, which kills the process when it is collected.
+        process, started.proc = started.proc, None
+        return cast("subprocess.Popen[bytes]", process)
+
+
+def is_safe_path(path: str) -> bool:
+    """Whether every component is a plain name that stays in the tree and outside `.git`."""
+    return all(part.lower() not in {"", ".", "..", ".git"} for part in path.split("/"))
+
+
+def failure(command: str, done: Completed) -> GitError:
+    """The error for a git process that failed, in git's own words."""
+    words = " ".join(done.err.split()) or "it said nothing"
+    return GitError(
+        f"git {command} failed with status {done.code}: {words}",
+        hint="Run `git fsck` and `git status`, and mend what they name.",
+    )
+
+
+def _flags(settings: Sequence[str]) -> list[str]:
+    return [part for setting in (*_PINNED, *settings) for part in ("-c", setting)]
+
+
+def _unset(ours: Mapping[str, str]) -> list[str]:
+    """The prefix that drops inherited variables; empty, and free, where there are none.
+
+    GitPython always passes the whole environment on, so the dropping takes a program in front.
+    Those of `ours` replace an inherited one anyway.
+    """
+    names = [
+        name
+        for name in os.environ
+        if name.startswith("GIT_") and name not in ours and not _KEPT.fullmatch(name)
+    ]
+    return ["env", *(part for name in names for part in ("-u", name))] if names else []
+
+
+def _execute(
+    git: Git, args: Sequence[str], stdin: bytes | None, env: Mapping[str, str] | None
+) -> Completed:
+    variables = {**_ENVIRONMENT, **(env or {})}
+    command = [*_unset(variables), "git", *args]
+    with tempfile.TemporaryFile() as source:
+        # A file, not a pipe: git may end before it has read everything.
+        source.write(stdin or b"")
+        source.seek(0)
+        try:
+            code, out, err = git.execute(
+                command,
+                istream=source,
+                with_extended_output=True,
+                with_exceptions=False,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+                env=variables,
+            )
+        except (GitCommandNotFound, OSError) as error:
+            raise _missing() from error
+    if code == _NOT_FOUND:
+        raise _missing()
+    # A negative status is a signal; reported as a shell would.
+    return Completed(128 - code if code < 0 else code, out, err)
+
+
+def _facts(path: Path) -> list[str]:
+    """The answers to `_QUESTIONS`: by one process, or one each where a path holds a newline."""
+    git = Git(os.fspath(path))
+    flags = _flags(())
+    done = _execute(git, [*flags, "rev-parse", *_QUESTIONS], None, None)
+    answers = to_text(done.out).split("\n")[:-1]
+    if done.code != 0 and answers[:1] != ["true"]:
+        raise _why_not_open(path, done)
+    if done.code != 0:
+        return [*answers, *_QUESTIONS][: len(_QUESTIONS)]
+    if len(answers) != len(_QUESTIONS):
+        each = [
+            _execute(git, [*flags, "rev-parse", question], None, None) for question in _QUESTIONS
+        ]
+        answers = [to_text(one.out).removesuffix("\n") for one in each]
+    return answers
+
+
+def _why_not_open(path: Path, done: Completed) -> GitError:
+    """Why git takes `path` for no working tree; found by looking, for its words may change."""
+    for folder in (path, *path.resolve().parents):
+        with suppress(OSError):  # not here, or not ours to see: look further up
+            found = os.lstat(folder / ".git")
+            if os.lstat(folder).st_uid != os.geteuid() or found.st_uid != os.geteuid():
+                return GitError(
+                    f"{folder} belongs to another user, so git refuses to work in it",
+                    code="unsafe_owner",
+                    hint=f"If you trust it: git config --global --add safe.directory {folder}",
+                )
+            if stat.S_ISDIR(found.st_mode) and path.resolve().is_relative_to(folder / ".git"):
+                break
+            return failure("rev-parse", done)
+    return GitError(
+        f"{path} is in no working tree of a git repository",
+        code="no_repository",
+        hint="Run the command in a repository; `git init` makes one.",
+    )
+
+
+def _missing() -> GitError:
+    return GitError(
+        "git cannot be started", code="git_missing", hint="Install git 2.25 or newer, on PATH."
+    )
+
+
+def _no_revision(rev: str) -> GitError:
+    return GitError(f"there is no commit {rev} here", code="no_revision", hint="Check the name.")

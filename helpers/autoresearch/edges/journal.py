@@ -1,0 +1,129 @@
+"""The journal: the step in progress, written before it is taken.
+
+One small file, replaced whole. While it is there, a command was interrupted: the next one
+finishes it or rolls it back, then clears it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core import jsonform
+from autoresearch.core.errors import CorruptLogError
+from autoresearch.core.model import SCHEMA
+from autoresearch.core.steps import STEPS, Pending, Step
+from autoresearch.edges.files import atomic_write, named_errors, sync_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_KINDS: Mapping[str, type[Step]] = {step.__name__.lower(): step for step in STEPS}
+
+
+class Found(NamedTuple):
+    """What the journal held.
+
+    Attributes:
+        pending: None when no command was interrupted.
+        moved_aside: where an unreadable journal was put, else None.
+        problem: what was wrong with it, else empty.
+    """
+
+    pending: Pending | None
+    moved_aside: Path | None
+    problem: str
+
+
+class Journal:
+    """One session's journal. Every use needs the session's lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._steps: tuple[Step, ...] = ()
+
+    def load(self) -> Found:
+        """What an interrupted command left; an unreadable journal is moved aside and reported.
+
+        The file is replaced whole, so an unreadable one was damaged from outside; the candidate
+        refs and the log still tell what was tried.
+
+        Raises:
+            AutoresearchError: when the disk refuses.
+        """
+        with named_errors(self.path):
+            try:
+                content = self.path.read_bytes()
+            except FileNotFoundError:
+                self._steps = ()
+                return Found(None, None, "")
+        try:
+            self._steps = _decode(content)
+        except CorruptLogError as error:
+            self._steps = ()
+            return Found(None, self._move_aside(), error.message)
+        return Found(Pending(self._steps), None, "")
+
+    def begin(self, step: Step) -> None:
+        """Write the first step of a command; whatever stood here is settled.
+
+        Raises:
+            AutoresearchError: when the disk refuses; then the step must not be taken.
+        """
+        self._write((step,))
+
+    def add(self, step: Step) -> None:
+        """Write the next step behind those before it.
+
+        Raises:
+            AutoresearchError: as `begin`.
+        """
+        self._write((*self._steps, step))
+
+    def clear(self) -> None:
+        """Forget the steps: the command is complete.
+
+        Raises:
+            AutoresearchError: when the disk refuses.
+        """
+        with named_errors(self.path):
+            self.path.unlink(missing_ok=True)
+            sync_folder(self.path.parent)
+        self._steps = ()
+
+    def _write(self, steps: tuple[Step, ...]) -> None:
+        listed = [
+            {"step": type(step).__name__.lower(), **jsonform.to_object(step)} for step in steps
+        ]
+        content = jsonform.dumps({"schema": SCHEMA, "steps": listed})
+        atomic_write(self.path, content.encode("ascii") + b"\n", mode=0o600)
+        self._steps = steps
+
+    def _move_aside(self) -> Path:
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}.corrupt-{number}")).exists():
+            number += 1
+        with named_errors(self.path):
+            self.path.rename(aside)
+            sync_folder(self.path.parent)
+        return aside
+
+
+def _decode(content: bytes) -> tuple[Step, ...]:
+    try:
+        value = jsonform.loads(content.decode("ascii"))
+    except ValueError as error:
+        raise CorruptLogError(f"the journal is not JSON: {error}") from error
+    if value.get("schema") != SCHEMA:
+        raise CorruptLogError(f"the journal has schema {value.get('schema')!r}, not {SCHEMA}")
+    steps = value.get("steps")
+    if not isinstance(steps, list) or not steps:
+        raise CorruptLogError("the journal holds no steps")
+    return tuple(_step(step) for step in steps)
+
+
+def _step(value: object) -> Step:
+    kind = _KINDS.get(str(value.get("step"))) if isinstance(value, dict) else None
+    if kind is None:
+        raise CorruptLogError(f"the journal holds an unknown step: {str(value)[:60]}")
+    return jsonform.from_object(kind, value)

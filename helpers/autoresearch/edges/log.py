@@ -1,0 +1,256 @@
+"""The log: a file to which whole lines are added and of which nothing is ever changed.
+
+Every line holds the hash of the line before, so an edit in the middle shows. The hash of the
+last line is held by whoever has read it (the index), so an edit at the end shows there.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import jsonlines
+
+from autoresearch.core import codec, jsonform
+from autoresearch.core.errors import CorruptLogError
+from autoresearch.edges.files import append_once, atomic_write, named_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from autoresearch.core.model import Record
+
+_BLOCK = 1 << 16
+_REMEDY = (
+    "Bring the log back from refs/autoresearch/<session>/state or a backup, "
+    "then run `autoresearch doctor`."
+)
+
+
+class Position(NamedTuple):
+    """A place between two lines.
+
+    Attributes:
+        offset: bytes from the start of the file.
+        sha256: hash of the line that ends there; `FIRST_PREV` at the start.
+    """
+
+    offset: int
+    sha256: str
+
+
+START = Position(0, codec.FIRST_PREV)
+
+
+class Entry(NamedTuple):
+    """A record, where its line starts, and the position behind it."""
+
+    record: Record
+    offset: int
+    end: Position
+
+
+class Torn(NamedTuple):
+    """The rest of a line whose writing was interrupted, moved out of the log."""
+
+    moved_to: Path
+    size: int
+
+
+class Log:
+    """One session's log.
+
+    Writing needs the session's lock; reading needs nothing, for a line that is being written is
+    not yet seen.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def tail(self) -> Position:
+        """The position behind the last whole line, found by reading that line only."""
+        with self._open() as file:
+            return _tail(file)
+
+    def repair(self) -> Torn | None:
+        """Move a torn last line to `log.torn-<n>` beside the log; None when there is none.
+
+        The record in it was never reported as written: whoever wrote it does so again.
+        """
+        with self._open() as file:
+            end = _tail(file).offset
+            file.seek(end)
+            rest = file.read()
+        if not rest:
+            return None
+        aside = _unused_name(self.path)
+        atomic_write(aside, rest, mode=0o600)
+        with named_errors(self.path), self.path.open("r+b") as file:
+            file.truncate(end)
+            os.fsync(file.fileno())
+        return Torn(aside, len(rest))
+
+    def append(self, record: Record) -> Entry:
+        """Add one line, in one write, and see it on the disk.
+
+        Raises:
+            CorruptLogError: when a torn line stands at the end (see `repair`).
+            AutoresearchError: when the disk is full or refuses; the log is then as before.
+            ValueError: when the record cannot be logged.
+        """
+        with self._open() as file:
+            start = _tail(file)
+            self._require(
+                _size(file) == start.offset, "ends in half a line; `autoresearch recover` moves it"
+            )
+        buffer = io.BytesIO()
+        with jsonlines.Writer(buffer, dumps=jsonform.dumps) as writer:
+            writer.write(codec.encode(record, start.sha256))
+        line = buffer.getvalue()
+        append_once(self.path, line)
+        end = Position(start.offset + len(line), codec.line_hash(line[:-1]))
+        return Entry(record, start.offset, end)
+
+    def records(self, start: Position = START) -> Iterator[Entry]:
+        """Every record behind `start`, oldest first; a torn last line is left out.
+
+        Raises:
+            CorruptLogError: when `start` lies beyond the end, a line is not a record, or a line's
+                `prev` is not the hash of the line before.
+        """
+        with self._open() as file:
+            self._require(start.offset <= _size(file), f"ends before byte {start.offset}")
+            file.seek(start.offset)
+            position = start
+            lines = _Lines(file)
+            with jsonlines.Reader(lines, loads=jsonform.loads) as reader:
+                for value in self._objects(reader, start):
+                    line = lines.last
+                    parsed = self._decode(value, position.offset)
+                    self._require(
+                        parsed.prev == position.sha256,
+                        f"was changed: its chain breaks at byte {position.offset}",
+                    )
+                    end = Position(position.offset + len(line), codec.line_hash(line[:-1]))
+                    yield Entry(parsed.record, position.offset, end)
+                    position = end
+
+    def read(self, offset: int, sha256: str) -> Record:
+        """The record whose line starts at `offset`.
+
+        Raises:
+            CorruptLogError: when the line there does not have the hash `sha256`.
+        """
+        with self._open() as file:
+            file.seek(offset)
+            line = file.readline()
+        self._require(
+            codec.line_hash(line[:-1]) == sha256,
+            f"has another line at byte {offset} than was written",
+        )
+        return codec.from_line(line).record
+
+    def verify_chain(self, expected: Position | None = None) -> Position:
+        """Read every line; the position behind the last one.
+
+        Args:
+            expected: the end as somebody else remembers it; only so is a change of the last line,
+                or its loss, seen.
+
+        Raises:
+            CorruptLogError: at the first line that is not what was written.
+        """
+        position = START
+        seen = expected is None or expected == START
+        for entry in self.records():
+            position = entry.end
+            seen = seen or position == expected
+        self._require(seen, "does not hold the last line that was read from it")
+        return position
+
+    def require_tail(self, expected: Position) -> None:
+        """Raise CorruptLogError unless the line that ends at `expected` is the one read before."""
+        with self._open() as file:
+            self._require(expected.offset <= _size(file), f"ends before byte {expected.offset}")
+            found = _tail(file, expected.offset)
+        self._require(found == expected, f"was replaced before byte {expected.offset}")
+
+    def _open(self) -> BinaryIO:
+        try:
+            return self.path.open("rb")
+        except FileNotFoundError:
+            return io.BytesIO()  # an absent log is an empty one
+
+    def _objects(self, reader: jsonlines.Reader, start: Position) -> Iterator[jsonform.JsonObject]:
+        try:
+            yield from reader
+        except jsonlines.InvalidLineError as error:
+            raise CorruptLogError(
+                f"log {self.path}: line {error.lineno} behind byte {start.offset} is not a record: "
+                f"{error.message}",
+                hint=_REMEDY,
+            ) from error
+
+    def _decode(self, value: jsonform.JsonObject, offset: int) -> codec.Line:
+        try:
+            return codec.decode(value)
+        except CorruptLogError as error:
+            raise CorruptLogError(
+                f"log {self.path}, byte {offset}: {error.message}", hint=error.hint or _REMEDY
+            ) from error
+
+    def _require(self, holds: bool, complaint: str) -> None:
+        if not holds:
+            raise CorruptLogError(f"log {self.path} {complaint}", hint=_REMEDY)
+
+
+class _Lines:
+    """The whole lines of a file; remembers the last one handed out, for its length and hash."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.last = b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._file:
+            if line.endswith(b"\n"):
+                self.last = line
+                # jsonlines drops a leading BOM or RS, which no line of ours has.
+                yield line if line.startswith(b"{") else b"?" + line
+
+
+def _size(file: BinaryIO) -> int:
+    return file.seek(0, os.SEEK_END)
+
+
+def _tail(file: BinaryIO, before: int | None = None) -> Position:
+    """The position behind the last whole line that ends at or before `before` (the end)."""
+    limit = _size(file) if before is None else before
+    newline = _last_newline(file, limit)
+    if newline is None:
+        return START
+    previous = _last_newline(file, newline)
+    first = 0 if previous is None else previous + 1
+    file.seek(first)
+    return Position(newline + 1, codec.line_hash(file.read(newline - first)))
+
+
+def _last_newline(file: BinaryIO, limit: int) -> int | None:
+    """Where the last newline before `limit` stands, read backwards in blocks."""
+    while limit > 0:
+        start = max(0, limit - _BLOCK)
+        file.seek(start)
+        found = file.read(limit - start).rfind(b"\n")
+        if found >= 0:
+            return start + found
+        limit = start
+    return None
+
+
+def _unused_name(path: Path) -> Path:
+    number = 1
+    while (aside := path.with_name(f"log.torn-{number}")).exists():
+        number += 1
+    return aside

@@ -1,0 +1,200 @@
+"""Where a session's files lie: state and cache folders by the XDG base directory rules."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.edges.clock import now_utc
+from autoresearch.edges.files import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_OURS = "autoresearch"
+_PRIVATE = 0o700
+_KEY_DIGITS = 10
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+_NAME_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The folders of one session.
+
+    Attributes:
+        state: the authority: log, frozen contract, journal, lock, captured output.
+        cache: bench checkouts and what can be made again.
+    """
+
+    state: Path
+    cache: Path
+
+    @property
+    def session(self) -> str:
+        """The session's name."""
+        return self.state.name
+
+    @property
+    def log(self) -> Path:
+        """The log."""
+        return self.state / "log.jsonl"
+
+    @property
+    def index(self) -> Path:
+        """The index derived from the log."""
+        return self.state / "index.db"
+
+    @property
+    def journal(self) -> Path:
+        """The step in progress."""
+        return self.state / "journal.json"
+
+    @property
+    def lock(self) -> Path:
+        """The lock of whoever writes."""
+        return self.state / "lock"
+
+    @property
+    def contract(self) -> Path:
+        """The frozen contract."""
+        return self.state / "autoresearch.yaml"
+
+    @property
+    def raw(self) -> Path:
+        """Samples of the race in progress."""
+        return self.state / "raw"
+
+    @property
+    def output(self) -> Path:
+        """Captured output of commands."""
+        return self.state / "output"
+
+    @property
+    def measure_lock(self) -> Path:
+        """The lock of whoever measures on this machine, whatever the repository."""
+        return self.state.parent.parent / "measure.lock"
+
+    def create(self) -> None:
+        """Make the folders, readable by their owner only.
+
+        Raises:
+            AutoresearchError: code `state_not_writable`, naming the folder and the variable that
+                moves it.
+        """
+        for folder, variable in (
+            (self.raw, "XDG_STATE_HOME"),
+            (self.output, "XDG_STATE_HOME"),
+            (self.cache, "XDG_CACHE_HOME"),
+        ):
+            _make_private(folder, variable)
+
+    def require_writable(self) -> None:
+        """Raise `state_not_writable` when the state cannot be changed, as in a host's sandbox."""
+        if not os.access(self.state, os.W_OK | os.X_OK):
+            raise _not_writable(self.state, "XDG_STATE_HOME")
+
+
+def places_for(
+    environ: Mapping[str, str], toplevel: Path, common_dir: Path, session: str
+) -> Places:
+    """The folders of a session; nothing is made.
+
+    Args:
+        environ: of the process; `XDG_STATE_HOME`, `XDG_CACHE_HOME` and `HOME` are read.
+        toplevel: the repository's working tree.
+        common_dir: its git directory, the same for all its worktrees.
+        session: the session's name.
+
+    Raises:
+        AutoresearchError: code `no_home` when neither XDG variable nor HOME tells a folder.
+    """
+    key = repository_key(toplevel, common_dir)
+    return Places(
+        state=_base(environ, "XDG_STATE_HOME", ".local/state") / _OURS / key / session,
+        cache=_base(environ, "XDG_CACHE_HOME", ".cache") / _OURS / key / session,
+    )
+
+
+def repository_key(toplevel: Path, common_dir: Path) -> str:
+    """The folder's name for a repository: readable, and one for all its linked worktrees.
+
+    The digits come from the real path of the git directory, so that a second clone of the same
+    name is another repository. The name is that of the main working tree where git's directory
+    is its `.git`, else that of `toplevel`.
+    """
+    real = common_dir.resolve()
+    named = real.parent.name if real.name == ".git" else toplevel.resolve().name
+    name = _ODD.sub("-", named)[:_NAME_LENGTH] or "root"
+    digest = hashlib.sha256(os.fsencode(real)).hexdigest()
+    return f"{name}-{digest[:_KEY_DIGITS]}"
+
+
+def sessions_of(environ: Mapping[str, str], toplevel: Path, common_dir: Path) -> tuple[str, ...]:
+    """The names of a repository's sessions that have a log, sorted."""
+    folder = places_for(environ, toplevel, common_dir, "x").state.parent
+    try:
+        found = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except PermissionError as error:
+        raise _not_writable(folder, "XDG_STATE_HOME") from error
+    return tuple(state.name for state in found if Places(state=state, cache=state).log.is_file())
+
+
+def crash_report(text: str) -> Path:
+    """Keep the report of a bug in the state folder, else in the temporary one; where it lies.
+
+    Args:
+        text: versions and traceback.
+    """
+    stamp = now_utc().replace(":", "")
+    try:
+        folder = _base(os.environ, "XDG_STATE_HOME", ".local/state") / _OURS / "crashes"
+        _make_private(folder, "XDG_STATE_HOME")
+    except AutoresearchError:
+        folder = Path(tempfile.mkdtemp(prefix=f"{_OURS}-"))
+    path = folder / f"{stamp}-{os.getpid()}.txt"
+    atomic_write(path, text.encode("utf-8", "replace"), mode=0o600)
+    return path
+
+
+def _base(environ: Mapping[str, str], variable: str, below_home: str) -> Path:
+    """The base folder: the variable when it is an absolute path (the rule of XDG), else HOME's."""
+    named = environ.get(variable, "")
+    if named.startswith("/"):
+        return Path(named)
+    home = environ.get("HOME", "")
+    if not home.startswith("/"):
+        raise AutoresearchError(
+            f"no folder for the session's state: {variable} and HOME are not absolute paths",
+            code="no_home",
+            hint=f"Set {variable} to a folder of yours.",
+        )
+    return Path(home) / below_home
+
+
+def _make_private(folder: Path, variable: str) -> None:
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        for path in reversed(missing):
+            path.mkdir(mode=_PRIVATE, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, variable) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _not_writable(folder, variable)
+
+
+def _not_writable(folder: Path, variable: str) -> AutoresearchError:
+    return AutoresearchError(
+        f"the folder {folder} cannot be written",
+        code="state_not_writable",
+        hint=f"Allow writing there (a host's sandbox may forbid it), or set {variable} to a "
+        "folder outside the repository that is writable.",
+    )

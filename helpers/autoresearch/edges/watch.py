@@ -1,0 +1,142 @@
+"""A running command under watch: its output is read, its end seen, its leftovers killed."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import sys
+from typing import TYPE_CHECKING
+
+from autoresearch.edges.capture import Capture, read_available
+from autoresearch.edges.strays import children, kill_group, kill_strays, reap, unkillable
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from autoresearch.edges.clock import Clock, Instant
+    from autoresearch.edges.interruption import HeldSignals
+
+_LINGER_S = 0.3
+"""How long the pipes are read after the command has ended, for a child that still writes."""
+
+_KILL_PATIENCE_S = 5.0
+"""How long a killed command may take to go; only one stuck inside the kernel takes longer."""
+
+
+class Watch:
+    """One command, from just after its start until nothing of it is left.
+
+    Attributes:
+        stdout, stderr: what it printed.
+        ended: when the command itself was seen to have ended; None before.
+        exit_code: its own status, 128 + n when killed by signal n; set by `finish`.
+        cpu_s: user + system seconds of it and the children it waited for; set by `finish`.
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        *,
+        spared: frozenset[int],
+        held: HeldSignals,
+        clock: Clock,
+        output_bytes: int,
+    ) -> None:
+        """Watch `process`; `spared` are the helper's other children, which are left alone."""
+        self.stdout, self.stderr = Capture(output_bytes), Capture(output_bytes)
+        self.ended: Instant | None = None
+        self.exit_code = 0
+        self.cpu_s = 0.0
+        self._process = process
+        self._spared = spared
+        self._held = held
+        self._clock = clock
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(held.descriptor, selectors.EVENT_READ)
+        for pipe, capture in ((process.stdout, self.stdout), (process.stderr, self.stderr)):
+            if pipe is not None:
+                os.set_blocking(pipe.fileno(), False)
+                self._selector.register(pipe, selectors.EVENT_READ, capture)
+
+    def wait(self, deadline_s: float) -> bool:
+        """Read until the command has ended and its pipes are closed; False if it has to be killed.
+
+        Args:
+            deadline_s: latest end, on the monotonic clock; a signal to the helper comes before.
+        """
+        self._read_until_ended(deadline_s, heed_signals=True)
+        if self.ended is None:
+            return False
+        self._read_until_closed(self.ended.monotonic_s + _LINGER_S)
+        return True
+
+    def finish(self) -> int:
+        """Kill what is left, reap all; the number of processes left behind that had to be killed.
+
+        Raises:
+            AutoresearchError: something survived SIGKILL for seconds.
+        """
+        with self._selector:
+            # The command is not reaped yet, so its number cannot belong to another group.
+            kill_group(self._process.pid)
+            if self.ended is None:
+                killed_s = self._clock.read().monotonic_s
+                self._read_until_ended(killed_s + _KILL_PATIENCE_S, heed_signals=False)
+                self._read_until_closed(killed_s + _LINGER_S)
+        self._reap()
+        strays = kill_strays(self._spared)
+        if self.ended is None:  # pragma: no cover - needs a process stuck inside the kernel
+            raise unkillable(frozenset({self._process.pid}))
+        return strays
+
+    def _read_until_ended(self, deadline_s: float, *, heed_signals: bool) -> None:
+        while not self._has_ended():
+            left_s = deadline_s - self._clock.read().monotonic_s
+            if left_s <= 0 or (heed_signals and self._held.pending):
+                return
+            self._read(left_s)
+
+    def _read_until_closed(self, deadline_s: float) -> None:
+        while len(self._selector.get_map()) > 1 and not self._held.pending:
+            left_s = deadline_s - self._clock.read().monotonic_s
+            if left_s <= 0:
+                return
+            self._read(left_s)
+
+    def _read(self, timeout_s: float) -> None:
+        """Wait for output or a signal, once; reap orphans that ended by themselves."""
+        for key, _ in self._selector.select(timeout_s):
+            if key.data is None:
+                self._held.clear_wakeups()
+                reap(children() - self._spared - {self._process.pid})
+            elif not read_available(key.fd, key.data):
+                self._selector.unregister(key.fileobj)
+
+    def _has_ended(self) -> bool:
+        if self.ended is None and self._is_dead():
+            self.ended = self._clock.read()
+        return self.ended is not None
+
+    def _is_dead(self) -> bool:
+        pid = self._process.pid
+        if sys.platform == "darwin":  # pragma: no cover - no waitid there before Python 3.13
+            return self._collect(os.WNOHANG)
+        # WNOWAIT: it stays a zombie, so its number is not given away before its group is killed.
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _reap(self) -> None:
+        if self._process.returncode is None and self.ended is not None:
+            self._collect(0)
+        if self._process.returncode is None:  # pragma: no cover - stuck inside the kernel
+            self._process.returncode = -9  # or Popen would wait for it for ever
+
+    def _collect(self, options: int) -> bool:
+        """Take status and CPU time of the command; Popen's own wait would lose the latter."""
+        pid, status, usage = os.wait4(self._process.pid, options)
+        if pid == 0:
+            return False
+        code = os.waitstatus_to_exitcode(status)
+        self._process.returncode = code
+        self.exit_code = code if code >= 0 else 128 - code
+        self.cpu_s = usage.ru_utime + usage.ru_stime
+        return True

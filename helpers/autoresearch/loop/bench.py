@@ -1,0 +1,330 @@
+"""The bench: two checkouts that race and a third for the guard.
+
+They are written from blobs, hold no `.git`, and have paths of one length. Every command runs in
+a private home and a private temporary folder, in the environment frozen by `init`, and what it
+left behind is gone before the next one starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.errors import AutoresearchError, MetricError, SessionBroken
+from autoresearch.core.metrics import read_metrics, read_secondary
+from autoresearch.core.model import Arm, CommandResult, Reason, Sample, Source
+from autoresearch.core.text import clean_block
+from autoresearch.edges.checkout import Layer, Slot
+from autoresearch.edges.environment import sample_environment
+from autoresearch.edges.files import atomic_write, remove_tree
+from autoresearch.edges.proc import Limits, Outcome, run_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from autoresearch.core.contract import Contract, Metric, Secondary
+    from autoresearch.core.scope import Scope
+    from autoresearch.core.snapshot import TreeMap
+    from autoresearch.edges.gitrepo import GitRepo
+
+SLOT_NAMES = ("a", "b", "g")
+PREPARE_TIMEOUT_S = 3600.0
+MAX_VOID = 20
+SECONDS_PER_UNIT = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+"""Units in which a time measured by the helper can be stated."""
+
+SETUP_INPUTS = frozenset(
+    {
+        "Cargo.lock", "Cargo.toml", "Gemfile", "Gemfile.lock", "build.gradle", "go.mod", "go.sum",
+        "package-lock.json", "package.json", "pnpm-lock.yaml", "poetry.lock", "pom.xml",
+        "pyproject.toml", "requirements.txt", "setup.cfg", "setup.py", "uv.lock", "yarn.lock",
+    }
+)  # fmt: skip
+"""Files that say what is installed: a change of one runs `setup` again."""
+
+
+class CandidateFailed(AutoresearchError):
+    """Raised when a program yields no sample: it does not build, fails, hangs, prints no metric."""
+
+    def __init__(self, reason: Reason, message: str, *, hint: str = "", output: str = "") -> None:
+        super().__init__(message, code=f"candidate_{reason.value}", hint=hint)
+        self.reason = reason
+        self.output = output
+
+
+class ProtectedTouched(AutoresearchError):
+    """Raised when something protected changed while a command ran."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        super().__init__(f"touched while it ran: {', '.join(paths[:5])}", code="touched")
+        self.paths = paths
+
+
+class Built(NamedTuple):
+    """A slot that holds a program, ready to be sampled."""
+
+    slot: Slot
+    tree: TreeMap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchPlaces:
+    """Where the bench lives: checkouts in the cache, captured output beside the log."""
+
+    cache: Path
+    output: Path
+
+
+class Bench:
+    """Runs commands of the contract on given trees.
+
+    Args:
+        places: folders, made when missing.
+        repo: where the blobs come from.
+        contract: commands, limits and links.
+        scope: what an experiment may change.
+        frozen: the environment fixed by `init`.
+        passed: values of the variables that the contract lets through.
+    """
+
+    def __init__(
+        self,
+        *,
+        places: BenchPlaces,
+        repo: GitRepo,
+        contract: Contract,
+        scope: Scope,
+        frozen: tuple[tuple[str, str], ...],
+        passed: tuple[tuple[str, str], ...],
+    ) -> None:
+        self.places = places
+        self.repo = repo
+        self.contract = contract
+        self.scope = scope
+        self.frozen = frozen
+        self.passed = passed
+        self.void = 0
+        self.slots = tuple(self._slot(name) for name in SLOT_NAMES)
+
+    def _slot(self, name: str) -> Slot:
+        return Slot(
+            self.places.cache / name,
+            self.repo,
+            cache=self.contract.cache,
+            links={link: self.repo.toplevel / link for link in self.contract.link},
+        )
+
+    # --- preparing -------------------------------------------------------------------------
+
+    def bring(self, slot: Slot, tree: TreeMap, *, label: str) -> Built:
+        """Make `slot` hold exactly `tree`, set up and built.
+
+        Raises:
+            CandidateFailed: `setup` or `build` failed.
+            ProtectedTouched: one of them changed a protected file.
+        """
+        built = Built(slot, tree)
+        marker, key = slot.root.with_name(f"{slot.root.name}.setup"), self._setup_key(tree)
+        if self.contract.setup and _read(marker) not in {key, f"{key} nothing"}:
+            slot.clear()
+        brought = slot.bring(tree)
+        if self.contract.setup and not brought.has_setup and _read(marker) != f"{key} nothing":
+            self._prepare(built, self.contract.setup, Layer.SETUP, f"{label}-setup")
+            nothing = "" if slot.bring(tree).has_setup else " nothing"
+            atomic_write(marker, f"{key}{nothing}".encode("ascii"))
+        if self.contract.build:
+            self._prepare(built, self.contract.build, Layer.BUILD, f"{label}-build")
+        return built
+
+    def _setup_key(self, tree: TreeMap) -> str:
+        """What `setup` depends on: command, environment, files that say what is installed."""
+        digest = hashlib.sha256(repr((self.contract.setup, self.contract.env)).encode())
+        for path, entry in sorted(tree.items()):
+            if path.rsplit("/", 1)[-1] in SETUP_INPUTS or not self.scope.covers(path):
+                digest.update(repr((path, entry)).encode())
+        return digest.hexdigest()
+
+    def _prepare(self, built: Built, command: str, layer: Layer, label: str) -> None:
+        outcome = self.run(built, command, timeout_s=PREPARE_TIMEOUT_S)
+        touched = self._protected(built.slot.seal(layer).changed)
+        if touched:
+            raise ProtectedTouched(touched)
+        if outcome.exit_code or outcome.timed_out:
+            kept = self.keep_output(label, outcome)
+            raise CandidateFailed(
+                Reason.BUILD, f"`{command}` {_ending(outcome)}", output=kept, hint=_tail(outcome)
+            )
+
+    def _protected(self, paths: Iterable[str]) -> tuple[str, ...]:
+        return tuple(path for path in paths if not self.scope.covers(path))
+
+    # --- running ---------------------------------------------------------------------------
+
+    def sample(self, built: Built, arm: Arm, *, seed: int, label: str) -> Sample:
+        """One execution of verify.
+
+        A sample during which the machine slept or its clock jumped is thrown away and taken again.
+
+        Raises:
+            CandidateFailed: it failed, timed out, or printed no trustworthy metric.
+            ProtectedTouched: a protected file of the checkout changed while it ran.
+            SessionBroken: too many samples were void.
+        """
+        while True:
+            outcome = self.run(
+                built, self.contract.verify, timeout_s=self.contract.timeout_s, seed=seed
+            )
+            self._tidy(built, label)
+            if not outcome.void:
+                return self.read(outcome, arm, label)
+            self.void += 1
+            if self.void > MAX_VOID:
+                raise SessionBroken(
+                    f"the clock jumped or the machine slept in {self.void} samples",
+                    code="clock",
+                    hint="Keep the machine awake and its clock steady, then try again.",
+                )
+
+    def command(self, built: Built, command: str, *, label: str) -> tuple[CommandResult, Outcome]:
+        """Run the guard, `same` or a profiler on a program; its output goes to a file.
+
+        Raises:
+            ProtectedTouched: a protected file of the checkout changed while it ran.
+        """
+        outcome = self.run(built, command, timeout_s=self.contract.guard_timeout_s)
+        self._tidy(built, label)
+        result = CommandResult(
+            exit_code=outcome.exit_code,
+            duration_s=outcome.wall_s,
+            timed_out=outcome.timed_out,
+            output=self.keep_output(label, outcome),
+        )
+        return result, outcome
+
+    def _tidy(self, built: Built, label: str) -> None:
+        """Bring the checkout back to what was sealed; build again what cannot be restored."""
+        touched = built.slot.restore()
+        protected = self._protected(touched.changed)
+        if protected:
+            raise ProtectedTouched(protected)
+        if touched.layer_broken:
+            self.bring(built.slot, built.tree, label=label)
+
+    def run(
+        self, built: Built, command: str, *, timeout_s: float, seed: int | None = None
+    ) -> Outcome:
+        """Run a command in a slot as it is, and leave what it did there."""
+        with self._private_folders() as (home, tmp):
+            environment = sample_environment(
+                self.frozen,
+                self.contract.env,
+                self.passed,
+                home=home,
+                tmp=tmp,
+                seed=seed,
+                time_budget_s=self.contract.time_budget_s,
+            )
+            return run_command(
+                command, cwd=built.slot.root, env=environment, limits=Limits(timeout_s=timeout_s)
+            )
+
+    @contextmanager
+    def _private_folders(self) -> Iterator[tuple[Path, Path]]:
+        """A home and a temporary folder of this run's own, at paths that are always the same."""
+        root = self.places.cache / "run"
+        remove_tree(root)
+        home, tmp = root / "home", root / "tmp"
+        for folder in (home, tmp):
+            folder.mkdir(parents=True, mode=0o700)
+        try:
+            yield home, tmp
+        finally:
+            remove_tree(root)
+
+    def read(self, outcome: Outcome, arm: Arm, label: str) -> Sample:
+        """The sample that a run of verify yielded; raises CandidateFailed when it is none."""
+        contract = self.contract
+        problem = None
+        if outcome.timed_out:
+            problem = Reason.TIMEOUT, f"verify {_ending(outcome)}", ""
+        elif outcome.exit_code:
+            problem = Reason.VERIFY, f"verify {_ending(outcome)}", _tail(outcome)
+        else:
+            try:
+                return self._sample_of(outcome, arm)
+            except MetricError as error:
+                problem = Reason.METRIC, error.message, error.hint
+        reason, message, hint = problem
+        kept = self.keep_output(f"{label}-{contract.metric.name}", outcome)
+        raise CandidateFailed(reason, message, hint=hint, output=kept)
+
+    def _sample_of(self, outcome: Outcome, arm: Arm) -> Sample:
+        metric = self.contract.metric
+        printed = [
+            (m.name, m.pattern) for m in self.contract.secondary if m.source is Source.OUTPUT
+        ]
+        if metric.source is Source.OUTPUT:
+            reading = read_metrics(
+                outcome.stdout,
+                truncated=outcome.stdout_truncated,
+                primary=metric.name,
+                pattern=metric.pattern,
+                secondary=printed,
+            )
+            values = {metric.name: reading.value, **dict(reading.secondary)}
+        else:
+            values = dict(
+                read_secondary(
+                    outcome.stdout, truncated=outcome.stdout_truncated, secondary=printed
+                )
+            )
+        measured: tuple[Metric | Secondary, ...] = (metric, *self.contract.secondary)
+        for own in measured:
+            if own.source is not Source.OUTPUT:
+                seconds = outcome.cpu_s if own.source is Source.CPU else outcome.wall_s
+                values[own.name] = seconds / SECONDS_PER_UNIT[own.unit]
+        return Sample(
+            arm=arm,
+            value=values[metric.name],
+            wall_s=outcome.wall_s,
+            cpu_s=outcome.cpu_s,
+            secondary=tuple((m.name, values[m.name]) for m in self.contract.secondary),
+        )
+
+    def keep_output(self, label: str, outcome: Outcome) -> str:
+        """Write what a command printed to a file; its name below the state folder."""
+        self.places.output.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self.places.output / f"{label}.txt"
+        parts = [
+            f"exit {outcome.exit_code}, {outcome.wall_s:.3f} s\n--- stdout\n".encode(),
+            outcome.stdout,
+            b"\n--- stderr\n",
+            outcome.stderr,
+        ]
+        atomic_write(path, b"".join(parts), mode=0o600)
+        return f"{self.places.output.name}/{path.name}"
+
+
+def _ending(outcome: Outcome) -> str:
+    if outcome.timed_out:
+        return f"was ended after {outcome.wall_s:.0f} s"
+    return f"failed with exit code {outcome.exit_code}"
+
+
+def _tail(outcome: Outcome) -> str:
+    """The last words of a failed command, cleaned; they help more than the first."""
+    printed = outcome.stderr or outcome.stdout
+    return clean_block(printed.decode("utf-8", "replace"), max_lines=8)
+
+
+def median_wall(samples: list[Sample]) -> float:
+    """Median elapsed seconds of samples (at least one)."""
+    return statistics.median(sample.wall_s for sample in samples)
+
+
+def _read(path: Path) -> str:
+    return path.read_text("ascii") if path.exists() else ""

@@ -1,0 +1,64 @@
+"""`brief`: gathers what a brief is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoresearch.core import budget
+from autoresearch.core.brief import Situation, brief, next_step
+from autoresearch.core.patience import most_seconds, pairs_allowed
+
+if TYPE_CHECKING:
+    from autoresearch.core.history import Progress
+    from autoresearch.loop.session import Session
+
+NEIGHBOURS = 8
+EXACT_PAIRS = 2
+
+
+def briefing(session: Session) -> tuple[str, str]:
+    """The brief without its last line, and what that line says."""
+    situation = situation_of(session)
+    text = brief(situation)
+    body, _, _ = text.rpartition("\nnext: ")
+    return body, next_step(situation)
+
+
+def situation_of(session: Session) -> Situation:
+    """What the brief of this session is about."""
+    history = session.index.history()
+    last = history.recent[0].paths if history.recent else ()
+    return Situation(
+        history=history,
+        contract=session.contract,
+        remaining=budget.remaining(history, session.contract.budget),
+        outlook=budget.outlook_of(history, session.contract),
+        halt=budget.halt(history, session.contract),
+        neighbours=session.index.touching(last, NEIGHBOURS) if last else (),
+        forecast_s=forecast_s(session, history),
+        interrupted=interrupted(session),
+    )
+
+
+def forecast_s(session: Session, progress: Progress) -> float | None:
+    """Seconds that the next `try` takes at most: its race and its guard."""
+    epoch, rule = progress.epoch, session.contract.race
+    if epoch is None:
+        return None
+    pairs = pairs_allowed(
+        epoch.sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs
+    )
+    race = most_seconds(epoch.sample_s, EXACT_PAIRS if progress.deterministic else pairs)
+    return race + (epoch.guard_s or 0.0)
+
+
+def interrupted(session: Session) -> str:
+    """An interrupted or running step in one line, empty for none."""
+    from autoresearch.edges.lock import Lock  # noqa: PLC0415 - only when there is a journal
+
+    if not session.places.journal.exists():
+        return ""
+    holder = Lock(session.places.lock).holder()
+    if holder is not None:
+        return f"{holder.described()} is at work"
+    return "a command was interrupted; the next one finishes it or rolls it back"

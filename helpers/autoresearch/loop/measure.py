@@ -1,0 +1,354 @@
+"""Runs a race: asks the pure rules what comes next, and runs just that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from autoresearch.core.decision import Decision, Policy, Rule, still_open
+from autoresearch.core.deterministic import deterministic_step
+from autoresearch.core.limits import Bound, LimitCheck, judge_limit, under_limits
+from autoresearch.core.model import Arm, Direction, Pair, RaceRecord, Scale
+from autoresearch.core.race import judge, order_of, pairs_of
+from autoresearch.core.simplify import judge_simplify
+from autoresearch.core.stats import effect_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from autoresearch.core.contract import Contract, Secondary
+    from autoresearch.core.model import LimitResult, Sample
+    from autoresearch.loop.bench import Bench, Built
+
+SEED_BITS = 31
+
+
+class Randomness(Protocol):
+    """Where coins and seeds come from: the system's, or a fixed one in tests."""
+
+    def getrandbits(self, bits: int, /) -> int:
+        """A number of so many random bits."""
+
+
+class Standing(NamedTuple):
+    """A race in progress, for whoever watches.
+
+    Attributes:
+        runs: samples taken, warm-up left out.
+        pairs, planned: complete pairs, and the most there can be.
+        change: median change so far as a fraction, None before the first pair or without ratio.
+        left_s: seconds until the end at the latest.
+    """
+
+    runs: int
+    pairs: int
+    planned: int
+    change: float | None
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a race is to decide.
+
+    Attributes:
+        policy: level, pairs, direction, scale, smallest gain.
+        pool: same-code differences of earlier races on the policy's scale, oldest first.
+        bounds: secondary metrics with a limit, each with the loss carried since the baseline.
+        recorded: the incumbent's exact value while the metric is deterministic, else None.
+        simplify: (loss carried, loss allowed) of a simplification, else None.
+    """
+
+    policy: Policy
+    pool: tuple[float, ...]
+    bounds: tuple[tuple[Bound, float], ...] = ()
+    recorded: float | None = None
+    simplify: tuple[float, float] | None = None
+
+
+class Raced(NamedTuple):
+    """A race that ended."""
+
+    decision: Decision
+    record: RaceRecord
+    limits: tuple[LimitResult, ...]
+
+
+def policy_of(contract: Contract, *, pairs: int, alpha: float) -> Policy:
+    """The rules of a race under this contract."""
+    metric = contract.metric
+    in_percent = metric.unit == "%"  # a share: 80 % to 82 % is 2 points, not 2.5 %
+    relative = metric.min_effect_relative
+    return Policy(
+        alpha=alpha,
+        pairs=pairs,
+        direction=metric.direction,
+        scale=Scale.RATIO if relative and not in_percent else Scale.DIFFERENCE,
+        min_effect=metric.min_effect * (100 if relative and in_percent else 1),
+    )
+
+
+def bound_of(secondary: Secondary) -> Bound | None:
+    """The limit of a secondary metric, or None when it is only watched."""
+    if secondary.limit is None:
+        return None
+    return Bound(
+        name=secondary.name,
+        direction=secondary.direction,
+        limit=secondary.limit,
+        relative=secondary.limit_relative,
+    )
+
+
+@dataclass
+class Race:
+    """One race on the bench.
+
+    Args:
+        bench: runs verify.
+        incumbent, candidate: built programs, each in its slot.
+        question: what to decide.
+        randomness: for the first arm and the seeds.
+        label: names captured output.
+        taken: called with every sample as soon as it is there.
+        watch: called after every sample with where the race stands.
+        sample_s: expected seconds of a sample, for the time left.
+        warm_both: warm up the incumbent too, as `validate` does.
+        failed_arm: whose sample was taken last, to tell a broken incumbent from a crash.
+    """
+
+    bench: Bench
+    incumbent: Built
+    candidate: Built
+    question: Question
+    randomness: Randomness
+    label: str
+    taken: Callable[[Sample], None]
+    watch: Callable[[Standing], None]
+    sample_s: float
+    warm_both: bool = False
+    failed_arm: Arm = Arm.CANDIDATE
+    samples: list[Sample] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+
+    def run(self) -> Raced:
+        """Race until the decision stands.
+
+        Raises:
+            CandidateFailed, ProtectedTouched, SessionBroken: see `Bench.sample`; an incumbent that
+                fails is the caller's to tell from a candidate that does (`failed_arm`).
+        """
+        if self.question.recorded is not None:
+            decision = self._exact(self.question.recorded)
+            if decision is not None:
+                return self._settled(decision, exact=True)
+        self._warm_up()
+        return self._settled(self._paired(), exact=False)
+
+    def run_fixed(self, pairs: int) -> Raced:
+        """Race exactly so many pairs, without any early end: an estimate, not a decision.
+
+        A metric that repeats itself exactly needs one pair.
+
+        Raises:
+            CandidateFailed, ProtectedTouched, SessionBroken: as `run`.
+        """
+        self._warm_up()
+
+        def fixed(number: int) -> Decision:
+            seen = self._pairs(0)
+            exact = self.question.recorded is not None and _is_constant(seen)
+            if number < pairs and not exact:
+                return still_open(number, None)
+            return _estimate(seen, self.question.policy, exact=exact)
+
+        return self._settled(self._until(fixed, 0), exact=False)
+
+    def _warm_up(self) -> None:
+        """One run of either arm that does not count: caches fill, and a crash shows at once."""
+        for arm in (Arm.CANDIDATE, Arm.INCUMBENT) if self.warm_both else (Arm.CANDIDATE,):
+            self._take(arm, self._seed())
+        self.samples.clear()
+        self.seeds.clear()
+
+    def _seed(self) -> int:
+        seed = self.randomness.getrandbits(SEED_BITS)
+        self.seeds.append(seed)
+        return seed
+
+    def _take(self, arm: Arm, seed: int) -> Sample:
+        built = self.candidate if arm is Arm.CANDIDATE else self.incumbent
+        self.failed_arm = arm
+        sample = self.bench.sample(built, arm, seed=seed, label=self.label)
+        self.samples.append(sample)
+        self.taken(sample)
+        return sample
+
+    def _exact(self, recorded: float) -> Decision | None:
+        """The deterministic path; None when the metric turns out to vary."""
+        policy = self.question.policy
+        allowed = None
+        if self.question.simplify is not None:
+            carried, total = self.question.simplify
+            allowed = max(0.0, total - carried)
+        seed = self._seed()
+        while True:
+            values = [sample.value for sample in self.samples]
+            step = deterministic_step(recorded, values, policy, loss_allowed=allowed)
+            if step.varies:
+                return None
+            if step.decision is not None:
+                return self._limited_exact(step.decision)
+            self._take(step.next_arm or Arm.CANDIDATE, seed)
+
+    def _limited_exact(self, decision: Decision) -> Decision:
+        """An exact keep, once its limits are proven: on its three runs, or on pairs after them."""
+        if not decision.keep or not self.question.bounds:
+            return decision
+        exact = [(sample, self.samples[2]) for sample in self.samples[:2]]
+        checks = self._checks_on(exact, replace(self.question.policy, pairs=2))
+        limited = under_limits(decision, checks, pairs=2, planned=self.question.policy.pairs)
+        if limited.ended:
+            return limited
+        start = len(self.samples)
+        return self._until(lambda pairs: self._limits_of(decision, pairs, start), start)
+
+    def _paired(self) -> Decision:
+        return self._until(self._judged, 0)
+
+    def _until(self, decide: Callable[[int], Decision], start: int) -> Decision:
+        """Run pairs until `decide` ends the race."""
+        first = Arm.CANDIDATE if self.randomness.getrandbits(1) else Arm.INCUMBENT
+        decision = decide(0) if self.question.simplify is not None else None
+        number = 0
+        while decision is None or not decision.ended:
+            number += 1
+            seed = self._seed()
+            for arm in order_of(number, first):
+                self._take(arm, seed)
+                self.watch(self._standing(start))
+            decision = decide(number)
+        return decision
+
+    def _judged(self, pairs: int) -> Decision:
+        question = self.question
+        seen = self._pairs(0)
+        if question.simplify is None:
+            decision = judge(seen, question.policy, question.pool)
+        else:
+            carried, allowed = question.simplify
+            decision = judge_simplify(
+                seen, question.policy, question.pool, carried=carried, allowed=allowed
+            )
+        return self._limits_of(decision, pairs, 0)
+
+    def _limits_of(self, decision: Decision, pairs: int, start: int) -> Decision:
+        if not decision.keep or not self.question.bounds:
+            return decision
+        checks = self._checks(start)
+        return under_limits(decision, checks, pairs=pairs, planned=self.question.policy.pairs)
+
+    def _pairs(self, start: int) -> tuple[Pair, ...]:
+        part = self.samples[start:]
+        return pairs_of("".join(s.arm.value for s in part), [s.value for s in part])
+
+    def _checks(self, start: int) -> list[LimitCheck]:
+        part = self.samples[start:]
+        rounds = [(part[i], part[i + 1]) for i in range(0, len(part) - 1, 2)]
+        ordered = [(x, y) if x.arm is Arm.CANDIDATE else (y, x) for x, y in rounds]
+        return self._checks_on(ordered, self.question.policy) if ordered else []
+
+    def _checks_on(
+        self, rounds: Sequence[tuple[Sample, Sample]], policy: Policy
+    ) -> list[LimitCheck]:
+        checks = []
+        for bound, carried in self.question.bounds:
+            pairs = [
+                Pair(
+                    incumbent=dict(incumbent.secondary)[bound.name],
+                    candidate=dict(candidate.secondary)[bound.name],
+                    first=Arm.CANDIDATE,
+                )
+                for candidate, incumbent in rounds
+            ]
+            checks.append(judge_limit(pairs, bound, policy, carried=carried))
+        return checks
+
+    def _standing(self, start: int) -> Standing:
+        pairs = self._pairs(start)
+        changes = sorted(p.candidate / p.incumbent - 1 for p in pairs if p.incumbent > 0)
+        planned = self.question.policy.pairs
+        left = max(0, 2 * planned - (len(self.samples) - start))
+        return Standing(
+            runs=len(self.samples),
+            pairs=len(pairs),
+            planned=planned,
+            change=changes[len(changes) // 2] if changes else None,
+            left_s=left * self.sample_s,
+        )
+
+    def _settled(self, decision: Decision, *, exact: bool) -> Raced:
+        names = [secondary.name for secondary in self.bench.contract.secondary]
+        question = self.question
+        record = RaceRecord(
+            alpha=question.policy.alpha,
+            pairs_planned=question.policy.pairs,
+            direction=question.policy.direction,
+            scale=question.policy.scale,
+            min_effect=question.policy.min_effect,
+            recorded=question.recorded if exact else None,
+            carried=question.simplify[0] if question.simplify else None,
+            allowed=question.simplify[1] if question.simplify else None,
+            deterministic=exact,
+            order="".join(sample.arm.value for sample in self.samples),
+            values=tuple(sample.value for sample in self.samples),
+            wall_s=tuple(round(sample.wall_s, 6) for sample in self.samples),
+            cpu_s=tuple(round(sample.cpu_s, 6) for sample in self.samples),
+            secondary=tuple(
+                (name, tuple(dict(sample.secondary)[name] for sample in self.samples))
+                for name in names
+            ),
+            seeds=tuple(self.seeds),
+            pool=question.pool,
+            void=self.bench.void,
+            p_value=decision.p_value,
+            smallest_visible=decision.smallest_visible,
+        )
+        limits = tuple(check.result for check in self._final_checks(exact=exact))
+        return Raced(decision, record, limits if decision.keep or decision.reason else ())
+
+    def _final_checks(self, *, exact: bool) -> list[LimitCheck]:
+        if not self.question.bounds:
+            return []
+        if exact and len(self.samples) == 3:  # noqa: PLR2004 - b b a
+            rounds = [(sample, self.samples[2]) for sample in self.samples[:2]]
+            return self._checks_on(rounds, replace(self.question.policy, pairs=2))
+        return self._checks(3 if exact else 0)
+
+
+def _is_constant(pairs: Sequence[Pair]) -> bool:
+    """Whether both programs repeat their value exactly, seen at least twice."""
+    arms = {pair.incumbent for pair in pairs}, {pair.candidate for pair in pairs}
+    return len(pairs) > 1 and all(len(values) == 1 for values in arms)
+
+
+def _estimate(pairs: Sequence[Pair], policy: Policy, *, exact: bool) -> Decision:
+    """The end of a race that only estimates."""
+    effect = effect_of(pairs, policy.scale)
+    return Decision(
+        ended=True,
+        keep=False,
+        reason=None,
+        flags=(),
+        pairs=len(pairs),
+        p_value=None,
+        effect=replace(effect, level=1.0) if exact else effect,
+        smallest_visible=None,
+        rule=Rule.END,
+        detail=f"estimated from {len(pairs)} pairs",
+    )
+
+
+def is_better(value: float, target: float, direction: Direction) -> bool:
+    """Whether a value has reached the target."""
+    return value <= target if direction is Direction.LOWER else value >= target

@@ -1,0 +1,76 @@
+"""`note` and `stop`: what was learned, what is still to be tried, and the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.model import SCHEMA, Note, NoteKind, Stop
+from autoresearch.edges.clock import now_utc
+from autoresearch.loop import memory
+
+if TYPE_CHECKING:
+    from autoresearch.loop.session import Session
+
+TEXT_LIMIT = 2000
+
+
+def add_note(session: Session, kind: NoteKind, text: str) -> Note:
+    """Record an idea, a lesson or a dead end; they are numbered together."""
+    progress = session.progress
+    return _record(session, kind, progress.last_note + 1, text)
+
+
+def retire_idea(session: Session, number: int, text: str) -> Note:
+    """Take an open idea off the list.
+
+    Raises:
+        AutoresearchError: `no_idea`: no open idea has this number.
+    """
+    open_ideas = {idea.number for idea in session.index.history().ideas}
+    if number not in open_ideas:
+        raise AutoresearchError(
+            f"there is no open idea {number}",
+            code="no_idea",
+            hint=f"Open ideas: {', '.join(map(str, sorted(open_ideas))) or 'none'}.",
+        )
+    return _record(session, NoteKind.RETIRE, number, text)
+
+
+def _record(session: Session, kind: NoteKind, number: int, text: str) -> Note:
+    if not text.strip() and kind is not NoteKind.RETIRE:
+        raise AutoresearchError(
+            "the note is empty",
+            code="empty_note",
+            hint="Say in one sentence what a successor needs.",
+        )
+    note = Note(
+        schema=SCHEMA,
+        at=now_utc(),
+        kind=kind,
+        number=number,
+        text=text.strip()[:TEXT_LIMIT],
+        experiment=session.progress.last_number,
+    )
+    memory.record(session, note)
+    memory.publish(session)
+    return note
+
+
+def stop_session(session: Session, reason: str) -> Stop:
+    """End the session; branch, log and refs stay.
+
+    Raises:
+        AutoresearchError: `stopped` already.
+    """
+    stopped = session.progress.stopped
+    if stopped is not None:
+        raise AutoresearchError(
+            f"the session is stopped already: {stopped}",
+            code="stopped",
+            hint="Nothing is left to do.",
+        )
+    record = Stop(schema=SCHEMA, at=now_utc(), reason=reason)
+    memory.record(session, record)
+    memory.publish(session)
+    return record

@@ -1,0 +1,54 @@
+"""`profile`: where the incumbent spends its cost, by the contract's own profiler."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.text import clean_block, fence
+from autoresearch.edges.lock import Lock
+from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
+from autoresearch.loop.referee import broken
+
+if TYPE_CHECKING:
+    from autoresearch.core.model import CommandResult
+    from autoresearch.loop.session import Session
+
+
+SHOWN_LINES = 22
+
+
+class Profiled(NamedTuple):
+    """A profiler's run and the end of what it printed, cleaned and fenced."""
+
+    result: CommandResult
+    shown: str
+
+
+def profile(session: Session) -> Profiled:
+    """Run the profiler on the incumbent in a bench checkout.
+
+    Raises:
+        AutoresearchError: `no_profile`: the contract names no profiler.
+        SessionBroken: the incumbent does not build.
+    """
+    command = session.contract.profile
+    if command is None:
+        raise AutoresearchError(
+            "the contract names no profiler",
+            code="no_profile",
+            hint="A human adds `profile:` to autoresearch.yaml and runs `autoresearch amend`.",
+        )
+    bench = session.bench()
+    tree = session.tree(session.progress.incumbent_commit)
+    with Lock(session.places.measure_lock).wait("profile", lambda _: None):
+        try:
+            built = bench.bring(bench.slots[2], tree, label="profile")
+            result, outcome = bench.command(built, command, label="profile")
+        except (CandidateFailed, ProtectedTouched) as error:
+            raise broken("set-up or build", error) from error
+    printed = outcome.stdout if outcome.stdout.strip() else outcome.stderr
+    top = b"\n".join(printed.strip().splitlines()[:SHOWN_LINES])  # profilers list the worst first
+    shown = clean_block(top, max_lines=SHOWN_LINES, max_bytes=1400)
+    return Profiled(result, fence(shown, secrets.token_hex(4)))

@@ -1,0 +1,77 @@
+"""Finishes or rolls back what an interrupted command left, from the journal alone.
+
+Until a verdict is decided nothing of the user's was touched, so the experiment is dropped and its
+edit is still in the tree. From then on it is finished: every step of settling can be repeated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoresearch.core.model import SCHEMA, Recovery
+from autoresearch.core.text import clean_line
+from autoresearch.edges.clock import now_utc
+from autoresearch.loop import memory
+from autoresearch.loop.adopt import finish_interrupted
+from autoresearch.loop.experiment import finish
+from autoresearch.loop.rewind import finish_drop
+from autoresearch.loop.undo import finish_undo
+
+if TYPE_CHECKING:
+    from autoresearch.core.steps import Pending
+    from autoresearch.loop.session import Session
+
+
+FINISHERS = {"drop": finish_drop, "undo": finish_undo, "amend": finish_interrupted}
+"""Command -> what finishes it from its journal."""
+
+
+def recover(session: Session) -> tuple[str, ...]:
+    """Bring an interrupted session to a consistent state; what was done, a line each.
+
+    Nothing to do is an empty answer. Repeating it is harmless.
+    """
+    found = session.journal.load()
+    done: list[str] = []
+    if found.moved_aside is not None:
+        done.append(f"the journal was unreadable ({found.problem}); it is now {found.moved_aside}")
+    if found.pending is not None:
+        done.append(_settle(session, found.pending))
+    if done or not memory.is_published(session):
+        memory.publish(session)
+    session.news.extend(done)
+    return tuple(done)
+
+
+def _settle(session: Session, pending: Pending) -> str:
+    decided = pending.decided
+    if decided is not None:
+        record = decided.experiment
+        finish(session, record)
+        detail = (
+            f"experiment {record.number} was decided and is now settled: {record.verdict.value}"
+        )
+        _note(session, "try", "finished", detail)
+        return detail
+    action = pending.action
+    if action is not None:
+        if action.command not in FINISHERS:
+            session.journal.clear()
+            return f"`{action.command}` was interrupted at {action.stage}; repeat it"
+        detail = FINISHERS[action.command](session, action)
+        _note(session, action.command, "finished", detail)
+        return detail
+    number = pending.begun.number if pending.begun is not None else 0
+    detail = (
+        f"experiment {number} was interrupted before its verdict; its edit is still in the tree"
+    )
+    _note(session, "try", "rolled back", detail)
+    session.journal.clear()
+    return detail
+
+
+def _note(session: Session, step: str, action: str, detail: str) -> None:
+    memory.record(
+        session,
+        Recovery(schema=SCHEMA, at=now_utc(), step=step, action=action, detail=clean_line(detail)),
+    )

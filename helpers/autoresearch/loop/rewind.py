@@ -1,0 +1,173 @@
+"""`drop` and `apply`: the working tree back to the incumbent, an earlier change again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.errors import AutoresearchError, SessionBroken
+from autoresearch.core.snapshot import apply_steps
+from autoresearch.core.steps import Action
+from autoresearch.core.text import clean_line
+from autoresearch.edges import gitrefs
+from autoresearch.edges.clock import now_utc
+from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
+from autoresearch.edges.worktree import take_snapshot
+from autoresearch.loop import settle
+from autoresearch.loop.merge import merge_change
+from autoresearch.loop.session import require_on_branch
+
+if TYPE_CHECKING:
+    from autoresearch.core.history import Tried
+    from autoresearch.core.snapshot import Change
+    from autoresearch.edges.putback import Left
+    from autoresearch.loop.session import Session
+
+
+class Dropped(NamedTuple):
+    """What `drop` did.
+
+    Attributes:
+        ref: where the dropped edit is kept; None when there was none.
+        paths: put back.
+        left: paths that were left alone, and why.
+        outside: edited paths outside the scope that stay until `--outside`.
+    """
+
+    ref: str | None
+    paths: tuple[str, ...]
+    left: tuple[Left, ...]
+    outside: tuple[str, ...]
+
+
+class Applied(NamedTuple):
+    """What `apply` did: paths changed, paths with conflict markers, paths left alone."""
+
+    paths: tuple[str, ...]
+    conflicts: tuple[str, ...]
+    left: tuple[Left, ...]
+
+
+def drop(session: Session, *, outside: bool) -> Dropped:
+    """Put the working tree back to the incumbent; the edit is saved to a ref first.
+
+    Args:
+        session: open for writing.
+        outside: put back what was edited outside the scope instead of what is inside.
+    """
+    progress = session.progress
+    incumbent = progress.incumbent_commit
+    snapshot = take_snapshot(
+        session.walk(),
+        session.repo,
+        session.tree(incumbent),
+        tree_oid=session.repo.tree_of(incumbent),
+        covers=session.scope.covers,
+        overrides=session.overrides,
+        indexes=session.indexes,
+    )
+    covers = session.scope.covers
+    beyond = tuple(c.path for c in snapshot.changes if not covers(c.path))
+    chosen = tuple(c for c in snapshot.changes if covers(c.path) != outside)
+    if not chosen:
+        return Dropped(None, (), (), beyond)
+    ref = save_edit(session, chosen, "outside the scope" if outside else "in scope")
+    values = (("ref", ref), ("parent", incumbent))
+    session.journal.begin(Action(command="drop", stage="saved", at=now_utc(), values=values))
+    left = settle.put_back(session, chosen).left
+    session.journal.clear()
+    stuck = {item.path for item in left}
+    paths = tuple(c.path for c in chosen if c.path not in stuck)
+    return Dropped(ref, paths, left, () if outside else beyond)
+
+
+def save_edit(session: Session, changes: tuple[Change, ...], what: str) -> str:
+    """Commit an edit on top of the incumbent and keep it under a ref of its own; the ref.
+
+    Raises:
+        AutoresearchError: `cannot_save`: something in it cannot be stored, so nothing is dropped.
+    """
+    blocked = [c for c in changes if c.obstacle is not None]
+    if blocked:
+        first = blocked[0]
+        raise AutoresearchError(
+            f"{clean_line(first.path)} {first.obstacle.value if first.obstacle else ''}, "
+            "so it cannot be saved before it is put back",
+            code="cannot_save",
+            hint="Move it out of the working tree by hand, then repeat the command.",
+        )
+    repo, parent = session.repo, session.progress.incumbent_commit
+    write_blobs(repo, [c.content for c in changes if c.content is not None])
+    commit = commit_changes(
+        repo,
+        parents=[parent],
+        index=index_of(repo, repo.tree_of(parent), session.indexes),
+        changes={c.path: c.new for c in changes},
+        message=f"dropped edit, {what}\n\nAutoresearch-Session: {session.name}\n",
+    )
+    prefix = f"refs/autoresearch/{session.name}/dropped/"
+    number = len(gitrefs.refs(repo, prefix)) + 1
+    ref = f"{prefix}{number:04d}"
+    gitrefs.update_ref(repo, ref, commit.oid, None)
+    return ref
+
+
+def apply(session: Session, number: int) -> Applied:
+    """Bring the change of an experiment back into the working tree, on top of the incumbent.
+
+    Raises:
+        AutoresearchError: no such experiment, or the tree already holds an edit of those files.
+    """
+    require_on_branch(session)
+    tried = find(session, number)
+    ours = session.tree(session.progress.incumbent_commit)
+    base, theirs = session.tree(tried.parent), session.tree(tried.commit)
+    merged = merge_change(session.repo, base, theirs, ours)
+    checked_out = {**ours, **{p: e for p, e in session.overrides.items() if e is not None}}
+    steps = apply_steps(checked_out, merged.changes)
+    edited = [s.path for s in steps if not _holds(session, s.path, checked_out.get(s.path))]
+    if edited:
+        raise AutoresearchError(
+            f"the tree already holds an edit of {clean_line(', '.join(edited[:5]))}",
+            code="tree_edited",
+            hint="`autoresearch try` or `autoresearch drop` it first.",
+        )
+    left = settle.lay_over(session, steps)
+    stuck = {item.path for item in left}
+    return Applied(
+        tuple(step.path for step in steps if step.path not in stuck), merged.conflicts, left
+    )
+
+
+def _holds(session: Session, path: str, entry: object) -> bool:
+    walk = session.walk()
+    found = walk.at(path)
+    return found.entry == entry and found.obstacle is None
+
+
+def find(session: Session, number: int) -> Tried:
+    """An experiment by its number.
+
+    Raises:
+        AutoresearchError: `no_experiment`.
+    """
+    tried = session.index.experiment(number)
+    if tried is None:
+        last = session.progress.last_number
+        raise AutoresearchError(
+            f"there is no experiment {number}; the last one is {last}",
+            code="no_experiment",
+            hint="`autoresearch log` lists them.",
+        )
+    return tried
+
+
+def finish_drop(session: Session, action: Action) -> str:
+    """Finish an interrupted `drop` from its journal; what was done, in one line."""
+    ref = action.value("ref") or ""
+    commit = session.repo.resolve(ref)
+    if commit is None:
+        raise SessionBroken(f"{ref} is gone", code="lost_ref", hint="See `git fsck`.")
+    parent = session.tree(action.value("parent") or "")
+    settle.put_back(session, settle.changes_between(session, parent, session.tree(commit)))
+    session.journal.clear()
+    return f"a drop was interrupted and is now finished; the edit is kept as {ref}"

@@ -1,0 +1,121 @@
+"""`run`: one bounded stretch of the loop, shared by all ticks of an agent session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core import budget
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.model import SCHEMA, Run, RunEnd
+from autoresearch.edges.clock import now_utc
+from autoresearch.loop import memory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autoresearch.core.budget import Halt, Remaining
+    from autoresearch.loop.session import Session
+
+DEFAULT_EXPERIMENTS = 5
+"""Of a run for which nobody named a number: a bounded batch, then a report."""
+
+HOST_SESSION_VARIABLES = ("CLAUDE_CODE_SESSION_ID", "AUTORESEARCH_HOST_SESSION")
+
+
+class RunState(NamedTuple):
+    """A run after `run` was called.
+
+    Attributes:
+        number: of the run, None when none is open.
+        used, total: its experiments.
+        opened: whether this call opened it.
+        halt: why nothing more is due, or None to go on.
+        remaining: of the session.
+    """
+
+    number: int | None
+    used: int
+    total: int
+    opened: bool
+    halt: Halt | None
+    remaining: Remaining
+
+
+def host_session(environ: Mapping[str, str]) -> str:
+    """The agent session that calls, as its host names it; `local` where none does."""
+    named = (environ.get(variable, "") for variable in HOST_SESSION_VARIABLES)
+    return next((name for name in named if name), "local")
+
+
+def open_run(session: Session, experiments: int | None) -> RunState:
+    """Open a run, or go on with the one that this agent session has open.
+
+    A call that names the number of the run in progress is another tick of it. A finished run is
+    not opened again by its own ticks: without a number they hear that it is done.
+
+    Raises:
+        AutoresearchError: `run_elsewhere` when another agent session's run is in progress.
+    """
+    history = session.index.history()
+    host = host_session(session.environ)
+    current = history.run
+    halt = budget.halt(history, session.contract)
+    if halt is not None and halt.ends_session:
+        return _state(session, opened=False)
+    if current is not None and current.used < current.experiments and halt is None:
+        if current.host_session != host and experiments not in (None, current.experiments):
+            raise AutoresearchError(
+                f"run {current.number} of another agent session is in progress "
+                f"({current.used} of {current.experiments} experiments)",
+                code="run_elsewhere",
+                hint="`autoresearch run` without a number goes on with it.",
+            )
+        return _state(session, opened=False)
+    if (
+        current is not None
+        and current.host_session == host
+        and experiments
+        in (
+            None,
+            current.experiments,
+        )
+    ):
+        return _state(session, opened=False)
+    _end(session, "its budget was used" if halt is None else halt.text)
+    memory.record(
+        session,
+        Run(
+            schema=SCHEMA,
+            at=now_utc(),
+            number=history.last_run + 1,
+            host_session=host,
+            experiments=experiments or DEFAULT_EXPERIMENTS,
+            after=history.last_number,
+        ),
+    )
+    memory.publish(session)
+    return _state(session, opened=True)
+
+
+def _end(session: Session, reason: str) -> None:
+    run = session.progress.run
+    if run is not None:
+        memory.record(
+            session, RunEnd(schema=SCHEMA, at=now_utc(), number=run.number, reason=reason)
+        )
+
+
+def _state(session: Session, *, opened: bool) -> RunState:
+    history = session.index.history()
+    run = history.run
+    return RunState(
+        number=None if run is None else run.number,
+        used=0 if run is None else run.used,
+        total=0 if run is None else run.experiments,
+        opened=opened,
+        halt=budget.halt(history, session.contract),
+        remaining=budget.remaining(history, session.contract.budget),
+    )
+
+
+__all__ = ["DEFAULT_EXPERIMENTS", "RunState", "host_session", "open_run"]

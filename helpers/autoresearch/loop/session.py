@@ -1,0 +1,304 @@
+"""A session as a command sees it: repository, frozen contract, log, and where all of it lies."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoresearch.core import jsonform
+from autoresearch.core.contract import Contract, parse
+from autoresearch.core.errors import AutoresearchError, CorruptLogError, SessionBroken
+from autoresearch.core.model import SCHEMA
+from autoresearch.core.scope import Scope, compile_scope
+from autoresearch.core.snapshot import Entry
+from autoresearch.edges import gitrefs
+from autoresearch.edges.environment import find_passed
+from autoresearch.edges.files import atomic_write
+from autoresearch.edges.gitrepo import GitRepo
+from autoresearch.edges.index import Index
+from autoresearch.edges.journal import Journal
+from autoresearch.edges.lock import Lock
+from autoresearch.edges.log import Log
+from autoresearch.edges.places import Places, places_for, sessions_of
+from autoresearch.edges.walk import Walk
+from autoresearch.loop.bench import Bench, BenchPlaces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from autoresearch.core.history import Progress
+    from autoresearch.core.snapshot import TreeMap
+
+BRANCHES = "refs/heads/autoresearch/"
+CONTRACT_FILE = "autoresearch.yaml"
+CHECKS_FILE = "autoresearch.checks.sh"
+CHECKS_COMMAND = "sh autoresearch.checks.sh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """A path whose working-tree bytes rightly differ from git; no mode: nothing is checked out."""
+
+    path: str
+    mode: str | None
+    oid: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFile:
+    """What `init` fixed beside the log.
+
+    Attributes:
+        toplevel: the working tree the session belongs to.
+        environment: what every command of the contract runs with.
+        overrides: see `edges.worktree.Overrides`.
+        checks_guard: whether `autoresearch.checks.sh` is the guard, as the contract names none.
+    """
+
+    schema: int
+    session: str
+    toplevel: str
+    branch: str
+    checks_guard: bool
+    environment: tuple[tuple[str, str], ...]
+    overrides: tuple[Override, ...]
+
+
+@dataclass
+class Session:
+    """An open session. `news` collects what the caller must be told beside its answer."""
+
+    repo: GitRepo
+    places: Places
+    file: SessionFile
+    contract: Contract
+    index: Index
+    journal: Journal
+    environ: Mapping[str, str]
+    news: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The session's name."""
+        return self.file.session
+
+    @property
+    def branch(self) -> str:
+        """Full name of the session's branch."""
+        return self.file.branch
+
+    @property
+    def progress(self) -> Progress:
+        """What the log adds up to."""
+        return self.index.progress()
+
+    @property
+    def scope(self) -> Scope:
+        """What an experiment may change."""
+        return compile_scope(self.contract.scope, self.contract.protect)
+
+    @property
+    def overrides(self) -> dict[str, Entry | None]:
+        """Where the working tree rightly differs from git."""
+        return {
+            o.path: Entry(o.mode, o.oid) if o.mode is not None and o.oid is not None else None
+            for o in self.file.overrides
+        }
+
+    @property
+    def indexes(self) -> Path:
+        """Folder of our private indexes."""
+        return self.places.state / "indexes"
+
+    def walk(self) -> Walk:
+        """The walk over the user's working tree, with its table of statuses."""
+        return Walk(self.repo, self.places.state / "worktree.stat")
+
+    def bench(self) -> Bench:
+        """The bench with this session's environment."""
+        return Bench(
+            places=BenchPlaces(cache=self.places.cache, output=self.places.output),
+            repo=self.repo,
+            contract=self.contract,
+            scope=self.scope,
+            frozen=self.file.environment,
+            passed=find_passed(self.environ, self.contract.pass_through),
+        )
+
+    def ref(self, number: int) -> str:
+        """The ref that keeps experiment `number` for ever."""
+        return f"refs/autoresearch/{self.name}/exp/{number:04d}"
+
+    def tree(self, commit: str) -> TreeMap:
+        """All files of a commit."""
+        return self.repo.tree(commit)
+
+    def keep_overrides(self, changed: Mapping[str, Entry | None], now: Mapping[str, Entry]) -> None:
+        """Remember how changed paths differ from git from now on, and forget those that do not."""
+        overrides = {path: e for path, e in self.overrides.items() if path not in changed}
+        overrides.update(now)
+        if overrides != self.overrides:
+            self.file = replace(self.file, overrides=as_overrides(overrides))
+            write_session_file(self.places, self.file)
+
+
+def as_overrides(overrides: Mapping[str, Entry | None]) -> tuple[Override, ...]:
+    """The stored form of overrides."""
+    return tuple(
+        Override(path=path, mode=e.mode if e else None, oid=e.oid if e else None)
+        for path, e in sorted(overrides.items())
+    )
+
+
+def write_session_file(places: Places, file: SessionFile) -> None:
+    """Write what `init` fixed."""
+    text = jsonform.dumps(jsonform.to_object(file))
+    atomic_write(places.state / "session.json", text.encode("ascii") + b"\n", mode=0o600)
+
+
+def read_session_file(places: Places) -> SessionFile:
+    """Read what `init` fixed.
+
+    Raises:
+        SessionBroken: it is missing or not what was written.
+    """
+    path = places.state / "session.json"
+    try:
+        file = jsonform.from_object(SessionFile, json.loads(path.read_bytes()))
+    except (OSError, ValueError, CorruptLogError) as error:
+        raise SessionBroken(
+            f"the session's file {path} cannot be read: {error}",
+            code="session_file",
+            hint="Restore it from a backup of the state folder, or start a new session.",
+        ) from error
+    if file.schema > SCHEMA:
+        raise SessionBroken(
+            f"the session was made by a newer version (schema {file.schema})",
+            code="newer_schema",
+            hint="Update autoresearch.",
+        )
+    return file
+
+
+def find_session(repo: GitRepo, environ: Mapping[str, str]) -> Places:
+    """The session that a command in this working tree means.
+
+    The one whose branch is checked out; else the only one of this working tree.
+
+    Raises:
+        AutoresearchError: `no_session` or `which_session`.
+    """
+    names = sessions_of(environ, repo.toplevel, repo.common_dir)
+    places = {name: places_for(environ, repo.toplevel, repo.common_dir, name) for name in names}
+    branch = gitrefs.head(repo).branch or ""
+    current = branch.removeprefix(BRANCHES) if branch.startswith(BRANCHES) else None
+    if current in places:
+        return places[current]
+    here = [
+        name for name in names if Path(read_session_file(places[name]).toplevel) == repo.toplevel
+    ]
+    if len(here) == 1:
+        return places[here[0]]
+    if not here:
+        raise AutoresearchError(
+            f"no session in {repo.toplevel}",
+            code="no_session",
+            hint="Write a contract and run `autoresearch init FILE`; see docs/contract.md.",
+        )
+    raise AutoresearchError(
+        f"{len(here)} sessions belong to this working tree: {', '.join(here)}",
+        code="which_session",
+        hint=f"Check one out: `git switch autoresearch/{here[0]}`.",
+    )
+
+
+@contextmanager
+def loaded(
+    cwd: Path, environ: Mapping[str, str], *, command: str, write: bool
+) -> Iterator[Session]:
+    """Open the session of a working tree; a writer holds its lock until the end.
+
+    Raises:
+        AutoresearchError: no session here, or another command works on it (`locked`).
+        SessionBroken, CorruptLogError: its state is damaged.
+    """
+    with ExitStack() as stack:
+        repo = stack.enter_context(GitRepo.open(cwd))
+        places = find_session(repo, environ)
+        if write:
+            places.require_writable()
+            stack.enter_context(Lock(places.lock).acquire(command))
+        log = Log(places.log)
+        news = []
+        if write:
+            torn = log.repair()
+            if torn is not None:
+                news.append(f"half a log line ({torn.size} bytes) was moved to {torn.moved_to}")
+        index = stack.enter_context(Index(places.index, log))
+        file = read_session_file(places)
+        yield Session(
+            repo=repo,
+            places=places,
+            file=file,
+            contract=frozen_contract(places, checks_guard=file.checks_guard),
+            index=index,
+            journal=Journal(places.journal),
+            environ=environ,
+            news=news,
+        )
+
+
+def with_checks(contract: Contract, *, checks_guard: bool) -> Contract:
+    """The contract with `autoresearch.checks.sh` as its guard where that applies."""
+    return replace(contract, guard=CHECKS_COMMAND) if checks_guard else contract
+
+
+def frozen_contract(places: Places, *, checks_guard: bool) -> Contract:
+    """The contract in force.
+
+    Raises:
+        SessionBroken: the frozen copy is missing.
+    """
+    try:
+        text = places.contract.read_text("utf-8")
+    except OSError as error:
+        raise SessionBroken(
+            f"the frozen contract {places.contract} cannot be read: {error.strerror}",
+            code="no_contract",
+            hint="It is also committed as autoresearch.yaml on the session's branch: copy it back.",
+        ) from error
+    return with_checks(parse(text, name=str(places.contract)), checks_guard=checks_guard)
+
+
+def require_on_branch(session: Session) -> None:
+    """Make sure that HEAD is the session's branch and the branch is at the incumbent.
+
+    Raises:
+        AutoresearchError: `wrong_branch` or `branch_moved`, with the command that mends it.
+    """
+    head = gitrefs.head(session.repo)
+    short = session.branch.removeprefix("refs/heads/")
+    if head.branch != session.branch:
+        where = (head.branch or "a detached commit").removeprefix("refs/heads/")
+        raise AutoresearchError(
+            f"HEAD is on {where}, not on the session's branch {short}",
+            code="wrong_branch",
+            hint=f"Run `git switch {short}`.",
+        )
+    incumbent = session.progress.incumbent_commit
+    if head.commit != incumbent:
+        raise AutoresearchError(
+            f"{short} is at {(head.commit or 'nothing')[:12]}, the incumbent is {incumbent[:12]}: "
+            "somebody committed or reset outside the helper",
+            code="branch_moved",
+            hint=f"`git reset --soft {incumbent[:12]}` keeps the files as they are; try again.",
+        )
+
+
+def environment() -> dict[str, str]:
+    """The process's environment, as a plain mapping."""
+    return dict(os.environ)

@@ -1,0 +1,133 @@
+"""Makes a verdict true: the branch moves to what is kept, the tree goes back from what is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.errors import SessionBroken
+from autoresearch.core.snapshot import Change, Entry, Status, Step, put_back_steps
+from autoresearch.edges import gitrefs
+from autoresearch.edges.gitobjects import object_id
+from autoresearch.edges.gitwrite import IndexChange, sync_index
+from autoresearch.edges.putback import Left, carry_out
+from autoresearch.edges.worktree import with_crlf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from autoresearch.core.snapshot import TreeMap
+    from autoresearch.loop.session import Session
+
+
+class Settlement(NamedTuple):
+    """What settling did beside the branch: paths left alone, and what to tell."""
+
+    left: tuple[Left, ...]
+    warnings: tuple[str, ...]
+
+
+def changes_between(session: Session, parent: TreeMap, candidate: TreeMap) -> tuple[Change, ...]:
+    """The paths that differ between two trees, as they look in this working tree.
+
+    Args:
+        session: knows which paths are checked out with other bytes than git stores.
+        parent: the tree before.
+        candidate: the tree after.
+    """
+    overrides = session.overrides
+    found = []
+    for path in sorted({*parent, *candidate}):
+        old, new = parent.get(path), candidate.get(path)
+        if old == new:
+            continue
+        before = overrides.get(path, old)
+        found.append(
+            Change(
+                path=path,
+                status=_status(old, new),
+                old=old,
+                new=new,
+                content=None,
+                before=before,
+                found=_as_checked_out(session, old, before, new),
+            )
+        )
+    return tuple(found)
+
+
+def _status(old: Entry | None, new: Entry | None) -> Status:
+    if old is None:
+        return Status.ADDED
+    if new is None:
+        return Status.DELETED
+    return Status.MODIFIED if old.mode[:3] == new.mode[:3] else Status.TYPE_CHANGED
+
+
+def _as_checked_out(
+    session: Session, old: Entry | None, before: Entry | None, new: Entry | None
+) -> Entry | None:
+    """What the working tree holds for `new`: with CR LF where the path had it before."""
+    if new is None or before == old or before is None:
+        return new
+    content = with_crlf(session.repo.blob(new.oid))
+    return Entry(new.mode, object_id(session.repo.object_format, content))
+
+
+def keep(session: Session, *, parent: str, commit: str, changes: tuple[Change, ...]) -> Settlement:
+    """Move the branch from `parent` to `commit`, and git's index with it; files stay as they are.
+
+    Repeating it is harmless.
+
+    Raises:
+        SessionBroken: the branch is at neither.
+    """
+    at = gitrefs.refs(session.repo, session.branch)
+    now = at[session.branch].oid if session.branch in at else None
+    if now != commit:
+        gitrefs.update_ref(session.repo, session.branch, commit, parent, "autoresearch: keep")
+    back = gitrefs.refs(session.repo, session.branch).get(session.branch)
+    if back is None or back.oid != commit:
+        raise SessionBroken(
+            f"{session.branch} should be at {commit[:12]} and is not",
+            code="branch_moved",
+            hint="Run `autoresearch doctor`.",
+        )
+    session.keep_overrides(
+        {change.path: change.new for change in changes},
+        {c.path: c.found for c in changes if c.found is not None and c.found != c.new},
+    )
+    synced = sync_index(
+        session.repo,
+        [IndexChange(c.path, _known(c), c.new) for c in changes],
+    )
+    return Settlement((), _warnings(synced.warning, synced.left))
+
+
+def put_back(session: Session, changes: tuple[Change, ...]) -> Settlement:
+    """Put the working tree back to the incumbent where it still is what was measured.
+
+    A file that was changed meanwhile is somebody's work: it is left alone and named.
+    """
+    carried = carry_out(session.walk(), session.repo, put_back_steps(changes))
+    synced = sync_index(
+        session.repo,
+        [IndexChange(c.path, _known(c), c.old) for c in changes],
+    )
+    return Settlement(carried.left, _warnings(synced.warning, synced.left))
+
+
+def lay_over(session: Session, steps: Iterable[Step]) -> tuple[Left, ...]:
+    """Bring paths of the working tree to what is wanted, each only over what is expected."""
+    return carry_out(session.walk(), session.repo, tuple(steps)).left
+
+
+def _known(change: Change) -> frozenset[str]:
+    """The object ids that this path may have in the index without being somebody's staged work."""
+    return frozenset(entry.oid for entry in (change.old, change.new) if entry is not None)
+
+
+def _warnings(warning: str | None, left: tuple[str, ...]) -> tuple[str, ...]:
+    found = [] if warning is None else [warning]
+    if left:
+        found.append(f"staged otherwise, left as it is: {', '.join(left[:5])}")
+    return tuple(found)

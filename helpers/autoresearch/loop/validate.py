@@ -1,0 +1,124 @@
+"""`validate`: the session's first commit against its last, in a fresh race of fixed length.
+
+The estimates of single keeps are biased upward, for each race stopped when it looked good. This
+one has no early end, so its estimate is the only gain that is claimed (docs/decision.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from autoresearch.core.errors import AutoresearchError, SessionBroken
+from autoresearch.core.model import SCHEMA, Direction, Validation
+from autoresearch.edges.clock import now_utc
+from autoresearch.edges.lock import Lock
+from autoresearch.loop import memory
+from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
+from autoresearch.loop.measure import Question, Race, policy_of
+from autoresearch.loop.referee import SANDBOX, current_epoch
+
+if TYPE_CHECKING:
+    from autoresearch.core.snapshot import Entry
+    from autoresearch.loop.measure import Raced, Randomness, Standing
+    from autoresearch.loop.session import Session
+
+VALIDATION_PAIRS = 20
+
+
+def validate(
+    session: Session,
+    randomness: Randomness,
+    watch: Callable[[Standing], None],
+    say: Callable[[str], None],
+) -> Validation:
+    """Race the first commit against the incumbent under the latest epoch's evaluator.
+
+    Raises:
+        AutoresearchError: `nothing_kept`.
+        SessionBroken: one of the two does not run.
+    """
+    progress = session.progress
+    if progress.incumbent_commit == first_commit(session):
+        raise AutoresearchError(
+            "nothing is kept yet, so there is nothing to validate",
+            code="nothing_kept",
+            hint="`autoresearch brief` says how to go on.",
+        )
+    raced = _race(session, randomness, watch, say)
+    effect = raced.decision.effect
+    if effect is None:
+        raise SessionBroken("the validation has no estimate", code="no_estimate", hint="Repeat it.")
+    lower = session.contract.metric.direction is Direction.LOWER
+    record = Validation(
+        schema=SCHEMA,
+        at=now_utc(),
+        epoch=current_epoch(progress).number,
+        first=first_commit(session),
+        last=progress.incumbent_commit,
+        after=progress.last_number,
+        effect=effect,
+        race=raced.record,
+        proven=(effect.high < 0 if lower else effect.low > 0) and effect.level >= 0.95,  # noqa: PLR2004 - DECISION 8
+        sandbox=SANDBOX,
+    )
+    memory.record(session, record)
+    memory.publish(session)
+    return record
+
+
+def first_commit(session: Session) -> str:
+    """The code the session started from: the commit its contract was laid on."""
+    return session.progress.opened.base
+
+
+def code_under_evaluator(session: Session, code: str, evaluator: str) -> dict[str, Entry]:
+    """The files in scope from one commit, all others from the commit whose evaluator measures."""
+    covers = session.scope.covers
+    protected = {p: e for p, e in session.tree(evaluator).items() if not covers(p)}
+    return {**protected, **{p: e for p, e in session.tree(code).items() if covers(p)}}
+
+
+def _race(
+    session: Session,
+    randomness: Randomness,
+    watch: Callable[[Standing], None],
+    say: Callable[[str], None],
+) -> Raced:
+    progress, contract = session.progress, session.contract
+    epoch, bench = current_epoch(progress), session.bench()
+    evaluator = progress.incumbent_commit
+    trees = (
+        code_under_evaluator(session, first_commit(session), evaluator),
+        session.tree(progress.incumbent_commit),
+    )
+    slots = bench.slots[:2] if randomness.getrandbits(1) else bench.slots[1::-1]
+    with Lock(session.places.measure_lock).wait("validate", lambda _: say("waiting to measure")):
+        try:
+            say("preparing the bench checkouts")
+            arms = [
+                bench.bring(slot, tree, label="validate")
+                for slot, tree in zip(slots, trees, strict=True)
+            ]
+            return Race(
+                bench=bench,
+                incumbent=arms[0],
+                candidate=arms[1],
+                question=Question(
+                    policy=policy_of(contract, pairs=VALIDATION_PAIRS, alpha=contract.race.alpha),
+                    pool=(),
+                    recorded=progress.incumbent_value if progress.deterministic else None,
+                ),
+                randomness=randomness,
+                label="validate",
+                taken=lambda _: None,
+                watch=watch,
+                sample_s=epoch.sample_s,
+                warm_both=True,
+            ).run_fixed(VALIDATION_PAIRS)
+        except (CandidateFailed, ProtectedTouched) as error:
+            raise SessionBroken(
+                f"one of the two commits cannot be measured: {error.message}",
+                code="benchmark_broken",
+                hint="Mend what it needs on this machine, then validate again.",
+            ) from error

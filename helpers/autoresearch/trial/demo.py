@@ -1,0 +1,201 @@
+"""`demo`: the real loop on a small real project, with a scripted proposer in the agent's place.
+
+Nothing is pre-recorded: every verdict is measured here and now, by the same code that referees
+an agent.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.model import Arm, Experiment, Kind, NoteKind, Refusal, Verdict
+from autoresearch.loop.experiment import Request, try_experiment
+from autoresearch.loop.notes import add_note
+from autoresearch.loop.rewind import drop
+from autoresearch.loop.session import loaded
+from autoresearch.loop.validate import validate
+from autoresearch.planning.opening import initialise
+from autoresearch.trial.story import STORY, copy_project
+
+if TYPE_CHECKING:
+    from autoresearch.core.model import Validation
+    from autoresearch.loop.measure import Standing
+    from autoresearch.loop.session import Session
+    from autoresearch.trial.story import Proposal
+
+CONTRACT = """\
+session: demo
+goal: Make the digest of an access log faster without changing what it says
+metric: {{name: digest_ms, unit: ms, direction: lower}}
+verify: {python} bench.py
+guard: {python} -m unittest -q
+scope: ["src/**/*.py"]
+secondary:
+  - {{name: peak_kb, unit: kB, direction: lower, limit: +25%}}
+race: {{max_runs: 16}}
+simplify_loss: 15%
+"""
+
+Say = Callable[[str], None]
+
+
+class Step(NamedTuple):
+    """One proposal and what became of it; no record where its edit did not fit any more."""
+
+    proposal: Proposal
+    record: Experiment | Refusal | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """A demo that ran.
+
+    Attributes:
+        root: the project's folder.
+        state: the session's state folder.
+        baseline: metric of the untouched project.
+        steps: in the order tried.
+        validation: first commit against last; None when nothing was kept.
+        seconds: how long all of it took.
+    """
+
+    root: Path
+    state: Path
+    baseline: float
+    steps: tuple[Step, ...]
+    validation: Validation | None
+    seconds: float
+
+
+def run_demo(environ: Mapping[str, str], say: Say, watch: Callable[[Standing], None]) -> Demo:
+    """Run the whole story in a new temporary folder, which stays.
+
+    Raises:
+        AutoresearchError: git or the disk refuses; the demo itself holds any verdict to be fine.
+    """
+    started = time.monotonic()
+    root = Path(tempfile.mkdtemp(prefix="autoresearch-demo-")).resolve() / "logdigest"
+    copy_project(root)
+    make_repository(root, environ)
+    draft = root.parent / "draft.yaml"
+    draft.write_text(CONTRACT.format(python=_quoted(sys.executable)), "utf-8")
+    say("init: rehearsing the contract")
+    opened = initialise(draft, root, environ, random.SystemRandom(), watch_nothing, worktree=None)
+    baseline = statistics.median(sample.value for sample in opened.rehearsal.samples)
+    steps = tuple(_step(root, environ, proposal, say, watch) for proposal in STORY)
+    say("validate: the first commit against the last")
+    with loaded(root, environ, command="validate", write=True) as session:
+        kept = session.progress.kept_count
+        proof = validate(session, random.SystemRandom(), watch, watch_nothing) if kept else None
+        state = session.places.state
+    return Demo(
+        root=root,
+        state=state,
+        baseline=baseline,
+        steps=steps,
+        validation=proof,
+        seconds=time.monotonic() - started,
+    )
+
+
+def make_repository(root: Path, environ: Mapping[str, str]) -> None:
+    """Make a repository of a folder, with one commit of all its files.
+
+    Raises:
+        AutoresearchError: git cannot do it.
+    """
+    identity = ["-c", "user.name=autoresearch", "-c", "user.email=autoresearch@localhost"]
+    for args in (
+        ["init", "-q"],
+        ["add", "."],
+        [*identity, "commit", "-q", "-m", "the project as it was"],
+    ):
+        done = subprocess.run(
+            ["git", *args],
+            cwd=root,
+            env={n: v for n, v in environ.items() if not n.startswith("GIT_")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise AutoresearchError(
+                f"git {args[0]} failed in {root}: {done.stderr.strip()}",
+                code="git",
+                hint="Install git 2.25 or newer and try again.",
+            )
+
+
+def watch_nothing(_: object) -> None:
+    """Nobody looks."""
+
+
+def _step(
+    root: Path,
+    environ: Mapping[str, str],
+    proposal: Proposal,
+    say: Say,
+    watch: Callable[[Standing], None],
+) -> Step:
+    say(f"{proposal.title}: {proposal.message}")
+    with loaded(root, environ, command="try", write=True) as session:
+        if session.progress.pending_rework is not None and proposal.kind is not Kind.REWORK:
+            drop(session, outside=False)
+        misfit = proposal.apply(root)
+        if misfit is not None:
+            return Step(proposal, None, misfit)
+        kind = proposal.kind
+        if kind is Kind.REWORK and session.progress.pending_rework is None:
+            kind = Kind.PLAIN
+        request = Request(
+            message=proposal.message, hypothesis=proposal.hypothesis, idea=None, kind=kind
+        )
+        result = try_experiment(session, request, random.SystemRandom(), watch, watch_nothing)
+        record = result.record
+        if isinstance(record, Refusal):
+            _tidy(session)
+        else:
+            _learn(session, proposal, record)
+        return Step(proposal, record, "")
+
+
+def _tidy(session: Session) -> None:
+    """A refused edit is still in the tree; the proposer gives it up."""
+    for outside in (True, False):
+        drop(session, outside=outside)
+
+
+def _learn(session: Session, proposal: Proposal, record: Experiment) -> None:
+    if record.verdict in {Verdict.KEEP, Verdict.REWORK}:
+        return
+    add_note(
+        session, NoteKind.LESSON, f"{proposal.message}: {record.verdict.value}, {record.detail}"
+    )
+
+
+def values_of(record: Experiment, arm: Arm) -> float | None:
+    """Median of one side's samples, or None when it was not measured."""
+    if record.race is None:
+        return None
+    pairs = zip(record.race.order, record.race.values, strict=True)
+    values = [value for letter, value in pairs if letter == arm.value]
+    return statistics.median(values) if values else None
+
+
+def _quoted(path: str) -> str:
+    return (
+        path
+        if all(c.isalnum() or c in "/._-+" for c in path)
+        else "'" + path.replace("'", "'\\''") + "'"
+    )

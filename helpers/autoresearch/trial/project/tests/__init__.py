@@ -1,0 +1,6 @@
+"""python -m unittest, from the project's folder."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))

@@ -1,0 +1,227 @@
+"""Two contracts compared, and a contract in words."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from autoresearch.core.contract import (
+    Budget,
+    Contract,
+    Metric,
+    RaceRule,
+    Sandbox,
+    Secondary,
+    differences,
+    measures_differently,
+    parse,
+    render_words,
+)
+from autoresearch.core.model import Direction, Source
+
+DOC = (Path(__file__).parents[2] / "docs" / "contract.md").read_text(encoding="utf-8")
+EXAMPLE = DOC.split("```yaml\n")[1].split("```")[0]
+FULL = parse(EXAMPLE)
+SMALL = """session: s
+goal: g
+metric: {name: m, direction: lower}
+verify: ./v
+scope: [src]
+"""
+
+
+def with_line(line: str) -> Contract:
+    """The small contract and one line more."""
+    return parse(SMALL + line)
+
+
+OTHER_VALUES = {
+    "session": "other",
+    "goal": "other",
+    "metric.name": "other",
+    "metric.unit": "",
+    "metric.direction": Direction.HIGHER,
+    "metric.source": Source.WALL,
+    "metric.target": None,
+    "metric.min_effect": 0.006,
+    "metric.min_effect_relative": False,
+    "metric.deterministic": True,
+    "metric.pattern": "(.)",
+    "verify": "other",
+    "guard": None,
+    "scope": ("src", "lib"),
+    "protect": (),
+    "secondary": FULL.secondary[::-1],
+    "secondary.name": "other",
+    "secondary.unit": "",
+    "secondary.direction": Direction.HIGHER,
+    "secondary.source": Source.WALL,
+    "secondary.limit": None,
+    "secondary.limit_relative": False,
+    "secondary.pattern": "(.)",
+    "same": None,
+    "profile": None,
+    "setup": None,
+    "build": None,
+    "env": (("PYTHONPATH", ""),),
+    "pass_through": (),
+    "link": (".venv",),
+    "cache": (),
+    "timeout_s": 120.5,
+    "guard_timeout_s": 1.0,
+    "time_budget_s": None,
+    "race.alpha": 0.05,
+    "race.seconds": 60.000000001,
+    "race.max_runs": 40,
+    "race.pairs": 3,
+    "simplify_loss": 0.0,
+    "budget.experiments": None,
+    "budget.hours": None,
+    "stop_on_plateau": True,
+    "sandbox": Sandbox.OFF,
+}
+NOT_MEASURING = {
+    "goal",
+    "metric.target",
+    "metric.min_effect",
+    "metric.min_effect_relative",
+    "secondary.limit",
+    "secondary.limit_relative",
+    "profile",
+    "timeout_s",
+    "guard_timeout_s",
+    "race.alpha",
+    "race.seconds",
+    "race.max_runs",
+    "race.pairs",
+    "simplify_loss",
+    "budget.experiments",
+    "budget.hours",
+    "stop_on_plateau",
+}
+
+
+def changed(key: str) -> Contract:
+    """The full contract with another value at a key."""
+    section, _, name = key.rpartition(".")
+    if section == "secondary":
+        first, second = FULL.secondary
+        return replace(FULL, secondary=(replace(first, **{name: OTHER_VALUES[key]}), second))
+    if section:
+        part = replace(getattr(FULL, section), **{name: OTHER_VALUES[key]})
+        return replace(FULL, **{section: part})
+    return replace(FULL, **{key: OTHER_VALUES[key]})
+
+
+def test_every_field_has_another_value() -> None:
+    """A new field that the comparisons below do not try."""
+    nested = {"metric": Metric, "race": RaceRule, "budget": Budget}
+    keys = {field.name for field in fields(Contract)} - nested.keys()
+    keys |= {f"{name}.{field.name}" for name, kind in nested.items() for field in fields(kind)}
+    keys |= {f"secondary.{field.name}" for field in fields(Secondary)}
+    assert keys == OTHER_VALUES.keys()
+
+
+@pytest.mark.parametrize("key", OTHER_VALUES)
+def test_each_change_is_shown_and_classed(key: str) -> None:
+    """An amendment that is not shown, or that lets values of two evaluators be compared."""
+    new = changed(key)
+    assert differences(FULL, new) != ()
+    assert {key for key, _, _ in differences(new, FULL)} == {
+        key for key, _, _ in differences(FULL, new)
+    }
+    assert measures_differently(FULL, new) is (key not in NOT_MEASURING)
+    assert measures_differently(new, FULL) is (key not in NOT_MEASURING)
+
+
+def test_equal_contracts_do_not_differ() -> None:
+    """A difference where there is none."""
+    assert differences(FULL, parse(EXAMPLE)) == ()
+    assert measures_differently(FULL, parse(EXAMPLE)) is False
+
+
+def test_differences_use_the_contracts_notation() -> None:
+    """A change shown in words that cannot be found in the file."""
+    new = parse(
+        EXAMPLE.replace("0.5%", "7%")
+        .replace("timeout: 120s", "timeout: 2h")
+        .replace("hours: 8", "hours: 8.5")
+        .replace("PYTHONPATH: src, ", "")
+        .replace('["src/**/*.py"]', '["src/**/*.py", "lib"]')
+        .replace("limit: +5%", "limit: +3")
+        .replace("stop_on_plateau: false", "stop_on_plateau: true")
+    )
+    assert differences(FULL, new) == (
+        ("metric.min_effect", "0.5%", "7%"),
+        ("scope", '["src/**/*.py"]', '["src/**/*.py", "lib"]'),
+        ("secondary.peak_mb.limit", "5%", "3"),
+        ("env.PYTHONPATH", '"src"', ""),
+        ("timeout", "120s", "7200s"),
+        ("budget.hours", "8", "8.5"),
+        ("stop_on_plateau", "false", "true"),
+    )
+
+
+def test_words_of_the_full_contract() -> None:
+    """A term that a fresh agent cannot learn from the document."""
+    assert render_words(FULL) == (
+        "Goal: Make parsing of large templates faster without changing output",
+        "Metric: `parse_ms` (ms), lower is better; done at 40 ms; a keep gains at least 0.5 %.",
+        "Verify: `./bench.sh`, at most 2 min a sample, of which it may plan with 90 s.",
+        "Bounded: `peak_mb` (MB), lower is better; may get worse by at most 5 %.",
+        "Watched: `cpu` (s), CPU time of verify, lower is better.",
+        "May change: `src/**/*.py`, but not `src/**/tests/**`. Everything else is protected.",
+        "Guard, at most 15 min: `python -m pytest -q`",
+        "Output that must stay the same: `python dump_outputs.py`",
+        "Set-up of a bench checkout: `npm ci`",
+        "Build, once a candidate: `npm run build`",
+        "Profiler: `python -m cProfile bench.py`",
+        "Environment: `PYTHONPATH=src`",
+        "Passed through: `CUDA_VISIBLE_DEVICES`",
+        "Readable in bench checkouts: `node_modules`, `.venv`",
+        "Kept between experiments: `target`",
+        "Race: at most 1 min a race; at most 2 % of worthless candidates are kept.",
+        "Simplifications together may cost 1 %.",
+        "Budget: 50 experiments, 8 h.",
+    )
+
+
+def test_words_of_the_small_contract() -> None:
+    """A sentence about a term that is not there."""
+    assert render_words(parse(SMALL)) == (
+        "Goal: g",
+        "Metric: `m`, lower is better.",
+        "Verify: `./v`, at most 2 min a sample.",
+        "May change: `src`. Everything else is protected.",
+        "Race: at most 1 min a race; at most 2 % of worthless candidates are kept.",
+        "Simplifications together may cost 1 %.",
+        "Budget: none.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("race: {pairs: 1}", "Race: at most 1 pair a race; "),
+        ("race: {pairs: 8}", "Race: at most 8 pairs a race; "),
+        ("race: {max_runs: 40}", "Race: at most 40 samples a race; "),
+        ("timeout: 500ms", "Verify: `./v`, at most 0.5 s a sample."),
+        ("guard: |\n  echo `a`\n  b", "Guard, at most 15 min: `` echo `a` b ``"),
+        ("guard: " + "x" * 161, f"Guard, at most 15 min: `{'x' * 157}...`"),
+        ("guard: " + "x" * 160, f"Guard, at most 15 min: `{'x' * 160}`"),
+        ("link: [" + ", ".join("abcdefghijkl") + "]", "`k`, `l`"),
+        ("link: [" + ", ".join("abcdefghijklmn") + "]", "`l` and 2 more"),
+        (
+            "budget: {experiments: 1}\nstop_on_plateau: true",
+            "Budget: 1 experiment. A plateau ends the session.",
+        ),
+        (
+            "secondary: [{name: acc, direction: higher, unit: points, limit: -0.5}]",
+            "Bounded: `acc` (points), higher is better; may get worse by at most 0.5 points.",
+        ),
+    ],
+)
+def test_words_of_single_terms(line: str, words: str) -> None:
+    """A term put into the wrong words, or output without bound."""
+    assert words in "\n".join(render_words(with_line(line)))

@@ -1,0 +1,336 @@
+"""The fold over the log."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from autoresearch.core.errors import CorruptLogError
+from autoresearch.core.history import Notes, Remembered, history_of
+from autoresearch.core.model import (
+    Direction,
+    Flag,
+    Kind,
+    LimitResult,
+    NoteKind,
+    Reason,
+    Recovery,
+    Run,
+    RunEnd,
+    Scale,
+    Stop,
+    Undo,
+    Validation,
+    Verdict,
+)
+from autoresearch.core.progress import advance, begin
+from autoresearch.core.summary import summary_of
+from support.records import BASE, effect, epoch, experiment, make, note, opened, race, refusal
+
+
+def folded(*records, undone=None):
+    """The progress after these records."""
+    progress = None
+    for record in records:
+        progress = advance(progress, record, undone=undone)
+    return progress
+
+
+def at(second):
+    return f"2026-01-02T03:04:{second:02d}Z"
+
+
+def test_log_begins_with_the_session():
+    """A log whose beginning was cut off, read as a whole one."""
+    with pytest.raises(CorruptLogError, match="begins with stop"):
+        folded(make(Stop))
+
+
+def test_session_is_opened_once():
+    """Two logs pasted together."""
+    with pytest.raises(CorruptLogError, match="opened twice"):
+        folded(opened(), opened())
+
+
+def test_record_of_no_known_class_is_refused():
+    """A new record class that silently changes nothing."""
+    with pytest.raises((CorruptLogError, AttributeError)):
+        advance(begin(opened()), make(LimitResult))
+
+
+def test_record_without_a_step_is_refused():
+    """A new record class with a time that silently changes nothing."""
+
+    @dataclasses.dataclass
+    class Odd:
+        at: str = "2026-01-02T03:04:06Z"
+
+    with pytest.raises(CorruptLogError, match="odd cannot follow"):
+        advance(begin(opened()), Odd())
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_experiment_number_without_gap_or_double(number):
+    """The same experiment recorded twice after a crash."""
+    with pytest.raises(CorruptLogError, match=f"experiment {number} follows experiment 1"):
+        folded(opened(), epoch(), experiment(1), experiment(number))
+
+
+def test_incumbent_is_the_base_then_the_contract_then_the_keep():
+    """A candidate built on the wrong commit."""
+    assert folded(opened()).incumbent_commit == BASE
+    assert folded(opened(), epoch()).incumbent_commit == "1" * 40
+    progress = folded(opened(), epoch(), experiment(1), experiment(2, Verdict.KEEP))
+    assert progress.incumbent_commit == f"{2:040x}"
+    assert progress.incumbent_number == 2
+    assert progress.kept_count == 1
+    assert progress.outcomes == "10"
+    assert progress.keeps == (True, False)
+
+
+def test_incumbent_value_is_the_candidates_median_in_its_race():
+    """The target met by a value of the wrong arm."""
+    kept = experiment(1, Verdict.KEEP, race=race("abbaab", (100.0, 50.0, 60.0, 100.0, 100.0, 52.0)))
+    assert folded(opened(), epoch()).incumbent_value == 10.5
+    assert folded(opened(), epoch(), kept).incumbent_value == 52.0
+    assert folded(opened(), epoch(), experiment(1, Verdict.KEEP)).incumbent_value is None
+    only_a = experiment(1, Verdict.KEEP, race=race("a", (1.0,)))
+    assert folded(opened(), epoch(), only_a).incumbent_value is None
+
+
+def test_keep_list_is_bounded_but_counted():
+    """A brief that grows with the log."""
+    records = [experiment(number, Verdict.KEEP) for number in range(1, 531)]
+    progress = folded(opened(), epoch(), *records)
+    assert [kept.number for kept in progress.kept[:2]] == [530, 529]
+    assert len(progress.kept) == 50
+    assert progress.kept_count == 530
+    assert len(progress.recent) == 20
+    assert len(progress.outcomes) == 500
+    assert progress.failed == ()
+
+
+def test_failures_are_remembered_apart_from_keeps():
+    """A failure pushed out of sight by later keeps."""
+    lost = experiment(1, reason=Reason.WORSE, effect=effect(0.02), race=race("ab", (1.0, 2.0)))
+    keeps = [experiment(number, Verdict.KEEP) for number in range(2, 40)]
+    (failed,) = folded(opened(), epoch(), lost, *keeps).failed
+    assert (failed.number, failed.reason, failed.change, failed.scale) == (
+        1,
+        Reason.WORSE,
+        0.02,
+        Scale.RATIO,
+    )
+
+
+def test_verdicts_and_reasons_are_counted():
+    """A refused candidate counted as an experiment, or a reason lost."""
+    progress = folded(
+        opened(),
+        epoch(),
+        experiment(1),
+        experiment(2, reason=Reason.WORSE),
+        experiment(3, reason=Reason.WORSE),
+        refusal(),
+        experiment(4, Verdict.KEEP, flags=(Flag.PROVISIONAL,)),
+    )
+    assert [(t.verdict.value, t.reason and t.reason.value, t.count) for t in progress.tallies] == [
+        ("discard", "undecided", 1),
+        ("discard", "worse", 2),
+        ("keep", None, 1),
+        ("refused", "outside", 1),
+    ]
+    assert progress.count(Verdict.DISCARD) == 3
+    assert progress.last_number == 4
+
+
+def test_refusals_in_a_row_end_with_an_experiment_or_a_new_run():
+    """Five refusals spread over a week that stop a run."""
+    assert folded(opened(), epoch(), refusal(), refusal()).refusals_in_row == 2
+    assert folded(opened(), epoch(), refusal(), experiment(1)).refusals_in_row == 0
+    assert folded(opened(), epoch(), refusal(), make(Run, number=1)).refusals_in_row == 0
+
+
+def test_violations_in_a_row_end_with_any_other_verdict():
+    """Three violations over a week that stop a run."""
+    bad = [experiment(1, Verdict.VIOLATION), experiment(2, Verdict.VIOLATION)]
+    assert folded(opened(), epoch(), *bad).violations_in_row == 2
+    assert folded(opened(), epoch(), *bad, experiment(3)).violations_in_row == 0
+    assert folded(opened(), epoch(), *bad, make(Run, number=1)).violations_in_row == 0
+    assert folded(opened(), epoch(), *bad, epoch(1)).violations_in_row == 0
+
+
+def test_run_counts_its_own_experiments():
+    """A run that ends early because of experiments made outside of it."""
+    run = make(Run, number=2, experiments=5, after=1, host_session="h")
+    progress = folded(
+        opened(), epoch(), experiment(1), run, experiment(2, run=2), experiment(3, run=None)
+    )
+    assert progress.run is not None
+    assert (progress.run.number, progress.run.used, progress.run.experiments) == (2, 1, 5)
+    assert progress.last_run == 2
+    assert folded(opened(), run, make(RunEnd, number=2)).run is None
+    assert folded(opened(), run, make(RunEnd, number=1)).run is not None
+
+
+def test_stop_ends_run_and_session():
+    """A stopped session that goes on."""
+    progress = folded(opened(), make(Run, number=1), make(Stop, reason="enough"))
+    assert progress.stopped == "enough"
+    assert progress.run is None
+
+
+def test_pending_rework_is_the_last_experiment_with_attempts_left():
+    """A rework offered a third time, or after another experiment."""
+    failed = experiment(1, Verdict.REWORK, reason=Reason.GUARD)
+    assert folded(opened(), epoch(), failed).pending_rework == summary_of(failed)
+    assert folded(opened(), epoch(), failed, experiment(2)).pending_rework is None
+    last = experiment(1, Verdict.REWORK, reason=Reason.GUARD, attempt=2)
+    assert folded(opened(), epoch(), last).pending_rework is None
+    assert folded(opened(), epoch()).pending_rework is None
+
+
+def test_pool_grows_from_calibration_and_races_and_is_cut_at_thirty():
+    """A pool of differences between the two arms, or of unbounded length."""
+    progress = folded(opened(), epoch(), experiment(1, race=race("abba", (2.0, 4.0, 7.0, 3.0))))
+    assert progress.pool(Scale.DIFFERENCE) == (1.0, 3.0)
+    assert progress.pool(Scale.RATIO) == pytest.approx((0.0953101798, 0.5596157879))
+    long = experiment(1, race=race("a" * 40, tuple(float(v * v) for v in range(1, 41))))
+    assert folded(opened(), epoch(), long).pool_difference == tuple(
+        float(2 * v + 1) for v in range(10, 40)
+    )
+
+
+def test_values_without_a_ratio_leave_the_ratio_pool_alone():
+    """A logarithm of zero."""
+    progress = folded(opened(), epoch(values=(0.0, 1.0)))
+    assert progress.pool_ratio == ()
+    assert progress.pool_difference == (1.0,)
+
+
+def test_deterministic_path_is_left_for_good_and_its_zeros_with_it():
+    """Zeros of the deterministic path that make any difference look like a gain."""
+    exact = race("bba", (1.0, 1.0, 2.0), deterministic=True)
+    start = (opened(), epoch(values=(2.0, 2.0), deterministic=True))
+    assert folded(*start, experiment(1, race=exact)).deterministic
+    assert folded(*start, experiment(1, race=exact)).pool_difference == (0.0,)
+    noisy = experiment(2, race=race("abba", (2.0, 4.0, 7.0, 3.0)))
+    progress = folded(*start, experiment(1, race=exact), noisy)
+    assert not progress.deterministic
+    assert progress.pool_difference == (3.0,)
+
+
+def test_new_epoch_that_measures_anew_starts_with_nothing_carried():
+    """Losses against another baseline that go on counting."""
+    loss = LimitResult(name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
+    kept = experiment(1, Verdict.KEEP, limits=(loss,), kind=Kind.SIMPLIFY, effect=effect(0.001))
+    progress = folded(opened(), epoch(), kept)
+    assert progress.secondary_loss("mb") == 0.01
+    assert progress.secondary_loss("other") == 0
+    assert progress.simplify_loss(Direction.LOWER, Scale.RATIO) == pytest.approx(0.011)
+    assert progress.simplify_loss(Direction.HIGHER, Scale.RATIO) == pytest.approx(0.009)
+    assert progress.simplify_loss(Direction.LOWER, Scale.DIFFERENCE) == 0
+    budget_only = advance(progress, epoch(1, restarts_measuring=False))
+    assert budget_only.secondary_loss("mb") == 0.01
+    assert budget_only.epoch is not None
+    assert (budget_only.epoch.number, budget_only.epoch_number) == (0, 1)
+    assert budget_only.incumbent_commit == "2" * 40
+    anew = advance(budget_only, epoch(2, values=()))
+    assert anew.secondary == anew.simplify == anew.pool_difference == ()
+    assert anew.incumbent_value is None
+
+
+def test_discarded_change_carries_no_loss():
+    """A loss of code that was put back."""
+    loss = LimitResult(name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
+    progress = folded(opened(), epoch(), experiment(1, limits=(loss,), kind=Kind.SIMPLIFY))
+    assert progress.secondary == progress.simplify == ()
+
+
+def test_undo_gives_back_what_the_keep_carried():
+    """A limit used up by a change that is no longer there."""
+    loss = LimitResult(name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
+    simpler = experiment(2, Verdict.KEEP, limits=(loss,), kind=Kind.SIMPLIFY, effect=effect(0.001))
+    undo = make(Undo, experiment=2, commit="f" * 40)
+    start = (opened(), epoch(), experiment(1, Verdict.KEEP), simpler)
+    progress = advance(folded(*start), undo, undone=simpler)
+    assert progress.secondary_loss("mb") == 0
+    assert progress.simplify_loss(Direction.LOWER, Scale.RATIO) == 0
+    assert progress.incumbent_commit == "f" * 40
+    assert progress.incumbent_number == 1
+    assert progress.incumbent_value is None
+    assert progress.undone == (2,)
+    assert [kept.undone for kept in progress.kept] == [True, False]
+    assert advance(folded(*start), undo, undone=None).secondary_loss("mb") == 0.01
+
+
+def test_undo_of_an_earlier_epochs_keep_gives_nothing_back():
+    """A loss given back that the new baseline never carried."""
+    loss = LimitResult(name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
+    kept = experiment(1, Verdict.KEEP, limits=(loss,))
+    progress = folded(opened(), epoch(), kept, epoch(1))
+    undone = advance(progress, make(Undo, experiment=1, commit="f" * 40), undone=kept)
+    assert undone.secondary_loss("mb") == 0
+    assert undone.incumbent_number == 0
+
+
+def test_time_spent_leaves_out_the_nights():
+    """Hours used up while the machine was off."""
+    progress = folded(
+        opened(at=at(0)),
+        epoch(at=at(10)),
+        experiment(1, at=at(40), duration_s=20.0),
+        make(Stop, at="2026-01-05T03:04:40Z"),
+    )
+    assert progress.active_s == 10 + 30 + 900
+    assert progress.measuring_s == 20.0
+
+
+def test_clock_that_goes_back_takes_no_time_away():
+    """A budget that grows because a clock was set."""
+    progress = folded(opened(at=at(30)), epoch(at=at(10)), experiment(1, at=at(9), duration_s=5.0))
+    assert progress.active_s == 5.0
+
+
+def test_latest_validation_and_recovery_are_known():
+    """A claim from an older validation."""
+    first, second = (make(Validation, after=after, effect=effect(-0.1)) for after in (1, 2))
+    progress = folded(opened(), first, second, make(Recovery, step="settled"))
+    assert progress.validation is not None
+    assert progress.validation.after == 2
+    assert progress.recovery is not None
+    assert progress.recovery.step == "settled"
+
+
+def test_note_numbers_go_up_and_retiring_takes_none():
+    """Two notes of one number."""
+    progress = folded(opened(), note(1, "a"), note(2, "b"), note(1, "", NoteKind.RETIRE))
+    assert progress.last_note == 2
+
+
+def test_summary_is_cut_to_its_bound():
+    """A message of a megabyte in every answer."""
+    paths = tuple(("M", f"src/{number}.py") for number in range(100))
+    summary = summary_of(
+        experiment(1, message="m" * 1000, hypothesis="h" * 1000, detail="d" * 1000, paths=paths)
+    )
+    assert (len(summary.message), len(summary.hypothesis or ""), len(summary.detail)) == (
+        400,
+        400,
+        400,
+    )
+    assert len(summary.paths) == 8
+    assert summary.path_count == 100
+    assert summary_of(experiment(1, race=race("abba", (1.0,) * 4))).samples == 4
+
+
+def test_history_holds_the_progress_and_the_notes():
+    """A field of the progress that is lost on the way to the brief."""
+    progress = folded(opened(), epoch(), experiment(1))
+    idea = Remembered(number=1, at=at(0), text="x", experiment=0)
+    history = history_of(
+        progress, ideas=Notes((idea,), 4), lessons=Notes((), 0), dead_ends=Notes((), 2)
+    )
+    assert (history.ideas, history.idea_count, history.dead_end_count) == ((idea,), 4, 2)
+    for field in dataclasses.fields(progress):
+        assert getattr(history, field.name) == getattr(progress, field.name)

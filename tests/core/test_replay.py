@@ -1,0 +1,84 @@
+"""A decision reached again from its record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from autoresearch.core.deterministic import deterministic_step
+from autoresearch.core.model import Direction, RaceRecord, Scale
+from autoresearch.core.order import runs_of
+from autoresearch.core.race import judge
+from autoresearch.core.replay import recompute
+from autoresearch.core.simplify import judge_simplify
+from support.pairs import climbing, lower
+
+PAIRS = climbing([-0.01] * 12)
+POOL = (0.01, 0.02)
+
+
+def record(order, values, **changes):
+    base = RaceRecord(
+        alpha=0.01,
+        pairs_planned=20,
+        direction=Direction.LOWER,
+        scale=Scale.RATIO,
+        min_effect=0.0,
+        recorded=None,
+        carried=None,
+        allowed=None,
+        deterministic=False,
+        order=order,
+        values=tuple(values),
+        wall_s=(),
+        cpu_s=(),
+        secondary=(),
+        seeds=(),
+        pool=POOL,
+        void=0,
+        p_value=None,
+        smallest_visible=None,
+    )
+    return replace(base, **changes)
+
+
+def test_race_is_decided_again():
+    """Breaks if a record lacks what its decision rests on."""
+    decision = judge(PAIRS, lower(20, alpha=0.01), POOL)
+    assert decision.ended is True
+    assert recompute(record(*runs_of(PAIRS))) == decision
+
+
+def test_simplification_is_decided_again():
+    """Breaks if a kept simplification is recomputed as a discard."""
+    pairs = climbing([0.001] * 12)
+    decision = judge_simplify(pairs, lower(20, alpha=0.01), POOL, carried=0.002, allowed=0.01)
+    assert decision.keep is True
+    assert recompute(record(*runs_of(pairs), carried=0.002, allowed=0.01)) == decision
+
+
+@pytest.mark.parametrize("values", [(90,), (101,), (90, 90, 100), (90, 90, 100, 99, 98)])
+def test_deterministic_race_is_decided_again(values):
+    """Breaks if pairs that were run for a limit confuse the exact decision."""
+    one = record("bbaab"[: len(values)], values, deterministic=True, recorded=100.0)
+    step = deterministic_step(100.0, values[:3], lower(20), loss_allowed=None)
+    if step.decision is None:
+        with pytest.raises(ValueError, match="'b' does not end in a decision"):
+            recompute(one)
+    else:
+        assert recompute(one) == step.decision
+
+
+def test_deterministic_simplification_is_decided_again():
+    """Breaks if the loss that was allowed is forgotten."""
+    one = record(
+        "bba", (101, 101, 100), deterministic=True, recorded=100.0, carried=0.005, allowed=0.02
+    )
+    assert recompute(one).keep is True
+    assert recompute(replace(one, carried=0.03)).keep is False
+
+
+def test_exact_race_without_its_recorded_value_is_refused():
+    """Breaks if an incomplete record is decided by guesswork."""
+    with pytest.raises(ValueError, match="recorded value of the incumbent: none"):
+        recompute(record("b", (90,), deterministic=True))

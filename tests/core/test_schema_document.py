@@ -1,0 +1,55 @@
+"""docs/schema.md against the records."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from autoresearch.core import codec, jsonform
+from autoresearch.core.model import (
+    SCHEMA,
+    CommandResult,
+    Effect,
+    Flag,
+    Kind,
+    LimitResult,
+    NoteKind,
+    RaceRecord,
+    Reason,
+    Verdict,
+)
+
+TEXT = (Path(__file__).parents[2] / "docs" / "schema.md").read_text(encoding="utf-8")
+OBJECTS = {
+    "effect": Effect,
+    "race": RaceRecord,
+    "limit result": LimitResult,
+    "command result": CommandResult,
+}
+
+
+def documented(title: str) -> list[str]:
+    """The fields in the table below a heading."""
+    body = re.split(r"^#+ ", TEXT.partition(f"# {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    return re.findall(r"^\| `([a-z0-9_]+)` \|", body, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(("title", "record"), sorted({**codec.KINDS, **OBJECTS}.items()))
+def test_every_field_is_documented_in_its_order(title, record):
+    """A field that only the source explains, or one that is gone."""
+    fields = [jsonform.key_of(record, field.name) for field in dataclasses.fields(record)]
+    assert documented(title) == [name for name in fields if name not in {"schema", "at"}]
+
+
+def test_every_closed_set_is_documented():
+    """A verdict or reason that a reader of the log has never heard of."""
+    for member in (*Verdict, *Reason, *Flag, *Kind, *NoteKind):
+        if member is not Verdict.REFUSED:
+            assert f"`{member.value}`" in TEXT, member
+
+
+def test_schema_version_is_the_current_one():
+    """A document of another version."""
+    assert f"schema of all of it is **{SCHEMA}**" in TEXT

@@ -1,0 +1,1 @@
+"""What tests share: the git harness and the fake programs under test."""

@@ -1,0 +1,58 @@
+"""Histories and contracts for tests of what is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoresearch.core.contract.values import Budget, Contract, Metric, RaceRule
+from autoresearch.core.history import History, Notes, Remembered, history_of
+from autoresearch.core.model import Direction
+from autoresearch.core.progress import advance
+
+from .records import AT, epoch, make, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autoresearch.core.history import Progress
+    from autoresearch.core.model import Record
+
+
+def history(
+    *records: Record,
+    ideas: Sequence[str] = (),
+    lessons: Sequence[str] = (),
+    dead_ends: Sequence[str] = (),
+    first: Record | None = None,
+) -> History:
+    """The history of a session with a baseline and these records."""
+    progress: Progress | None = None
+    for record in (first or opened(), epoch(), *records):
+        progress = advance(progress, record)
+    assert progress is not None
+    return history_of(
+        progress, ideas=_notes(ideas), lessons=_notes(lessons), dead_ends=_notes(dead_ends)
+    )
+
+
+def contract(**values: object) -> Contract:
+    """A contract for milliseconds."""
+    metric = make(Metric, name="parse_ms", unit="ms", direction=Direction.LOWER)
+    plain: dict[str, object] = {
+        "session": "speed",
+        "goal": "go faster",
+        "metric": metric,
+        "verify": "./bench.sh",
+        "scope": ("src/**/*.py",),
+        "race": make(RaceRule, alpha=0.02, seconds=60.0),
+        "budget": make(Budget),
+    }
+    return make(Contract, **{**plain, **values})
+
+
+def _notes(texts: Sequence[str]) -> Notes:
+    newest = [
+        Remembered(number=number, at=AT, text=text, experiment=0)
+        for number, text in enumerate(texts, start=1)
+    ]
+    return Notes(tuple(reversed(newest))[:30], len(newest))
