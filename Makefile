@@ -15,7 +15,7 @@ help:
 	@echo 'check   format, lint, types, test: all that a commit must pass'
 	@echo 'test    the whole suite, and full branch coverage of the pure core'
 	@echo 'lint, types, format   one tool each; format rewrites files'
-	@echo 'bench   the quick benchmarks (BENCH_ARGS= for the full ones)'
+	@echo 'bench   the quick benchmarks (BENCH_ARGS=--full for the long ones)'
 	@echo 'demo    a real loop on a small project, in about a minute'
 
 setup: $(STAMP)
@@ -69,7 +69,9 @@ test: $(STAMP)
 	exit $$status
 
 bench: $(STAMP)
-	@set -eu; for script in benchmarks/bench_*.py; do echo "== $$script"; $(PYTHON) $$script $(BENCH_ARGS); done
+	@set -eu; for script in $$(grep -l __main__ benchmarks/*.py); do \
+	    echo "== $$script"; $(PYTHON) $$script $(BENCH_ARGS); \
+	done
 
 demo:
 	@bin/autoresearch demo

@@ -38,6 +38,8 @@ POWER_MODELS = ("gauss 5 %", "gauss 2 %", "heavy tail (t3)", "spikes, 1 in 20", 
 POWER_PAIRS = (20, 60, 100)
 CLAIMED_GAINS = (0.03, 0.05, 0.10)
 CLAIMED_PAIRS = (20, 100)
+LOT_MODELS = (*noise.IN_STEP, "gauss 5 %", "linear drift", "real wall time")
+LOT_PAIRS = (3, 20, 100)
 
 TRACES: dict[str, noise.Model] = {}
 """Models recorded in this run; filled before the worker processes are forked."""
@@ -52,8 +54,8 @@ class Effort(NamedTuple):
     trace: int
 
 
-QUICK = Effort({3: 200, 5: 200, 20: 300, 60: 100, 100: 100}, 60, 300, 300)
-FULL = Effort({3: 6000, 4: 6000, 5: 6000, 20: 6000, 60: 3000, 100: 3000}, 600, 3000, 2400)
+QUICK = Effort({3: 200, 5: 200, 20: 200, 60: 60, 100: 100}, 40, 300, 300)
+FULL = Effort({3: 4000, 4: 4000, 5: 4000, 20: 4000, 60: 2000, 100: 3000}, 500, 3000, 2400)
 
 
 class Race(NamedTuple):
@@ -75,6 +77,8 @@ class Cell(NamedTuple):
     races: int
     validate: bool
     seed: str
+    by_lot: bool = False
+    """A coin for every pair, instead of one for the race and then taking turns."""
 
 
 class Machine:
@@ -97,13 +101,14 @@ class Machine:
         self.in_race += 1
         return round(value / self.quantum) * self.quantum if self.quantum else value
 
-    def pairs(self, number: int, gain: float, first: Arm) -> list[Pair]:
+    def pairs(self, number: int, gain: float, coin: Random, *, by_lot: bool = False) -> list[Pair]:
         """Run so many pairs, in the order of a race, after a rest and a warm-up run."""
+        first = coin.choice(list(Arm))
         self.rest()
         self.run(1 - gain)
         pairs = []
         for index in range(1, number + 1):
-            opener, _ = order_of(index, first)
+            opener = coin.choice(list(Arm)) if by_lot else order_of(index, first)[0]
             values = {}
             for arm in (opener, opener.other):
                 values[arm] = self.run(1.0 if arm is Arm.INCUMBENT else 1 - gain)
@@ -122,7 +127,7 @@ def race(machine: Machine, pool: Sequence[float], cell: Cell, rng: Random) -> tu
         scale=Scale.RATIO,
         min_effect=0.0,
     )
-    pairs = machine.pairs(cell.pairs, cell.gain, rng.choice(list(Arm)))
+    pairs = machine.pairs(cell.pairs, cell.gain, rng, by_lot=cell.by_lot)
     decision = judge(pairs, policy, pool)
     return decision, pairs[: decision.pairs]
 
@@ -147,7 +152,7 @@ def _outcome(decision: Decision, machine: Machine, cell: Cell, rng: Random) -> R
     if decision.effect:
         gain = -decision.effect.change
     if decision.keep and cell.validate:
-        fresh = machine.pairs(VALIDATION_PAIRS, cell.gain, rng.choice(list(Arm)))
+        fresh = machine.pairs(VALIDATION_PAIRS, cell.gain, rng)
         effect = effect_of(fresh, Scale.RATIO)
         validated, covered = -effect.change, effect.low <= -cell.gain <= effect.high
     return Race(decision.keep, decision.pairs, gain, validated, covered)
@@ -194,9 +199,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def _is_plain_null(cell: Cell) -> bool:
+    return cell.gain == 0 and not cell.validate and not cell.by_lot
+
+
 def false_keep_table(results: dict[Cell, list[Race]], models: Sequence[str]) -> str:
     """Return false keeps per 100 worthless candidates, with interval and runs used."""
-    sizes = sorted({cell.pairs for cell in results if cell.gain == 0 and not cell.validate})
+    sizes = sorted({cell.pairs for cell in results if _is_plain_null(cell)})
     rows = []
     for model in models:
         row = [model]
@@ -204,7 +213,7 @@ def false_keep_table(results: dict[Cell, list[Race]], models: Sequence[str]) -> 
             races = next(
                 races
                 for cell, races in results.items()
-                if (cell.model, cell.pairs, cell.gain, cell.validate) == (model, size, 0.0, False)
+                if _is_plain_null(cell) and (cell.model, cell.pairs) == (model, size)
             )
             hits = sum(one.keep for one in races)
             low, high = wilson(hits, len(races))
@@ -214,6 +223,18 @@ def false_keep_table(results: dict[Cell, list[Race]], models: Sequence[str]) -> 
             )
         rows.append(row)
     return table(["false keeps per 100 (runs used)", *(f"N = {size}" for size in sizes)], rows)
+
+
+def order_table(results: dict[Cell, list[Race]]) -> str:
+    """Return false keeps per 100 under both orders of the runs."""
+    rows = []
+    for cell, races in results.items():
+        if cell.by_lot:
+            turns = results[cell._replace(by_lot=False)]
+            kept = [f"{100 * fmean(one.keep for one in some):.1f}" for some in (turns, races)]
+            rows.append([cell.model, str(cell.pairs), *kept])
+    head = ["false keeps per 100", "N", "taking turns", "a coin for every pair"]
+    return table(head, sorted(rows))
 
 
 def power_table(results: dict[Cell, list[Race]]) -> str:
@@ -277,7 +298,7 @@ def targets(results: dict[Cell, list[Race]]) -> str:
         chosen = [
             2 * one.pairs + 1
             for cell, races in results.items()
-            if cell.gain == 0 and not cell.validate and cell.pairs in sizes
+            if _is_plain_null(cell) and cell.pairs in sizes
             for one in races
         ]
         return fmean(chosen)
@@ -285,7 +306,7 @@ def targets(results: dict[Cell, list[Race]]) -> str:
     sober = [
         (100 * fmean(one.keep for one in races), cell.model, cell.pairs, len(races))
         for cell, races in results.items()
-        if cell.gain == 0 and not cell.validate and cell.model != noise.LOCKED
+        if _is_plain_null(cell) and cell.model not in noise.IN_STEP
     ]
     worst = max(sober)
     aim = next(
@@ -296,7 +317,7 @@ def targets(results: dict[Cell, list[Race]]) -> str:
     gauss = next(
         races
         for cell, races in results.items()
-        if not cell.validate and (cell.model, cell.pairs) == ("gauss 5 %", 100)
+        if _is_plain_null(cell) and (cell.model, cell.pairs) == ("gauss 5 %", 100)
     )
     rows = [
         [
@@ -334,7 +355,12 @@ def cells_of(effort: Effort, models: Sequence[str], seed: str) -> list[Cell]:
         for size in POWER_PAIRS
         for gain in GAINS
     ]
-    return sorted(null + power, key=lambda cell: -cell.pairs * cell.races)
+    lots = [
+        cell._replace(by_lot=True)
+        for cell in null
+        if cell.model in LOT_MODELS and cell.pairs in LOT_PAIRS
+    ]
+    return sorted(null + power + lots, key=lambda cell: -cell.pairs * cell.races)
 
 
 def _naive(task: tuple[str, int, int, str]) -> Naive:
@@ -364,6 +390,7 @@ def main() -> None:
         f"{sum(map(len, races.values()))} races in {time.perf_counter() - start:.0f} s.",
         targets(races),
         false_keep_table(races, models),
+        order_table(races),
         power_table(races),
         claim_table(races),
         naive_table(stored, models),

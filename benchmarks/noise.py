@@ -181,17 +181,20 @@ SIMULATED: dict[str, Model] = {
     "autocorrelated": autocorrelated,
     "periodic load, 3 runs": periodic(3),
     "periodic load, 7.3 runs": periodic(7.3),
-    "periodic load, 60 runs": periodic(60),
+    "periodic load, 61.3 runs": periodic(61.3),
     "frequency steps": frequency_steps,
     "bursts": bursts,
     "quantised to 1 ms of 20": gauss(0.03),
     "spikes, 1 in 20": spikes,
     "warming up": thermal,
-    "load in step with A B B A": periodic(4),
+    "in step: every 4 runs": periodic(4),
+    "in step: every 12 runs": periodic(12),
+    "in step: every 60 runs": periodic(60),
 }
 
-LOCKED = "load in step with A B B A"
-"""The one model that breaks the rule's assumption, on purpose."""
+IN_STEP = ("in step: every 4 runs", "in step: every 12 runs", "in step: every 60 runs")
+"""Loads that beat with A B B A: a period of 4 runs times an odd number always disturbs the same
+arm. They break the rule's one assumption, on purpose."""
 
 QUANTUM = {"quantised to 1 ms of 20": 0.05}
 """Step to which a model's values are rounded, as a share of the true value."""

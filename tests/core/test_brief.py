@@ -11,9 +11,9 @@ from autoresearch.core.brief import (
     estimate_tokens,
     next_step,
 )
-from autoresearch.core.budget import halt, outlook_of, remaining
-from autoresearch.core.contract.values import Budget, Metric
-from autoresearch.core.model import Direction, Reason, Run, Stop, Validation, Verdict
+from autoresearch.core.budget import Halt, StopRule, halt, outlook_of, remaining
+from autoresearch.core.contract.values import Budget, Metric, Secondary
+from autoresearch.core.model import Direction, Reason, Run, Source, Stop, Validation, Verdict
 from autoresearch.core.summary import summary_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,6 +38,34 @@ def situation(found, plan=None, **values):
     )
 
 
+def test_what_a_keep_needs_beside_the_metric():
+    """An agent that never hears of frozen output, a bounded metric or the smallest gain."""
+    bounded = Secondary(
+        name="peak_mb", unit="MB", direction=Direction.LOWER, source=Source.OUTPUT,
+        limit=0.05, limit_relative=True, pattern=None,
+    )  # fmt: skip
+    score = dataclasses.replace(
+        bounded, name="score", direction=Direction.HIGHER, limit=3.0, limit_relative=False
+    )
+    watched = dataclasses.replace(bounded, name="seen", limit=None)
+    base = contract()
+    plan = dataclasses.replace(
+        base,
+        same="python dump.py",
+        profile="python prof.py",
+        secondary=(bounded, score, watched),
+        metric=dataclasses.replace(base.metric, min_effect=0.005, min_effect_relative=True),
+    )
+    lines = brief(situation(history(), plan)).splitlines()
+    assert "same: the output of `python dump.py` must not change" in lines
+    assert "profiler: `autoresearch profile` shows where the incumbent spends its cost" in lines
+    assert "limits since the baseline: peak_mb +5%, score -3" in lines
+    assert "smallest gain kept: 0.5%" in lines
+    plain = dataclasses.replace(base.metric, min_effect=2.0, min_effect_relative=False)
+    lines = brief(situation(history(), dataclasses.replace(base, metric=plain))).splitlines()
+    assert "smallest gain kept: 2 ms" in lines
+
+
 def test_tokens_are_estimated_from_bytes():
     """An estimate that takes umlauts for free."""
     assert estimate_tokens("") == 0
@@ -58,7 +86,6 @@ def test_fresh_session():
         "incumbent: 11111111 (baseline), last measured 10.5 ms",
         "gain: not validated yet, so no gain is claimed",
         "budget: session: 50 experiments and 8 h left; the next try takes about 40 s",
-        "outlook: chance of a keep in the next 10: 45%",
         'next: edit files in scope for one idea, then `autoresearch try -m "what and why"`',
     ]
 
@@ -209,6 +236,14 @@ def test_brief_is_bounded_whatever_the_log():
     for title in ("kept (", "not kept, ", "dead ends:", "lessons:", "open ideas ", "touched "):
         assert f"\n{title}" in shown
     assert shown.splitlines()[-1].startswith("next: ")
+
+
+def test_every_length_of_line_stays_within_the_bound():
+    """A `next:` line that comes on top of a full brief."""
+    stop = Halt(StopRule.STOPPED, ends_session=True, text="y" * 300)
+    for length in range(0, 120, 7):
+        found = dataclasses.replace(crowded("x" * length, 120), interrupted="", halt=stop)
+        assert len(brief(found).encode()) <= MAX_BYTES
 
 
 @settings(deadline=None, max_examples=30)

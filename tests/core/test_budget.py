@@ -145,6 +145,19 @@ def test_first_rule_in_order_is_named():
     assert found.rule is StopRule.TARGET
 
 
+def test_outlook_weighs_the_newest_most():
+    """A streak of long ago that hides the plateau."""
+    verdicts = [Verdict.KEEP] * 3 + [Verdict.DISCARD] * 20
+    early, late = (
+        outlook_of(
+            history(*(experiment(number, v) for number, v in enumerate(order, start=1))),
+            contract(),
+        ).next_keep
+        for order in (verdicts, verdicts[::-1])
+    )
+    assert early < 0.15 < late
+
+
 def test_outlook_counts_gains_as_positive():
     """A gain read as a loss, so that every session is at its plateau."""
     keeps = [experiment(number, Verdict.KEEP, effect=effect(-0.1)) for number in (1, 2)]

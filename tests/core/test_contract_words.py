@@ -210,7 +210,8 @@ def test_words_of_the_small_contract() -> None:
         ("guard: |\n  echo `a`\n  b", "Guard, at most 15 min: `` echo `a` b ``"),
         ("guard: " + "x" * 161, f"Guard, at most 15 min: `{'x' * 157}...`"),
         ("guard: " + "x" * 160, f"Guard, at most 15 min: `{'x' * 160}`"),
-        ("link: [" + ", ".join("abcdefghijkl") + "]", "`k`, `l`"),
+        ("link: [" + ", ".join("abcdefghijkl") + "]", "`k`, `l`\nRace"),
+        ("timeout: 2h", "Verify: `./v`, at most 2 h a sample."),
         ("link: [" + ", ".join("abcdefghijklmn") + "]", "`l` and 2 more"),
         (
             "budget: {experiments: 1}\nstop_on_plateau: true",

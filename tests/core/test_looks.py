@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 @pytest.mark.parametrize(
     ("alpha", "planned", "expected"),
     [
-        (0.02, 20, looks.Landslide(4, 1 / 560)),  # 2^-4 / C(7, 4) = 1/16/35
-        (0.02, 44, looks.Landslide(4, 1 / 560)),  # .02 * 4 / 44 = .00182 > .00179
-        (0.02, 45, looks.Landslide(6, 1 / 29568)),  # 2^-6 / C(11, 6) = 1/64/462
-        (0.01, 23, looks.Landslide(6, 1 / 29568)),  # half the level, half the pairs
+        (0.02, 20, looks.Landslide(4, 3, 1 / 560)),  # 2^-4 / C(7, 4) = 1/16/35
+        (0.02, 44, looks.Landslide(4, 3, 1 / 560)),  # .02 * 4 / 44 = .00182 > .00179
+        (0.02, 45, looks.Landslide(6, 5, 1 / 29568)),  # 2^-6 / C(11, 6) = 1/64/462
+        (0.01, 23, looks.Landslide(6, 5, 1 / 29568)),  # half the level, half the pairs
         (0.0001, 100, None),  # .0001 * 6 / 100 = 6e-6 < 3.4e-5
     ],
 )
@@ -61,6 +61,7 @@ def test_differences_needed(pairs, level, known, expected):
         (0.02, 5, True),
         (0.02, 6, False),  # 1/64 = .0156 <= .02 - .0018
         (0.05, 5, True),  # by the letter of the rule, though 1/32 < .05
+        (0.016, 6, True),  # .0156 <= .016, but the landslide takes .0018 of it
         (0.01, 6, True),  # a retest: .0156 > .01
         (0.01, 7, False),  # 1/128 = .0078 <= .01 - .0018
         (0.0001, 14, False),  # no landslide affordable; 2^-14 = .00006

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from autoresearch.core import phrases
 from autoresearch.core.model import Direction, Flag, Reason, Scale, Verdict
@@ -44,6 +46,13 @@ def test_number(value, text):
 def test_percent(fraction, text):
     """A small gain shown as no gain, or a sign lost."""
     assert phrases.percent(fraction) == text
+
+
+def test_effect_says_how_much_its_interval_covers():
+    """Two pairs' range that poses as a 95 % interval, or an exact value with an interval."""
+    few = dataclasses.replace(effect(-0.03), level=0.5)
+    assert phrases.effect(few) == "-3.0% [-4.0%, -2.0%] (50% interval)"
+    assert phrases.effect(dataclasses.replace(few, level=1.0)) == "-3.0%"
 
 
 def test_effect_names_its_unit_only_where_it_is_a_difference():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from time import perf_counter
 
 import pytest
 from autoresearch.core.decision import Rule
-from autoresearch.core.model import Direction, Flag, Reason, Scale
+from autoresearch.core.model import Arm, Direction, Flag, Reason, Scale
 from autoresearch.core.race import judge
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +50,14 @@ def test_landslide_must_exceed_every_same_code_difference():
     # order A B B A A B B A: b 90 -> 80 differ by ln(90/80) = .118 > ln(100/90) = .105
     pairs = paired([100, 100, 100, 100], [90, 80, 80, 80])
     assert judge(pairs, lower(20), []).ended is False
+
+
+def test_landslide_borrows_where_a_race_has_too_few_differences():
+    """Breaks if a race whose arms were drawn by lot keeps on fewer differences, or never."""
+    drawn = [replace(pair, first=Arm.INCUMBENT) for pair in paired([100] * 4, [90] * 4)]
+    assert judge(drawn, lower(20), [0.5, 0.01, 0.01, 0.01]).rule is Rule.LANDSLIDE
+    assert judge(drawn, lower(20), [0.01, 0.01, 0.5]).ended is False
+    assert judge(drawn, lower(20), [0.01, 0.01]).ended is False
 
 
 def test_first_pair_far_behind_ends_the_race():
@@ -132,7 +141,7 @@ def test_relative_min_effect_fails_closed_on_differences():
     pairs = paired([100] * 20, [0] * 20)
     assert judge(pairs, lower(20), []).keep is True
     assert judge(pairs, lower(20, min_effect=0.01), []).keep is False
-    assert judge(pairs, lower(20, min_effect=50, scale=Scale.DIFFERENCE), []).keep is True
+    assert judge(pairs, lower(20, min_effect=100, scale=Scale.DIFFERENCE), []).keep is True
 
 
 def test_ties_are_no_evidence():

@@ -57,10 +57,10 @@ def test_simplification_is_decided_again():
     assert recompute(record(*runs_of(pairs), carried=0.002, allowed=0.01)) == decision
 
 
-@pytest.mark.parametrize("values", [(90,), (101,), (90, 90, 100), (90, 90, 100, 99, 98)])
+@pytest.mark.parametrize("values", [(90,), (101,), (90, 90, 100), (90, 90, 100, 99, 98, 97, 96)])
 def test_deterministic_race_is_decided_again(values):
     """Breaks if pairs that were run for a limit confuse the exact decision."""
-    one = record("bbaab"[: len(values)], values, deterministic=True, recorded=100.0)
+    one = record("bbaabba"[: len(values)], values, deterministic=True, recorded=100.0)
     step = deterministic_step(100.0, values[:3], lower(20), loss_allowed=None)
     if step.decision is None:
         with pytest.raises(ValueError, match="'b' does not end in a decision"):

@@ -261,6 +261,10 @@ def test_folders_without_permissions(brought):
     brought.root.chmod(0)
     assert brought.slot.restore().changed == ("src/a.py",)
     assert brought.holds() == brought.user.state()
+    assert [path.stat().st_mode & 0o700 for path in (brought.root, brought.root / "src")] == [
+        0o700,
+        0o700,
+    ]
 
 
 def test_very_deep_folders(brought):

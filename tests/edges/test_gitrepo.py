@@ -58,6 +58,13 @@ def test_open_outside_a_repository(tmp_path):
     assert caught.value.code == "no_repository"
 
 
+def test_open_a_folder_that_is_not_there(user, monkeypatch):
+    """A path that does not exist must not open the repository we happen to stand in."""
+    monkeypatch.chdir(user.root)
+    with pytest.raises(GitError):
+        GitRepo.open(user.root.parent / "none")
+
+
 @pytest.mark.parametrize("below", ["", "refs"])
 def test_open_bare(tmp_path, below):
     """A bare repository has no tree to improve, and is told apart from none at all."""
@@ -237,7 +244,7 @@ def test_abandoned_reading_does_not_spoil_the_next(repo):
     for _, content in repo.blobs(oids):
         assert content == b"one"
         break
-    assert repo.blob(oids[1]) == b"two"
+    assert repo.blob(oids[2]) == b"three"
 
 
 def test_killed_reader_is_reported_and_replaced(repo):

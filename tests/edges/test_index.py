@@ -21,6 +21,7 @@ from autoresearch.core.model import (
 )
 from autoresearch.core.progress import advance
 from autoresearch.edges.index import Index
+from autoresearch.edges.index_tables import add_row
 from autoresearch.edges.log import Log
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -132,6 +133,16 @@ def test_log_that_lost_its_last_line_is_refused_until_it_is_accepted(index, log,
     index.append(experiment(1))
 
 
+def test_last_line_that_was_edited_is_refused(index, log):
+    """A verdict changed where no later line can show it."""
+    index.append(experiment(1, detail="plain"))
+    log.path.write_bytes(log.path.read_bytes().replace(b'"plain"', b'"PLAIN"'))
+    with pytest.raises(CorruptLogError, match="was replaced"):
+        index.catch_up()
+    with pytest.raises(CorruptLogError, match="was replaced"):
+        Index(index.path, log)
+
+
 def test_empty_log_has_no_history(tmp_path, log):
     """A brief made up from nothing."""
     with Index(tmp_path / "index.db", log) as index, pytest.raises(CorruptLogError, match="empty"):
@@ -206,13 +217,15 @@ def test_database_that_cannot_be_opened_is_an_expected_failure(tmp_path, log):
 def test_failed_transaction_leaves_no_trace(index, monkeypatch):
     """A half-indexed line."""
 
-    def broken(*_args):
+    def broken(connection, entry):
+        add_row(connection, entry)
         raise sqlite3.OperationalError("disk I/O error")
 
     monkeypatch.setattr("autoresearch.edges.index.add_row", broken)
     with pytest.raises(AutoresearchError, match="disk I/O error"):
         index.append(experiment(1))
     monkeypatch.undo()
+    monkeypatch.setattr(Index, "_start_over", lambda *_args, **_force: pytest.fail("built again"))
     index.catch_up()
     assert index.progress().last_number == 1
 

@@ -123,7 +123,7 @@ def test_replaced_log_of_the_same_length_is_detected(log):
     """Another session's log put in its place."""
     end = log.tail()
     log.require_tail(end)
-    log.path.write_bytes(chain((opened(goal="go further"), experiment(1)))[: end.offset])
+    log.path.write_bytes(log.path.read_bytes().replace(b" end", b" END"))
     with pytest.raises(CorruptLogError):
         log.require_tail(end)
     with pytest.raises(CorruptLogError, match="ends before byte"):
@@ -149,6 +149,16 @@ def test_line_that_is_no_record_is_refused_with_its_place(log, line):
     with log.path.open("ab") as file:
         file.write(line)
     with pytest.raises(CorruptLogError, match=r"log\.jsonl"):
+        read(log)
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"\x1e"])
+def test_mark_before_a_good_line_is_refused(log, mark):
+    """Bytes that jsonlines drops, so that what is read is not what is there."""
+    content = chain((*RECORDS, make(Stop)))
+    last = content.rindex(b"\n", 0, -1) + 1
+    log.path.write_bytes(content[:last] + mark + content[last:])
+    with pytest.raises(CorruptLogError):
         read(log)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoresearch.core import phrases
+from autoresearch.core.model import Direction
 from autoresearch.core.sections import Section, claim, counts, estimate, failures, fit, size
 from autoresearch.core.text import clean_line
 
@@ -124,14 +125,36 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
     yield f"verify: {clean_line(contract.verify, _COMMAND)}"
     if contract.guard is not None:
         yield f"guard: {clean_line(contract.guard, _COMMAND)}"
+    if contract.same is not None:
+        yield f"same: the output of `{clean_line(contract.same, _COMMAND)}` must not change"
+    yield from _bounds(contract)
+    if contract.profile is not None:
+        yield "profiler: `autoresearch profile` shows where the incumbent spends its cost"
     yield f"scope: {_patterns(contract.scope)}"
     if contract.protect:
         yield f"protected within it: {_patterns(contract.protect)}"
     yield _incumbent(history, unit)
     yield f"gain: {claim(history, unit)}"
     yield f"budget: {situation.remaining.described()}{_forecast(situation.forecast_s)}"
-    yield f"outlook: {_outlook(situation.outlook)}"
+    if history.last_number:
+        yield f"outlook: {_outlook(situation.outlook)}"
     yield from _troubles(situation)
+
+
+def _bounds(contract: Contract) -> Iterable[str]:
+    """What a keep needs beside a better metric."""
+    metric = contract.metric
+    limited = [
+        f"{clean_line(bound.name, 40)} {'+' if bound.direction is Direction.LOWER else '-'}"
+        + (f"{bound.limit * 100:g}%" if bound.limit_relative else phrases.number(bound.limit))
+        for bound in contract.secondary
+        if bound.limit is not None
+    ]
+    if limited:
+        yield f"limits since the baseline: {', '.join(limited)}"
+    if metric.min_effect:
+        least = f"{metric.min_effect * 100:g}%" if metric.min_effect_relative else None
+        yield f"smallest gain kept: {least or phrases.with_unit(metric.min_effect, metric.unit)}"
 
 
 def _patterns(patterns: tuple[str, ...]) -> str:

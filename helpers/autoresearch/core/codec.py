@@ -70,7 +70,7 @@ def decode(value: JsonObject) -> Line:
         CorruptLogError: when the line was not written by this schema; names kind and key.
     """
     schema = value.get("schema")
-    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+    if not isinstance(schema, int) or schema < 1:
         raise CorruptLogError(f"key 'schema' holds {schema!r}, not a version")
     if schema > SCHEMA:
         raise CorruptLogError(

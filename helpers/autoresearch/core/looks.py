@@ -21,7 +21,12 @@ _PATIENT_KEEP_LOOKS = (12, 20, 32, 48, 72)
 _PATIENT_SLOPE = 2.3
 _PATIENT_HEAD_START = 0.35
 """The patient line is z < slope sqrt(n/N) - head start / sqrt(n/N), straight in the sum of the
-scores as in Wald's sequential test (1945)."""
+scores as in Wald's sequential test (1945).
+
+Chosen with the keep looks above on simulated bell-shaped noise of 5 % a run, among 45 lines, 10
+sets of looks and 3 ways of spending; the best differ by a point. On fresh noise, N = 100: a 3 %
+gain is kept 78 and 79 times in 100 (500 and 600 races), a worthless candidate takes 38 runs. A line
+of the frugal shape, lowered by 0.8, kept 66 at 31 runs."""
 
 _EVERY_SECOND_UNTIL = 40
 _THEN_EVERY = 8

@@ -22,6 +22,10 @@ _DAY_S = 86400
 _SHORT_HASH = 8
 
 
+USUAL_LEVEL = 0.95
+"""Coverage of an interval about which nothing needs to be said."""
+
+
 def number(value: float) -> str:
     """A value with four significant digits: `41.7`, `1204`, `1.2e+09`."""
     if value == 0 or not math.isfinite(value):
@@ -55,9 +59,16 @@ def change(value: float, scale: Scale, unit: str = "") -> str:
 
 
 def effect(value: Effect, unit: str = "") -> str:
-    """An effect and its interval: `-3.1% [-4.0%, -2.2%]`."""
+    """An effect and its interval: `-3.1% [-4.0%, -2.2%]`, an exact one without: `-3.1%`.
+
+    An interval of less than 95 % says so, for a few pairs carry no more: `… (50% interval)`.
+    """
+    moved = change(value.change, value.scale, unit)
+    if value.level == 1.0:
+        return moved
     low, high = (change(bound, value.scale, unit) for bound in (value.low, value.high))
-    return f"{change(value.change, value.scale, unit)} [{low}, {high}]"
+    level = "" if value.level >= USUAL_LEVEL else f" ({value.level:.0%} interval)"
+    return f"{moved} [{low}, {high}]{level}"
 
 
 def magnitude(value: float, scale: Scale, unit: str = "") -> str:

@@ -154,6 +154,11 @@ class CandidateRefusal:
     detail: str
 
 
+def differing_paths(one: TreeMap, other: TreeMap) -> list[str]:
+    """Paths whose entries are not the same in two trees, sorted."""
+    return sorted({path for path, _ in set(one.items()) ^ set(other.items())})
+
+
 def plan_candidate(
     snapshot: Snapshot, tree: TreeMap, covers: Callable[[str], bool]
 ) -> CandidatePlan | CandidateRefusal:
@@ -218,6 +223,14 @@ def apply_steps(
         Step(path, base.get(path), wanted, None if wanted is None else wanted.oid)
         for path, wanted in sorted(entries.items())
     )
+
+
+def entries_between(base: TreeMap, wanted: TreeMap) -> dict[str, Entry | None]:
+    """What to change in `base` to have `wanted`: the new entry of each path, None to delete."""
+    changed: dict[str, Entry | None] = {
+        path: entry for path, entry in wanted.items() if base.get(path) != entry
+    }
+    return changed | dict.fromkeys(path for path in base if path not in wanted)
 
 
 def _refusal(reason: Reason, paths: Iterable[str], what: str) -> CandidateRefusal:

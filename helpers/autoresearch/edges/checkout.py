@@ -115,6 +115,7 @@ class Slot:
         self._kept_in = folders_above((*self._cache, *self._links))
         self._tree: TreeMap = {}
         self._table: dict[str, Row] = {}  # files; and sealed folders, their names ending in `/`
+        self._saved: dict[str, Row] = {}  # the table as the manifest has it
         self._files = 0
         self._needed: set[str] = set()
         self._written_ns: dict[str, int] = {}
@@ -132,7 +133,9 @@ class Slot:
         self._check(tree)
         with named_errors(self.root):
             ensure_root(self.root)
-            self._adopt(tree, self._table or statcache.load(self._manifest) or {})
+            if not self._saved:
+                self._saved = statcache.load(self._manifest) or {}
+            self._adopt(tree, self._table or self._saved)
             found = self._differences()
             if any(self._table[path][1] == Layer.SETUP for path in found.changed):
                 self._keep(
@@ -201,7 +204,7 @@ class Slot:
         """
         remove_tree(self._manifest)
         remove_tree(self.root)
-        self._tree = {}
+        self._tree, self._saved = {}, {}
         self._keep({})
 
     def _check(self, tree: TreeMap) -> None:
@@ -245,8 +248,10 @@ class Slot:
         self._files = len(table) - len(sealed)
 
     def _save(self) -> None:
-        self._let_clock_tick()
-        statcache.save(self._manifest, self._table)
+        if self._table != self._saved:
+            self._let_clock_tick()
+            statcache.save(self._manifest, self._table)
+            self._saved = dict(self._table)
 
     def _parted(self, paths: Iterable[str]) -> tuple[list[str], list[str]]:
         """Paths of the tree, and paths of layers."""

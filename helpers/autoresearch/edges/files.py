@@ -69,14 +69,17 @@ def atomic_write(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         sync_folder(path.parent)
 
 
-def replace_file(path: str, content: bytes, *, mode: int, temporary: str | None = None) -> None:
-    """Write `content` beside `path`, sync it and move it over.
+def replace_file(
+    path: str, content: bytes, *, mode: int, temporary: str | None = None, sync: bool = True
+) -> None:
+    """Write `content` beside `path` and move it over.
 
     Args:
         path: the file to be made or replaced.
         content: all of it.
         mode: subject to the umask.
         temporary: where to write first, in the same folder; a fresh name when not given.
+        sync: make sure that a power loss leaves one of the two, whole.
 
     Raises:
         OSError: as the disk refuses; nothing is left beside `path`.
@@ -88,7 +91,8 @@ def replace_file(path: str, content: bytes, *, mode: int, temporary: str | None 
     try:
         try:
             _write_all(descriptor, content)
-            os.fsync(descriptor)
+            if sync:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)

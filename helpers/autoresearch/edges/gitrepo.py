@@ -341,7 +341,8 @@ def _execute(
 def _facts(path: Path) -> list[str]:
     """The answers to `_QUESTIONS`: by one process, or one each where a path holds a newline."""
     git = Git(os.fspath(path))
-    flags = _flags(())
+    # Named, for where there is no such folder GitPython would start git in the current one.
+    flags = [*_flags(()), "-C", os.fspath(path)]
     done = _execute(git, [*flags, "rev-parse", *_QUESTIONS], None, None)
     answers = to_text(done.out).split("\n")[:-1]
     if done.code != 0 and answers[:1] != ["true"]:

@@ -80,4 +80,5 @@ def save(path: Path, table: Mapping[str, Row]) -> None:
     digest = hashlib.sha256(body).hexdigest().encode()
     with named_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(os.fspath(path), _MAGIC + digest + b"\n" + body, mode=0o600)
+        # Not synced: the digest tells a torn table, and a lost one only costs time.
+        replace_file(os.fspath(path), _MAGIC + digest + b"\n" + body, mode=0o600, sync=False)

@@ -128,7 +128,8 @@ class Bench:
             ProtectedTouched: one of them changed a protected file.
         """
         built = Built(slot, tree)
-        marker, key = slot.root.with_name(f"{slot.root.name}.setup"), self._setup_key(tree)
+        marker = slot.root.with_name(f"{slot.root.name}.setup")
+        key = self._setup_key(tree) if self.contract.setup else ""
         if self.contract.setup and _read(marker) not in {key, f"{key} nothing"}:
             slot.clear()
         brought = slot.bring(tree)

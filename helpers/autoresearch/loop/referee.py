@@ -27,6 +27,7 @@ from autoresearch.core.model import (
     Verdict,
 )
 from autoresearch.core.patience import pairs_allowed, retest_alpha
+from autoresearch.core.snapshot import differing_paths
 from autoresearch.edges import dotgit
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import append_once
@@ -276,10 +277,9 @@ class Referee:
         frozen = self.session.tree(self._epoch.commit)
         differing = [
             path
-            for path in {*frozen, *incumbent}
-            if path != CONTRACT_FILE  # the frozen copy counts, and a new budget is no new epoch
-            and not covers(path)
-            and frozen.get(path) != incumbent.get(path)
+            for path in differing_paths(frozen, incumbent)
+            # The frozen copy of the contract counts, and a new budget is no new epoch.
+            if path != CONTRACT_FILE and not covers(path)
         ]
         if differing:
             raise SessionBroken(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from autoresearch.core.snapshot import TreeMap
 
 BRANCHES = "refs/heads/autoresearch/"
+TREES_REMEMBERED = 4
 CONTRACT_FILE = "autoresearch.yaml"
 CHECKS_FILE = "autoresearch.checks.sh"
 CHECKS_COMMAND = "sh autoresearch.checks.sh"
@@ -80,6 +81,7 @@ class Session:
     journal: Journal
     environ: Mapping[str, str]
     news: list[str] = field(default_factory=list)
+    trees: dict[str, TreeMap] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -134,8 +136,12 @@ class Session:
         return f"refs/autoresearch/{self.name}/exp/{number:04d}"
 
     def tree(self, commit: str) -> TreeMap:
-        """All files of a commit."""
-        return self.repo.tree(commit)
+        """All files of a commit; the latest are remembered, for a command asks again and again."""
+        if commit not in self.trees:
+            if len(self.trees) >= TREES_REMEMBERED:
+                del self.trees[next(iter(self.trees))]
+            self.trees[commit] = self.repo.tree(commit)
+        return self.trees[commit]
 
     def keep_overrides(self, changed: Mapping[str, Entry | None], now: Mapping[str, Entry]) -> None:
         """Remember how changed paths differ from git from now on, and forget those that do not."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import SessionBroken
-from autoresearch.core.snapshot import Change, Entry, Status, Step, put_back_steps
+from autoresearch.core.snapshot import (
+    Change,
+    Entry,
+    Status,
+    Step,
+    differing_paths,
+    put_back_steps,
+)
 from autoresearch.edges import gitrefs
 from autoresearch.edges.gitobjects import object_id
 from autoresearch.edges.gitwrite import IndexChange, sync_index
@@ -36,10 +43,8 @@ def changes_between(session: Session, parent: TreeMap, candidate: TreeMap) -> tu
     """
     overrides = session.overrides
     found = []
-    for path in sorted({*parent, *candidate}):
+    for path in differing_paths(parent, candidate):
         old, new = parent.get(path), candidate.get(path)
-        if old == new:
-            continue
         before = overrides.get(path, old)
         found.append(
             Change(

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from autoresearch.core.errors import ContractError
 
 MAX_BYTES = 64 * 1024
-MAX_DEPTH = 4
-"""A contract nests three deep (a mapping in a list in the file); the composer recurses."""
+MAX_DEPTH = 3
+"""A mapping in a list in the file; PyYAML composes by recursion."""
 
 
 def compose(text: str, file: str) -> Value:
