@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 
 from autoresearch.core import codec
-from autoresearch.core.model import Experiment, Kind, RaceRecord, Reason, Verdict
+from autoresearch.core.model import Kind, RaceRecord, Reason, Verdict
+from autoresearch.core.records import Experiment
 from autoresearch.edges.index import Index
 from autoresearch.edges.log import Log
 from autoresearch.edges.places import places_for, sessions_of

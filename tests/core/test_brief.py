@@ -13,7 +13,8 @@ from autoresearch.core.brief import (
 )
 from autoresearch.core.budget import Halt, StopRule, halt, outlook_of, remaining
 from autoresearch.core.contract.values import Budget, Metric, Secondary
-from autoresearch.core.model import Direction, Reason, Run, Source, Stop, Validation, Verdict
+from autoresearch.core.model import Direction, Reason, Source, Verdict
+from autoresearch.core.records import Run, Stop, Validation
 from autoresearch.core.summary import summary_of
 from hypothesis import given, settings
 from hypothesis import strategies as st

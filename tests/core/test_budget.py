@@ -13,7 +13,8 @@ from autoresearch.core.budget import (
     remaining,
 )
 from autoresearch.core.contract.values import Budget, Metric
-from autoresearch.core.model import Direction, Run, Stop, Verdict
+from autoresearch.core.model import Direction, Verdict
+from autoresearch.core.records import Run, Stop
 from support.histories import contract, history
 from support.records import effect, experiment, make, race, refusal
 

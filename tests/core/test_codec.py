@@ -7,7 +7,8 @@ import json
 import pytest
 from autoresearch.core import codec, jsonform
 from autoresearch.core.errors import CorruptLogError
-from autoresearch.core.model import Experiment, Note, NoteKind, RaceRecord, Stop, Verdict
+from autoresearch.core.model import NoteKind, RaceRecord, Verdict
+from autoresearch.core.records import Experiment, Note, Stop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.records import AT, any_record, effect, experiment, make, note, opened, race

@@ -12,17 +12,8 @@ from autoresearch.core.document import (
     extract_notes,
     render,
 )
-from autoresearch.core.model import (
-    Effect,
-    Flag,
-    Reason,
-    Run,
-    Scale,
-    Stop,
-    Undo,
-    Validation,
-    Verdict,
-)
+from autoresearch.core.model import Effect, Flag, Reason, Scale, Verdict
+from autoresearch.core.records import Run, Stop, Undo, Validation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.histories import history

@@ -14,16 +14,11 @@ from autoresearch.core.model import (
     LimitResult,
     NoteKind,
     Reason,
-    Recovery,
-    Run,
-    RunEnd,
     Scale,
-    Stop,
-    Undo,
-    Validation,
     Verdict,
 )
 from autoresearch.core.progress import advance, begin
+from autoresearch.core.records import Recovery, Run, RunEnd, Stop, Undo, Validation
 from autoresearch.core.summary import summary_of
 from support.records import BASE, effect, epoch, experiment, make, note, opened, race, refusal
 

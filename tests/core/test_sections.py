@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from autoresearch.core.model import Flag, Reason, Undo, Validation, Verdict
+from autoresearch.core.model import Flag, Reason, Verdict
+from autoresearch.core.records import Undo, Validation
 from autoresearch.core.sections import (
     Section,
     claim,

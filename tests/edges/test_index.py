@@ -8,18 +8,9 @@ import time
 import pytest
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.history import Near, Search
-from autoresearch.core.model import (
-    Kind,
-    LimitResult,
-    NoteKind,
-    Reason,
-    Scale,
-    Stop,
-    Undo,
-    Validation,
-    Verdict,
-)
+from autoresearch.core.model import Kind, LimitResult, NoteKind, Reason, Scale, Verdict
 from autoresearch.core.progress import advance
+from autoresearch.core.records import Stop, Undo, Validation
 from autoresearch.edges.index import Index
 from autoresearch.edges.index_tables import add_row
 from autoresearch.edges.log import Log

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
-from autoresearch.core.model import Stop
+from autoresearch.core.records import Stop
 from autoresearch.edges.log import START, Log, Position
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

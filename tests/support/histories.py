@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from autoresearch.core.history import Progress
-    from autoresearch.core.model import Record
+    from autoresearch.core.records import Record
 
 
 def history(

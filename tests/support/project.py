@@ -68,7 +68,9 @@ def make_project(root: Path) -> Git:
     return repo
 
 
-def set_cost(repo: Git, cost: float, *, size: int = 1000, answer: int = 42, extra: str = "") -> None:
+def set_cost(
+    repo: Git, cost: float, *, size: int = 1000, answer: int = 42, extra: str = ""
+) -> None:
     """Edit the program: its cost, its size (the secondary metric) and its answer (the guard)."""
     text = WORK.replace("return 100", f"return {cost}").replace("SIZE = 1000", f"SIZE = {size}")
     repo.write("src/work.py", text.replace("return 42", f"return {answer}") + extra)

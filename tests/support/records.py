@@ -9,21 +9,8 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from autoresearch.core import codec, model
-from autoresearch.core.model import (
-    Effect,
-    Epoch,
-    Experiment,
-    Kind,
-    Note,
-    NoteKind,
-    Opened,
-    RaceRecord,
-    Reason,
-    Record,
-    Refusal,
-    Scale,
-    Verdict,
-)
+from autoresearch.core.model import Effect, Kind, NoteKind, RaceRecord, Reason, Scale, Verdict
+from autoresearch.core.records import Epoch, Experiment, Note, Opened, Record, Refusal
 from hypothesis import strategies as st
 
 T = TypeVar("T")

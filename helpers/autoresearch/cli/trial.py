@@ -11,7 +11,8 @@ import click
 from autoresearch.cli.app import answers
 from autoresearch.cli.screen import screen
 from autoresearch.core import jsonform, phrases
-from autoresearch.core.model import Arm, Experiment, Verdict
+from autoresearch.core.model import Arm, Verdict
+from autoresearch.core.records import Experiment
 from autoresearch.core.render import Answer
 from autoresearch.core.text import clean_line
 from autoresearch.loop.session import environment

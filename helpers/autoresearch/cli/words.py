@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoresearch.core import phrases
-from autoresearch.core.model import Experiment, Kind, Reason, Verdict
+from autoresearch.core.model import Kind, Reason, Verdict
+from autoresearch.core.records import Experiment
 from autoresearch.core.text import clean_line
 
 if TYPE_CHECKING:
     from autoresearch.core.budget import Halt, Remaining
     from autoresearch.core.contract import Contract
     from autoresearch.core.history import Tried
-    from autoresearch.core.model import Refusal
+    from autoresearch.core.records import Refusal
 
 SHORT = 70
 

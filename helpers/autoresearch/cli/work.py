@@ -17,7 +17,8 @@ from autoresearch.cli.words import (
     remaining_line,
 )
 from autoresearch.core import budget, jsonform
-from autoresearch.core.model import Experiment, Kind, NoteKind
+from autoresearch.core.model import Kind, NoteKind
+from autoresearch.core.records import Experiment
 from autoresearch.core.render import Answer
 from autoresearch.core.text import clean_line
 from autoresearch.loop.opening import reading, writing

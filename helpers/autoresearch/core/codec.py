@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.jsonform import JsonObject, dumps, from_object, loads, to_object
-from autoresearch.core.model import SCHEMA, Record
+from autoresearch.core.model import SCHEMA
+from autoresearch.core.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,18 +10,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from autoresearch.core.model import (
-    Direction,
-    Effect,
-    Epoch,
-    Flag,
-    Kind,
-    Opened,
-    Reason,
-    Recovery,
-    Scale,
-    Verdict,
-)
+from autoresearch.core.model import Direction, Effect, Flag, Kind, Reason, Scale, Verdict
+from autoresearch.core.records import Epoch, Opened, Recovery
 
 KEPT_SHOWN = 50
 RECENT_SHOWN = 20

@@ -22,29 +22,23 @@ from autoresearch.core.history import (
     Tally,
     Validated,
 )
-from autoresearch.core.model import (
-    Arm,
-    Direction,
+from autoresearch.core.model import Arm, Direction, Kind, NoteKind, RaceRecord, Scale, Verdict
+from autoresearch.core.phrases import seconds_between
+from autoresearch.core.pool import extended, same_code_differences
+from autoresearch.core.records import (
     Epoch,
     Experiment,
-    Kind,
     Note,
-    NoteKind,
     Opened,
-    RaceRecord,
     Record,
     Recovery,
     Refusal,
     Run,
     RunEnd,
-    Scale,
     Stop,
     Undo,
     Validation,
-    Verdict,
 )
-from autoresearch.core.phrases import seconds_between
-from autoresearch.core.pool import extended, same_code_differences
 from autoresearch.core.simplify import loss_bound
 from autoresearch.core.summary import failed_of, kept_of, summary_of
 

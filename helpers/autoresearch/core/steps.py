@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from autoresearch.core.model import Experiment, Kind  # noqa: TC001  (the codec reads these types)
+from autoresearch.core.model import Kind  # noqa: TC001  (the codec reads these types)
+from autoresearch.core.records import Experiment  # noqa: TC001  (the codec reads these types)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

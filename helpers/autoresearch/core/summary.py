@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from autoresearch.core.history import PATHS_SHOWN, TEXT_LIMIT, Failed, Kept, Tried
 
 if TYPE_CHECKING:
-    from autoresearch.core.model import Experiment
+    from autoresearch.core.records import Experiment
 
 
 def summary_of(record: Experiment) -> Tried:

@@ -26,8 +26,9 @@ from autoresearch.core.history import (
     Tried,
     history_of,
 )
-from autoresearch.core.model import Experiment, Note, NoteKind, Undo
+from autoresearch.core.model import NoteKind
 from autoresearch.core.progress import advance
+from autoresearch.core.records import Experiment, Note, Undo
 from autoresearch.core.similarity import sample
 from autoresearch.edges.index_search import conditions
 from autoresearch.edges.index_tables import (
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from autoresearch.core.history import Search
-    from autoresearch.core.model import Record
+    from autoresearch.core.records import Record
     from autoresearch.edges.log import Log
 
 T = TypeVar("T")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoresearch.core import codec, jsonform
-from autoresearch.core.model import Experiment, Note, NoteKind
+from autoresearch.core.model import NoteKind
+from autoresearch.core.records import Experiment, Note
 from autoresearch.core.summary import summary_of
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from autoresearch.core.model import Record
+    from autoresearch.core.records import Record
 
 _BLOCK = 1 << 16
 _REMEDY = (

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autoresearch.core import jsonform
-from autoresearch.core.model import Epoch
+from autoresearch.core.records import Epoch
 from autoresearch.edges.files import atomic_write
 from autoresearch.loop import memory, settle
 from autoresearch.loop.session import (

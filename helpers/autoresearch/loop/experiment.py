@@ -14,14 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core import budget, phrases
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.history import MAX_REWORKS
-from autoresearch.core.model import (
-    SCHEMA,
-    Experiment,
-    Kind,
-    Reason,
-    Refusal,
-    Verdict,
-)
+from autoresearch.core.model import SCHEMA, Kind, Reason, Verdict
+from autoresearch.core.records import Experiment, Refusal
 from autoresearch.core.similarity import changed_lines
 from autoresearch.core.snapshot import CandidatePlan, plan_candidate
 from autoresearch.core.steps import Begun, Candidate, Changed, Decided, Settled

@@ -26,8 +26,8 @@ from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
 
 if TYPE_CHECKING:
     from autoresearch.core.history import History
-    from autoresearch.core.model import Record
     from autoresearch.core.plateau import Outlook
+    from autoresearch.core.records import Record
     from autoresearch.loop.session import Session
 
 LOG_COPY = "autoresearch.jsonl"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.model import SCHEMA, Note, NoteKind, Stop
+from autoresearch.core.model import SCHEMA, NoteKind
+from autoresearch.core.records import Note, Stop
 from autoresearch.edges.clock import now_utc
 from autoresearch.loop import memory
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoresearch.core.model import SCHEMA, Recovery
+from autoresearch.core.model import SCHEMA
+from autoresearch.core.records import Recovery
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.loop import memory

@@ -38,7 +38,7 @@ from autoresearch.loop.session import CONTRACT_FILE
 
 if TYPE_CHECKING:
     from autoresearch.core.history import Progress
-    from autoresearch.core.model import Epoch
+    from autoresearch.core.records import Epoch
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.lock import Owner
     from autoresearch.loop.bench import Built

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import budget
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.model import SCHEMA, Run, RunEnd
+from autoresearch.core.model import SCHEMA
+from autoresearch.core.records import Run, RunEnd
 from autoresearch.edges.clock import now_utc
 from autoresearch.loop import memory
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import jsonform, phrases
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.model import SCHEMA, Undo, Verdict
+from autoresearch.core.model import SCHEMA, Verdict
+from autoresearch.core.records import Undo
 from autoresearch.core.snapshot import Step
 from autoresearch.core.steps import Action
 from autoresearch.core.text import clean_line

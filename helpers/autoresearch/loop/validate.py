@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from autoresearch.core.errors import AutoresearchError, SessionBroken
-from autoresearch.core.model import SCHEMA, Direction, Validation
+from autoresearch.core.model import SCHEMA, Direction
+from autoresearch.core.records import Validation
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.lock import Lock
 from autoresearch.loop import memory

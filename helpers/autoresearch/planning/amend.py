@@ -31,7 +31,7 @@ from autoresearch.planning.rehearsal import rehearse
 
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract
-    from autoresearch.core.model import Epoch
+    from autoresearch.core.records import Epoch
     from autoresearch.core.snapshot import Change
     from autoresearch.loop.measure import Randomness
     from autoresearch.loop.session import Session

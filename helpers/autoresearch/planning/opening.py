@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch import __version__
 from autoresearch.core.contract import parse
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.model import SCHEMA, Epoch, Opened
+from autoresearch.core.model import SCHEMA
+from autoresearch.core.records import Epoch, Opened
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.steps import Action
 from autoresearch.edges import gitrefs

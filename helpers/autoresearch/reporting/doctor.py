@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch import __version__
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
-from autoresearch.core.model import Experiment, Reason, Verdict
+from autoresearch.core.model import Reason, Verdict
+from autoresearch.core.records import Experiment
 from autoresearch.core.replay import recompute
 from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.model import Arm, Experiment, Kind, NoteKind, Refusal, Verdict
+from autoresearch.core.model import Arm, Kind, NoteKind, Verdict
+from autoresearch.core.records import Experiment, Refusal
 from autoresearch.loop.experiment import Request, try_experiment
 from autoresearch.loop.notes import add_note
 from autoresearch.loop.rewind import drop
@@ -28,7 +29,7 @@ from autoresearch.planning.opening import initialise
 from autoresearch.trial.story import STORY, copy_project
 
 if TYPE_CHECKING:
-    from autoresearch.core.model import Validation
+    from autoresearch.core.records import Validation
     from autoresearch.loop.measure import Standing
     from autoresearch.loop.session import Session
     from autoresearch.trial.story import Proposal

@@ -1,0 +1,257 @@
+"""The lines of a session's log, one class a kind.
+
+A record that exists is a valid one. Each holds `schema`, whose history stands at `model.SCHEMA`,
+and `at`, the time it was written: UTC, whole seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autoresearch.core.model import (  # noqa: TC001  (the codec reads these types)
+    CommandResult,
+    Effect,
+    Flag,
+    Kind,
+    LimitResult,
+    NoteKind,
+    RaceRecord,
+    Reason,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The first line of every log: what the session is about.
+
+    Attributes:
+        base: the commit the session started from; the branch adds the contract's commit on top.
+        start_branch: what was checked out before, or None when HEAD was detached.
+    """
+
+    schema: int
+    at: str
+    session: str
+    goal: str
+    branch: str
+    base: str
+    start_branch: str | None
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """A stretch of the session with one evaluator. Number 0 is the session's start.
+
+    Attributes:
+        commit: the commit whose protected files measure; first line of the session's branch.
+        contract_sha256: of the frozen contract's bytes.
+        values: calibration samples of the incumbent, in the order run.
+        deterministic: whether all of a full calibration agreed.
+        sample_s: median elapsed seconds of one sample.
+        guard_s: elapsed seconds of the guard, or None without one.
+        sandbox: what was in force while measuring ("none" without).
+        restarts_measuring: False when only budget, goal or notify changed.
+    """
+
+    schema: int
+    number: int
+    at: str
+    commit: str
+    contract_sha256: str
+    values: tuple[float, ...]
+    wall_s: tuple[float, ...]
+    cpu_s: tuple[float, ...]
+    secondary: tuple[tuple[str, tuple[float, ...]], ...]
+    deterministic: bool
+    sample_s: float
+    guard_s: float | None
+    same_sha256: str | None
+    sandbox: str
+    restarts_measuring: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """One measured candidate, as the log keeps it.
+
+    Attributes:
+        number: from 1, without gap.
+        parent: the incumbent's commit when it was tried.
+        commit: the candidate; reachable as refs/autoresearch/<session>/exp/NNNN for ever.
+        tree, patch_id: for finding duplicates.
+        paths: (status letter A, M, D or T; path), sorted by path.
+        lines_added, lines_removed: of the diff against the parent (binary files count 0).
+        detail: one line saying why, for people.
+        attempt: 0 for a first try, 1 or 2 for a rework.
+        retest: how many times this very tree was raced before.
+        related: the experiment that this one reworks, repeats or nearly duplicates.
+        limits, guard, same, holdout: None or empty when not reached.
+        touched: what a violation touched.
+        duration_s: from call to record.
+    """
+
+    schema: int
+    number: int
+    epoch: int
+    at: str
+    run: int | None
+    message: str
+    hypothesis: str | None
+    idea: int | None
+    kind: Kind
+    attempt: int
+    retest: int
+    related: int | None
+    parent: str
+    commit: str
+    tree: str
+    patch_id: str
+    paths: tuple[tuple[str, str], ...]
+    lines_added: int
+    lines_removed: int
+    verdict: Verdict
+    reason: Reason | None
+    flags: tuple[Flag, ...]
+    detail: str
+    effect: Effect | None
+    race: RaceRecord | None
+    limits: tuple[LimitResult, ...]
+    guard: CommandResult | None
+    same: CommandResult | None
+    touched: tuple[str, ...]
+    meanwhile: tuple[str, ...]
+    sandbox: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A candidate that was not measured: it costs no budget and has no number."""
+
+    schema: int
+    at: str
+    run: int | None
+    message: str
+    reason: Reason
+    paths: tuple[str, ...]
+    related: int | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """An idea, a lesson, a dead end, or the retirement of an idea.
+
+    Attributes:
+        number: ideas, lessons and dead ends are numbered together from 1; for RETIRE the idea's number.
+        experiment: the last experiment when it was written.
+    """
+
+    schema: int
+    at: str
+    kind: NoteKind
+    number: int
+    text: str
+    experiment: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One bounded stretch of the loop, opened by `run N`.
+
+    Attributes:
+        number: from 1.
+        host_session: identifier of the agent session that shares it.
+        experiments: how many it may take.
+        after: number of the last experiment when it was opened.
+    """
+
+    schema: int
+    at: str
+    number: int
+    host_session: str
+    experiments: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """The end of a run before or at its budget, with the reason in one line."""
+
+    schema: int
+    at: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """A kept experiment taken back by a new commit on the branch."""
+
+    schema: int
+    at: str
+    experiment: int
+    commit: str
+    tree: str
+    effect: Effect | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """First commit against last, in a fresh race: the only gain that is ever claimed.
+
+    Attributes:
+        first, last: commits; both ran under the evaluator of `epoch`.
+        after: number of the last experiment it covers.
+        proven: whether the interval excludes no change, on the better side.
+    """
+
+    schema: int
+    at: str
+    epoch: int
+    first: str
+    last: str
+    after: int
+    effect: Effect
+    race: RaceRecord
+    proven: bool
+    sandbox: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The end of the session, by a human."""
+
+    schema: int
+    at: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """An interrupted step that was finished or rolled back."""
+
+    schema: int
+    at: str
+    step: str
+    action: str
+    detail: str
+
+
+Record = (
+    Opened
+    | Epoch
+    | Experiment
+    | Refusal
+    | Note
+    | Run
+    | RunEnd
+    | Undo
+    | Validation
+    | Stop
+    | Recovery
+)
+"""What one log line can be; its `kind` is the class name in lower case."""
