@@ -29,6 +29,7 @@ Parameters = ParamSpec("Parameters")
 
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
+TIDY = "the next command tidies up what was under way"
 
 
 def answers(function: Callable[Parameters, Answer]) -> Callable[Parameters, None]:
@@ -59,7 +60,7 @@ def run(group: click.Group, arguments: list[str]) -> int:
     try:
         return invoke(group, arguments)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; the next command tidies up what was under way", err=True)
+        report_end("interrupted", "interrupted", TIDY, as_json="--json" in arguments)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         return quiet_pipe()
@@ -87,6 +88,14 @@ def drop_git_environment() -> None:
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         if not name.startswith(("GIT_AUTHOR_", "GIT_COMMITTER_")):
             del os.environ[name]
+
+
+def report_end(code: str, message: str, hint: str, *, as_json: bool) -> None:
+    """The last word of a command that neither answered nor failed as expected."""
+    if as_json:
+        click.echo(envelope(code, message, hint))
+    else:
+        click.echo(printable(f"{message}; {hint}"), err=True)
 
 
 def report_usage(error: click.ClickException, *, as_json: bool) -> int:
@@ -117,17 +126,20 @@ def envelope(code: str, message: str, hint: str) -> str:
 
 def report_bug(arguments: list[str]) -> int:
     """A bug: one line on screen and the path of a report that can be pasted into an issue."""
-    from autoresearch.edges.crash import crash_report  # noqa: PLC0415 - only when it is needed
+    from autoresearch.edges.crash import git_version  # noqa: PLC0415 - only when it is needed
+    from autoresearch.edges.places import crash_report  # noqa: PLC0415 - only when it is needed
 
     text = "\n".join(
         [
             f"autoresearch {__version__}, {platform.platform()}",
-            f"Python {platform.python_version()}",
+            f"Python {platform.python_version()}, {git_version()}",
             f"arguments: {arguments!r}",
             traceback.format_exc(),
         ]
     )
-    click.echo(f"bug: autoresearch failed unexpectedly; report: {crash_report(text)}", err=True)
+    where = f"the report is {crash_report(text)}; the next command tidies up"
+    message = "bug: autoresearch failed unexpectedly"
+    report_end("bug", message, where, as_json="--json" in arguments)
     return EXIT_BUG
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from autoresearch.cli.app import answers
-from autoresearch.cli.words import experiment_lines, remaining_line
+from autoresearch.cli.words import experiment_lines, remaining_line, value_lines
 from autoresearch.core import budget, jsonform, phrases
 from autoresearch.core.history import Search
 from autoresearch.core.model import Reason, Verdict
@@ -190,6 +190,9 @@ def show_command(number: int) -> Answer:
             *experiment_lines(record, session.contract),
             f"message: {clean_line(record.message)}",
             *([f"hypothesis: {clean_line(record.hypothesis)}"] if record.hypothesis else []),
+            *([f"idea: {record.idea}"] if record.idea else []),
+            *([f"related: experiment {record.related}"] if record.related else []),
+            *value_lines(record, session.contract.metric.unit),
             f"when: {record.at}, took {phrases.duration(record.duration_s)}, "
             f"sandbox {record.sandbox}, epoch {record.epoch}",
             f"commit: {record.commit} ({session.ref(number)})",

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from autoresearch.core import phrases
-from autoresearch.core.model import Kind, Reason, Verdict
-from autoresearch.core.records import Experiment
-from autoresearch.core.text import clean_line
+from autoresearch.core.model import Arm, Kind, Reason, Scale, Verdict
+from autoresearch.core.text import clean_block, clean_line, fence
+from autoresearch.edges.places import shown_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from autoresearch.core.budget import Halt, Remaining
     from autoresearch.core.contract import Contract
     from autoresearch.core.history import Tried
-    from autoresearch.core.records import Refusal
+    from autoresearch.core.records import Experiment, Refusal
 
-SHORT = 70
+TAIL_LINES = 12
+TAIL_BYTES = 800
+VALUES_SHOWN = 24
 
 
 def verdict_line(record: Experiment | Tried, unit: str) -> str:
-    """`experiment 7: keep, -3.1 % [-4.0, -2.2] (12 pairs)`."""
+    """`experiment 7: keep  -3.1% [-4.0%, -2.2%]`."""
     words = phrases.verdict(record.verdict, record.reason, record.flags)
     moved = "" if record.effect is None else f"  {phrases.effect(record.effect, unit)}"
     return f"experiment {record.number}: {words}{moved}"
@@ -32,13 +37,9 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
         lines.append(f"why: {record.detail}")
     if record.race is not None:
         lines.append(samples_line(record))
-    lines += [
-        f"limit {limit.name}: {'held' if limit.held else 'NOT held'}, "
-        f"loss {limit.estimate:+.3g}, allowed {limit.limit:.3g}"
-        for limit in record.limits
-    ]
+    lines += limit_lines(record, contract)
     if record.guard is not None:
-        state = "passed" if record.guard.passed else f"FAILED ({record.guard.output})"
+        state = "passed" if record.guard.passed else "FAILED"
         lines.append(f"guard: {state} in {phrases.duration(record.guard.duration_s)}")
     if record.same is not None:
         lines.append(f"same: {'equal' if record.reason is not Reason.SAME else 'DIFFERS'}")
@@ -46,22 +47,89 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
         lines.append(f"touched: {clean_line(', '.join(record.touched[:5]))}")
     if record.meanwhile:
         lines.append(f"edited meanwhile, left as it is: {clean_line(', '.join(record.meanwhile))}")
+    if record.retest:
+        lines.append(f"race {record.retest + 1} of this very tree: stricter, {_level(record)}")
     return tuple(lines)
 
 
+def _level(record: Experiment) -> str:
+    return "unmeasured" if record.race is None else f"alpha {record.race.alpha:.3g}"
+
+
 def samples_line(record: Experiment) -> str:
-    """How much was measured."""
+    """How much was measured, and why no more."""
     race = record.race
     if race is None:
         return "samples: none"
-    how = "exact" if race.deterministic else f"{len(race.order) // 2} of {race.pairs_planned} pairs"
+    pairs = len(race.order) // 2
+    how = "exact" if race.deterministic else f"{pairs} of {race.pairs_planned} pairs"
+    undecided = record.verdict is Verdict.DISCARD and record.reason is Reason.UNDECIDED
+    if undecided and pairs < race.pairs_planned:
+        how += ", stopped early: more would hardly have changed it"
     extras = [f"alpha {race.alpha:.3g}"]
-    if race.p_value is not None:
+    if race.p_value is not None and record.verdict is Verdict.KEEP:
         extras.append(f"p {race.p_value:.2g}")
     if race.void:
         extras.append(f"{race.void} void")
     spent = phrases.duration(sum(race.wall_s))
     return f"samples: {len(race.order)} ({how}) in {spent}, {', '.join(extras)}"
+
+
+def value_lines(record: Experiment, unit: str) -> tuple[str, ...]:
+    """The samples' values of either arm, in the order run."""
+    race = record.race
+    if race is None:
+        return ()
+    lines = []
+    for arm, name in ((Arm.INCUMBENT, "incumbent"), (Arm.CANDIDATE, "candidate")):
+        values = [v for a, v in zip(race.order, race.values, strict=True) if a == arm.value]
+        shown = " ".join(phrases.number(value) for value in values[:VALUES_SHOWN])
+        more = len(values) - VALUES_SHOWN
+        tail = f" and {more} more" if more > 0 else ""
+        lines.append(f"{name}: {shown or 'not run'}{f' {unit}' if unit and shown else ''}{tail}")
+    return tuple(lines)
+
+
+def limit_lines(record: Experiment, contract: Contract) -> list[str]:
+    """The limits that had a say: where the race said keep, or where they ended it."""
+    if record.verdict not in {Verdict.KEEP, Verdict.REWORK} and record.reason not in {
+        Reason.LIMITS,
+        Reason.SAME,
+        Reason.GUARD,
+    }:
+        return []
+    known = {secondary.name: secondary for secondary in contract.secondary}
+    lines = []
+    for limit in record.limits:
+        secondary = known.get(limit.name)
+        relative = secondary is None or secondary.limit_relative
+        scale = Scale.RATIO if relative else Scale.DIFFERENCE
+        unit = "" if secondary is None else secondary.unit
+        loss, allowed = (phrases.change(v, scale, unit) for v in (limit.estimate, limit.limit))
+        state = "held" if limit.held else "NOT held"
+        if not limit.held and limit.worst is None:
+            state = "not proven"
+        since = (
+            ""
+            if limit.worst is None
+            else (f", since the baseline at most {phrases.change(limit.worst, scale, unit)}")
+        )
+        lines.append(f"limit {limit.name}: {state}, loss {loss}{since}, allowed {allowed}")
+    return lines
+
+
+def output_lines(path: Path, nonce: str) -> tuple[str, ...]:
+    """The end of what a failed command printed, cleaned and fenced, and where all of it is."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 4 * TAIL_BYTES))
+            content = file.read()
+    except OSError:
+        return ()
+    lines = content.decode("utf-8", "replace").splitlines()
+    shown = clean_block("\n".join(lines[-TAIL_LINES:]), max_lines=TAIL_LINES, max_bytes=TAIL_BYTES)
+    return (*fence(shown, nonce).splitlines(), f"all of its output: {shown_path(path)}")
 
 
 def refusal_lines(record: Refusal) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 from typing import TYPE_CHECKING
 
 import click
@@ -13,14 +14,16 @@ from autoresearch.cli.words import (
     experiment_lines,
     next_after,
     next_after_refusal,
+    output_lines,
     refusal_lines,
     remaining_line,
 )
 from autoresearch.core import budget, jsonform
-from autoresearch.core.model import Kind, NoteKind
+from autoresearch.core.model import Kind, NoteKind, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.core.render import Answer
 from autoresearch.core.text import clean_line
+from autoresearch.edges.places import shown_path
 from autoresearch.loop.opening import reading, writing
 
 if TYPE_CHECKING:
@@ -63,6 +66,8 @@ def _tried(session: Session, result: Result) -> Answer:
     record, lines = result.record, list(session.news)
     if isinstance(record, Experiment):
         lines += experiment_lines(record, session.contract)
+        if result.output:
+            lines += output_lines(session.places.state / result.output, secrets.token_hex(4))
         step, code = next_after(record, halt), 0
     else:
         lines += refusal_lines(record)
@@ -76,13 +81,22 @@ def _tried(session: Session, result: Result) -> Answer:
         lines.append(
             f"near duplicate: {share} of its lines were in experiment {result.near.number}"
         )
+    if isinstance(record, Experiment) and record.verdict is Verdict.KEEP and record.idea:
+        lines.append(f"idea {record.idea} is closed")
     if result.outside:
         named = clean_line(", ".join(result.outside[:5]))
         lines.append(f"untracked outside the scope, no part of it: {named}")
     lines.append(remaining_line(budget.remaining(history, session.contract.budget)))
     return Answer(
         lines=tuple(lines),
-        data={"verdict": _verdict(result), "record": jsonform.to_object(record)},
+        data={
+            "verdict": _verdict(result),
+            "record": jsonform.to_object(record),
+            "output": str(session.places.state / result.output) if result.output else None,
+            "left": list(result.left),
+            "near": None if result.near is None else result.near.number,
+            "news": list(session.news),
+        },
         next_step=step,
         exit_code=code,
     )
@@ -236,10 +250,17 @@ def apply_command(number: int) -> Answer:
         if done.conflicts:
             named = clean_line(", ".join(done.conflicts[:5]))
             lines.append(f"conflicts with later keeps, marked in the files: {named}")
+        if done.unmerged:
+            named = clean_line(", ".join(done.unmerged[:5]))
+            lines.append(f"cannot be merged by lines, left as the incumbent has them: {named}")
         lines += [f"left as it is: {clean_line(item.path)} {item.why}" for item in done.left]
         return Answer(
             lines=tuple(lines),
-            data={"paths": list(done.paths), "conflicts": list(done.conflicts)},
+            data={
+                "paths": list(done.paths),
+                "conflicts": list(done.conflicts),
+                "unmerged": list(done.unmerged),
+            },
             next_step="resolve the marks, then `autoresearch try -m …`"
             if done.conflicts
             else "change it further, then `autoresearch try -m …`",
@@ -257,13 +278,14 @@ def profile_command() -> Answer:
 
     with writing("profile") as session:
         found = profile(session)
+        path = session.places.state / found.result.output
         state = "done" if found.result.passed else f"failed with exit code {found.result.exit_code}"
         return Answer(
             lines=(
                 *session.news,
-                f"profiler {state}; all of it: {found.result.output} below the state folder",
+                f"profiler {state}; all of it: {shown_path(path)}",
                 *found.shown.splitlines(),
             ),
-            data={"exit_code": found.result.exit_code, "output": found.result.output},
+            data={"exit_code": found.result.exit_code, "output": str(path)},
             next_step="attack what costs most, one idea at a time",
         )

@@ -15,6 +15,7 @@ from autoresearch.core.history import (
     RECENT_SHOWN,
     TEXT_LIMIT,
     UNDONE_SHOWN,
+    Failed,
     OpenRun,
     Progress,
     SecondaryLoss,
@@ -163,6 +164,7 @@ def _experiment(record: Experiment, progress: Progress) -> Progress:
             f"experiment {record.number} follows experiment {progress.last_number} in the log"
         )
     keep = record.verdict is Verdict.KEEP
+    failed = _superseded(progress, record) if keep else (failed_of(record), *progress.failed)
     violated = record.verdict is Verdict.VIOLATION
     run = progress.run
     if run is not None and record.run == run.number:
@@ -172,7 +174,7 @@ def _experiment(record: Experiment, progress: Progress) -> Progress:
         last_number=record.number,
         run=run,
         recent=(summary_of(record), *progress.recent)[:RECENT_SHOWN],
-        failed=progress.failed if keep else (failed_of(record), *progress.failed)[:FAILED_SHOWN],
+        failed=failed[:FAILED_SHOWN],
         outcomes=(("1" if keep else "0") + progress.outcomes)[:OUTCOMES_SHOWN],
         tallies=_tallied(progress.tallies, record),
         refusals_in_row=0,
@@ -181,6 +183,14 @@ def _experiment(record: Experiment, progress: Progress) -> Progress:
     )
     raced = _raced(counted, record.race)
     return _kept(raced, record) if keep else raced
+
+
+def _superseded(progress: Progress, kept: Experiment) -> tuple[Failed, ...]:
+    """What failed, without earlier races of the tree that is kept now, or what it mended."""
+    gone = {tried.number for tried in progress.recent if tried.tree == kept.tree}
+    if kept.kind in {Kind.AGAIN, Kind.REWORK} and kept.related is not None:
+        gone.add(kept.related)
+    return tuple(failed for failed in progress.failed if failed.number not in gone)
 
 
 @_step.register
@@ -257,7 +267,7 @@ def _undo(progress: Progress, record: Undo, undone: Experiment | None) -> Progre
         given_back,
         incumbent_commit=record.commit,
         incumbent_number=standing,
-        incumbent_value=None,
+        incumbent_value=record.value,
         kept=kept,
         undone=(record.experiment, *progress.undone)[:UNDONE_SHOWN],
     )

@@ -188,7 +188,12 @@ class RunEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
-    """A kept experiment taken back by a new commit on the branch."""
+    """A kept experiment taken back by a new commit on the branch.
+
+    Attributes:
+        effect: how the metric moved from the incumbent to the commit without the experiment.
+        value: median of that commit's samples, None when it was not measured.
+    """
 
     schema: int
     at: str
@@ -196,6 +201,7 @@ class Undo:
     commit: str
     tree: str
     effect: Effect | None
+    value: float | None
     detail: str
 
 

@@ -1,28 +1,16 @@
-"""Where the report of a bug goes: beside the sessions' state, or to a temporary folder."""
+"""What the report of a bug tells about the machine beyond Python itself."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
-
-from autoresearch.edges.clock import now_utc
+import subprocess
 
 
-def crash_report(text: str) -> Path:
-    """Write a report in a Markdown fence, ready to be pasted into an issue; its path.
-
-    Never raises for a state folder that cannot be written: a temporary folder takes its place.
-    """
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    folder = base / "autoresearch" / "crashes"
-    name = f"crash-{now_utc().replace(':', '')}-{os.getpid()}.md"
-    content = f"```\n{text}\n```\n"
+def git_version() -> str:
+    """The words of `git --version`; never raises, for it is asked while something else is broken."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = folder / name
-        path.write_text(content, "utf-8", "backslashreplace")
-    except OSError:
-        path = Path(tempfile.mkdtemp(prefix="autoresearch-")) / name
-        path.write_text(content, "utf-8", "backslashreplace")
-    return path
+        done = subprocess.run(
+            ["git", "--version"], capture_output=True, check=False, timeout=10, text=True
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as error:
+        return f"git cannot be asked: {error}"
+    return done.stdout.strip() or f"git --version failed with status {done.returncode}"

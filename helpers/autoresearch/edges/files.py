@@ -56,17 +56,19 @@ def named_errors(path: Path | str) -> Iterator[None]:
         raise file_error(error, path) from error
 
 
-def atomic_write(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+def atomic_write(path: Path, content: bytes, *, mode: int = 0o644, sync: bool = True) -> None:
     """Make `path` hold `content`, wholly or not at all, also across a power loss.
 
-    A symbolic link at `path` is replaced, not followed. The mode is subject to the umask.
+    A symbolic link at `path` is replaced, not followed. The mode is subject to the umask. Without
+    `sync` a power loss may take it: only for what can be made again.
 
     Raises:
         AutoresearchError: when the disk refuses; the earlier file is then untouched.
     """
     with named_errors(path):
-        replace_file(os.fspath(path), content, mode=mode)
-        sync_folder(path.parent)
+        replace_file(os.fspath(path), content, mode=mode, sync=sync)
+        if sync:
+            sync_folder(path.parent)
 
 
 def replace_file(
@@ -118,8 +120,10 @@ def replace_link(path: str, target: bytes, *, temporary: str | None = None) -> N
         raise
 
 
-def append_once(path: Path, content: bytes) -> int:
+def append_once(path: Path, content: bytes, *, sync: bool = True) -> int:
     """Add `content` to the end of `path` by one synced write; the offset where it starts.
+
+    Without `sync` a power loss may take it: only for what can be made again.
 
     Raises:
         AutoresearchError: when the disk refuses; a part that was written is cut off again.
@@ -131,13 +135,14 @@ def append_once(path: Path, content: bytes) -> int:
             start = os.fstat(descriptor).st_size
             try:
                 _write_once(descriptor, content)
-                os.fsync(descriptor)
+                if sync:
+                    os.fsync(descriptor)
             except OSError:
                 os.ftruncate(descriptor, start)
                 raise
         finally:
             os.close(descriptor)
-        if start == 0:
+        if sync and start == 0:
             sync_folder(path.parent)
     return start
 

@@ -54,17 +54,35 @@ def numstat(repo: GitRepo, parent: str, commit: str) -> Lines:
     return Lines(sum(added for added, _ in numbers), sum(removed for _, removed in numbers))
 
 
+def patch(repo: GitRepo, parent: str, commit: str) -> bytes:
+    """The change from `parent` to `commit` by its lines, those of binary files included.
+
+    Raises:
+        GitError: when either commit is missing.
+    """
+    return repo.run(*_PLAIN, *_PATCH, "--text", parent, commit).out
+
+
 def patch_id(repo: GitRepo, parent: str, commit: str) -> str:
+    """The id of the change between two commits; see `id_of_patch`.
+
+    Raises:
+        GitError: when either commit is missing.
+    """
+    return id_of_patch(patch(repo, parent, commit))
+
+
+def id_of_patch(text: bytes) -> str:
     """An id that equal changes share, whatever they are based on: 40 hexadecimal digits.
 
     Like `git patch-id --stable`, it leaves out where hunks stand and the objects' ids. Unlike it,
     white space counts (it is code in many languages), and binary files count by their bytes.
 
-    Raises:
-        GitError: when either commit is missing.
+    Args:
+        text: of `patch`.
     """
     digest = hashlib.sha256()
-    for line in repo.run(*_PLAIN, *_PATCH, "--text", parent, commit).out.split(b"\n"):
+    for line in text.split(b"\n"):
         if _HUNK.fullmatch(line):
             digest.update(b"@@\n")
         elif not line.startswith(b"index "):

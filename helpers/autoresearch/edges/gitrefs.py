@@ -53,6 +53,15 @@ def set_head(repo: GitRepo, branch: str, reason: str) -> None:
     repo.run("symbolic-ref", "-m", reason, "HEAD", branch)
 
 
+def detach_head(repo: GitRepo, commit: str, reason: str) -> None:
+    """Point HEAD at a commit itself; index and files stay as they are.
+
+    Raises:
+        GitError: when HEAD cannot be written.
+    """
+    repo.run("update-ref", "--no-deref", "-m", reason, "HEAD", commit)
+
+
 def refs(repo: GitRepo, prefix: str) -> dict[str, Ref]:
     """All refs below `prefix` (`refs/heads`, or one full name), by full name."""
     layout = "%(refname)%00%(objectname)%00%(worktreepath)%00"
@@ -62,6 +71,12 @@ def refs(repo: GitRepo, prefix: str) -> dict[str, Ref]:
         name, oid, worktree = record.split("\0", 2)
         found[name] = Ref(oid, worktree or None)
     return found
+
+
+def at(repo: GitRepo, ref: str) -> str | None:
+    """Object id of the ref of that full name, or None; no process of its own."""
+    found = repo.object_at(ref)
+    return None if found is None else found.oid
 
 
 def update_refs(repo: GitRepo, updates: Sequence[RefUpdate], reason: str) -> None:
@@ -88,10 +103,10 @@ def update_refs(repo: GitRepo, updates: Sequence[RefUpdate], reason: str) -> Non
     if done.code == 0:
         return
     for ref, _, old in updates:
-        now = repo.object_at(ref)
-        if (None if now is None else now.oid) != old:
+        now = at(repo, ref)
+        if now != old:
             raise GitError(
-                f"{ref} is at {'nothing' if now is None else now.oid}, not at {old or 'nothing'}",
+                f"{ref} is at {now or 'nothing'}, not at {old or 'nothing'}",
                 code="ref_moved",
                 hint="Somebody else moved it: look at it before going on.",
             )

@@ -148,9 +148,20 @@ def commit_changes(
                 settings=_PRIVATE,
             )
         tree = to_text(repo.run("write-tree", env=env, settings=_PRIVATE).out).strip()
+        _keep_index(scratch, index, tree)
     finally:
         scratch.unlink(missing_ok=True)
     return Commit(commit_tree(repo, tree, parents, message), tree)
+
+
+def _keep_index(scratch: Path, base: Path, tree: str) -> None:
+    """Keep the index of a new tree beside the one it came from: a kept change is built on next."""
+    kept = base.with_name(f"index-{tree}")
+    with named_errors(kept):
+        scratch.replace(kept)
+        for other in base.parent.glob("index-*"):
+            if other not in {base, kept}:
+                other.unlink(missing_ok=True)
 
 
 def commit_tree(repo: GitRepo, tree: str, parents: Sequence[str], message: str) -> str:

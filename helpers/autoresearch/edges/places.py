@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write
 
@@ -95,6 +96,11 @@ class Places:
         ):
             _make_private(folder, variable)
 
+    def prepare(self) -> None:
+        """Make the folders that all sessions of a repository share; raises as `create`."""
+        _make_private(self.state.parent, "XDG_STATE_HOME")
+        _make_private(self.cache.parent, "XDG_CACHE_HOME")
+
     def require_writable(self) -> None:
         """Raise `state_not_writable` when the state cannot be changed, as in a host's sandbox."""
         if not os.access(self.state, os.W_OK | os.X_OK):
@@ -163,6 +169,14 @@ def crash_report(text: str) -> Path:
     path = folder / f"{stamp}-{os.getpid()}.txt"
     atomic_write(path, text.encode("utf-8", "replace"), mode=0o600)
     return path
+
+
+def shown_path(path: Path) -> str:
+    """A path as it is shown: below the home it starts with `~`."""
+    home = Path(os.environ.get("HOME") or "/")
+    if home != Path("/") and path.is_relative_to(home):
+        return clean_line(f"~/{path.relative_to(home)}")
+    return clean_line(str(path))
 
 
 def _base(environ: Mapping[str, str], variable: str, below_home: str) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from autoresearch.core.decision import Decision, Policy, Rule, still_open
 from autoresearch.core.deterministic import deterministic_step
 from autoresearch.core.limits import Bound, LimitCheck, judge_limit, under_limits
-from autoresearch.core.model import Arm, Direction, Pair, RaceRecord, Scale
+from autoresearch.core.model import Arm, Pair, RaceRecord, Reason, Scale
 from autoresearch.core.race import judge, order_of, pairs_of
 from autoresearch.core.simplify import judge_simplify
 from autoresearch.core.stats import effect_of
@@ -115,6 +115,7 @@ class Race:
         sample_s: expected seconds of a sample, for the time left.
         warm_both: warm up the incumbent too, as `validate` does.
         failed_arm: whose sample was taken last, to tell a broken incumbent from a crash.
+        has_sound_incumbent: whether a sample of the incumbent has worked, so that the bench does.
     """
 
     bench: Bench
@@ -128,6 +129,7 @@ class Race:
     sample_s: float
     warm_both: bool = False
     failed_arm: Arm = Arm.CANDIDATE
+    has_sound_incumbent: bool = False
     samples: list[Sample] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
 
@@ -180,6 +182,7 @@ class Race:
         built = self.candidate if arm is Arm.CANDIDATE else self.incumbent
         self.failed_arm = arm
         sample = self.bench.sample(built, arm, seed=seed, label=self.label)
+        self.has_sound_incumbent |= arm is Arm.INCUMBENT
         self.samples.append(sample)
         self.taken(sample)
         return sample
@@ -206,7 +209,7 @@ class Race:
         if not decision.keep or not self.question.bounds:
             return decision
         exact = [(sample, self.samples[2]) for sample in self.samples[:2]]
-        checks = self._checks_on(exact, replace(self.question.policy, pairs=2))
+        checks = self._checks_on(exact, self.question.policy)
         limited = under_limits(decision, checks, pairs=2, planned=self.question.policy.pairs)
         if limited.ended:
             return limited
@@ -218,13 +221,14 @@ class Race:
 
     def _until(self, decide: Callable[[int], Decision], start: int) -> Decision:
         """Run pairs until `decide` ends the race."""
-        first = Arm.CANDIDATE if self.randomness.getrandbits(1) else Arm.INCUMBENT
         decision = decide(0) if self.question.simplify is not None else None
         number = 0
         while decision is None or not decision.ended:
             number += 1
             seed = self._seed()
-            for arm in order_of(number, first):
+            # A coin for every pair: then the label-swap test is exact whatever the load does.
+            first = Arm.CANDIDATE if self.randomness.getrandbits(1) else Arm.INCUMBENT
+            for arm in (first, first.other):
                 self._take(arm, seed)
                 self.watch(self._standing(start))
             decision = decide(number)
@@ -315,14 +319,15 @@ class Race:
             smallest_visible=decision.smallest_visible,
         )
         limits = tuple(check.result for check in self._final_checks(exact=exact))
-        return Raced(decision, record, limits if decision.keep or decision.reason else ())
+        asked = decision.keep or decision.reason is Reason.LIMITS
+        return Raced(decision, record, limits if asked else ())
 
     def _final_checks(self, *, exact: bool) -> list[LimitCheck]:
         if not self.question.bounds:
             return []
         if exact and len(self.samples) == 3:  # noqa: PLR2004 - b b a
             rounds = [(sample, self.samples[2]) for sample in self.samples[:2]]
-            return self._checks_on(rounds, replace(self.question.policy, pairs=2))
+            return self._checks_on(rounds, self.question.policy)
         return self._checks(3 if exact else 0)
 
 
@@ -347,8 +352,3 @@ def _estimate(pairs: Sequence[Pair], policy: Policy, *, exact: bool) -> Decision
         rule=Rule.END,
         detail=f"estimated from {len(pairs)} pairs",
     )
-
-
-def is_better(value: float, target: float, direction: Direction) -> bool:
-    """Whether a value has reached the target."""
-    return value <= target if direction is Direction.LOWER else value >= target

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import document, jsonform, phrases
+from autoresearch.core import document, jsonform
 from autoresearch.core.budget import outlook_of
 from autoresearch.core.contract import render_words
 from autoresearch.core.errors import CorruptLogError
@@ -21,8 +23,9 @@ from autoresearch.core.model import SCHEMA
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.files import append_once, atomic_write
+from autoresearch.edges.files import append_once, atomic_write, named_errors
 from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
+from autoresearch.edges.places import shown_path
 
 if TYPE_CHECKING:
     from autoresearch.core.history import History
@@ -47,6 +50,7 @@ class Copies:
         document: SHA-256 of the document without its notes.
         part, part_start: number and first byte of the log's last part in the state ref.
         stored: bytes of the log that the state ref holds.
+        state: commit of the state ref; another one there was not made by us.
     """
 
     schema: int
@@ -56,6 +60,7 @@ class Copies:
     part: int
     part_start: int
     stored: int
+    state: str
 
 
 class _Read(NamedTuple):
@@ -88,6 +93,37 @@ def is_published(session: Session) -> bool:
     return copies.offset == end == copies.stored
 
 
+def disagreements(session: Session) -> tuple[str, ...]:
+    """The copies that do not hold what the authority says, each by its name; all bytes are read."""
+    whole = _slice(session.places.log, 0, session.index.position.offset)
+    found = []
+    if _plain_content(session.repo.toplevel / LOG_COPY) != whole:
+        found.append(LOG_COPY)
+    there = _read_document(session)
+    if there.text != page_of(session, session.index.history(), there.notes):
+        found.append(DOCUMENT)
+    ref = state_ref(session)
+    if gitrefs.at(session.repo, ref) is None or stored_log(session) != whole:
+        found.append(ref)
+    return tuple(found)
+
+
+def state_ref(session: Session) -> str:
+    """The ref that holds the history of log and document."""
+    return f"refs/autoresearch/{session.name}/state"
+
+
+def stored_log(session: Session) -> bytes:
+    """The log as the state ref holds it, its parts joined.
+
+    Raises:
+        GitError: there is no such ref.
+    """
+    tree = session.repo.tree(state_ref(session))
+    parts = [tree[path].oid for path in sorted(tree) if path.startswith("log/")]
+    return b"".join(content for _, content in session.repo.blobs(parts))
+
+
 def page_of(session: Session, history: History, notes: str) -> str:
     """The document's text."""
     return document.render(
@@ -113,46 +149,44 @@ def notes_of(session: Session) -> str:
 def _publish_log(session: Session, copies: Copies) -> Copies:
     source, copy = session.places.log, session.repo.toplevel / LOG_COPY
     end = session.index.position.offset
-    if _stamp(copy) != copies.stamp and copy.exists():
-        whole = _slice(source, 0, end)
-        found = copy.read_bytes()
-        if not whole.startswith(found) or copy.is_symlink():
-            _set_aside(session, copy)
-            copies = replace(copies, offset=0)
+    stamp, offset = _stamp(copy), copies.offset
+    if not stamp:
+        offset = 0
+    elif stamp != copies.stamp:
+        found = _plain_content(copy)
+        if found is not None and _slice(source, 0, end).startswith(found):
+            offset = len(found)
         else:
-            copies = replace(copies, offset=len(found))
-    elif not copy.exists():
-        copies = replace(copies, offset=0)
-    if copies.offset == 0:
-        atomic_write(copy, _slice(source, 0, end))
-    elif copies.offset < end:
-        append_once(copy, _slice(source, copies.offset, end))
+            _set_aside(session, copy)
+            offset = 0
+    if offset == 0:
+        atomic_write(copy, _slice(source, 0, end), sync=False)
+    elif offset < end:
+        append_once(copy, _slice(source, offset, end), sync=False)
     return replace(copies, offset=end, stamp=_stamp(copy))
 
 
 def _publish_document(session: Session, copies: Copies) -> tuple[Copies, str]:
     path = session.repo.toplevel / DOCUMENT
     found = _read_document(session)
-    if found.text and _fingerprint(found.text) != copies.document:
+    if _stamp(path) and (not found.text or _fingerprint(found.text) != copies.document):
         _set_aside(session, path)
     page = page_of(session, session.index.history(), found.notes)
-    if page != found.text or path.is_symlink():
-        atomic_write(path, page.encode("utf-8", "surrogateescape"))
+    if page != found.text:
+        atomic_write(path, page.encode("utf-8", "surrogateescape"), sync=False)
     return replace(copies, document=_fingerprint(page)), page
 
 
 def _publish_ref(session: Session, copies: Copies, page: str) -> Copies:
     """Commit log and document to the session's state ref."""
     end = session.index.position.offset
-    repo, ref = session.repo, f"refs/autoresearch/{session.name}/state"
-    if copies.stored == end and gitrefs.refs(repo, ref):
+    repo, ref = session.repo, state_ref(session)
+    at = gitrefs.at(repo, ref)
+    ours = at is not None and at == copies.state
+    if copies.stored == end and ours:
         return copies
-    at = gitrefs.refs(repo, ref).get(ref)
     parts: list[bytes] = []
-    number, start = copies.part, copies.part_start
-    if at is None:
-        number, start = 0, 0
-    changes_at = number
+    changes_at, start = (copies.part, copies.part_start) if ours else (0, 0)
     for line in _slice(session.places.log, start, end).splitlines(keepends=True):
         if not parts or len(parts[-1]) + len(line) > SEGMENT_BYTES:
             parts.append(b"")
@@ -164,19 +198,21 @@ def _publish_ref(session: Session, copies: Copies, page: str) -> Copies:
     paths = [*names, DOCUMENT, "session.json"]
     commit = commit_changes(
         repo,
-        parents=[] if at is None else [at.oid],
-        index=index_of(repo, _base_tree(session, at), session.places.state / "state-index"),
+        parents=[] if at is None else [at],
+        index=index_of(
+            repo, _base_tree(session, at if ours else None), session.places.state / "state-index"
+        ),
         changes={p: Entry(PLAIN_MODE, oid) for p, oid in zip(paths, oids, strict=True)},
         message=f"autoresearch {session.name}: state\n",
     )
-    gitrefs.update_ref(repo, ref, commit.oid, None if at is None else at.oid)
+    gitrefs.update_ref(repo, ref, commit.oid, at)
     part = changes_at + max(0, len(parts) - 1)
-    return replace(copies, part=part, part_start=last_start, stored=end)
+    return replace(copies, part=part, part_start=last_start, stored=end, state=commit.oid)
 
 
-def _base_tree(session: Session, at: gitrefs.Ref | None) -> str:
+def _base_tree(session: Session, at: str | None) -> str:
     if at is not None:
-        return session.repo.tree_of(at.oid)
+        return session.repo.tree_of(at)
     return session.repo.run("mktree", stdin=b"").out.decode("ascii").strip()
 
 
@@ -193,12 +229,19 @@ def _slice(path: Path, start: int, end: int) -> bytes:
 
 
 def _read_document(session: Session) -> _Read:
-    path = session.repo.toplevel / DOCUMENT
-    try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
-    except (FileNotFoundError, IsADirectoryError):
-        return _Read("", "")
+    content = _plain_content(session.repo.toplevel / DOCUMENT)
+    text = (content or b"").decode("utf-8", "surrogateescape")
     return _Read(text, document.extract_notes(text))
+
+
+def _plain_content(path: Path) -> bytes | None:
+    """The bytes of a regular file; None for anything else: no link is followed, no FIFO read."""
+    with named_errors(path):
+        try:
+            st = path.lstat()
+        except FileNotFoundError:
+            return None
+        return path.read_bytes() if stat.S_ISREG(st.st_mode) else None
 
 
 def sha256(content: bytes) -> str:
@@ -217,19 +260,17 @@ def _set_aside(session: Session, path: Path) -> None:
     folder.mkdir(exist_ok=True, mode=0o700)
     name = f"{path.name}.{now_utc().replace(':', '')}"
     number = sum(1 for _ in folder.iterdir())
-    target = folder / f"{number:03d}-{name}"
-    atomic_write(target, path.read_bytes(), mode=0o600)
-    if path.is_symlink():
-        path.unlink()
+    while (target := folder / f"{number:03d}-{name}").exists():
+        number += 1
+    content = _plain_content(path)
+    with named_errors(path):
+        if content is None:  # a folder, a link or a FIFO is moved as a whole
+            shutil.move(path, target)
+        else:
+            atomic_write(target, content, mode=0o600)
     session.news.append(
-        f"{path.name} was edited; the edit is kept as {phrases_path(target)} and the file made anew"
+        f"{path.name} was edited; the edit is kept as {shown_path(target)} and the file made anew"
     )
-
-
-def phrases_path(path: Path) -> str:
-    """A path as it is shown: below the home it starts with `~`."""
-    home = Path.home()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -247,15 +288,11 @@ def _load(session: Session) -> Copies:
     except (OSError, ValueError, CorruptLogError):
         # Not written yet, or damaged: then everything is compared and written anew.
         return Copies(
-            schema=SCHEMA, offset=0, stamp=(), document="", part=0, part_start=0, stored=0
+            schema=SCHEMA, offset=0, stamp=(), document="", part=0, part_start=0, stored=0, state=""
         )
 
 
 def _save(session: Session, copies: Copies) -> None:
     text = jsonform.dumps(jsonform.to_object(copies))
-    atomic_write(session.places.state / "copies.json", text.encode("ascii") + b"\n", mode=0o600)
-
-
-def headline(history: History) -> str:
-    """Where the session stands, in one line."""
-    return f"{phrases.count(history.last_number, 'experiment')}, {history.kept_count} kept"
+    path = session.places.state / "copies.json"
+    atomic_write(path, text.encode("ascii") + b"\n", mode=0o600, sync=False)

@@ -38,6 +38,13 @@ def retire_idea(session: Session, number: int, text: str) -> Note:
     return _record(session, NoteKind.RETIRE, number, text)
 
 
+def close_idea(session: Session, number: int, experiment: int) -> None:
+    """Take an open idea off the list because an experiment that tried it was kept; idempotent."""
+    if number in {idea.number for idea in session.index.history().ideas}:
+        note = _note(session, NoteKind.RETIRE, number, f"kept as experiment {experiment}")
+        memory.record(session, note)
+
+
 def _record(session: Session, kind: NoteKind, number: int, text: str) -> Note:
     if not text.strip() and kind is not NoteKind.RETIRE:
         raise AutoresearchError(
@@ -45,17 +52,21 @@ def _record(session: Session, kind: NoteKind, number: int, text: str) -> Note:
             code="empty_note",
             hint="Say in one sentence what a successor needs.",
         )
-    note = Note(
+    note = _note(session, kind, number, text.strip()[:TEXT_LIMIT])
+    memory.record(session, note)
+    memory.publish(session)
+    return note
+
+
+def _note(session: Session, kind: NoteKind, number: int, text: str) -> Note:
+    return Note(
         schema=SCHEMA,
         at=now_utc(),
         kind=kind,
         number=number,
-        text=text.strip()[:TEXT_LIMIT],
+        text=text,
         experiment=session.progress.last_number,
     )
-    memory.record(session, note)
-    memory.publish(session)
-    return note
 
 
 def stop_session(session: Session, reason: str) -> Stop:

@@ -9,7 +9,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.text import clean_block, fence
 from autoresearch.edges.lock import Lock
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
-from autoresearch.loop.referee import broken
+from autoresearch.loop.checks import broken
 
 if TYPE_CHECKING:
     from autoresearch.core.model import CommandResult

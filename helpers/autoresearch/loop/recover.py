@@ -14,7 +14,7 @@ from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.loop import memory
 from autoresearch.loop.adopt import finish_interrupted
-from autoresearch.loop.experiment import finish
+from autoresearch.loop.conclude import finish
 from autoresearch.loop.rewind import finish_drop
 from autoresearch.loop.undo import finish_undo
 
@@ -48,11 +48,15 @@ def _settle(session: Session, pending: Pending) -> str:
     decided = pending.decided
     if decided is not None:
         record = decided.experiment
-        finish(session, record)
+        settled = finish(session, record)
         detail = (
             f"experiment {record.number} was decided and is now settled: {record.verdict.value}"
         )
         _note(session, "try", "finished", detail)
+        session.news.extend(
+            f"left as it is: {clean_line(path)} {why}" for path, why in settled.left
+        )
+        session.news.extend(f"warning: {warning}" for warning in settled.warnings)
         return detail
     action = pending.action
     if action is not None:

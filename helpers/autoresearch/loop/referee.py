@@ -5,17 +5,15 @@ It knows commits, the frozen contract and the bench; it does not know what the a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from autoresearch.core import jsonform, phrases
+from autoresearch.core import jsonform
 from autoresearch.core.errors import SessionBroken
 from autoresearch.core.model import (
     Arm,
     CommandResult,
-    Direction,
     Effect,
     Flag,
     Kind,
@@ -33,18 +31,21 @@ from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import append_once
 from autoresearch.edges.lock import Lock
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
-from autoresearch.loop.measure import Question, Race, bound_of, policy_of
+from autoresearch.loop.checks import broken, current_epoch, require_sound_guard, run_checks
+from autoresearch.loop.measure import SEED_BITS, Question, Race, bound_of, policy_of
 from autoresearch.loop.session import CONTRACT_FILE
 
 if TYPE_CHECKING:
-    from autoresearch.core.history import Progress
+    from autoresearch.core.decision import Policy
     from autoresearch.core.records import Epoch
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.lock import Owner
     from autoresearch.loop.bench import Built
-    from autoresearch.loop.experiment import Prepared
+    from autoresearch.loop.candidate import Prepared
     from autoresearch.loop.measure import Raced, Randomness, Standing
     from autoresearch.loop.session import Session
+
+__all__ = ["SANDBOX", "Referee", "Ruling", "broken", "current_epoch"]
 
 SANDBOX = "none"
 """No sandbox is in force in this version; every record says so."""
@@ -52,7 +53,11 @@ SANDBOX = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """A verdict and all it rests on; see `Experiment` for the fields."""
+    """A verdict and all it rests on; see `Experiment` for the fields.
+
+    Attributes:
+        output: what a failed command printed: a file below the state folder; empty for none.
+    """
 
     verdict: Verdict
     reason: Reason | None
@@ -66,6 +71,7 @@ class Ruling:
     touched: tuple[str, ...] = ()
     meanwhile: tuple[str, ...] = ()
     sandbox: str = SANDBOX
+    output: str = ""
 
 
 class Referee:
@@ -97,17 +103,18 @@ class Referee:
         Raises:
             SessionBroken: the incumbent itself fails, or its protected files are not the epoch's.
         """
-        session = self.session
-        before = dotgit.capture(session.repo)
-        with Lock(session.places.measure_lock).wait("try", self._waiting):
-            ruling = self._measured(prepared)
-        aside = session.places.state / "set-aside" / f"git-{prepared.begun.number:04d}"
-        touched = (*dotgit.put_back(session.repo, before, aside), *self._strayed(prepared))
-        meanwhile = self._meanwhile(prepared)
-        if touched:
-            touched = (*ruling.touched, *touched)
-            ruling = _violated(ruling, touched)
-        return replace(ruling, meanwhile=meanwhile)
+        repo, state = self.session.repo, self.session.places.state
+        before = dotgit.capture(repo)
+        aside = state / "set-aside" / f"git-{prepared.begun.number:04d}"
+        try:
+            with Lock(self.session.places.measure_lock).wait("try", self._waiting):
+                ruling = self._measured(prepared)
+        except BaseException:
+            dotgit.put_back(repo, before, aside)  # no verdict, yet nothing of it may stay
+            raise
+        touched = (*ruling.touched, *dotgit.put_back(repo, before, aside), *self._strayed(prepared))
+        ruling = replace(ruling, meanwhile=self._meanwhile(prepared))
+        return _violated(ruling, touched) if touched else ruling
 
     def _waiting(self, owner: Owner | None) -> None:
         who = "another process" if owner is None else owner.described()
@@ -118,13 +125,13 @@ class Referee:
     def _measured(self, prepared: Prepared) -> Ruling:
         try:
             raced = self._race(prepared)
-            if not raced.decision.keep:
-                return _discard(raced)
-            return self._guarded(prepared, raced)
+            ruling = _ruled(raced)
+            return self._checked(prepared, ruling) if raced.decision.keep else ruling
         except CandidateFailed as error:
             where = f" ({error.output})" if error.output else ""
+            detail = f"{error.message}{where}"
             return Ruling(
-                verdict=Verdict.CRASH, reason=error.reason, detail=f"{error.message}{where}"
+                verdict=Verdict.CRASH, reason=error.reason, detail=detail, output=error.output
             )
         except ProtectedTouched as error:
             return Ruling(
@@ -135,91 +142,61 @@ class Referee:
             )
 
     def _race(self, prepared: Prepared) -> Raced:
-        number = prepared.begun.number
-        candidate = self.session.tree(prepared.candidate.commit)
+        label = f"{prepared.begun.number:04d}"
         incumbent = self.session.tree(prepared.begun.parent)
         self._require_frozen(incumbent)
         first, second = self.bench.slots[:2]
         if self.randomness.getrandbits(1):
             first, second = second, first
         self.say("preparing the bench checkouts")
-        arms = (
-            self._incumbent(
-                lambda: self.bench.bring(first, incumbent, label=f"{number:04d}-incumbent")
-            ),
-            self.bench.bring(second, candidate, label=f"{number:04d}"),
-        )
-        question = self._question(prepared)
+        try:
+            best = self.bench.bring(first, incumbent, label=f"{label}-incumbent")
+            question = self._question(prepared, best, label)
+        except (CandidateFailed, ProtectedTouched) as error:
+            raise broken("set-up, build or verify", error) from error
+        tree = self.session.tree(prepared.candidate.commit)
         race = Race(
             bench=self.bench,
-            incumbent=arms[0],
-            candidate=arms[1],
+            incumbent=best,
+            candidate=self.bench.bring(second, tree, label=label),
             question=question,
             randomness=self.randomness,
-            label=f"{number:04d}",
-            taken=self._keep_raw(number),
+            label=label,
+            taken=self._keep_raw(prepared.begun.number),
             watch=self.watch,
             sample_s=self._epoch.sample_s,
         )
         try:
             return race.run()
-        except CandidateFailed as error:
+        except (CandidateFailed, ProtectedTouched) as error:
             if race.failed_arm is Arm.INCUMBENT:
                 raise broken("verify", error) from error
+            if isinstance(error, CandidateFailed) and not race.has_sound_incumbent:
+                self._sample_incumbent(best, f"{label}-incumbent")
             raise
 
-    def _guarded(self, prepared: Prepared, raced: Raced) -> Ruling:
-        """Guard and `same`, in a checkout of their own, once the race says keep."""
-        kept = _keep(raced)
-        contract, number = self.session.contract, prepared.begun.number
-        if contract.guard is None and contract.same is None:
-            return kept
-        tree = self.session.tree(prepared.candidate.commit)
-        ground = self.bench.bring(self.bench.slots[2], tree, label=f"{number:04d}-guard")
-        if contract.guard is not None:
-            self.say("guard")
-            result, _ = self.bench.command(ground, contract.guard, label=f"{number:04d}-guard")
-            kept = replace(kept, guard=result)
-            if not result.passed:
-                self._require_sound_guard(prepared)
-                return replace(
-                    kept,
-                    verdict=Verdict.REWORK,
-                    reason=Reason.GUARD,
-                    flags=(),
-                    detail=_failed(result),
-                )
-        if contract.same is not None:
-            self.say("same")
-            result, outcome = self.bench.command(ground, contract.same, label=f"{number:04d}-same")
-            kept = replace(kept, same=result)
-            digest = hashlib.sha256(outcome.stdout).hexdigest()
-            if not result.passed or digest != self._epoch.same_sha256 or outcome.stdout_truncated:
-                detail = f"better, but `same` printed something else ({result.output})"
-                return replace(
-                    kept, verdict=Verdict.DISCARD, reason=Reason.SAME, flags=(), detail=detail
-                )
-        return kept
-
-    def _require_sound_guard(self, prepared: Prepared) -> None:
-        """A guard that fails on the incumbent too says nothing about the candidate."""
-        guard, number = self.session.contract.guard, prepared.begun.number
-        tree = self.session.tree(prepared.begun.parent)
-        label = f"{number:04d}-incumbent-guard"
-        ground = self._incumbent(lambda: self.bench.bring(self.bench.slots[2], tree, label=label))
-        result, _ = self.bench.command(ground, guard or "", label=label)
-        if not result.passed:
-            raise SessionBroken(
-                f"the guard fails on the incumbent as well ({result.output})",
-                code="guard_broken",
-                hint="Mend what it needs on this machine, then try again; the edit is untouched.",
-            )
-
-    def _incumbent(self, action: Callable[[], Built]) -> Built:
+    def _sample_incumbent(self, best: Built, label: str) -> float:
+        """One run of the incumbent outside the race; raises SessionBroken when it fails."""
+        seed = self.randomness.getrandbits(SEED_BITS)
         try:
-            return action()
+            return self.bench.sample(best, Arm.INCUMBENT, seed=seed, label=label).value
         except (CandidateFailed, ProtectedTouched) as error:
-            raise broken("set-up or build", error) from error
+            raise broken("verify", error) from error
+
+    def _checked(self, prepared: Prepared, kept: Ruling) -> Ruling:
+        """Guard and `same`, in a checkout of their own, once the race says keep."""
+        label = f"{prepared.begun.number:04d}"
+        tree = self.session.tree(prepared.candidate.commit)
+        found = run_checks(self.bench, tree, self._epoch.same_sha256, label, self.say)
+        ruling = replace(kept, guard=found.guard, same=found.same, output=found.output)
+        if found.failed is None:
+            return ruling
+        if found.failed is Reason.GUARD:
+            best = self.session.tree(prepared.begun.parent)
+            require_sound_guard(self.bench, best, f"{label}-incumbent-guard")
+        verdict = Verdict.REWORK if found.failed is Reason.GUARD else Verdict.DISCARD
+        detail = f"better, but {found.text} ({found.output})"
+        return replace(ruling, verdict=verdict, reason=found.failed, flags=(), detail=detail)
 
     # --- what the race is asked ------------------------------------------------------------
 
@@ -227,7 +204,7 @@ class Referee:
     def _epoch(self) -> Epoch:
         return current_epoch(self.session.progress)
 
-    def _question(self, prepared: Prepared) -> Question:
+    def _question(self, prepared: Prepared, best: Built, label: str) -> Question:
         session, progress = self.session, self.session.progress
         contract, epoch = session.contract, self._epoch
         rule = contract.race
@@ -239,25 +216,27 @@ class Referee:
             alpha=retest_alpha(rule.alpha, prepared.retest),
         )
         bounds = [bound for s in contract.secondary if (bound := bound_of(s)) is not None]
-        exact = progress.deterministic and progress.incumbent_value is not None
+        recorded = None
+        if progress.deterministic:
+            recorded = progress.incumbent_value
+            if recorded is None:  # nobody has run this very incumbent yet
+                recorded = self._sample_incumbent(best, f"{label}-incumbent")
         return Question(
             policy=policy,
             pool=progress.pool(policy.scale),
             bounds=tuple((bound, progress.secondary_loss(bound.name)) for bound in bounds),
-            recorded=progress.incumbent_value if exact else None,
-            simplify=self._simplify(policy.direction, policy.scale, prepared),
+            recorded=recorded,
+            simplify=self._simplify(policy, prepared),
         )
 
-    def _simplify(
-        self, direction: Direction, scale: Scale, prepared: Prepared
-    ) -> tuple[float, float] | None:
+    def _simplify(self, policy: Policy, prepared: Prepared) -> tuple[float, float] | None:
         """(loss spent, loss allowed) of a simplification, on the scale of the race."""
         if prepared.begun.kind is not Kind.SIMPLIFY:
             return None
         allowed = self.session.contract.simplify_loss
-        if scale is Scale.DIFFERENCE:
+        if policy.scale is Scale.DIFFERENCE:
             allowed *= abs(sorted(self._epoch.values)[len(self._epoch.values) // 2])
-        return self.session.progress.simplify_loss(direction, scale), allowed
+        return self.session.progress.simplify_loss(policy.direction, policy.scale), allowed
 
     def _keep_raw(self, number: int) -> Callable[[Sample], None]:
         path = self.session.places.raw / f"{number:04d}.jsonl"
@@ -265,7 +244,7 @@ class Referee:
 
         def keep(sample: Sample) -> None:
             line = jsonform.dumps({"at": now_utc(), **jsonform.to_object(sample)})
-            append_once(path, line.encode("ascii") + b"\n")
+            append_once(path, line.encode("ascii") + b"\n", sync=False)
 
         return keep
 
@@ -283,15 +262,18 @@ class Referee:
         ]
         if differing:
             raise SessionBroken(
-                f"protected files differ from the epoch's: {', '.join(sorted(differing)[:5])}",
+                f"protected files differ from the epoch's: {', '.join(differing[:5])}",
                 code="not_frozen",
                 hint="A human adopts them with `autoresearch amend`.",
             )
 
     def _strayed(self, prepared: Prepared) -> tuple[str, ...]:
-        """Tracked files outside the scope that changed in the user's tree while the race ran."""
-        found = self._differing(prepared)
-        covers = self.session.scope.covers
+        """Tracked files outside the scope that changed in the user's tree while the race ran.
+
+        Whoever did it, candidate or human: it cannot be told, so it is never a keep.
+        """
+        tree, covers = self.session.tree(prepared.begun.parent), self.session.scope.covers
+        found = self.session.walk().differing(tree, self.session.overrides)
         return tuple(sorted(path for path in found if not covers(path)))
 
     def _meanwhile(self, prepared: Prepared) -> tuple[str, ...]:
@@ -303,62 +285,19 @@ class Referee:
             if not walk.same(walk.at(change.path), change.found)
         )
 
-    def _differing(self, prepared: Prepared) -> set[str]:
-        tree = self.session.tree(prepared.begun.parent)
-        return set(self.session.walk().differing(tree, self.session.overrides))
 
-
-def current_epoch(progress: Progress) -> Epoch:
-    """The epoch whose evaluator measures.
-
-    Raises:
-        SessionBroken: the log holds no baseline.
-    """
-    if progress.epoch is None:
-        raise SessionBroken(
-            "the session has no baseline", code="no_baseline", hint="Start it anew with `init`."
-        )
-    return progress.epoch
-
-
-def broken(what: str, error: CandidateFailed | ProtectedTouched) -> SessionBroken:
-    """The error for an incumbent that fails: no verdict on the candidate can be given."""
-    return SessionBroken(
-        f"{what} of the incumbent itself fails: {error.message}",
-        code="benchmark_broken",
-        hint="Mend what it needs on this machine, then try again; the edit is untouched.",
-    )
-
-
-def _keep(raced: Raced) -> Ruling:
+def _ruled(raced: Raced) -> Ruling:
+    """The race's own answer, before the guard."""
     decision = raced.decision
     return Ruling(
-        verdict=Verdict.KEEP,
-        reason=None,
-        flags=decision.flags,
-        detail=decision.detail,
-        effect=decision.effect,
-        race=raced.record,
-        limits=raced.limits,
-    )
-
-
-def _discard(raced: Raced) -> Ruling:
-    decision = raced.decision
-    return Ruling(
-        verdict=Verdict.DISCARD,
+        verdict=Verdict.KEEP if decision.keep else Verdict.DISCARD,
         reason=decision.reason,
+        flags=decision.flags if decision.keep else (),
         detail=decision.detail,
         effect=decision.effect,
         race=raced.record,
         limits=raced.limits,
     )
-
-
-def _failed(result: CommandResult) -> str:
-    ending = "timed out" if result.timed_out else f"failed with exit code {result.exit_code}"
-    took = phrases.duration(result.duration_s)
-    return f"better, but the guard {ending} after {took} ({result.output})"
 
 
 def _violated(ruling: Ruling, touched: tuple[str, ...]) -> Ruling:

@@ -11,14 +11,14 @@ from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
-from autoresearch.edges.worktree import take_snapshot
 from autoresearch.loop import settle
+from autoresearch.loop.candidate import snapshot_of
 from autoresearch.loop.merge import merge_change
 from autoresearch.loop.session import require_on_branch
 
 if TYPE_CHECKING:
     from autoresearch.core.history import Tried
-    from autoresearch.core.snapshot import Change
+    from autoresearch.core.snapshot import Change, Entry
     from autoresearch.edges.putback import Left
     from autoresearch.loop.session import Session
 
@@ -40,10 +40,19 @@ class Dropped(NamedTuple):
 
 
 class Applied(NamedTuple):
-    """What `apply` did: paths changed, paths with conflict markers, paths left alone."""
+    """What `apply` did.
+
+    Attributes:
+        paths: changed.
+        conflicts: of these, the ones that hold conflict marks.
+        unmerged: paths that both sides changed and that hold no lines to merge: as the incumbent
+            has them.
+        left: paths that were left alone, and why.
+    """
 
     paths: tuple[str, ...]
     conflicts: tuple[str, ...]
+    unmerged: tuple[str, ...]
     left: tuple[Left, ...]
 
 
@@ -53,18 +62,13 @@ def drop(session: Session, *, outside: bool) -> Dropped:
     Args:
         session: open for writing.
         outside: put back what was edited outside the scope instead of what is inside.
+
+    Raises:
+        AutoresearchError: HEAD is elsewhere, or `cannot_save`.
     """
-    progress = session.progress
-    incumbent = progress.incumbent_commit
-    snapshot = take_snapshot(
-        session.walk(),
-        session.repo,
-        session.tree(incumbent),
-        tree_oid=session.repo.tree_of(incumbent),
-        covers=session.scope.covers,
-        overrides=session.overrides,
-        indexes=session.indexes,
-    )
+    require_on_branch(session)
+    incumbent = session.progress.incumbent_commit
+    snapshot = snapshot_of(session)
     covers = session.scope.covers
     beyond = tuple(c.path for c in snapshot.changes if not covers(c.path))
     chosen = tuple(c for c in snapshot.changes if covers(c.path) != outside)
@@ -115,16 +119,24 @@ def apply(session: Session, number: int) -> Applied:
     """Bring the change of an experiment back into the working tree, on top of the incumbent.
 
     Raises:
-        AutoresearchError: no such experiment, or the tree already holds an edit of those files.
+        AutoresearchError: no such experiment, `already_applied`, or `tree_edited`: the tree holds
+            another edit of those files.
     """
     require_on_branch(session)
     tried = find(session, number)
     ours = session.tree(session.progress.incumbent_commit)
     base, theirs = session.tree(tried.parent), session.tree(tried.commit)
     merged = merge_change(session.repo, base, theirs, ours)
+    if not merged.changes and not merged.conflicts:
+        raise AutoresearchError(
+            f"the incumbent holds the change of experiment {number} already",
+            code="already_applied",
+            hint="`autoresearch show` prints another one; `log` lists them.",
+        )
     checked_out = {**ours, **{p: e for p, e in session.overrides.items() if e is not None}}
     steps = apply_steps(checked_out, merged.changes)
-    edited = [s.path for s in steps if not _holds(session, s.path, checked_out.get(s.path))]
+    # What an interrupted `apply` has written already is as wanted.
+    edited = [s.path for s in steps if not _holds(session, s.path, (s.expected, s.wanted))]
     if edited:
         raise AutoresearchError(
             f"the tree already holds an edit of {clean_line(', '.join(edited[:5]))}",
@@ -134,14 +146,17 @@ def apply(session: Session, number: int) -> Applied:
     left = settle.lay_over(session, steps)
     stuck = {item.path for item in left}
     return Applied(
-        tuple(step.path for step in steps if step.path not in stuck), merged.conflicts, left
+        tuple(step.path for step in steps if step.path not in stuck),
+        tuple(path for path in merged.conflicts if path in merged.changes),
+        tuple(path for path in merged.conflicts if path not in merged.changes),
+        left,
     )
 
 
-def _holds(session: Session, path: str, entry: object) -> bool:
+def _holds(session: Session, path: str, entries: tuple[Entry | None, ...]) -> bool:
     walk = session.walk()
     found = walk.at(path)
-    return found.entry == entry and found.obstacle is None
+    return any(walk.same(found, entry) for entry in entries)
 
 
 def find(session: Session, number: int) -> Tried:

@@ -54,7 +54,7 @@ def changes_between(session: Session, parent: TreeMap, candidate: TreeMap) -> tu
                 new=new,
                 content=None,
                 before=before,
-                found=_as_checked_out(session, old, before, new),
+                found=_as_checked_out(session, path, old, before, new),
             )
         )
     return tuple(found)
@@ -69,43 +69,84 @@ def _status(old: Entry | None, new: Entry | None) -> Status:
 
 
 def _as_checked_out(
-    session: Session, old: Entry | None, before: Entry | None, new: Entry | None
+    session: Session, path: str, old: Entry | None, before: Entry | None, new: Entry | None
 ) -> Entry | None:
-    """What the working tree holds for `new`: with CR LF where the path had it before."""
+    """What the working tree holds for `new` where lines ended in CR LF before.
+
+    An editor may have written some or all of them as LF: then what is there counts.
+    """
     if new is None or before == old or before is None:
         return new
-    content = with_crlf(session.repo.blob(new.oid))
-    return Entry(new.mode, object_id(session.repo.object_format, content))
+    here, hashed = session.walk().at(path), session.repo.object_format
+    if here.content is not None and here.entry is not None:
+        stored = object_id(hashed, here.content.replace(b"\r\n", b"\n"))
+        if new.oid in {stored, here.entry.oid}:
+            return here.entry
+    return Entry(new.mode, object_id(hashed, with_crlf(session.repo.blob(new.oid))))
 
 
-def keep(session: Session, *, parent: str, commit: str, changes: tuple[Change, ...]) -> Settlement:
+def keep(
+    session: Session,
+    *,
+    parent: str,
+    commit: str,
+    changes: tuple[Change, ...],
+    ref: str | None = None,
+) -> Settlement:
     """Move the branch from `parent` to `commit`, and git's index with it; files stay as they are.
 
     Repeating it is harmless.
 
+    Args:
+        session: open for writing.
+        parent: where the branch is now.
+        commit: where it is to be.
+        changes: between the two.
+        ref: another ref to be pointed at `commit` in the same step.
+
     Raises:
         SessionBroken: the branch is at neither.
     """
-    at = gitrefs.refs(session.repo, session.branch)
-    now = at[session.branch].oid if session.branch in at else None
-    if now != commit:
-        gitrefs.update_ref(session.repo, session.branch, commit, parent, "autoresearch: keep")
-    back = gitrefs.refs(session.repo, session.branch).get(session.branch)
-    if back is None or back.oid != commit:
-        raise SessionBroken(
-            f"{session.branch} should be at {commit[:12]} and is not",
-            code="branch_moved",
-            hint="Run `autoresearch doctor`.",
-        )
+    _move_branch(session, parent, commit, ref)
     session.keep_overrides(
         {change.path: change.new for change in changes},
         {c.path: c.found for c in changes if c.found is not None and c.found != c.new},
     )
+    head = gitrefs.head(session.repo).branch
+    if head != session.branch:
+        short = session.branch.removeprefix("refs/heads/")
+        return Settlement((), (f"HEAD left {short} meanwhile; the index is not touched",))
     synced = sync_index(
         session.repo,
         [IndexChange(c.path, _known(c), c.new) for c in changes],
     )
     return Settlement((), _warnings(synced.warning, synced.left))
+
+
+def _move_branch(session: Session, parent: str, commit: str, ref: str | None) -> None:
+    repo, branch = session.repo, session.branch
+    now = gitrefs.at(repo, branch)
+    if now not in {parent, commit}:
+        short = branch.removeprefix("refs/heads/")
+        raise SessionBroken(
+            f"{short} is at {(now or 'nothing')[:12]}, not at {parent[:12]}: "
+            "somebody committed or reset outside the helper",
+            code="branch_moved",
+            hint=f"`git update-ref refs/heads/{short} {parent[:12]}` puts it back and keeps the "
+            "files as they are; the next command then finishes this one.",
+        )
+    wanted = [] if now == commit else [gitrefs.RefUpdate(branch, commit, parent)]
+    there = None if ref is None else gitrefs.at(repo, ref)
+    if ref is not None and there != commit:
+        wanted.append(gitrefs.RefUpdate(ref, commit, there))
+    if wanted:
+        gitrefs.update_refs(repo, wanted, "autoresearch: keep")
+    if gitrefs.at(repo, branch) != commit:
+        raise SessionBroken(
+            f"{branch} should be at {commit[:12]} and is not",
+            code="branch_moved",
+            hint="Run `autoresearch doctor`.",
+        )
 
 
 def put_back(session: Session, changes: tuple[Change, ...]) -> Settlement:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+import statistics
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import jsonform, phrases
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.model import SCHEMA, Verdict
+from autoresearch.core.model import SCHEMA, Arm, Verdict
 from autoresearch.core.records import Undo
 from autoresearch.core.snapshot import Step
 from autoresearch.core.steps import Action
@@ -16,19 +16,21 @@ from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitwrite import commit_changes, index_of
 from autoresearch.edges.lock import Lock
+from autoresearch.edges.places import shown_path
 from autoresearch.loop import memory, settle
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
+from autoresearch.loop.checks import broken, current_epoch, run_checks
 from autoresearch.loop.measure import Question, Race, policy_of
 from autoresearch.loop.merge import merge_change
-from autoresearch.loop.referee import current_epoch
 from autoresearch.loop.rewind import find
 from autoresearch.loop.session import require_on_branch
 
 if TYPE_CHECKING:
     from autoresearch.core.history import Tried
     from autoresearch.core.model import Effect
+    from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench
-    from autoresearch.loop.measure import Randomness, Standing
+    from autoresearch.loop.measure import Raced, Randomness, Standing
     from autoresearch.loop.session import Session
 
 UNDO_PAIRS = 12
@@ -65,7 +67,12 @@ def undo(
         )
     _require_clean(session)
     commit, tree = _without(session, tried)
-    effect, detail = _judge_without(session, number, commit, randomness, watchers)
+    raced = _judge_without(session, number, session.tree(commit), randomness, watchers)
+    effect, race = raced.decision.effect, raced.record
+    moved = "no estimate" if effect is None else _moved(session, effect)
+    values = [
+        v for arm, v in zip(race.order, race.values, strict=True) if arm == Arm.CANDIDATE.value
+    ]
     record = Undo(
         schema=SCHEMA,
         at=now_utc(),
@@ -73,13 +80,18 @@ def undo(
         commit=commit,
         tree=tree,
         effect=effect,
-        detail=clean_line(detail),
+        value=statistics.median(values),
+        detail=clean_line(f"without experiment {number} the metric moves by {moved}"),
     )
     parent = session.progress.incumbent_commit
-    values = (("parent", parent), ("record", jsonform.dumps(jsonform.to_object(record))))
-    session.journal.begin(Action(command="undo", stage="decided", at=now_utc(), values=values))
+    facts = (("parent", parent), ("record", jsonform.dumps(jsonform.to_object(record))))
+    session.journal.begin(Action(command="undo", stage="decided", at=now_utc(), values=facts))
     _finish(session, parent, record)
     return record
+
+
+def _moved(session: Session, effect: Effect) -> str:
+    return phrases.effect(effect, session.contract.metric.unit)
 
 
 def _require_clean(session: Session) -> None:
@@ -120,72 +132,78 @@ def _without(session: Session, tried: Tried) -> tuple[str, str]:
 def _judge_without(
     session: Session,
     number: int,
-    commit: str,
+    tree: TreeMap,
     randomness: Randomness,
     watchers: Watchers,
-) -> tuple[Effect | None, str]:
-    """Guard and a fixed race of the incumbent against the commit without the experiment."""
+) -> Raced:
+    """Guard and a fixed race of the incumbent against the tree without the experiment."""
     bench, label = session.bench(), f"undo-{number:04d}"
-    tree = session.tree(commit)
-    with Lock(session.places.measure_lock).wait(
-        "undo", lambda _: watchers.say("waiting for the machine")
-    ):
+
+    def waiting(_: object) -> None:
+        watchers.say("another process is measuring on this machine; waiting for it")
+
+    with Lock(session.places.measure_lock).wait("undo", waiting):
         try:
-            _require_guard(session, bench, commit, label, number)
-            incumbent = session.tree(session.progress.incumbent_commit)
-            arms = [
-                bench.bring(slot, arm, label=label)
-                for slot, arm in zip(bench.slots[:2], (incumbent, tree), strict=True)
-            ]
-            policy = policy_of(
-                session.contract, pairs=UNDO_PAIRS, alpha=session.contract.race.alpha
-            )
-            race = Race(
-                bench=bench,
-                incumbent=arms[0],
-                candidate=arms[1],
-                question=Question(policy=policy, pool=()),
-                randomness=randomness,
-                label=label,
-                taken=lambda _: None,
-                watch=watchers.watch,
-                sample_s=current_epoch(session.progress).sample_s,
-                warm_both=True,
-            )
-            raced = race.run_fixed(UNDO_PAIRS)
+            _require_checks(session, bench, tree, label, watchers.say)
+            return _raced(session, bench, tree, label, randomness, watchers)
         except (CandidateFailed, ProtectedTouched) as error:
             raise AutoresearchError(
                 f"without experiment {number} the program does not measure: {error.message}",
                 code="undo_failed",
                 hint="Nothing was changed.",
             ) from error
-    effect = raced.decision.effect
-    unit = session.contract.metric.unit
-    told = "no estimate" if effect is None else phrases.effect(effect, unit)
-    return effect, f"without experiment {number} the metric moves by {told}"
 
 
-def _require_guard(session: Session, bench: Bench, commit: str, label: str, number: int) -> None:
-    guard = session.contract.guard
-    ground = bench.bring(bench.slots[2], session.tree(commit), label=label)
-    same = session.contract.same
-    if guard is not None:
-        result, _ = bench.command(ground, guard, label=f"{label}-guard")
-        if not result.passed:
-            raise AutoresearchError(
-                f"the guard fails without experiment {number} ({result.output})",
-                code="guard_failed",
-                hint="Nothing was changed.",
-            )
-    if same is not None:
-        result, outcome = bench.command(ground, same, label=f"{label}-same")
-        digest = hashlib.sha256(outcome.stdout).hexdigest()
-        if not result.passed or digest != current_epoch(session.progress).same_sha256:
-            raise AutoresearchError(
-                f"`same` prints something else without experiment {number} ({result.output})",
-                code="same_failed",
-                hint="Nothing was changed.",
-            )
+def _raced(
+    session: Session,
+    bench: Bench,
+    tree: TreeMap,
+    label: str,
+    randomness: Randomness,
+    watchers: Watchers,
+) -> Raced:
+    progress, contract = session.progress, session.contract
+    try:
+        best = bench.bring(bench.slots[0], session.tree(progress.incumbent_commit), label=label)
+    except (CandidateFailed, ProtectedTouched) as error:
+        raise broken("set-up or build", error) from error
+    race = Race(
+        bench=bench,
+        incumbent=best,
+        candidate=bench.bring(bench.slots[1], tree, label=label),
+        question=Question(
+            policy=policy_of(contract, pairs=UNDO_PAIRS, alpha=contract.race.alpha),
+            pool=(),
+            recorded=progress.incumbent_value if progress.deterministic else None,
+        ),
+        randomness=randomness,
+        label=label,
+        taken=lambda _: None,
+        watch=watchers.watch,
+        sample_s=current_epoch(progress).sample_s,
+        warm_both=True,
+    )
+    try:
+        return race.run_fixed(UNDO_PAIRS)
+    except (CandidateFailed, ProtectedTouched) as error:
+        if race.failed_arm is Arm.INCUMBENT:
+            raise broken("verify", error) from error
+        raise
+
+
+def _require_checks(
+    session: Session, bench: Bench, tree: TreeMap, label: str, say: Callable[[str], None]
+) -> None:
+    """Make sure that guard and `same` hold of the tree without the experiment."""
+    expected = current_epoch(session.progress).same_sha256
+    found = run_checks(bench, tree, expected, label, say)
+    if found.failed is not None:
+        output = shown_path(session.places.state / found.output)
+        raise AutoresearchError(
+            f"without the experiment {found.text} ({output})",
+            code=f"{found.failed.value}_failed",
+            hint="Nothing was changed; undo what builds on it first, or edit and `try`.",
+        )
 
 
 def _finish(session: Session, parent: str, record: Undo) -> None:

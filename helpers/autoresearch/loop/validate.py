@@ -16,8 +16,9 @@ from autoresearch.edges.clock import now_utc
 from autoresearch.edges.lock import Lock
 from autoresearch.loop import memory
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
+from autoresearch.loop.checks import current_epoch
 from autoresearch.loop.measure import Question, Race, policy_of
-from autoresearch.loop.referee import SANDBOX, current_epoch
+from autoresearch.loop.referee import SANDBOX
 
 if TYPE_CHECKING:
     from autoresearch.core.snapshot import Entry

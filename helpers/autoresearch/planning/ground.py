@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch.core.errors import AutoresearchError, GateFailed
+from autoresearch.core import phrases
+from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.scope import compile_scope
-from autoresearch.core.snapshot import GITLINK_MODE, PLAIN_MODE, Entry
+from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.core.text import clean_line
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.gitwrite import commit_changes, index_of, untracked, write_blobs
 from autoresearch.edges.walk import Walk
 from autoresearch.edges.worktree import find_overrides
 from autoresearch.loop.session import CHECKS_FILE, CONTRACT_FILE
+from autoresearch.planning.fitness import require_fitting
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from autoresearch.core.contract import Contract
     from autoresearch.edges.gitrepo import GitRepo
+    from autoresearch.planning.draft import Draft
 
-MAX_CONTRACT_BYTES = 64 * 1024
+SHOWN = 5
+UNDER_WAY = {
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "BISECT_LOG": "bisection",
+}
+"""What git leaves in its folder while an operation waits for its user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +46,7 @@ class Ground:
         start_branch: full name of the branch, None when HEAD is detached.
         first: the commit that adds the contract to `base`; no ref names it yet.
         tree: files of `first`.
+        base_contract: `autoresearch.yaml` in `base`, None when it is not there.
         overrides: see `edges.worktree.Overrides`.
     """
 
@@ -40,43 +55,31 @@ class Ground:
     first: str
     first_tree: str
     tree: dict[str, Entry]
+    base_contract: Entry | None
     overrides: dict[str, Entry | None]
 
     def has_checks_guard(self, contract: Contract) -> bool:
         """Whether `autoresearch.checks.sh` is the guard: it is there, the contract names none."""
-        return contract.guard is None and CHECKS_FILE in self.tree
+        return has_checks_guard(contract, self.tree)
 
 
-def read_draft(path: Path) -> bytes:
-    """The bytes of a contract file.
-
-    Raises:
-        AutoresearchError: `no_file` or `too_large`.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_CONTRACT_BYTES + 1)
-    except OSError as error:
-        raise AutoresearchError(
-            f"cannot read {clean_line(str(path))}: {error.strerror}",
-            code="no_file",
-            hint="Name the file that holds the contract; docs/contract.md has an example.",
-        ) from error
-    if len(content) > MAX_CONTRACT_BYTES:
-        raise AutoresearchError(
-            f"{clean_line(str(path))} is larger than {MAX_CONTRACT_BYTES // 1024} KiB",
-            code="too_large",
-            hint="A contract is a page of YAML; is this the right file?",
-        )
-    return content
+def has_checks_guard(contract: Contract, tree: dict[str, Entry]) -> bool:
+    """Whether `autoresearch.checks.sh` stands in for the guard that the contract does not name."""
+    return contract.guard is None and CHECKS_FILE in tree
 
 
-def stand(repo: GitRepo, contract: Contract, draft: bytes, indexes: Path) -> Ground:
+def stand(repo: GitRepo, draft: Draft, indexes: Path, below: str) -> Ground:
     """Look at the repository and build the contract's commit; nothing of the user's changes.
 
+    Args:
+        repo: where the session is to be.
+        draft: its contract.
+        indexes: a folder of ours.
+        below: the folder the caller is in, relative to the root; for hints.
+
     Raises:
-        AutoresearchError: `no_commit`, `dirty_tree`, `untracked_in_scope`, `tracked_copy`.
-        GateFailed: `scope_all`, `scope_odd`: the scope cannot be worked with.
+        AutoresearchError: `no_commit`, `tracked_copy`, `link_missing`.
+        GateFailed: `scope_empty`, `scope_all`, `scope_odd`, `absolute_path`.
     """
     head = gitrefs.head(repo)
     if head.commit is None:
@@ -86,25 +89,24 @@ def stand(repo: GitRepo, contract: Contract, draft: bytes, indexes: Path) -> Gro
             hint="Commit the project first: `git add . && git commit`.",
         )
     base = repo.tree(head.commit)
-    _require_clean(repo)
     first = commit_changes(
         repo,
         parents=[head.commit],
         index=index_of(repo, repo.tree_of(head.commit), indexes),
-        changes={CONTRACT_FILE: Entry(PLAIN_MODE, write_blobs(repo, [draft])[0])},
-        message=_first_message(contract),
+        changes={CONTRACT_FILE: Entry(PLAIN_MODE, write_blobs(repo, [draft.content])[0])},
+        message=_first_message(draft.contract),
     )
     tree = repo.tree(first.oid)
     overrides = find_overrides(Walk(repo, indexes / "worktree.stat"), repo, base)
     overrides.pop(CONTRACT_FILE, None)
-    _require_workable(repo, contract, tree, overrides)
-    _require_no_untracked(repo, contract, first.tree, indexes)
+    require_fitting(repo, draft.contract, tree, overrides, below)
     return Ground(
         base=head.commit,
         start_branch=head.branch,
         first=first.oid,
         first_tree=first.tree,
         tree=tree,
+        base_contract=base.get(CONTRACT_FILE),
         overrides=overrides,
     )
 
@@ -116,78 +118,78 @@ def _first_message(contract: Contract) -> str:
     )
 
 
-def _require_clean(repo: GitRepo) -> None:
-    edited = [path for path in gitdiff.edited(repo) if path != CONTRACT_FILE]
-    if edited:
-        raise AutoresearchError(
-            f"{len(edited)} tracked files are edited: {clean_line(', '.join(edited[:5]))}",
+def obstacles(
+    repo: GitRepo, draft: Draft, ground: Ground, indexes: Path
+) -> Iterator[AutoresearchError]:
+    """What keeps a session from being opened here now; a dry run only warns of it."""
+    yield from unfinished(repo)
+    yield from edits(repo, draft)
+    found = untracked_in_scope(repo, draft.contract, ground.first_tree, indexes)
+    if found is not None:
+        yield found
+
+
+def unfinished(repo: GitRepo) -> Iterator[AutoresearchError]:
+    """An operation of git's that waits for its user."""
+    for name, what in UNDER_WAY.items():
+        if (repo.git_dir / name).exists():
+            yield AutoresearchError(
+                f"a {what} is under way in this working tree",
+                code="operation_under_way",
+                hint=f"Finish or abort the {what} first: a session starts from a commit.",
+            )
+            return
+
+
+def edits(repo: GitRepo, draft: Draft) -> Iterator[AutoresearchError]:
+    """Tracked files that are not as committed, and an autoresearch.yaml that would be lost."""
+    edited = gitdiff.edited(repo)
+    others = [path for path in edited if path != CONTRACT_FILE]
+    if others:
+        verb = "differs" if len(others) == 1 else "differ"
+        yield AutoresearchError(
+            f"{phrases.count(len(others), 'file')} {verb} from the commit (edited, staged or "
+            f"deleted): {shown(others)}",
             code="dirty_tree",
             hint="Commit or stash them: a session starts from a commit.",
         )
+    path = repo.toplevel / CONTRACT_FILE
+    there = path.is_symlink() or path.exists()
+    is_clean = CONTRACT_FILE not in edited and _is_tracked(repo)
+    if there and not is_clean and not _holds(path, draft.content):
+        yield AutoresearchError(
+            f"{CONTRACT_FILE} is there already, not committed, and not the contract you named",
+            code="contract_exists",
+            hint=f"`autoresearch init {CONTRACT_FILE}` takes it, or move it out of the way.",
+        )
 
 
-def _require_workable(
-    repo: GitRepo,
-    contract: Contract,
-    tree: dict[str, Entry],
-    overrides: dict[str, Entry | None],
-) -> None:
-    for name in ("autoresearch.md", "autoresearch.jsonl"):
-        if name in tree:
-            raise AutoresearchError(
-                f"{name} is tracked by git, and the session writes its own there",
-                code="tracked_copy",
-                hint=f"Rename it, or `git rm --cached {name}` and commit.",
-            )
+def _is_tracked(repo: GitRepo) -> bool:
+    return repo.object_at(f"HEAD:{CONTRACT_FILE}") is not None
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and not path.is_symlink() and path.read_bytes() == content
+
+
+def untracked_in_scope(
+    repo: GitRepo, contract: Contract, tree: str, indexes: Path
+) -> AutoresearchError | None:
+    """The refusal of untracked files that an experiment would take for its own; None without."""
     scope = compile_scope(contract.scope, contract.protect)
-    scoped = [path for path in tree if scope.covers(path)]
-    protected = [path for path in tree if not scope.covers(path) and path != CONTRACT_FILE]
-    if scoped and not protected:
-        raise GateFailed(
-            f"the scope covers all {len(scoped)} tracked files, also what verify measures with",
-            code="scope_all",
-            hint="Name only the files to be improved, or take others out with `protect`.",
-        )
-    odd = [path for path in scoped if tree[path].mode == GITLINK_MODE]
-    if odd:
-        raise GateFailed(
-            f"a submodule is in scope: {clean_line(odd[0])}",
-            code="scope_odd",
-            hint="Take it out with `protect`, or run the session inside the submodule.",
-        )
-    filtered = [
-        path for path in scoped if path in overrides and _is_filtered(repo, tree, overrides, path)
-    ]
-    if filtered:
-        raise GateFailed(
-            f"git stores {clean_line(filtered[0])} in another form than it is checked out "
-            "(a filter such as LFS, or a sparse checkout)",
-            code="scope_odd",
-            hint="Take such files out with `protect`.",
-        )
+    listed = untracked(repo, index_of(repo, tree, indexes))
+    found = [path for path in listed if scope.covers(path.rstrip("/"))]
+    if not found:
+        return None
+    verb = "is" if len(found) == 1 else "are"
+    return AutoresearchError(
+        f"{phrases.count(len(found), 'untracked file')} {verb} in scope: {shown(found)}",
+        code="untracked_in_scope",
+        hint="Commit, ignore or move them: they would be taken for an experiment.",
+    )
 
 
-def _is_filtered(
-    repo: GitRepo, tree: dict[str, Entry], overrides: dict[str, Entry | None], path: str
-) -> bool:
-    """Whether the difference is more than line endings, which the helper converts itself."""
-    from autoresearch.edges.gitobjects import object_id  # noqa: PLC0415 - rare
-    from autoresearch.edges.worktree import with_crlf  # noqa: PLC0415 - rare
-
-    there = overrides[path]
-    if there is None:
-        return True
-    return object_id(repo.object_format, with_crlf(repo.blob(tree[path].oid))) != there.oid
-
-
-def _require_no_untracked(repo: GitRepo, contract: Contract, tree: str, indexes: Path) -> None:
-    scope = compile_scope(contract.scope, contract.protect)
-    found = [
-        p for p in untracked(repo, index_of(repo, tree, indexes)) if scope.covers(p.rstrip("/"))
-    ]
-    if found:
-        raise AutoresearchError(
-            f"{len(found)} untracked files are in scope: {clean_line(', '.join(found[:5]))}",
-            code="untracked_in_scope",
-            hint="Commit, ignore or move them: they would be taken for an experiment.",
-        )
+def shown(paths: list[str]) -> str:
+    """The first of some paths, cleaned, and how many more there are."""
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    return clean_line(", ".join(paths[:SHOWN])) + more

@@ -1,0 +1,223 @@
+"""From the edited tree to a candidate: a commit under a ref of its own, HEAD untouched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core import phrases
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.history import MAX_REWORKS
+from autoresearch.core.model import Kind, Reason
+from autoresearch.core.similarity import changed_lines
+from autoresearch.core.steps import Begun, Candidate, Changed
+from autoresearch.core.text import clean_line
+from autoresearch.edges import gitdiff, gitrefs
+from autoresearch.edges.clock import now_utc
+from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
+from autoresearch.edges.worktree import take_snapshot
+
+if TYPE_CHECKING:
+    from autoresearch.core.history import Near, Progress, Tried
+    from autoresearch.core.snapshot import CandidatePlan, Snapshot
+    from autoresearch.loop.session import Session
+
+MESSAGE_LIMIT = 2000
+NEAR_SHARE = 0.5
+"""From this share of common changed lines on, a candidate is called a near duplicate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the agent asks for.
+
+    Attributes:
+        message: what and why; stored, never interpreted.
+        hypothesis: what is expected and by what mechanism, or None.
+        idea: the number of the idea it tries, or None.
+        kind: plain, rework, simplify or again.
+    """
+
+    message: str
+    hypothesis: str | None
+    idea: int | None
+    kind: Kind
+
+
+class Prepared(NamedTuple):
+    """A candidate that is a commit under its own ref.
+
+    Attributes:
+        begun: what was asked for.
+        plan: its changes.
+        candidate: its commit.
+        lines: added and removed.
+        hashes: its changed lines, for finding near duplicates.
+        retest: how many times this very tree was raced before in this epoch.
+        near: an earlier experiment with mostly the same changed lines, or None.
+    """
+
+    begun: Begun
+    plan: CandidatePlan
+    candidate: Candidate
+    lines: gitdiff.Lines
+    hashes: frozenset[int]
+    retest: int
+    near: Near | None
+
+
+class Refused(NamedTuple):
+    """Why a candidate is not measured, and the earlier experiment that says so, if any."""
+
+    reason: Reason
+    paths: tuple[str, ...]
+    detail: str
+    related: int | None = None
+
+
+def begin(progress: Progress, request: Request) -> Begun:
+    """The experiment that is asked for.
+
+    Raises:
+        AutoresearchError: `no_rework`: nothing waits for one; `no_idea`: no idea has this number.
+    """
+    pending = progress.pending_rework
+    attempt, related = 0, None
+    if request.kind is Kind.REWORK:
+        if pending is None:
+            raise AutoresearchError(
+                "there is no experiment to rework: the last one did not end in `rework`, "
+                f"or was reworked {MAX_REWORKS} times",
+                code="no_rework",
+                hint="Leave --rework out to try the tree as a new experiment.",
+            )
+        attempt, related = pending.attempt + 1, pending.number
+    if request.idea is not None and request.idea > progress.last_note:
+        raise AutoresearchError(
+            f"there is no idea {request.idea}",
+            code="no_idea",
+            hint="`autoresearch brief` lists the open ideas; leave --idea out for a new one.",
+        )
+    return Begun(
+        number=progress.last_number + 1,
+        message=request.message[:MESSAGE_LIMIT],
+        kind=request.kind,
+        hypothesis=None if request.hypothesis is None else request.hypothesis[:MESSAGE_LIMIT],
+        idea=request.idea,
+        related=related,
+        attempt=attempt,
+        parent=progress.incumbent_commit,
+        at=now_utc(),
+        run=None if progress.run is None else progress.run.number,
+    )
+
+
+def snapshot_of(session: Session) -> Snapshot:
+    """What differs from the incumbent in the working tree, each file's bytes read once."""
+    incumbent = session.progress.incumbent_commit
+    return take_snapshot(
+        session.walk(),
+        session.repo,
+        session.tree(incumbent),
+        tree_oid=session.repo.tree_of(incumbent),
+        covers=session.scope.covers,
+        overrides=session.overrides,
+        indexes=session.indexes,
+    )
+
+
+def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | Refused:
+    """Build the candidate's commit and ref, unless it was tried before.
+
+    Raises:
+        AutoresearchError: `not_simpler`: a simplification that does not remove lines.
+    """
+    repo, parent = session.repo, begun.parent
+    write_blobs(repo, [c.content for c in plan.changes if c.content is not None])
+    commit = commit_changes(
+        repo,
+        parents=[parent],
+        index=index_of(repo, repo.tree_of(parent), session.indexes),
+        changes=plan.entries,
+        message=commit_message(begun, session.name),
+    )
+    patch = gitdiff.patch(repo, parent, commit.oid)
+    lines = gitdiff.numstat(repo, parent, commit.oid)
+    if begun.kind is Kind.SIMPLIFY and lines.removed <= lines.added:
+        raise AutoresearchError(
+            f"--simplify is for smaller code: lines +{lines.added} -{lines.removed}",
+            code="not_simpler",
+            hint="Leave --simplify out, or remove more than you add.",
+        )
+    patch_id = gitdiff.id_of_patch(patch)
+    earlier = _earlier(session, commit.tree, patch_id)
+    if earlier is not None and begun.kind is not Kind.AGAIN:
+        words = phrases.verdict(earlier.verdict, earlier.reason)
+        detail = f"tried before as experiment {earlier.number} ({words})"
+        return Refused(Reason.DUPLICATE, (), detail, earlier.number)
+    if earlier is not None and begun.related is None:
+        begun = replace(begun, related=earlier.number)
+    candidate = Candidate(
+        commit=commit.oid,
+        tree=commit.tree,
+        patch_id=patch_id,
+        changes=tuple(
+            Changed(
+                status=c.status.value,
+                path=c.path,
+                mode=c.new.mode if c.new else None,
+                oid=c.new.oid if c.new else None,
+            )
+            for c in plan.changes
+        ),
+    )
+    session.journal.begin(begun)
+    _point_ref(session, begun.number, commit.oid)
+    hashes = changed_lines(patch)
+    near = session.index.near(hashes) if begun.kind is Kind.PLAIN else None
+    near = near if near is not None and near.share >= NEAR_SHARE else None
+    retest = _retests(session, commit.tree)
+    return Prepared(begun, plan, candidate, lines, hashes, retest, near)
+
+
+def commit_message(begun: Begun, session: str) -> str:
+    """The candidate's message: the agent's words, and trailers of ours."""
+    lines = [clean_line(line, MESSAGE_LIMIT) for line in begun.message.splitlines()]
+    subject, *body = lines or ["(no message)"]
+    text = "\n".join([subject, "", *body]).rstrip() if body else subject
+    if begun.hypothesis:
+        text += f"\n\nHypothesis: {clean_line(begun.hypothesis, MESSAGE_LIMIT)}"
+    trailers = f"Autoresearch-Session: {session}\nAutoresearch-Experiment: {begun.number}"
+    return f"{text}\n\n{trailers}\n"
+
+
+def _point_ref(session: Session, number: int, commit: str) -> None:
+    """Point the experiment's ref at its candidate; what an interrupted try left there is kept."""
+    ref = session.ref(number)
+    there = gitrefs.at(session.repo, ref)
+    if there == commit:
+        return
+    updates = [gitrefs.RefUpdate(ref, commit, there)]
+    if there is not None:
+        aside = f"refs/autoresearch/{session.name}/interrupted/{number:04d}-{there[:12]}"
+        if gitrefs.at(session.repo, aside) is None:
+            updates.append(gitrefs.RefUpdate(aside, there, None))
+    gitrefs.update_refs(session.repo, updates, "autoresearch: try")
+
+
+def _earlier(session: Session, tree: str, patch: str) -> Tried | None:
+    """The newest experiment of this epoch with this tree, else with this very change."""
+    found = (*session.index.by_tree(tree), *session.index.by_patch(patch))
+    since = _epoch_number(session)
+    return next((tried for tried in found if tried.epoch >= since), None)
+
+
+def _retests(session: Session, tree: str) -> int:
+    since = _epoch_number(session)
+    found = session.index.by_tree(tree)
+    return sum(1 for tried in found if tried.epoch >= since and tried.samples)
+
+
+def _epoch_number(session: Session) -> int:
+    epoch = session.progress.epoch
+    return 0 if epoch is None else epoch.number
