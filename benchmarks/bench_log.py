@@ -26,7 +26,7 @@ from bench_overhead import Repository, timed
 COMMANDS = (("brief",), ("status",), ("log",), ("try", "-m", "dearer"))
 
 
-def made_up(repo: Repository, number: int, parent: str, race: RaceRecord) -> Experiment:
+def made_up(number: int, parent: str, race: RaceRecord) -> Experiment:
     """A discarded experiment that could have been."""
     return Experiment(
         schema=1, number=number, epoch=0, at="2026-11-23T12:00:00Z", run=None,
@@ -54,7 +54,7 @@ def fill(repo: Repository, count: int) -> None:
     race = dataclasses.replace(first.race, values=first.race.values)
     prev, lines = log.tail().sha256, []
     for number in range(2, count + 1):
-        line = codec.to_line(made_up(repo, number, parent, race), prev)
+        line = codec.to_line(made_up(number, parent, race), prev)
         prev = codec.line_hash(line[:-1])
         lines.append(line)
     with places.log.open("ab") as file:
@@ -93,7 +93,7 @@ def main() -> None:
         for count in counts:
             took = measure(Path(folder), count, 5 if quick else 11)
             base = base or took
-            cells = (f"{t * 1e3:.0f} ms ({t / base[name]:.1f}×)" for name, t in took.items())
+            cells = (f"{t * 1e3:.0f} ms ({t / base[name]:.1f} x)" for name, t in took.items())
             print(f"| {count:,} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -13,7 +13,7 @@ from autoresearch.core.brief import (
 )
 from autoresearch.core.budget import Halt, StopRule, halt, outlook_of, remaining
 from autoresearch.core.contract.values import Budget, Metric, Secondary
-from autoresearch.core.model import Direction, Reason, Source, Verdict
+from autoresearch.core.model import Direction, Reason, Scale, Source, Verdict
 from autoresearch.core.records import Run, Stop, Validation
 from autoresearch.core.summary import summary_of
 from hypothesis import given, settings
@@ -33,6 +33,8 @@ def situation(found, plan=None, **values):
             "halt": halt(found, plan),
             "neighbours": (),
             "forecast_s": None,
+            "smallest_gain": None,
+            "smallest_gain_scale": Scale.RATIO,
             "interrupted": "",
             **values,
         }
@@ -52,13 +54,13 @@ def test_what_a_keep_needs_beside_the_metric():
     base = contract()
     plan = dataclasses.replace(
         base,
-        same="python dump.py",
+        same="python dump.py\nmore",
         profile="python prof.py",
         secondary=(bounded, score, watched),
         metric=dataclasses.replace(base.metric, min_effect=0.005, min_effect_relative=True),
     )
     lines = brief(situation(history(), plan)).splitlines()
-    assert "same: the output of `python dump.py` must not change" in lines
+    assert "same: the output of `python dump.py …` must not change" in lines
     assert "profiler: `autoresearch profile` shows where the incumbent spends its cost" in lines
     assert "limits since the baseline: peak_mb +5%, score -3" in lines
     assert "smallest gain kept: 0.5%" in lines
@@ -78,7 +80,7 @@ def test_tokens_are_estimated_from_bytes():
 
 def test_fresh_session():
     """A brief from which no first experiment can be made."""
-    assert brief(situation(history(), forecast_s=40.0)).splitlines() == [
+    assert brief(situation(history(), forecast_s=40.0, smallest_gain=0.0123)).splitlines() == [
         "session speed: no experiment yet",
         "goal: go faster",
         "metric: parse_ms in ms, lower is better",
@@ -86,7 +88,8 @@ def test_fresh_session():
         "scope: src/**/*.py",
         "incumbent: 11111111 (baseline), last measured 10.5 ms",
         "gain: not validated yet, so no gain is claimed",
-        "budget: session: 50 experiments and 8 h left; the next try takes about 40 s",
+        "budget: session: 50 experiments and 8 h left; the next try takes at most 40 s",
+        "noise: a race finds a gain of 1.2% about every second time, more gain more often",
         'next: edit files in scope for one idea, then `autoresearch try -m "what and why"`',
     ]
 

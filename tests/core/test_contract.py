@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from autoresearch.core.contract import (
     parse,
 )
 from autoresearch.core.errors import ContractError
-from autoresearch.core.model import Direction, Source
+from autoresearch.core.model import Direction, Scale, Source
 
 DOC = (Path(__file__).parents[2] / "docs" / "contract.md").read_text(encoding="utf-8")
 EXAMPLE = DOC.split("```yaml\n")[1].split("```")[0]
@@ -328,3 +329,11 @@ def test_documented_errors(line: str, message: str, hint: str) -> None:
         with_line(line)
     assert caught.value.message == f"line 6: {message} (in autoresearch.yaml)"
     assert caught.value.hint == hint
+
+
+def test_metric_is_compared_by_the_scale_that_fits():
+    """A share in per cent, or an absolute gain, that is compared by ratio."""
+    metric = parse(SMALL).metric
+    assert metric.scale is Scale.RATIO
+    assert replace(metric, unit="%").scale is Scale.DIFFERENCE
+    assert replace(metric, min_effect_relative=False).scale is Scale.DIFFERENCE

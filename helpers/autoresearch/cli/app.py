@@ -20,6 +20,7 @@ import click
 
 from autoresearch import __version__
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.text import clean_line
 from autoresearch.edges.interruption import termination_raises
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ def run(group: click.Group, arguments: list[str]) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         return quiet_pipe()
-    except Exception:  # noqa: BLE001 - the only place that catches everything: a bug becomes a report
-        return report_bug(arguments)
+    except Exception as error:  # noqa: BLE001 - the only place that catches everything
+        return report_bug(error, arguments)
 
 
 def invoke(group: click.Group, arguments: list[str]) -> int:
@@ -124,7 +125,7 @@ def envelope(code: str, message: str, hint: str) -> str:
     return json.dumps({"schema": 1, "ok": False, "error": failure})
 
 
-def report_bug(arguments: list[str]) -> int:
+def report_bug(error: Exception, arguments: list[str]) -> int:
     """A bug: one line on screen and the path of a report that can be pasted into an issue."""
     from autoresearch.edges.crash import git_version  # noqa: PLC0415 - only when it is needed
     from autoresearch.edges.places import crash_report  # noqa: PLC0415 - only when it is needed
@@ -138,7 +139,7 @@ def report_bug(arguments: list[str]) -> int:
         ]
     )
     where = f"the report is {crash_report(text)}; the next command tidies up"
-    message = "bug: autoresearch failed unexpectedly"
+    message = f"bug: {type(error).__name__}: {clean_line(str(error), 200)}"
     report_end("bug", message, where, as_json="--json" in arguments)
     return EXIT_BUG
 

@@ -11,7 +11,6 @@ from autoresearch.cli.screen import screen
 from autoresearch.core import jsonform, phrases
 from autoresearch.core.render import Answer
 from autoresearch.loop.opening import writing
-from autoresearch.loop.session import environment
 
 
 @click.command("validate")
@@ -103,7 +102,7 @@ def recover_command() -> Answer:
     from pathlib import Path  # noqa: PLC0415 - start fast
 
     from autoresearch.loop.recover import recover  # noqa: PLC0415 - start fast
-    from autoresearch.loop.session import loaded  # noqa: PLC0415 - start fast
+    from autoresearch.loop.session import environment, loaded  # noqa: PLC0415 - start fast
 
     with loaded(Path.cwd(), environment(), command="recover", write=True) as session:
         recover(session)

@@ -222,9 +222,14 @@ def doctor_command() -> Answer:
     found = examine()
     lines = [f"{'ok ' if finding.fine else 'BAD'} {finding.text}" for finding in found]
     bad = [finding for finding in found if not finding.fine]
+    facts: dict[str, object] = {
+        "findings": [{"ok": f.fine, "text": f.text, "remedy": f.remedy} for f in found]
+    }
+    if bad:
+        facts["error"] = {"code": "findings", "message": bad[0].text, "hint": bad[0].remedy}
     return Answer(
         lines=tuple(lines),
-        data={"findings": [{"ok": f.fine, "text": f.text, "remedy": f.remedy} for f in found]},
+        data=facts,
         next_step=bad[0].remedy if bad else "all is well",
         exit_code=1 if bad else 0,
         max_bytes=WIDE_BYTES,

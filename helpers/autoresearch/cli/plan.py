@@ -36,13 +36,23 @@ def check_command(file: Path) -> Answer:
 
     Example: autoresearch check draft.yaml
     """
-    from autoresearch.planning.opening import check  # noqa: PLC0415 - start fast
+    from autoresearch.planning.checking import check  # noqa: PLC0415 - start fast
 
     with screen() as shown:
         found = check(file, Path.cwd(), environment(), random.SystemRandom(), shown.say)
+    notes = [f"warning: `init` refuses as long as {text}" for text in found.obstacles]
     return Answer(
-        lines=("the contract holds", *rehearsal_lines(found.rehearsal, found.contract)),
-        data=_facts(found.rehearsal),
+        lines=(
+            "the contract holds",
+            *root_lines(found.toplevel),
+            *rehearsal_lines(found.rehearsal, found.contract),
+            *notes,
+        ),
+        data={
+            **_facts(found.rehearsal),
+            "toplevel": str(found.toplevel),
+            "obstacles": list(found.obstacles),
+        },
         next_step=f"`autoresearch init {clean_line(str(file))}` freezes it and opens the session",
     )
 
@@ -66,7 +76,10 @@ def init_command(file: Path, worktree: Path | None) -> Answer:
     lines = [f"session {session.name} is open on branch autoresearch/{session.name}"]
     if worktree is not None:
         lines.append(f"its working tree: {started.toplevel}")
+    else:
+        lines += root_lines(started.toplevel)
     lines += rehearsal_lines(started.rehearsal, session.contract)
+    lines += [f"note: {note}" for note in started.notes]
     go = f"cd {clean_line(str(started.toplevel))}; " if worktree is not None else ""
     return Answer(
         lines=tuple(lines),
@@ -74,6 +87,7 @@ def init_command(file: Path, worktree: Path | None) -> Answer:
             "session": session.name,
             "branch": session.branch,
             "toplevel": str(started.toplevel),
+            "notes": list(started.notes),
             **_facts(started.rehearsal),
         },
         next_step=f"{go}`autoresearch run N`, or edit a file in scope and `autoresearch try -m …`",
@@ -103,6 +117,9 @@ def amend_command(*, dry_run: bool) -> Answer:
             ),
             *(f"adopted with it: {clean_line(path)}" for path in found.paths),
         ]
+        if found.left_out:
+            paths = clean_line(", ".join(found.left_out[:5]))
+            lines.append(f"not adopted, untracked (`git add` includes it): {paths}")
         effect = "starts a new epoch" if found.measures else "measures as before"
         state = "would be" if dry_run else "is"
         lines.append(f"the contract {state} amended; it {effect}")
@@ -111,11 +128,19 @@ def amend_command(*, dry_run: bool) -> Answer:
             data={
                 "differences": [list(difference) for difference in found.keys],
                 "paths": list(found.paths),
+                "left_out": list(found.left_out),
                 "new_epoch": found.measures,
                 "epoch": found.epoch,
             },
             next_step="`autoresearch amend` adopts it" if dry_run else "`autoresearch brief`",
         )
+
+
+def root_lines(toplevel: Path) -> tuple[str, ...]:
+    """A word for whoever called from a folder below the root; nothing for all others."""
+    if Path.cwd().resolve() == toplevel.resolve():
+        return ()
+    return (f"paths in the contract are relative to {clean_line(str(toplevel))}",)
 
 
 def rehearsal_lines(found: Rehearsal, contract: Contract) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
     if record.meanwhile:
         lines.append(f"edited meanwhile, left as it is: {clean_line(', '.join(record.meanwhile))}")
     if record.retest:
-        lines.append(f"race {record.retest + 1} of this very tree: stricter, {_level(record)}")
+        lines.append(f"race {record.retest + 1} of this change: stricter, {_level(record)}")
     return tuple(lines)
 
 

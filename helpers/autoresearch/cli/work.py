@@ -27,6 +27,7 @@ from autoresearch.edges.places import shown_path
 from autoresearch.loop.opening import reading, writing
 
 if TYPE_CHECKING:
+    from autoresearch.core.records import Refusal
     from autoresearch.loop.experiment import Result
     from autoresearch.loop.runs import RunState
     from autoresearch.loop.session import Session
@@ -87,9 +88,11 @@ def _tried(session: Session, result: Result) -> Answer:
         named = clean_line(", ".join(result.outside[:5]))
         lines.append(f"untracked outside the scope, no part of it: {named}")
     lines.append(remaining_line(budget.remaining(history, session.contract.budget)))
+    refusal = {} if isinstance(record, Experiment) else {"error": _refusal_error(record, step)}
     return Answer(
         lines=tuple(lines),
         data={
+            **refusal,
             "verdict": _verdict(result),
             "record": jsonform.to_object(record),
             "output": str(session.places.state / result.output) if result.output else None,
@@ -100,6 +103,10 @@ def _tried(session: Session, result: Result) -> Answer:
         next_step=step,
         exit_code=code,
     )
+
+
+def _refusal_error(record: Refusal, step: str) -> dict[str, str]:
+    return {"code": f"refused_{record.reason.value}", "message": record.detail, "hint": step}
 
 
 def _verdict(result: Result) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoresearch.core import phrases
-from autoresearch.core.model import Direction
+from autoresearch.core.model import Direction, Scale
 from autoresearch.core.sections import Section, claim, counts, estimate, failures, fit, size
 from autoresearch.core.text import clean_line
 
@@ -40,7 +40,10 @@ class Situation:
 
     Attributes:
         neighbours: experiments that touched the files of the latest one or of what is edited now.
-        forecast_s: how long the next `try` is expected to take, or None when unknown.
+        forecast_s: seconds that the next `try` takes at most, or None when unknown.
+        smallest_gain: gain, as a fraction or in the metric's unit, that a race finds about every
+            second time; None when unknown or when the metric never varies.
+        smallest_gain_scale: scale of `smallest_gain`.
         interrupted: an interrupted step in one line, empty for none.
     """
 
@@ -51,6 +54,8 @@ class Situation:
     halt: Halt | None
     neighbours: tuple[Tried, ...]
     forecast_s: float | None
+    smallest_gain: float | None
+    smallest_gain_scale: Scale
     interrupted: str
 
 
@@ -126,7 +131,9 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
     if contract.guard is not None:
         yield f"guard: {clean_line(contract.guard, _COMMAND)}"
     if contract.same is not None:
-        yield f"same: the output of `{clean_line(contract.same, _COMMAND)}` must not change"
+        first, *rest = contract.same.strip().splitlines()
+        command = clean_line(f"{first} …" if rest else first, _COMMAND)
+        yield f"same: the output of `{command}` must not change"
     yield from _bounds(contract)
     if contract.profile is not None:
         yield "profiler: `autoresearch profile` shows where the incumbent spends its cost"
@@ -136,6 +143,10 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
     yield _incumbent(history, unit)
     yield f"gain: {claim(history, unit)}"
     yield f"budget: {situation.remaining.described()}{_forecast(situation.forecast_s)}"
+    if situation.smallest_gain is not None:
+        scale = situation.smallest_gain_scale
+        gain = phrases.magnitude(situation.smallest_gain, scale, unit)
+        yield f"noise: a race finds a gain of {gain} about every second time, more gain more often"
     if history.last_number:
         yield f"outlook: {_outlook(situation.outlook)}"
     yield from _troubles(situation)
@@ -171,7 +182,7 @@ def _incumbent(history: History, unit: str) -> str:
 
 
 def _forecast(seconds: float | None) -> str:
-    return "" if seconds is None else f"; the next try takes about {phrases.duration(seconds)}"
+    return "" if seconds is None else f"; the next try takes at most {phrases.duration(seconds)}"
 
 
 def _outlook(outlook: Outlook) -> str:

@@ -51,7 +51,7 @@ class GitError(AutoresearchError):
 
 
 class CorruptLogError(AutoresearchError):
-    """Raised when a log line is not what was written: chain broken, number doubled, schema newer."""
+    """Raised when a log line is not what was written: broken chain, number twice, newer schema."""
 
     exit_code = 5
 
@@ -66,6 +66,6 @@ class GateFailed(AutoresearchError):
 
 
 class SessionBroken(AutoresearchError):
-    """Raised when the session cannot go on: the incumbent itself fails, or state is inconsistent."""
+    """Raised when the session cannot go on: the incumbent fails, or its state is inconsistent."""
 
     exit_code = 5

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from autoresearch.core.model import Direction, Effect, Flag, Kind, Reason, Scale, Verdict
-from autoresearch.core.records import Epoch, Opened, Recovery
+from autoresearch.core.records import Epoch, Opened, Recovery  # noqa: TC001  (the codec reads these types)
 
 KEPT_SHOWN = 50
 RECENT_SHOWN = 20

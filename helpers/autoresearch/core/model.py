@@ -181,7 +181,7 @@ class RaceRecord:
         recorded: the incumbent's exact value, None unless the deterministic path decided.
         carried, allowed: of a simplification, the loss spent before and the most in all; else None.
         deterministic: True when the deterministic path decided.
-        order: one letter a sample in the order run, `a` incumbent, `b` candidate (warm-up left out).
+        order: one letter a sample in the order run, `a` incumbent, `b` candidate; no warm-up.
         values: primary metric of each sample, same order.
         wall_s, cpu_s: cost of each sample, same order.
         secondary: per secondary metric its values, same order.

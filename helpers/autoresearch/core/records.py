@@ -85,7 +85,7 @@ class Experiment:
         lines_added, lines_removed: of the diff against the parent (binary files count 0).
         detail: one line saying why, for people.
         attempt: 0 for a first try, 1 or 2 for a rework.
-        retest: how many times this very tree was raced before.
+        retest: how many times this tree, or this change to another incumbent, was raced before.
         related: the experiment that this one reworks, repeats or nearly duplicates.
         limits, guard, same, holdout: None or empty when not reached.
         touched: what a violation touched.
@@ -145,7 +145,7 @@ class Note:
     """An idea, a lesson, a dead end, or the retirement of an idea.
 
     Attributes:
-        number: ideas, lessons and dead ends are numbered together from 1; for RETIRE the idea's number.
+        number: ideas, lessons, dead ends are numbered together from 1; for RETIRE the idea's.
         experiment: the last experiment when it was written.
     """
 

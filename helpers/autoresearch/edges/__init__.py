@@ -1,0 +1,1 @@
+"""The edges: the only modules that touch git, processes, the disk and the time."""

@@ -6,7 +6,7 @@ import subprocess
 
 
 def git_version() -> str:
-    """The words of `git --version`; never raises, for it is asked while something else is broken."""
+    """The words of `git --version`; never raises, for it is asked when something broke."""
     try:
         done = subprocess.run(
             ["git", "--version"], capture_output=True, check=False, timeout=10, text=True

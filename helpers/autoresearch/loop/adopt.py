@@ -46,3 +46,10 @@ def finish_interrupted(session: Session, action: Action) -> str:
     epoch = jsonform.from_object(Epoch, jsonform.loads(action.value("epoch") or "{}"))
     adopt(session, action.value("parent") or "", action.value("commit") or "", epoch)
     return f"the amendment of epoch {epoch.number} was interrupted and is now finished"
+
+
+def finish_opened(session: Session, action: Action) -> str:
+    """Finish an `init` that was interrupted when its log was already there; in one line."""
+    memory.publish(session)
+    session.journal.clear()
+    return f"`{action.command}` was interrupted when the session was open; its document is written"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core.errors import AutoresearchError, MetricError, SessionBroken
 from autoresearch.core.metrics import read_metrics, read_secondary
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample, Source
-from autoresearch.core.text import clean_block
+from autoresearch.core.text import clean_line
 from autoresearch.edges.checkout import Layer, Slot
 from autoresearch.edges.environment import sample_environment
 from autoresearch.edges.files import atomic_write, remove_tree
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 SLOT_NAMES = ("a", "b", "g")
 PREPARE_TIMEOUT_S = 3600.0
 MAX_VOID = 20
+OUTPUT_BYTES = 256 * 1024
+"""Most of a command's output that is kept."""
+
+SAME_BYTES = 8 * 1024 * 1024
+"""As much of `same`, for it is compared whole."""
+
 SECONDS_PER_UNIT = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 """Units in which a time measured by the helper can be stated."""
 
@@ -151,13 +157,23 @@ class Bench:
 
     def _prepare(self, built: Built, command: str, layer: Layer, label: str) -> None:
         outcome = self.run(built, command, timeout_s=PREPARE_TIMEOUT_S)
-        touched = self._protected(built.slot.seal(layer).changed)
+        changed = built.slot.seal(layer).changed
+        touched = self._protected(changed)
         if touched:
             raise ProtectedTouched(touched)
+        problem = ""
         if outcome.exit_code or outcome.timed_out:
+            problem = _ending(outcome)
+        elif changed:
+            # They were put back, so what was built from or into them is not what would be sampled.
+            problem = f"changed tracked files: {clean_line(', '.join(changed[:5]))}"
+        if problem:
             kept = self.keep_output(label, outcome)
             raise CandidateFailed(
-                Reason.BUILD, f"`{command}` {_ending(outcome)}", output=kept, hint=_tail(outcome)
+                Reason.BUILD,
+                f"`{clean_line(command, 120)}` {problem}",
+                output=kept,
+                hint="Outputs of a build must not be tracked by git." if changed else "",
             )
 
     def _protected(self, paths: Iterable[str]) -> tuple[str, ...]:
@@ -196,7 +212,10 @@ class Bench:
         Raises:
             ProtectedTouched: a protected file of the checkout changed while it ran.
         """
-        outcome = self.run(built, command, timeout_s=self.contract.guard_timeout_s)
+        most = SAME_BYTES if command == self.contract.same else OUTPUT_BYTES
+        outcome = self.run(
+            built, command, timeout_s=self.contract.guard_timeout_s, output_bytes=most
+        )
         self._tidy(built, label)
         result = CommandResult(
             exit_code=outcome.exit_code,
@@ -216,7 +235,13 @@ class Bench:
             self.bring(built.slot, built.tree, label=label)
 
     def run(
-        self, built: Built, command: str, *, timeout_s: float, seed: int | None = None
+        self,
+        built: Built,
+        command: str,
+        *,
+        timeout_s: float,
+        seed: int | None = None,
+        output_bytes: int = OUTPUT_BYTES,
     ) -> Outcome:
         """Run a command in a slot as it is, and leave what it did there."""
         with self._private_folders() as (home, tmp):
@@ -229,9 +254,8 @@ class Bench:
                 seed=seed,
                 time_budget_s=self.contract.time_budget_s,
             )
-            return run_command(
-                command, cwd=built.slot.root, env=environment, limits=Limits(timeout_s=timeout_s)
-            )
+            limits = Limits(timeout_s=timeout_s, output_bytes=output_bytes)
+            return run_command(command, cwd=built.slot.root, env=environment, limits=limits)
 
     @contextmanager
     def _private_folders(self) -> Iterator[tuple[Path, Path]]:
@@ -249,17 +273,15 @@ class Bench:
     def read(self, outcome: Outcome, arm: Arm, label: str) -> Sample:
         """The sample that a run of verify yielded; raises CandidateFailed when it is none."""
         contract = self.contract
-        problem = None
-        if outcome.timed_out:
-            problem = Reason.TIMEOUT, f"verify {_ending(outcome)}", ""
-        elif outcome.exit_code:
-            problem = Reason.VERIFY, f"verify {_ending(outcome)}", _tail(outcome)
+        hint = ""
+        if outcome.timed_out or outcome.exit_code:
+            reason = Reason.TIMEOUT if outcome.timed_out else Reason.VERIFY
+            message = f"verify {_ending(outcome)}"
         else:
             try:
                 return self._sample_of(outcome, arm)
             except MetricError as error:
-                problem = Reason.METRIC, error.message, error.hint
-        reason, message, hint = problem
+                reason, message, hint = Reason.METRIC, error.message, error.hint
         kept = self.keep_output(f"{label}-{contract.metric.name}", outcome)
         raise CandidateFailed(reason, message, hint=hint, output=kept)
 
@@ -312,14 +334,14 @@ class Bench:
 
 def _ending(outcome: Outcome) -> str:
     if outcome.timed_out:
-        return f"was ended after {outcome.wall_s:.0f} s"
-    return f"failed with exit code {outcome.exit_code}"
+        return f"was ended after {outcome.wall_s:.3g} s{last_words(outcome)}"
+    return f"failed with exit code {outcome.exit_code}{last_words(outcome)}"
 
 
-def _tail(outcome: Outcome) -> str:
-    """The last words of a failed command, cleaned; they help more than the first."""
-    printed = outcome.stderr or outcome.stdout
-    return clean_block(printed.decode("utf-8", "replace"), max_lines=8)
+def last_words(outcome: Outcome) -> str:
+    """The last line that a failed command printed, quoted and cleaned; empty without any."""
+    lines = (outcome.stderr.strip() or outcome.stdout.strip()).splitlines()
+    return f', its last words: "{clean_line(lines[-1], 200)}"' if lines else ""
 
 
 def median_wall(samples: list[Sample]) -> float:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from autoresearch.core import budget
 from autoresearch.core.brief import Situation, brief, next_step
 from autoresearch.core.patience import most_seconds, pairs_allowed
+from autoresearch.core.pool import smallest_visible
 
 if TYPE_CHECKING:
     from autoresearch.core.history import Progress
+    from autoresearch.core.records import Epoch
     from autoresearch.loop.session import Session
 
 NEIGHBOURS = 8
@@ -36,20 +38,35 @@ def situation_of(session: Session) -> Situation:
         halt=budget.halt(history, session.contract),
         neighbours=session.index.touching(last, NEIGHBOURS) if last else (),
         forecast_s=forecast_s(session, history),
+        smallest_gain=smallest_gain(session, history),
+        smallest_gain_scale=session.contract.metric.scale,
         interrupted=interrupted(session),
     )
 
 
 def forecast_s(session: Session, progress: Progress) -> float | None:
     """Seconds that the next `try` takes at most: its race and its guard."""
-    epoch, rule = progress.epoch, session.contract.race
+    epoch = progress.epoch
     if epoch is None:
         return None
-    pairs = pairs_allowed(
+    pairs = EXACT_PAIRS if progress.deterministic else _pairs(session, epoch)
+    return most_seconds(epoch.sample_s, pairs) + (epoch.guard_s or 0.0)
+
+
+def smallest_gain(session: Session, progress: Progress) -> float | None:
+    """Gain that a race finds about every second time; None when unknown or without noise."""
+    if progress.epoch is None or progress.deterministic:
+        return None
+    scale = session.contract.metric.scale
+    pairs = _pairs(session, progress.epoch)
+    return smallest_visible(progress.pool(scale), pairs, scale, session.contract.metric.direction)
+
+
+def _pairs(session: Session, epoch: Epoch) -> int:
+    rule = session.contract.race
+    return pairs_allowed(
         epoch.sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs
     )
-    race = most_seconds(epoch.sample_s, EXACT_PAIRS if progress.deterministic else pairs)
-    return race + (epoch.guard_s or 0.0)
 
 
 def interrupted(session: Session) -> str:

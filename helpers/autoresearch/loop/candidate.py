@@ -53,7 +53,7 @@ class Prepared(NamedTuple):
         candidate: its commit.
         lines: added and removed.
         hashes: its changed lines, for finding near duplicates.
-        retest: how many times this very tree was raced before in this epoch.
+        retest: how many times this tree or this change was raced before in this epoch.
         near: an earlier experiment with mostly the same changed lines, or None.
     """
 
@@ -176,7 +176,7 @@ def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | R
     hashes = changed_lines(patch)
     near = session.index.near(hashes) if begun.kind is Kind.PLAIN else None
     near = near if near is not None and near.share >= NEAR_SHARE else None
-    retest = _retests(session, commit.tree)
+    retest = _retests(session, commit.tree, patch_id)
     return Prepared(begun, plan, candidate, lines, hashes, retest, near)
 
 
@@ -212,10 +212,11 @@ def _earlier(session: Session, tree: str, patch: str) -> Tried | None:
     return next((tried for tried in found if tried.epoch >= since), None)
 
 
-def _retests(session: Session, tree: str) -> int:
+def _retests(session: Session, tree: str, patch: str) -> int:
+    """How often this tree, or this change to another incumbent, was raced in this epoch."""
     since = _epoch_number(session)
-    found = session.index.by_tree(tree)
-    return sum(1 for tried in found if tried.epoch >= since and tried.samples)
+    found = (*session.index.by_tree(tree), *session.index.by_patch(patch))
+    return len({tried.number for tried in found if tried.epoch >= since and tried.samples})
 
 
 def _epoch_number(session: Session) -> int:

@@ -9,7 +9,7 @@ from autoresearch.core.decision import Decision, Policy, Rule, still_open
 from autoresearch.core.deterministic import deterministic_step
 from autoresearch.core.limits import Bound, LimitCheck, judge_limit, under_limits
 from autoresearch.core.model import Arm, Pair, RaceRecord, Reason, Scale
-from autoresearch.core.race import judge, order_of, pairs_of
+from autoresearch.core.race import judge, pairs_of
 from autoresearch.core.simplify import judge_simplify
 from autoresearch.core.stats import effect_of
 
@@ -77,14 +77,13 @@ class Raced(NamedTuple):
 def policy_of(contract: Contract, *, pairs: int, alpha: float) -> Policy:
     """The rules of a race under this contract."""
     metric = contract.metric
-    in_percent = metric.unit == "%"  # a share: 80 % to 82 % is 2 points, not 2.5 %
-    relative = metric.min_effect_relative
+    in_points = metric.min_effect_relative and metric.scale is Scale.DIFFERENCE
     return Policy(
         alpha=alpha,
         pairs=pairs,
         direction=metric.direction,
-        scale=Scale.RATIO if relative and not in_percent else Scale.DIFFERENCE,
-        min_effect=metric.min_effect * (100 if relative and in_percent else 1),
+        scale=metric.scale,
+        min_effect=metric.min_effect * (100 if in_points else 1),
     )
 
 

@@ -157,7 +157,7 @@ def _publish_log(session: Session, copies: Copies) -> Copies:
         if found is not None and _slice(source, 0, end).startswith(found):
             offset = len(found)
         else:
-            _set_aside(session, copy)
+            _set_aside(session, copy, known=bool(copies.stamp))
             offset = 0
     if offset == 0:
         atomic_write(copy, _slice(source, 0, end), sync=False)
@@ -170,7 +170,7 @@ def _publish_document(session: Session, copies: Copies) -> tuple[Copies, str]:
     path = session.repo.toplevel / DOCUMENT
     found = _read_document(session)
     if _stamp(path) and (not found.text or _fingerprint(found.text) != copies.document):
-        _set_aside(session, path)
+        _set_aside(session, path, known=bool(copies.document))
     page = page_of(session, session.index.history(), found.notes)
     if page != found.text:
         atomic_write(path, page.encode("utf-8", "surrogateescape"), sync=False)
@@ -255,7 +255,8 @@ def _fingerprint(page: str) -> str:
     return hashlib.sha256(head.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _set_aside(session: Session, path: Path) -> None:
+def _set_aside(session: Session, path: Path, *, known: bool) -> None:
+    """Move an unexpected copy away and tell; `known`: what was written last is known."""
     folder = session.places.state / "set-aside"
     folder.mkdir(exist_ok=True, mode=0o700)
     name = f"{path.name}.{now_utc().replace(':', '')}"
@@ -268,9 +269,8 @@ def _set_aside(session: Session, path: Path) -> None:
             shutil.move(path, target)
         else:
             atomic_write(target, content, mode=0o600)
-    session.news.append(
-        f"{path.name} was edited; the edit is kept as {shown_path(target)} and the file made anew"
-    )
+    what = "was edited; the edit" if known else "is not what this version writes; the earlier one"
+    session.news.append(f"{path.name} {what} is kept as {shown_path(target)}, the file made anew")
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -6,9 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch.loop.recover import recover
-from autoresearch.loop.session import environment, loaded
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,6 +15,9 @@ if TYPE_CHECKING:
 @contextmanager
 def writing(command: str) -> Iterator[Session]:
     """The session of the current folder, ours alone until the end, with nothing left half done."""
+    from autoresearch.loop.recover import recover  # noqa: PLC0415 - readers need none of it
+    from autoresearch.loop.session import environment, loaded  # noqa: PLC0415 - nor does `--help`
+
     with loaded(Path.cwd(), environment(), command=command, write=True) as session:
         recover(session)
         yield session
@@ -26,5 +26,7 @@ def writing(command: str) -> Iterator[Session]:
 @contextmanager
 def reading(command: str) -> Iterator[Session]:
     """The session of the current folder, as its log tells it; another command may be at work."""
+    from autoresearch.loop.session import environment, loaded  # noqa: PLC0415 - as above
+
     with loaded(Path.cwd(), environment(), command=command, write=False) as session:
         yield session

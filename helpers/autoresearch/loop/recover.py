@@ -13,7 +13,7 @@ from autoresearch.core.records import Recovery
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.loop import memory
-from autoresearch.loop.adopt import finish_interrupted
+from autoresearch.loop.adopt import finish_interrupted, finish_opened
 from autoresearch.loop.conclude import finish
 from autoresearch.loop.rewind import finish_drop
 from autoresearch.loop.undo import finish_undo
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from autoresearch.loop.session import Session
 
 
-FINISHERS = {"drop": finish_drop, "undo": finish_undo, "amend": finish_interrupted}
+FINISHERS = {
+    "init": finish_opened,
+    "drop": finish_drop,
+    "undo": finish_undo,
+    "amend": finish_interrupted,
+}
 """Command -> what finishes it from its journal."""
 
 

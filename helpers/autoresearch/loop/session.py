@@ -19,19 +19,20 @@ from autoresearch.edges import gitrefs
 from autoresearch.edges.environment import find_passed
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.gitrepo import GitRepo
+from autoresearch.edges.gitwrite import require_writable
 from autoresearch.edges.index import Index
 from autoresearch.edges.journal import Journal
 from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import Log
 from autoresearch.edges.places import Places, places_for, sessions_of
 from autoresearch.edges.walk import Walk
-from autoresearch.loop.bench import Bench, BenchPlaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from autoresearch.core.history import Progress
     from autoresearch.core.snapshot import TreeMap
+    from autoresearch.loop.bench import Bench
 
 BRANCHES = "refs/heads/autoresearch/"
 TREES_REMEMBERED = 4
@@ -122,6 +123,8 @@ class Session:
 
     def bench(self) -> Bench:
         """The bench with this session's environment."""
+        from autoresearch.loop.bench import Bench, BenchPlaces  # noqa: PLC0415 - readers need none
+
         return Bench(
             places=BenchPlaces(cache=self.places.cache, output=self.places.output),
             repo=self.repo,
@@ -237,6 +240,7 @@ def loaded(
         places = find_session(repo, environ)
         if write:
             places.require_writable()
+            require_writable(repo)
             stack.enter_context(Lock(places.lock).acquire(command))
         log = Log(places.log)
         news = []

@@ -1,4 +1,8 @@
-"""`amend`: a human adopts an edited contract, and other protected files edited with it."""
+"""`amend`: a human adopts an edited contract, and other protected files edited with it.
+
+Until the edited contract has been rehearsed nothing is changed. From then on the step is in the
+journal, and the next command, whatever it is, finishes an interrupted one.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from autoresearch.core import jsonform
 from autoresearch.core.contract import differences, measures_differently
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.scope import compile_scope
+from autoresearch.core.snapshot import Change, Status
 from autoresearch.core.steps import Action
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
@@ -20,19 +25,18 @@ from autoresearch.edges.worktree import take_snapshot
 from autoresearch.loop import memory
 from autoresearch.loop.adopt import adopt
 from autoresearch.loop.bench import Bench, BenchPlaces
-from autoresearch.loop.session import (
-    CHECKS_FILE,
-    CONTRACT_FILE,
-    require_on_branch,
-    with_checks,
-)
-from autoresearch.planning.opening import epoch_record, parsed
+from autoresearch.loop.session import CONTRACT_FILE, require_on_branch, with_checks
+from autoresearch.planning.draft import parsed
+from autoresearch.planning.fitness import require_fitting
+from autoresearch.planning.ground import has_checks_guard, shown, untracked_in_scope
+from autoresearch.planning.opening import epoch_record
 from autoresearch.planning.rehearsal import rehearse
 
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract
     from autoresearch.core.records import Epoch
-    from autoresearch.core.snapshot import Change
+    from autoresearch.core.snapshot import Snapshot
+    from autoresearch.edges.gitwrite import Commit
     from autoresearch.loop.measure import Randomness
     from autoresearch.loop.session import Session
 
@@ -43,14 +47,32 @@ class Amendment(NamedTuple):
     Attributes:
         keys: (key, before, after) of the contract.
         paths: protected files that are adopted with it.
+        left_out: untracked files outside the scope, which are no part of it.
         measures: whether a new measuring epoch begins.
         epoch: its number, None on a dry run.
     """
 
     keys: tuple[tuple[str, str, str], ...]
     paths: tuple[str, ...]
+    left_out: tuple[str, ...]
     measures: bool
     epoch: int | None
+
+
+class _Plan(NamedTuple):
+    """An amendment as a commit that no ref names yet.
+
+    Attributes:
+        contract: in force once it is adopted, `autoresearch.checks.sh` as its guard included.
+        content: bytes of `autoresearch.yaml`.
+        commit: on top of the incumbent.
+        number: of the epoch.
+    """
+
+    contract: Contract
+    content: bytes
+    commit: Commit
+    number: int
 
 
 def amend(
@@ -60,37 +82,39 @@ def amend(
 
     Raises:
         AutoresearchError: `nothing_to_amend`, `tree_edited` (an experiment is under way),
-            `session_renamed`.
+            `session_renamed`, `contract_deleted`, `obstacle`, `untracked_in_scope`.
         ContractError, GateFailed: the edited contract does not hold; nothing is changed.
     """
     require_on_branch(session)
-    changes = _edited(session)
-    draft = next((c.content for c in changes if c.path == CONTRACT_FILE), None)
-    new = session.contract if draft is None else _read(session, draft)
-    paths = tuple(c.path for c in changes if c.path != CONTRACT_FILE)
-    old = session.contract
-    measures = bool(paths) or measures_differently(old, new)
-    found = Amendment(differences(old, new), paths, measures, None)
+    parent = session.progress.incumbent_commit
+    changes, left_out = _edited(session)
+    plan = _planned(session, changes)
+    paths = tuple(change.path for change in changes if change.path != CONTRACT_FILE)
+    measures = bool(paths) or measures_differently(session.contract, plan.contract)
+    keys = differences(session.contract, plan.contract)
+    found = Amendment(keys, paths, left_out, measures, None)
     if dry_run:
         return found
-    epoch, commit = _rehearsed(session, new, changes, draft, randomness, say, measures=measures)
+    rehearsed = _rehearsed(session, plan, randomness, say) if measures else None
+    epoch = rehearsed or _as_before(session, plan)
     session.journal.begin(
         Action(
             command="amend",
             stage="decided",
             at=now_utc(),
             values=(
-                ("parent", session.progress.incumbent_commit),
-                ("commit", commit),
+                ("parent", parent),
+                ("commit", plan.commit.oid),
                 ("epoch", jsonform.dumps(jsonform.to_object(epoch))),
             ),
         )
     )
-    adopt(session, session.progress.incumbent_commit, commit, epoch)
+    adopt(session, parent, plan.commit.oid, epoch)
     return found._replace(epoch=epoch.number)
 
 
-def _edited(session: Session) -> tuple[Change, ...]:
+def _edited(session: Session) -> tuple[tuple[Change, ...], tuple[str, ...]]:
+    """What is to be adopted, and the untracked files that are not."""
     progress = session.progress
     snapshot = take_snapshot(
         session.walk(),
@@ -104,81 +128,130 @@ def _edited(session: Session) -> tuple[Change, ...]:
     scoped = [c.path for c in snapshot.changes if session.scope.covers(c.path)]
     if scoped:
         raise AutoresearchError(
-            f"files in scope are edited too: {clean_line(', '.join(scoped[:5]))}",
+            f"files in scope are edited too: {shown(scoped)}",
             code="tree_edited",
             hint="`autoresearch try` or `autoresearch drop` that edit first.",
         )
-    if not snapshot.changes:
+    added = _added(session, snapshot)
+    changes = tuple(sorted((*snapshot.changes, *added), key=lambda change: change.path))
+    if not changes:
         raise AutoresearchError(
             "nothing to amend: autoresearch.yaml and the other protected files are as committed",
             code="nothing_to_amend",
-            hint="Edit autoresearch.yaml, then run `autoresearch amend`.",
+            hint="Edit autoresearch.yaml, or `git add` a new protected file, then run it again.",
         )
-    blocked = [c.path for c in snapshot.changes if c.obstacle is not None]
-    if blocked:
+    blocked = next((change for change in changes if change.obstacle is not None), None)
+    if blocked is not None and blocked.obstacle is not None:
         raise AutoresearchError(
-            f"{clean_line(blocked[0])} cannot be committed by the helper",
+            f"{clean_line(blocked.path)} {blocked.obstacle.value}",
             code="obstacle",
-            hint="Commit it by hand before the session starts.",
+            hint="Move it out of the working tree, or put it back, then run it again.",
         )
-    return snapshot.changes
+    new = {change.path for change in added}
+    return changes, tuple(path for path in snapshot.outside if path not in new)
 
 
-def _read(session: Session, draft: bytes) -> Contract:
-    contract = parsed(draft, session.repo.toplevel / CONTRACT_FILE)
+def _added(session: Session, snapshot: Snapshot) -> list[Change]:
+    """New files outside the scope that were added to git's index: meant to be adopted."""
+    if not snapshot.outside:
+        return []
+    listed = session.repo.run("ls-files", "-z", "--", *snapshot.outside).out
+    staged = listed.decode("utf-8", "surrogateescape").split("\0")[:-1]
+    walk, found = session.walk(), []
+    for path in staged:
+        here = walk.at(path)
+        fine = here.obstacle is None
+        found.append(
+            Change(
+                path=path,
+                status=Status.ADDED,
+                old=None,
+                new=here.entry if fine else None,
+                content=here.content if fine else None,
+                before=None,
+                found=here.entry,
+                obstacle=here.obstacle,
+            )
+        )
+    return found
+
+
+def _planned(session: Session, changes: tuple[Change, ...]) -> _Plan:
+    """The amendment's commit; raises when it can be told without a rehearsal that it is wrong."""
+    repo, parent = session.repo, session.progress.incumbent_commit
+    content = _content(session, changes)
+    contract = parsed(content, CONTRACT_FILE)
     if contract.session != session.name:
         raise AutoresearchError(
             f"the session's name cannot change ({session.name} to {contract.session})",
             code="session_renamed",
             hint="Start another session with `autoresearch init`.",
         )
-    return contract
-
-
-def _rehearsed(
-    session: Session,
-    contract: Contract,
-    changes: tuple[Change, ...],
-    draft: bytes | None,
-    randomness: Randomness,
-    say: Callable[[str], None],
-    *,
-    measures: bool,
-) -> tuple[Epoch, str]:
-    repo, parent = session.repo, session.progress.incumbent_commit
-    write_blobs(repo, [c.content for c in changes if c.content is not None])
+    write_blobs(repo, [change.content for change in changes if change.content is not None])
     number = session.progress.epoch_number + 1
     commit = commit_changes(
         repo,
         parents=[parent],
         index=index_of(repo, repo.tree_of(parent), session.indexes),
-        changes={c.path: c.new for c in changes},
+        changes={change.path: change.new for change in changes},
         message=(
             f"autoresearch: amend the contract of session {session.name}\n\n"
-            f"Autoresearch-Session: {session.name}\nAutoresearch-Epoch: {number}\n"
+            f"Autoresearch-Session: {session.name}\nAutoresearch-Amendment: {number}\n"
         ),
     )
-    content = session.places.contract.read_bytes() if draft is None else draft
-    if not measures and session.progress.epoch is not None:
-        same = replace(
-            session.progress.epoch,
-            number=number,
-            at=now_utc(),
-            commit=commit.oid,
-            contract_sha256=memory.sha256(content),
-            restarts_measuring=False,
-        )
-        return same, commit.oid
     tree = repo.tree(commit.oid)
-    contract = with_checks(contract, checks_guard=contract.guard is None and CHECKS_FILE in tree)
+    contract = with_checks(contract, checks_guard=has_checks_guard(contract, tree))
+    require_fitting(repo, contract, tree, session.overrides)
+    untracked = untracked_in_scope(repo, contract, commit.tree, session.indexes)
+    if untracked is not None:
+        raise untracked
+    return _Plan(contract, content, commit, number)
+
+
+def _content(session: Session, changes: tuple[Change, ...]) -> bytes:
+    edited = next((change for change in changes if change.path == CONTRACT_FILE), None)
+    if edited is None:
+        return session.places.contract.read_bytes()
+    if edited.new is None or edited.content is None or edited.status is not Status.MODIFIED:
+        raise AutoresearchError(
+            f"{CONTRACT_FILE} is deleted, or no plain file",
+            code="contract_deleted",
+            hint="`autoresearch drop --outside` brings it back; then edit it.",
+        )
+    return edited.content
+
+
+def _as_before(session: Session, plan: _Plan) -> Epoch:
+    """The record of an amendment that leaves measuring as it is."""
+    epoch = session.progress.epoch
+    if epoch is None:
+        raise AutoresearchError(
+            "the session has no baseline", code="no_baseline", hint="Start it anew with `init`."
+        )
+    return replace(
+        epoch,
+        number=plan.number,
+        at=now_utc(),
+        commit=plan.commit.oid,
+        contract_sha256=memory.sha256(plan.content),
+        restarts_measuring=False,
+    )
+
+
+def _rehearsed(
+    session: Session, plan: _Plan, randomness: Randomness, say: Callable[[str], None]
+) -> Epoch:
+    """The record of a new epoch."""
+    contract = plan.contract
     bench = Bench(
         places=BenchPlaces(cache=session.places.cache, output=session.places.output),
-        repo=repo,
+        repo=session.repo,
         contract=contract,
         scope=compile_scope(contract.scope, contract.protect),
         frozen=session.file.environment,
         passed=find_passed(session.environ, contract.pass_through),
     )
+    tree = session.repo.tree(plan.commit.oid)
     with Lock(session.places.measure_lock).wait("amend", lambda _: say("waiting to measure")):
         rehearsal = rehearse(bench, tree, randomness, say)
-    return epoch_record(number, commit.oid, content, rehearsal, measures=True), commit.oid
+    return epoch_record(plan.number, plan.commit.oid, plan.content, rehearsal)

@@ -7,6 +7,8 @@ that is written down, so that the error can name the cause and the remedy.
 
 from __future__ import annotations
 
+import os
+import shlex
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,42 +18,66 @@ from autoresearch.core.text import clean_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from autoresearch.core.contract import Contract
+
 MAX_FILE_BYTES = 1 << 20
 MAX_ENTRIES = 20_000
 PYTHON_HINTS = ("*.pth", "__editable__*.py", "*.egg-link", "*.dist-info/direct_url.json")
+SEARCH_PATHS = ("PYTHONPATH", "NODE_PATH", "CLASSPATH", "GOFLAGS", "RUBYLIB", "PERL5LIB")
 
 
 class Leak(NamedTuple):
     """One place that points back, and how to break it."""
 
-    where: Path
+    where: str
     remedy: str
 
 
 def find_leaks(
-    toplevel: Path, links: Iterable[str], environment: Mapping[str, str]
+    toplevel: Path, contract: Contract, environment: Mapping[str, str]
 ) -> tuple[Leak, ...]:
     """Everything found that leads to `toplevel`, in a fixed order.
 
     Args:
         toplevel: the user's working tree.
-        links: the contract's `link` entries, relative to it.
+        contract: its links lead into that tree, its commands name interpreters.
         environment: what samples run with; PATH and VIRTUAL_ENV name the Python that is used.
     """
-    linked = [toplevel / link for link in links]
-    found = [
-        *_python_leaks(toplevel, _site_packages(linked, environment)),
+    linked = [toplevel / link for link in contract.link]
+    commands = [text for text in (contract.verify, contract.build) if text is not None]
+    roots = [*linked, *_pythons(toplevel, commands, environment)]
+    return (
+        *_python_leaks(toplevel, _site_packages(roots)),
         *_node_leaks(toplevel, linked),
         *_environment_leaks(toplevel, environment),
-    ]
-    return tuple(found)
+    )
 
 
-def _site_packages(linked: Iterable[Path], environment: Mapping[str, str]) -> Iterator[Path]:
+def _pythons(
+    toplevel: Path, commands: Iterable[str], environment: Mapping[str, str]
+) -> Iterator[Path]:
+    """The installation folders of the interpreters that commands may start."""
     active = environment.get("VIRTUAL_ENV")
-    roots = [*linked, Path(active)] if active else list(linked)
+    if active:
+        yield Path(active)
+    for folder in environment.get("PATH", "").split(os.pathsep):
+        if folder:
+            yield Path(folder).parent
+    for word in (word for command in commands for word in _words(command)):
+        if "/" in word:
+            yield (toplevel / word).parent.parent
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quote without its partner: the shell will say so
+        return command.split()
+
+
+def _site_packages(roots: Iterable[Path]) -> Iterator[Path]:
     folders = (folder for root in roots for folder in root.glob("lib/python*/site-packages"))
-    yield from sorted({folder.resolve() for folder in folders})
+    yield from dict.fromkeys(folder.resolve() for folder in folders)
 
 
 def _python_leaks(toplevel: Path, folders: Iterable[Path]) -> Iterator[Leak]:
@@ -60,9 +86,9 @@ def _python_leaks(toplevel: Path, folders: Iterable[Path]) -> Iterator[Leak]:
             for file in sorted(folder.glob(pattern)):
                 if file.stat().st_size <= MAX_FILE_BYTES and _mentions(file, toplevel):
                     yield Leak(
-                        file,
-                        "an editable install: put the source folder first with "
-                        "`env: {PYTHONPATH: src}` (the folder that holds the package)",
+                        str(file),
+                        "an editable install of your working tree: put the checkout's own folder "
+                        "first with `env: {PYTHONPATH: src}` (the folder that holds the package)",
                     )
 
 
@@ -80,18 +106,19 @@ def _node_leaks(toplevel: Path, linked: Iterable[Path]) -> Iterator[Leak]:
                 continue
             if target.is_relative_to(toplevel.resolve()):
                 yield Leak(
-                    entry,
-                    "a workspace link: take the folder out of `link` and use `setup: npm ci`, "
-                    "so that each bench checkout links to itself",
+                    str(entry),
+                    f"a workspace link to your working tree: take {root.name} out of `link` and "
+                    "use `setup: npm ci`, so that each bench checkout links to itself",
                 )
 
 
 def _environment_leaks(toplevel: Path, environment: Mapping[str, str]) -> Iterator[Leak]:
-    for name in ("PYTHONPATH", "NODE_PATH", "CLASSPATH", "GOFLAGS", "RUBYLIB", "PERL5LIB"):
+    for name in SEARCH_PATHS:
         if str(toplevel) in environment.get(name, ""):
             yield Leak(
-                toplevel / f"${name}",
-                f"an absolute path in {name}: write it relative to the repository in `env`",
+                f"${name}",
+                "an absolute path to your working tree: write it relative to the repository in "
+                "`env`",
             )
 
 
@@ -103,4 +130,4 @@ def describe(leaks: tuple[Leak, ...]) -> str:
             "no absolute import, no installed copy (`env`, `setup` and `link` help)"
         )
     first = leaks[0]
-    return f"{clean_line(str(first.where))} is {first.remedy}"
+    return f"{clean_line(first.where)} is {first.remedy}"

@@ -1,99 +1,72 @@
-"""`check` and `init`: a contract is rehearsed; `init` then freezes it and opens the session."""
+"""`init`: a contract is rehearsed and frozen, and its session opened."""
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Callable
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch import __version__
-from autoresearch.core.contract import parse
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Epoch, Opened
-from autoresearch.core.scope import compile_scope
-from autoresearch.core.steps import Action
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.environment import find_environment, find_passed
-from autoresearch.edges.files import atomic_write, remove_tree
+from autoresearch.edges.files import named_errors, remove_tree, sync_folder
 from autoresearch.edges.gitrepo import GitRepo
-from autoresearch.edges.gitwrite import (
-    IndexChange,
-    add_worktree,
-    exclude,
-    require_writable,
-    sync_index,
-)
+from autoresearch.edges.gitwrite import require_writable
 from autoresearch.edges.index import Index
 from autoresearch.edges.journal import Journal
 from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import Log
-from autoresearch.edges.places import Places, places_for, sessions_of
+from autoresearch.edges.places import Places, sessions_of
 from autoresearch.loop import memory
-from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.loop.referee import SANDBOX
 from autoresearch.loop.session import (
     BRANCHES,
-    CONTRACT_FILE,
     Session,
-    SessionFile,
-    as_overrides,
     frozen_contract,
     read_session_file,
-    with_checks,
-    write_session_file,
 )
-from autoresearch.planning.ground import Ground, read_draft, stand
-from autoresearch.planning.rehearsal import rehearse
+from autoresearch.planning.draft import read_draft
+from autoresearch.planning.freeze import freeze, take_back_interrupted
+from autoresearch.planning.ground import edits, obstacles, stand, unfinished
+from autoresearch.planning.linked import require_free
+from autoresearch.planning.stage import (
+    Theatre,
+    folder_below,
+    frozen_environment,
+    opening_lock,
+    perform,
+    session_places,
+    stage,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from autoresearch.core.contract import Contract
     from autoresearch.loop.measure import Randomness
+    from autoresearch.planning.draft import Draft
+    from autoresearch.planning.ground import Ground
     from autoresearch.planning.rehearsal import Rehearsal
-
-REHEARSAL = ".rehearsal"
-"""Name of the folder in which a contract is tried out before there is a session."""
-
-
-class Checked(NamedTuple):
-    """A contract that held in the rehearsal."""
-
-    contract: Contract
-    rehearsal: Rehearsal
 
 
 class Started(NamedTuple):
-    """A session that was opened."""
+    """A session that was opened.
+
+    Attributes:
+        session: as it stands.
+        rehearsal: of its contract.
+        toplevel: its working tree.
+        notes: what its human should know, a sentence each.
+    """
 
     session: Session
     rehearsal: Rehearsal
     toplevel: Path
-
-
-def check(
-    file: Path,
-    cwd: Path,
-    environ: Mapping[str, str],
-    randomness: Randomness,
-    say: Callable[[str], None],
-) -> Checked:
-    """Rehearse a contract and leave nothing behind.
-
-    Raises:
-        AutoresearchError, ContractError, GateFailed: what is wrong and how to mend it.
-    """
-    draft = read_draft(file)
-    contract = parsed(draft, file)
-    with GitRepo.open(cwd) as repo, _rehearsal_folder(repo, environ, "check") as places:
-        rehearsal = _rehearsed(repo, contract, draft, places, environ, randomness, say)[1]
-    return Checked(contract, rehearsal)
+    notes: tuple[str, ...]
 
 
 def initialise(
@@ -107,237 +80,180 @@ def initialise(
 ) -> Started:
     """Rehearse a contract, freeze it, and open its session on a branch of its own.
 
-    Until the rehearsal has passed nothing of the repository changes; from then on every step can
-    be repeated, and a failure takes back those before it.
+    Until the rehearsal has passed nothing of the repository changes; from then on a failure takes
+    back what was done, and a kill leaves that to the next `init`.
+
+    Args:
+        file: holds the contract.
+        cwd: the caller's folder.
+        environ: the caller's environment.
+        randomness: of seeds.
+        say: told what is done.
+        worktree: where to make a linked working tree, relative to `cwd`; None for the caller's.
 
     Raises:
-        AutoresearchError: `session_exists`, `branch_exists` and what `check` raises.
+        AutoresearchError: `session_exists`, `branch_exists`, `refs_exist`, `moved_meanwhile`, what
+            `obstacles`, `require_free` and `check` raise.
     """
     draft = read_draft(file)
-    contract = parsed(draft, file)
-    with GitRepo.open(cwd) as repo:
+    with ExitStack() as held:
+        repo = held.enter_context(GitRepo.open(cwd))
         require_writable(repo)
-        _require_new(repo, contract, environ)
-        places = places_for(environ, repo.toplevel, repo.common_dir, contract.session)
-        with _rehearsal_folder(repo, environ, "init") as scratch:
-            ground, rehearsal = _rehearsed(repo, contract, draft, scratch, environ, randomness, say)
-            _adopt(scratch, places)
-        toplevel = repo.toplevel
-        try:
-            _freeze(repo, contract, draft, ground, places, environ)
-            if worktree is not None:
-                toplevel = _in_worktree(repo, contract, places, worktree)
-            else:
-                _check_out(repo, contract, ground, draft)
-        except BaseException:
-            branch = BRANCHES + contract.session
-            _take_back(repo, branch, ground.first, ground.start_branch, places)
-            raise
+        theatre = Theatre(repo, environ, randomness, say)
+        places = session_places(theatre, draft.contract.session)
+        held.enter_context(opening_lock(places, "init"))
+        _take_back_interrupted(theatre, places)
+        _require_new(theatre, places)
+        path = None if worktree is None else cwd.resolve() / worktree
+        if path is not None:
+            require_free(repo, path)
+        _first_of(unfinished(repo))
+        _first_of(edits(repo, draft))
+        folders = held.enter_context(stage(places))
+        ground = stand(repo, draft, folders.indexes, folder_below(repo, cwd))
+        _first_of(obstacles(repo, draft, ground, folders.indexes))
+        rehearsal = perform(theatre, folders, draft, ground)
+        _require_unmoved(repo, draft, ground)
+        with _all_or_nothing(repo, places), _other_session_idle(theatre, ground):
+            environment = frozen_environment(environ)
+            toplevel, notes = freeze(repo, draft, ground, folders, places, environment, path)
+            _write_log(places, draft, ground, rehearsal)
     with GitRepo.open(toplevel) as repo:
-        session = _opened(repo, contract, ground, places, rehearsal, environ, draft)
-        return Started(session, rehearsal, toplevel)
+        session = _published(repo, draft, ground, places, environ)
+        return Started(session, rehearsal, toplevel, (*notes, *session.news))
 
 
-@contextmanager
-def _rehearsal_folder(repo: GitRepo, environ: Mapping[str, str], command: str) -> Iterator[Places]:
-    """A place to try a contract out, ours alone and gone afterwards."""
-    places = places_for(environ, repo.toplevel, repo.common_dir, REHEARSAL)
-    places.create()  # the lock lies beside it
-    with Lock(places.state.with_name("rehearsal.lock")).acquire(command):
-        _remove(places)
-        places.create()
-        try:
-            yield places
-        finally:
-            _remove(places)
+def _first_of(errors: Iterator[AutoresearchError]) -> None:
+    for error in errors:
+        raise error
 
 
-def parsed(draft: bytes, file: Path) -> Contract:
-    """The contract in these bytes; raises ContractError or AutoresearchError."""
-    try:
-        text = draft.decode("utf-8")
-    except UnicodeDecodeError as error:
+def _take_back_interrupted(theatre: Theatre, places: Places) -> None:
+    """Tidy up after an `init` of any session that was killed, and after its bench."""
+    known = sessions_of(theatre.environ, theatre.repo.toplevel, theatre.repo.common_dir)
+    with named_errors(places.state.parent):
+        names = {
+            folder.name
+            for parent in (places.state.parent, places.cache.parent)
+            for folder in parent.iterdir()
+            if folder.is_dir() and not folder.name.startswith(".") and folder.name not in known
+        }
+    for name in sorted(names):
+        unfinished_places = session_places(theatre, name)
+        take_back_interrupted(theatre.repo, unfinished_places)
+        if not unfinished_places.state.exists():
+            remove_tree(unfinished_places.cache)
+
+
+def _require_new(theatre: Theatre, places: Places) -> None:
+    name, repo = places.session, theatre.repo
+    if places.log.exists():
         raise AutoresearchError(
-            f"{file.name} is not UTF-8 (byte {error.start})",
-            code="contract",
-            hint="Save it as UTF-8.",
-        ) from error
-    return parse(text, name=file.name)
-
-
-def _require_new(repo: GitRepo, contract: Contract, environ: Mapping[str, str]) -> None:
-    if contract.session in sessions_of(environ, repo.toplevel, repo.common_dir):
-        raise AutoresearchError(
-            f"this repository already has a session {contract.session}",
+            f"this repository already has a session {name}",
             code="session_exists",
             hint="Choose another `session:`, or go on with that one: `autoresearch status`.",
         )
-    branch = BRANCHES + contract.session
-    _clear_interrupted(repo, places_for(environ, repo.toplevel, repo.common_dir, contract.session))
-    if gitrefs.refs(repo, branch):
+    # A branch `autoresearch`, or one below ours, leaves no room for it.
+    above = BRANCHES.rstrip("/")
+    taken = gitrefs.refs(repo, above)
+    blocking = [ref for ref in taken if ref == above or _is_at(ref, BRANCHES + name)]
+    if blocking:
+        short = blocking[0].removeprefix("refs/heads/")
         raise AutoresearchError(
-            f"the branch autoresearch/{contract.session} exists already",
+            f"the branch {short} exists already",
             code="branch_exists",
-            hint="Choose another `session:`, or rename that branch.",
+            hint=f"Choose another `session:`, or rename it: `git branch -m {short} NAME`.",
+        )
+    kept = gitrefs.refs(repo, f"refs/autoresearch/{name}")
+    if kept:
+        raise AutoresearchError(
+            f"the repository holds {len(kept)} refs of an earlier session {name}, "
+            f"such as {next(iter(kept))}",
+            code="refs_exist",
+            hint="Choose another `session:`; its experiments stay reachable that way.",
         )
 
 
-def _clear_interrupted(repo: GitRepo, places: Places) -> None:
-    """Take back an `init` that was killed before its log was there."""
-    pending = Journal(places.journal).load().pending if places.journal.exists() else None
-    if pending is None or pending.action is None:
-        return
-    first, start = pending.action.value("first"), pending.action.value("start")
-    _take_back(repo, BRANCHES + places.session, first or "", start or None, places)
+def _is_at(ref: str, name: str) -> bool:
+    return ref == name or ref.startswith(f"{name}/")
 
 
-def _rehearsed(
-    repo: GitRepo,
-    contract: Contract,
-    draft: bytes,
-    places: Places,
-    environ: Mapping[str, str],
-    randomness: Randomness,
-    say: Callable[[str], None],
-) -> tuple[Ground, Rehearsal]:
-    ground = stand(repo, contract, draft, places.state / "indexes")
-    contract = with_checks(contract, checks_guard=ground.has_checks_guard(contract))
-    bench = Bench(
-        places=BenchPlaces(cache=places.cache, output=places.output),
-        repo=repo,
-        contract=contract,
-        scope=compile_scope(contract.scope, contract.protect),
-        frozen=frozen_environment(environ),
-        passed=find_passed(environ, contract.pass_through),
-    )
-    with Lock(places.measure_lock).wait("init", lambda _: say("waiting: another session measures")):
-        return ground, rehearse(bench, ground.tree, randomness, say)
-
-
-def frozen_environment(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The environment of every sample, found in the caller's."""
-    return find_environment(environ, Path(environ.get("HOME", "/")))
-
-
-def _adopt(scratch: Places, places: Places) -> None:
-    """Turn the rehearsal's bench and folders into the session's."""
-    places.create()
-    for source, target in ((scratch.cache, places.cache), (scratch.output, places.output)):
-        remove_tree(target)
-        shutil.move(source, target)
-
-
-def _freeze(
-    repo: GitRepo,
-    contract: Contract,
-    draft: bytes,
-    ground: Ground,
-    places: Places,
-    environ: Mapping[str, str],
-) -> None:
-    """Write the frozen contract and make the branch."""
-    atomic_write(places.contract, draft, mode=0o600)
-    write_session_file(
-        places,
-        SessionFile(
-            schema=SCHEMA,
-            session=contract.session,
-            toplevel=str(repo.toplevel),
-            branch=BRANCHES + contract.session,
-            checks_guard=ground.has_checks_guard(contract),
-            environment=frozen_environment(environ),
-            overrides=as_overrides(ground.overrides),
-        ),
-    )
-    Journal(places.journal).begin(
-        Action(
-            command="init",
-            stage="freezing",
-            at=now_utc(),
-            values=(("first", ground.first), ("start", ground.start_branch or "")),
-        )
-    )
-    gitrefs.update_ref(repo, BRANCHES + contract.session, ground.first, None)
-
-
-def _check_out(repo: GitRepo, contract: Contract, ground: Ground, draft: bytes) -> None:
-    """Switch the user's tree to the branch: only the contract's file differs."""
-    exclude(repo, memory.EXCLUDED)
-    atomic_write(repo.toplevel / CONTRACT_FILE, draft)
-    gitrefs.set_head(repo, BRANCHES + contract.session, "autoresearch: init")
-    entry = ground.tree[CONTRACT_FILE]
-    base = repo.tree(ground.base).get(CONTRACT_FILE)
-    expected = {entry.oid} | ({base.oid} if base else set())
-    sync_index(repo, [IndexChange(CONTRACT_FILE, frozenset(expected), entry)])
-
-
-def _in_worktree(repo: GitRepo, contract: Contract, places: Places, path: Path) -> Path:
-    """Open the session in a linked working tree, and leave the user's as it is."""
-    exclude(repo, memory.EXCLUDED)
-    add_worktree(repo, path, f"autoresearch/{contract.session}")
-    toplevel = path.resolve()
-    write_session_file(places, replace(read_session_file(places), toplevel=str(toplevel)))
-    return toplevel
-
-
-def _take_back(
-    repo: GitRepo, branch: str, first: str, start_branch: str | None, places: Places
-) -> None:
-    """Undo a start that failed half-way; only what we made goes."""
+def _require_unmoved(repo: GitRepo, draft: Draft, ground: Ground) -> None:
+    """What was rehearsed must be what is checked out: somebody may have worked meanwhile."""
     head = gitrefs.head(repo)
-    if head.branch == branch and start_branch is not None:
-        gitrefs.set_head(repo, start_branch, "autoresearch: init failed")
-    there = gitrefs.refs(repo, branch).get(branch)
-    if there is not None and there.oid == first and there.worktree is None:
-        gitrefs.delete_ref(repo, branch, first)
-    _remove(places)
+    if (head.branch, head.commit) != (ground.start_branch, ground.base):
+        raise AutoresearchError(
+            "HEAD moved while the contract was rehearsed",
+            code="moved_meanwhile",
+            hint="Repeat `autoresearch init` on what is checked out now.",
+        )
+    _first_of(edits(repo, draft))
 
 
-def _opened(
-    repo: GitRepo,
-    contract: Contract,
-    ground: Ground,
-    places: Places,
-    rehearsal: Rehearsal,
-    environ: Mapping[str, str],
-    draft: bytes,
-) -> Session:
-    """Write the log's first lines and the first document."""
+@contextmanager
+def _all_or_nothing(repo: GitRepo, places: Places) -> Iterator[None]:
+    """Take everything back when the block fails before the session's log is there."""
+    try:
+        yield
+    except BaseException:
+        take_back_interrupted(repo, places)
+        raise
+
+
+@contextmanager
+def _other_session_idle(theatre: Theatre, ground: Ground) -> Iterator[None]:
+    """Keep the session whose branch is checked out from working while it is left."""
+    name = (ground.start_branch or "").removeprefix(BRANCHES)
+    other = session_places(theatre, name) if name and "/" not in name else None
+    if other is None or not other.log.exists():
+        yield
+        return
+    with Lock(other.lock).acquire("init"):
+        yield
+
+
+def _write_log(places: Places, draft: Draft, ground: Ground, rehearsal: Rehearsal) -> None:
+    """Write the log's first lines; from its renaming on there is a session."""
     fresh = Log(places.log.with_name("log.new"))
     fresh.append(
         Opened(
             schema=SCHEMA,
             at=now_utc(),
-            session=contract.session,
-            goal=contract.goal,
-            branch=BRANCHES + contract.session,
+            session=draft.contract.session,
+            goal=draft.contract.goal,
+            branch=BRANCHES + draft.contract.session,
             base=ground.base,
             start_branch=ground.start_branch,
             version=__version__,
         )
     )
-    fresh.append(epoch_record(0, ground.first, draft, rehearsal, measures=True))
-    fresh.path.rename(places.log)  # from here on there is a session
-    index = Index(places.index, Log(places.log))
-    session = Session(
-        repo=repo,
-        places=places,
-        file=read_session_file(places),
-        contract=frozen_contract(places, checks_guard=ground.has_checks_guard(contract)),
-        index=index,
-        journal=Journal(places.journal),
-        environ=environ,
-    )
-    memory.publish(session)
-    session.journal.clear()
-    index.close()
+    fresh.append(epoch_record(0, ground.first, draft.content, rehearsal))
+    with named_errors(places.log):
+        fresh.path.rename(places.log)
+        sync_folder(places.state)
+
+
+def _published(
+    repo: GitRepo, draft: Draft, ground: Ground, places: Places, environ: Mapping[str, str]
+) -> Session:
+    """The session, its document and the copies of its log written for the first time."""
+    with Index(places.index, Log(places.log)) as index:
+        session = Session(
+            repo=repo,
+            places=places,
+            file=read_session_file(places),
+            contract=frozen_contract(places, checks_guard=ground.has_checks_guard(draft.contract)),
+            index=index,
+            journal=Journal(places.journal),
+            environ=environ,
+        )
+        memory.publish(session)
+        session.journal.clear()
     return session
 
 
-def epoch_record(
-    number: int, commit: str, draft: bytes, rehearsal: Rehearsal, *, measures: bool
-) -> Epoch:
-    """The log's line for an epoch, from its rehearsal."""
+def epoch_record(number: int, commit: str, draft: bytes, rehearsal: Rehearsal) -> Epoch:
+    """The log's line for an epoch that starts measuring anew, from its rehearsal."""
     samples = rehearsal.samples
     names = [name for name, _ in samples[0].secondary]
     return Epoch(
@@ -357,10 +273,5 @@ def epoch_record(
         guard_s=rehearsal.guard_s,
         same_sha256=rehearsal.same_sha256,
         sandbox=SANDBOX,
-        restarts_measuring=measures,
+        restarts_measuring=True,
     )
-
-
-def _remove(places: Places) -> None:
-    remove_tree(places.state)
-    remove_tree(places.cache)

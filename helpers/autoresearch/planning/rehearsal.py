@@ -1,30 +1,31 @@
 """Tries a contract out in real bench checkouts, before anything of the repository changes.
 
-`check` prints what comes out, `init` and `amend` build on it. Nothing here decides what is good
-enough: findings say what is wrong and how to mend it.
+`check` prints what comes out, `init` and `amend` build on it. What fails soonest is asked first:
+one sample, `same`, the guard, the proof of self-measurement, and only then the calibration.
 """
 
 from __future__ import annotations
 
 import hashlib
-import statistics
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from autoresearch.core.errors import GateFailed
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample
 from autoresearch.core.patience import calibration_runs, most_seconds, pairs_allowed
 from autoresearch.core.pool import same_code_differences, smallest_visible
-from autoresearch.edges.files import atomic_write
+from autoresearch.core.text import clean_line
 from autoresearch.loop.bench import (
-    PREPARE_TIMEOUT_S,
+    SAME_BYTES,
     CandidateFailed,
     ProtectedTouched,
+    last_words,
     median_wall,
 )
 from autoresearch.loop.measure import SEED_BITS, policy_of
-from autoresearch.planning.leaks import describe, find_leaks
+from autoresearch.planning.findings import noise_of, warnings_about
+from autoresearch.planning.fitness import scoped_paths
+from autoresearch.planning.proof import require_noticed, values_when_broken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +38,12 @@ if TYPE_CHECKING:
 Ready = TypeVar("Ready")
 
 FULL_CALIBRATION = 8
-BROKEN_TEXT = b"\x01 this file was broken on purpose by autoresearch, to see who notices {[(<\n"
-"""Neither Python nor any other language, format or prose parses as intended after this."""
+CODES = {
+    Reason.BUILD: "build_failed",
+    Reason.VERIFY: "verify_failed",
+    Reason.METRIC: "no_metric",
+    Reason.TIMEOUT: "verify_timeout",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,55 +95,52 @@ def rehearse(
     """Run verify, the guard, `same` and the proof of self-measurement on `tree`.
 
     Raises:
-        GateFailed: codes scope_empty, verify_failed, guard_failed, same_varies, touched,
-            not_measured; each names the cause and the remedy.
+        GateFailed: codes scope_empty, scope_all, build_failed, verify_failed, verify_timeout,
+            no_metric, guard_failed, same_failed, same_too_long, same_varies, touched,
+            not_deterministic, not_measured; each names the cause and the remedy.
     """
     contract = bench.contract
-    scoped = scoped_paths(bench, tree)
+    scoped = scoped_paths(contract, tree)
     say("bench checkout, set-up and build")
-    built = _guarded(lambda: bench.bring(bench.slots[0], tree, label="0000"))
+    built = _guarded(bench, lambda: bench.bring(bench.slots[0], tree, label="0000"))
     say("verify on the unchanged code")
-    samples = calibrate(bench, built, randomness)
-    say("guard on the unchanged code")
-    ground = _guarded(lambda: bench.bring(bench.slots[2], tree, label="0000-guard"))
-    guard = _passing_guard(bench, ground)
-    same = _steady_same(bench, ground)
+    warm = _sample(bench, built, randomness)
+    same, guard = None, None
+    if contract.same is not None or contract.guard is not None:
+        say("guard on the unchanged code")
+        ground = _guarded(bench, lambda: bench.bring(bench.slots[2], tree, label="0000-guard"))
+        same = _steady_same(bench, ground)
+        guard = _passing_guard(bench, ground)
     say("proof that a checkout measures itself")
-    prove_self_measurement(bench, tree, scoped, samples, randomness)
+    broken = values_when_broken(bench, tree, scoped, randomness)
+    say("calibration")
+    samples = calibrate(bench, built, warm, randomness)
+    require_noticed(bench, [sample.value for sample in samples], broken)
     return _summary(contract, len(scoped), samples, guard, same)
 
 
-def scoped_paths(bench: Bench, tree: TreeMap) -> tuple[str, ...]:
-    """The tracked files in scope.
+def calibrate(
+    bench: Bench, built: Built, warm: Sample, randomness: Randomness
+) -> tuple[Sample, ...]:
+    """2 to 8 samples of the unchanged code, as many as fit into four races; seeds differ.
+
+    A metric that is declared deterministic takes one, which must repeat the first.
 
     Raises:
-        GateFailed: there is none.
+        GateFailed: verify does not yield a number, or not the same one where it promised to.
     """
-    scoped = tuple(path for path in tree if bench.scope.covers(path))
-    if not scoped:
-        raise GateFailed(
-            f"the scope {list(bench.contract.scope)} matches none of {len(tree)} tracked files",
-            code="scope_empty",
-            hint="Name folders or globs relative to the repository's root, as `src/**/*.py`.",
-        )
-    return scoped
-
-
-def calibrate(bench: Bench, built: Built, randomness: Randomness) -> tuple[Sample, ...]:
-    """A warm-up and then 2 to 8 samples of the unchanged code, as many as fit into four races.
-
-    Raises:
-        GateFailed: verify does not yield a number.
-    """
-    seed = randomness.getrandbits(SEED_BITS)
-    warm = _guarded(lambda: bench.sample(built, Arm.INCUMBENT, seed=seed, label="0000-verify"))
     if bench.contract.metric.deterministic:
-        return (warm,)
+        again = _sample(bench, built, randomness)
+        if again.value != warm.value:
+            raise GateFailed(
+                f"the metric is declared deterministic, but two samples of the same code printed "
+                f"{warm.value} and {again.value}",
+                code="not_deterministic",
+                hint="Take `deterministic: true` out, or make verify repeat itself.",
+            )
+        return (again,)
     runs = calibration_runs(warm.wall_s, seconds=bench.contract.race.seconds)
-    return tuple(
-        _guarded(lambda: bench.sample(built, Arm.INCUMBENT, seed=seed, label="0000-verify"))
-        for _ in range(runs)
-    )
+    return tuple(_sample(bench, built, randomness) for _ in range(runs))
 
 
 def is_deterministic(contract: Contract, samples: tuple[Sample, ...]) -> bool:
@@ -148,102 +150,88 @@ def is_deterministic(contract: Contract, samples: tuple[Sample, ...]) -> bool:
     return len(samples) >= FULL_CALIBRATION and len({sample.value for sample in samples}) == 1
 
 
-def _guarded(action: Callable[[], Ready]) -> Ready:
+def _sample(bench: Bench, built: Built, randomness: Randomness) -> Sample:
+    seed = randomness.getrandbits(SEED_BITS)
+    return _guarded(
+        bench, lambda: bench.sample(built, Arm.INCUMBENT, seed=seed, label="0000-verify")
+    )
+
+
+def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
     try:
         return action()
     except CandidateFailed as error:
-        what = "the build or set-up" if error.reason is Reason.BUILD else "verify"
+        what = "set-up or build" if error.reason is Reason.BUILD else "verify"
+        hint = "Run it in a fresh clone; name what it misses in `link`, `setup` or `env`."
+        if error.reason is Reason.METRIC:
+            hint = error.hint
+        elif error.reason is Reason.TIMEOUT:
+            hint = "Give it less to do, raise `timeout`, or see what it waits for: stdin is empty."
         raise GateFailed(
             f"{what} does not work in a bench checkout: {error.message}",
-            code=f"{error.reason.value}_failed",
-            hint=error.hint
-            or "Run it in a fresh clone; name what it misses in `link`, `setup` or `env`.",
+            code=CODES[error.reason],
+            hint=f"{hint} {_where(bench, error.output)}".strip(),
         ) from error
     except ProtectedTouched as error:
         raise GateFailed(
-            f"a command of the contract changes protected files: {', '.join(error.paths[:5])}",
+            f"a command of the contract changes protected files: "
+            f"{clean_line(', '.join(error.paths[:5]))}",
             code="touched",
             hint="Let it write to $TMPDIR or to an untracked path.",
         ) from error
 
 
+def _where(bench: Bench, output: str) -> str:
+    """Where all that a command printed can be read."""
+    return f"All it printed: {bench.places.output.parent / output}" if output else ""
+
+
 def _passing_guard(bench: Bench, built: Built) -> CommandResult | None:
-    if bench.contract.guard is None:
+    guard = bench.contract.guard
+    if guard is None:
         return None
-    result, outcome = bench.command(built, bench.contract.guard, label="0000-guard")
+    result, outcome = _guarded(bench, lambda: bench.command(built, guard, label="0000-guard"))
     if not result.passed:
-        ending = "timed out" if result.timed_out else f"exit code {result.exit_code}"
         raise GateFailed(
-            f"the guard fails on the unchanged code ({ending})",
+            f"the guard fails on the unchanged code ({_ending(result)}{last_words(outcome)})",
             code="guard_failed",
-            hint=f"Mend it or choose another; its output is {result.output}.",
+            hint=f"Mend it or choose another. {_where(bench, result.output)}",
         )
-    del outcome
     return result
 
 
+def _ending(result: CommandResult) -> str:
+    return "timed out" if result.timed_out else f"exit code {result.exit_code}"
+
+
 def _steady_same(bench: Bench, built: Built) -> str | None:
-    if bench.contract.same is None:
+    """The hash of what `same` prints, twice."""
+    same = bench.contract.same
+    if same is None:
         return None
-    printed = []
+    printed = set()
     for _ in range(2):
-        result, outcome = bench.command(built, bench.contract.same, label="0000-same")
-        if not result.passed or outcome.stdout_truncated:
+        result, outcome = _guarded(bench, lambda: bench.command(built, same, label="0000-same"))
+        if not result.passed:
             raise GateFailed(
-                f"`same` fails or prints too much on the unchanged code ({result.output})",
+                f"`same` fails on the unchanged code ({_ending(result)}{last_words(outcome)})",
                 code="same_failed",
-                hint="Let it exit with 0 and print a digest instead of everything.",
+                hint=f"Let it exit with 0. {_where(bench, result.output)}",
             )
-        printed.append(hashlib.sha256(outcome.stdout).hexdigest())
-    if printed[0] != printed[1]:
+        if outcome.stdout_truncated:
+            raise GateFailed(
+                f"`same` prints {outcome.stdout_total} bytes; {SAME_BYTES} are compared at most",
+                code="same_too_long",
+                hint="Let it print less, or a digest: `| sha256sum`.",
+            )
+        printed.add(hashlib.sha256(outcome.stdout).hexdigest())
+    if len(printed) > 1:
         raise GateFailed(
             "`same` prints something else each time it runs",
             code="same_varies",
             hint="Take times, addresses and hash order out of its output.",
         )
-    return printed[0]
-
-
-def prove_self_measurement(
-    bench: Bench,
-    tree: TreeMap,
-    scoped: tuple[str, ...],
-    samples: tuple[Sample, ...],
-    randomness: Randomness,
-) -> None:
-    """Break every file in scope in one checkout and expect build or verify to notice.
-
-    Raises:
-        GateFailed: verify still prints what it printed before, so it measures other files.
-    """
-    slot, contract = bench.slots[1], bench.contract
-    seed = randomness.getrandbits(SEED_BITS)
-    try:
-        built = bench.bring(slot, tree, label="0000-proof")
-        for path in scoped:
-            atomic_write(slot.root / path, BROKEN_TEXT)
-        if contract.build:
-            outcome = bench.run(built, contract.build, timeout_s=PREPARE_TIMEOUT_S)
-            if outcome.exit_code or outcome.timed_out:
-                return
-        outcome = bench.run(built, contract.verify, timeout_s=contract.timeout_s, seed=seed)
-        sample = bench.read(outcome, Arm.CANDIDATE, "0000-proof")
-    except (CandidateFailed, ProtectedTouched):
-        return
-    finally:
-        slot.restore()
-    values = [known.value for known in samples]
-    spread = max(values) - min(values)
-    if not min(values) - spread <= sample.value <= max(values) + spread:
-        return
-    environment = dict((*bench.frozen, *bench.contract.env))
-    leaks = find_leaks(bench.repo.toplevel, bench.contract.link, environment)
-    raise GateFailed(
-        "verify did not notice that every file in scope was broken in its checkout: "
-        "it measures other files than those an experiment changes",
-        code="not_measured",
-        hint=describe(leaks),
-    )
+    return printed.pop()
 
 
 def _summary(
@@ -258,7 +246,7 @@ def _summary(
     pairs = pairs_allowed(sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs)
     policy = policy_of(contract, pairs=pairs, alpha=rule.alpha)
     values = [sample.value for sample in samples]
-    pool = same_code_differences("a" * len(values), values, policy.scale)
+    pool = same_code_differences(Arm.INCUMBENT.value * len(values), values, policy.scale)
     deterministic = is_deterministic(contract, samples)
     visible = smallest_visible(pool, pairs, policy.scale, policy.direction)
     return Rehearsal(
@@ -266,39 +254,13 @@ def _summary(
         samples=samples,
         deterministic=deterministic,
         sample_s=sample_s,
-        noise_wall=_noise([sample.wall_s for sample in samples]),
-        noise_cpu=_noise([sample.cpu_s for sample in samples]),
-        noise_metric=_noise(values),
+        noise_wall=noise_of([sample.wall_s for sample in samples]),
+        noise_cpu=noise_of([sample.cpu_s for sample in samples]),
+        noise_metric=noise_of(values),
         smallest_gain=None if deterministic else visible,
         pairs=pairs,
         race_s=most_seconds(sample_s, 2 if deterministic else pairs),
         guard=guard,
         same_sha256=same,
-        warnings=_warnings(contract, samples, sample_s, deterministic=deterministic),
+        warnings=warnings_about(contract, samples, deterministic=deterministic),
     )
-
-
-def _noise(values: list[float]) -> float | None:
-    """One standard deviation of a run against its neighbour, as a fraction; None if unknown."""
-    if len(values) < 3 or min(values) <= 0:  # noqa: PLR2004 - two runs are one difference
-        return None
-    ratios = [abs(b / a - 1) for a, b in pairwise(values)]
-    return 1.48 * statistics.median(ratios) / 2**0.5
-
-
-def _warnings(
-    contract: Contract, samples: tuple[Sample, ...], sample_s: float, *, deterministic: bool
-) -> tuple[str, ...]:
-    found = []
-    if contract.guard is None:
-        found.append("no guard: nothing but the metric says whether a change is right")
-    if contract.same is None and contract.guard is None:
-        found.append("no `same` either: a faster program that answers wrongly would be kept")
-    wall, cpu = _noise([s.wall_s for s in samples]), _noise([s.cpu_s for s in samples])
-    if not deterministic and wall and cpu and cpu < wall / 2:
-        found.append(
-            f"CPU time varies less than wall time ({cpu:.1%} against {wall:.1%}): `source: cpu`"
-        )
-    if not deterministic and sample_s < 0.05:  # noqa: PLR2004 - seconds
-        found.append("a sample takes under 50 ms, mostly start-up: give verify more work")
-    return tuple(found)

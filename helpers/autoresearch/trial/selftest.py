@@ -28,7 +28,8 @@ from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.loop.experiment import Request, try_experiment
 from autoresearch.loop.measure import Question, Race, policy_of
 from autoresearch.loop.session import loaded
-from autoresearch.planning.opening import frozen_environment, initialise
+from autoresearch.planning.opening import initialise
+from autoresearch.planning.stage import frozen_environment
 from autoresearch.trial.demo import make_repository, watch_nothing
 
 if TYPE_CHECKING:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from autoresearch.core.model import Direction, Source
+from autoresearch.core.model import Direction, Scale, Source
 
 
 class Sandbox(str, Enum):
@@ -45,6 +43,12 @@ class Metric:
     min_effect_relative: bool
     deterministic: bool | None
     pattern: str | None
+
+    @property
+    def scale(self) -> Scale:
+        """How values are compared: by ratio, but shares in % and absolute gains by difference."""
+        by_ratio = self.min_effect_relative and self.unit != "%"
+        return Scale.RATIO if by_ratio else Scale.DIFFERENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,324 @@
+"""From a rehearsed contract to a session: the steps that change the repository, and the way back.
+
+Each step can be taken back from the journal, by this command or, after a kill, by the next
+`init`. The session is there once its log is; until then it is not.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.model import SCHEMA
+from autoresearch.core.snapshot import PLAIN_MODE, Entry
+from autoresearch.core.steps import Action
+from autoresearch.edges import gitrefs
+from autoresearch.edges.clock import now_utc
+from autoresearch.edges.files import atomic_write, named_errors, remove_tree
+from autoresearch.edges.gitobjects import object_id
+from autoresearch.edges.gitrepo import GitRepo
+from autoresearch.edges.gitwrite import (
+    IndexChange,
+    add_worktree,
+    exclude,
+    sync_index,
+    write_blobs,
+)
+from autoresearch.edges.journal import Journal
+from autoresearch.edges.walk import Walk
+from autoresearch.edges.worktree import find_overrides
+from autoresearch.loop import memory
+from autoresearch.loop.session import (
+    BRANCHES,
+    CONTRACT_FILE,
+    SessionFile,
+    as_overrides,
+    write_session_file,
+)
+from autoresearch.planning.linked import bring_links, remove_unfinished
+
+if TYPE_CHECKING:
+    from autoresearch.edges.places import Places
+    from autoresearch.planning.draft import Draft
+    from autoresearch.planning.ground import Ground
+    from autoresearch.planning.stage import FrozenEnvironment, Stage
+
+INIT = "init"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What the steps change, as it was; objects are blobs in the repository, "" for nothing.
+
+    Attributes:
+        toplevel: the working tree that `init` was called in.
+        worktree: the linked working tree to be made, "" without.
+        base: the commit that was checked out.
+        start: the branch that was checked out, "" when HEAD was detached.
+        first: the commit that the session's branch starts with.
+        draft: blob of the contract.
+        file: blob of `autoresearch.yaml` in the working tree.
+        staged: object id of its entry in the index, and its mode.
+        exclude: blob of `info/exclude`.
+        links: what is linked in the new working tree, a line each.
+    """
+
+    toplevel: str
+    worktree: str
+    base: str
+    start: str
+    first: str
+    draft: str
+    file: str
+    staged: str
+    staged_mode: str
+    exclude: str
+    links: str
+
+    @classmethod
+    def look(cls, repo: GitRepo, ground: Ground, draft: Draft, worktree: Path | None) -> Before:
+        """Write down what is there now."""
+        entry = _staged(repo)
+        return cls(
+            toplevel=str(repo.toplevel),
+            worktree="" if worktree is None else str(worktree),
+            base=ground.base,
+            start=ground.start_branch or "",
+            first=ground.first,
+            draft=ground.tree[CONTRACT_FILE].oid,
+            file=_stored(repo, repo.toplevel / CONTRACT_FILE),
+            staged="" if entry is None else entry.oid,
+            staged_mode="" if entry is None else entry.mode,
+            exclude=_stored(repo, _exclude_file(repo)),
+            links="" if worktree is None else "\n".join(draft.contract.link),
+        )
+
+    def journal_values(self) -> tuple[tuple[str, str], ...]:
+        """As the journal keeps it."""
+        return tuple((name, getattr(self, name)) for name in _names())
+
+    @classmethod
+    def from_journal(cls, action: Action) -> Before:
+        """As the journal kept it."""
+        return cls(**{name: action.value(name) or "" for name in _names()})
+
+
+def _names() -> tuple[str, ...]:
+    return tuple(field.name for field in fields(Before))
+
+
+def freeze(
+    repo: GitRepo,
+    draft: Draft,
+    ground: Ground,
+    folders: Stage,
+    places: Places,
+    environment: FrozenEnvironment,
+    worktree: Path | None,
+) -> tuple[Path, tuple[str, ...]]:
+    """Take every step up to the log.
+
+    Args:
+        repo: the working tree that `init` was called in.
+        draft: the contract.
+        ground: what it stands on.
+        folders: of its rehearsal.
+        places: of the session; nothing is there yet.
+        environment: of every sample.
+        worktree: absolute path of a linked working tree to be made, or None.
+
+    Returns:
+        The session's working tree, and warnings.
+
+    Raises:
+        AutoresearchError, GitError: a step failed; see `take_back`.
+    """
+    before = Before.look(repo, ground, draft, worktree)
+    places.create()
+    Journal(places.journal).begin(
+        Action(command=INIT, stage="freezing", at=now_utc(), values=before.journal_values())
+    )
+    atomic_write(places.contract, draft.content, mode=0o600)
+    _keep_findings(folders, places, worktree)
+    branch = BRANCHES + draft.contract.session
+    gitrefs.update_ref(repo, branch, ground.first, None, "autoresearch: init")
+    exclude(repo, memory.EXCLUDED)
+    warnings: tuple[str, ...] = ()
+    toplevel, overrides = repo.toplevel, ground.overrides
+    if worktree is not None:
+        toplevel, overrides = _in_worktree(repo, draft, ground, places, worktree)
+    else:
+        warnings = _check_out(repo, branch, ground, draft)
+    write_session_file(
+        places,
+        SessionFile(
+            schema=SCHEMA,
+            session=draft.contract.session,
+            toplevel=str(toplevel),
+            branch=branch,
+            checks_guard=ground.has_checks_guard(draft.contract),
+            environment=environment,
+            overrides=as_overrides(overrides),
+        ),
+    )
+    return toplevel, warnings
+
+
+def _keep_findings(folders: Stage, places: Places, worktree: Path | None) -> None:
+    """Keep what commands printed, and the table of the user's tree: it saves reading it again."""
+    with named_errors(places.state):
+        remove_tree(places.output)
+        if folders.output.exists():
+            shutil.move(folders.output, places.output)
+        places.output.mkdir(mode=0o700, exist_ok=True)
+        table = folders.indexes / "worktree.stat"
+        if worktree is None and table.exists():
+            shutil.copyfile(table, places.state / table.name)
+
+
+def _check_out(repo: GitRepo, branch: str, ground: Ground, draft: Draft) -> tuple[str, ...]:
+    """Switch the user's tree to the branch: only the contract's file differs."""
+    path = repo.toplevel / CONTRACT_FILE
+    if not _is_plain(path, draft.content):
+        atomic_write(path, draft.content)
+    gitrefs.set_head(repo, branch, "autoresearch: init")
+    entry = ground.tree[CONTRACT_FILE]
+    expected = {entry.oid} | ({ground.base_contract.oid} if ground.base_contract else set())
+    synced = sync_index(repo, [IndexChange(CONTRACT_FILE, frozenset(expected), entry)])
+    return () if synced.warning is None else (synced.warning,)
+
+
+def _is_plain(path: Path, content: bytes) -> bool:
+    """Whether a file holds these bytes and cannot be executed."""
+    return path.is_file() and not path.stat().st_mode & 0o100 and path.read_bytes() == content
+
+
+def _in_worktree(
+    repo: GitRepo, draft: Draft, ground: Ground, places: Places, path: Path
+) -> tuple[Path, dict[str, Entry | None]]:
+    """Open the session in a linked working tree; its root and its overrides."""
+    add_worktree(repo, path, f"autoresearch/{draft.contract.session}")
+    bring_links(repo, path, draft.contract.link)
+    with GitRepo.open(path) as there:
+        walk = Walk(there, places.state / "worktree.stat")
+        overrides = find_overrides(walk, there, ground.tree)
+        return there.toplevel, overrides
+
+
+# --- the way back --------------------------------------------------------------------------
+
+
+def take_back_interrupted(repo: GitRepo, places: Places) -> None:
+    """Take back an `init` whose session never came to be; harmless where there is none.
+
+    Raises:
+        AutoresearchError: `lost_log`: the folder holds a session that lost its log.
+    """
+    if not places.state.is_dir() or places.log.exists():
+        return
+    if places.index.exists() or (places.state / "copies.json").exists():
+        raise AutoresearchError(
+            f"the session in {places.state} has lost its log",
+            code="lost_log",
+            hint="Bring log.jsonl back (autoresearch.jsonl is a copy), or move the folder away.",
+        )
+    found = Journal(places.journal).load()
+    action = None if found.pending is None else found.pending.action
+    if action is not None and action.command == INIT:
+        take_back(repo, Before.from_journal(action), places)
+        return
+    with suppress(OSError):  # a kill before the journal was begun left empty folders; no others
+        for folder in (places.raw, places.output, places.state):
+            folder.rmdir()
+
+
+def take_back(repo: GitRepo, before: Before, places: Places) -> None:
+    """Undo the steps of `freeze` in reverse; what somebody changed since then stays as it is.
+
+    Raises:
+        AutoresearchError, GitError: as disk and git refuse; repeat it then.
+    """
+    branch = BRANCHES + places.session
+    there = gitrefs.refs(repo, branch).get(branch)
+    untouched = there is not None and there.oid == before.first
+    if before.worktree:
+        links = before.links.split("\n") if before.links else []
+        remove_unfinished(repo, Path(before.worktree), repo.tree(before.first), links)
+    elif untouched and Path(before.toplevel).is_dir():
+        with GitRepo.open(Path(before.toplevel)) as main:
+            _switch_back(main, branch, before)
+    _restore_exclude(repo, before)
+    if untouched:
+        back = gitrefs.refs(repo, branch).get(branch)
+        if back is not None and back.worktree is None:
+            gitrefs.delete_ref(repo, branch, before.first)
+    remove_tree(places.cache)
+    remove_tree(places.state)
+
+
+def _switch_back(repo: GitRepo, branch: str, before: Before) -> None:
+    """HEAD, index and the contract's file as they were."""
+    staged = Entry(before.staged_mode, before.staged) if before.staged else None
+    known = frozenset({before.draft, before.staged} - {""})
+    head = gitrefs.head(repo)
+    if head.branch == branch:
+        sync_index(repo, [IndexChange(CONTRACT_FILE, known, staged)])
+    path = repo.toplevel / CONTRACT_FILE
+    if before.file != before.draft and _now(repo, path) == before.draft:
+        if before.file:
+            atomic_write(path, repo.blob(before.file))
+        else:
+            path.unlink()
+    if head.branch == branch and before.start:
+        gitrefs.set_head(repo, before.start, "autoresearch: init taken back")
+    elif head.branch == branch:
+        gitrefs.detach_head(repo, before.base, "autoresearch: init taken back")
+
+
+def _restore_exclude(repo: GitRepo, before: Before) -> None:
+    """The exclude file as it was, when it holds nothing but that and our lines."""
+    path = _exclude_file(repo)
+    content = repo.blob(before.exclude) if before.exclude else b""
+    if not path.exists() or path.read_bytes() == content:
+        return
+    now = path.read_bytes()
+    added = now.removeprefix(content).removeprefix(b"\n") if now.startswith(content) else b"?"
+    ours = {pattern.encode() for pattern in memory.EXCLUDED}
+    ours |= {f"/{link}".encode("utf-8", "surrogateescape") for link in before.links.split("\n")}
+    if not set(added.splitlines()) <= ours:
+        return
+    if before.exclude:
+        atomic_write(path, content)
+    else:
+        path.unlink()
+
+
+def _exclude_file(repo: GitRepo) -> Path:
+    return (repo.common_dir / "info" / "exclude").resolve()
+
+
+def _stored(repo: GitRepo, path: Path) -> str:
+    """The file's bytes as a blob of the repository; "" when there is no file."""
+    if not path.is_file():
+        return ""
+    (oid,) = write_blobs(repo, [path.read_bytes()])
+    return oid
+
+
+def _now(repo: GitRepo, path: Path) -> str:
+    if not path.is_file():
+        return ""
+    return object_id(repo.object_format, path.read_bytes())
+
+
+def _staged(repo: GitRepo) -> Entry | None:
+    """The contract's entry in the user's index."""
+    out = repo.run("ls-files", "-s", "-z", "--", CONTRACT_FILE).out
+    if not out:
+        return None
+    mode, oid, _ = out.split(b"\t", 1)[0].decode("ascii").split(" ")
+    return Entry(mode or PLAIN_MODE, oid)

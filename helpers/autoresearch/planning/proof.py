@@ -1,0 +1,89 @@
+"""The proof that a bench checkout measures itself: break what is in scope and see who notices.
+
+An editable install, a workspace link or an absolute import that leads back to the user's tree
+would race a program against itself, and every verdict would be noise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoresearch.core.errors import GateFailed
+from autoresearch.core.model import Arm
+from autoresearch.edges.files import named_errors, remove_tree, replace_file
+from autoresearch.loop.bench import PREPARE_TIMEOUT_S, CandidateFailed, ProtectedTouched
+from autoresearch.loop.measure import SEED_BITS
+from autoresearch.planning.leaks import describe, find_leaks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autoresearch.core.snapshot import TreeMap
+    from autoresearch.loop.bench import Bench, Built
+    from autoresearch.loop.measure import Randomness
+
+BROKEN_TEXT = b"\x01 this file was broken on purpose by autoresearch, to see who notices {[(<\n"
+"""Neither Python nor any other language, format or prose parses as intended after this."""
+
+TRIES = 3
+"""How often a broken checkout that still prints a number is asked: one odd value may be noise."""
+
+
+def values_when_broken(
+    bench: Bench, tree: TreeMap, scoped: Sequence[str], randomness: Randomness
+) -> tuple[float, ...]:
+    """What verify prints with every file in scope broken; empty when build or verify fails then."""
+    slot = bench.slots[1]
+    try:
+        built = bench.bring(slot, tree, label="0000-proof")
+        for path in scoped:
+            full = slot.root / path
+            with named_errors(full):
+                replace_file(str(full), BROKEN_TEXT, mode=0o755, sync=False)
+        return _values(bench, built, randomness)
+    except (CandidateFailed, ProtectedTouched):
+        return ()
+    finally:
+        slot.restore()
+        for folder in bench.contract.cache:
+            # A build may have put what it made of the broken files there.
+            remove_tree(slot.root / folder)
+
+
+def _values(bench: Bench, built: Built, randomness: Randomness) -> tuple[float, ...]:
+    contract = bench.contract
+    if contract.build:
+        outcome = bench.run(built, contract.build, timeout_s=PREPARE_TIMEOUT_S)
+        if outcome.exit_code or outcome.timed_out:
+            return ()
+    values = []
+    for _ in range(TRIES):
+        seed = randomness.getrandbits(SEED_BITS)
+        outcome = bench.run(built, contract.verify, timeout_s=contract.timeout_s, seed=seed)
+        values.append(bench.read(outcome, Arm.CANDIDATE, "0000-proof").value)
+    return tuple(values)
+
+
+def require_noticed(bench: Bench, sound: Sequence[float], broken: Sequence[float]) -> None:
+    """Make sure that breaking the scope changed what verify prints.
+
+    Args:
+        bench: whose contract was rehearsed.
+        sound: values of the unchanged code, at least one.
+        broken: from `values_when_broken`.
+
+    Raises:
+        GateFailed: `not_measured`: a broken checkout still yields what the sound one does.
+    """
+    spread = max(sound) - min(sound)
+    low, high = min(sound) - spread, max(sound) + spread
+    if not any(low <= value <= high for value in broken):
+        return
+    environment = dict((*bench.frozen, *bench.contract.env))
+    leaks = find_leaks(bench.repo.toplevel, bench.contract, environment)
+    raise GateFailed(
+        "verify did not notice that every file in scope was broken in its checkout: "
+        "it measures other files than those an experiment changes",
+        code="not_measured",
+        hint=describe(leaks),
+    )

@@ -1,0 +1,118 @@
+"""Where a contract is rehearsed, and what of it outlives the rehearsal.
+
+Nothing of a refused contract stays but what its commands printed, in the cache, for its author.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.scope import compile_scope
+from autoresearch.edges.environment import find_environment, find_passed
+from autoresearch.edges.files import remove_tree
+from autoresearch.edges.lock import Lock
+from autoresearch.edges.places import Places, places_for
+from autoresearch.loop.bench import Bench, BenchPlaces
+from autoresearch.loop.session import with_checks
+from autoresearch.planning.rehearsal import rehearse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from autoresearch.edges.gitrepo import GitRepo
+    from autoresearch.edges.lock import Held
+    from autoresearch.loop.measure import Randomness
+    from autoresearch.planning.draft import Draft
+    from autoresearch.planning.ground import Ground
+    from autoresearch.planning.rehearsal import Rehearsal
+
+CHECKED = ".check"
+"""Name of the bench of a contract that is only checked; no session can be called so."""
+
+FrozenEnvironment = tuple[tuple[str, str], ...]
+
+
+class Theatre(NamedTuple):
+    """Where and how a contract is rehearsed."""
+
+    repo: GitRepo
+    environ: Mapping[str, str]
+    randomness: Randomness
+    say: Callable[[str], None]
+
+
+class Stage(NamedTuple):
+    """The folders of one rehearsal.
+
+    Attributes:
+        bench: its checkouts. Those of a session to be opened lie where they will stay, for set-up
+            and build may write absolute paths into what they make.
+        output: what commands printed; it stays until the next rehearsal.
+        indexes: private indexes and the table of the user's tree; gone afterwards.
+    """
+
+    bench: Path
+    output: Path
+    indexes: Path
+
+
+def opening_lock(places: Places, command: str) -> Held:
+    """Keep every other `check` and `init` of this repository out.
+
+    Raises:
+        AutoresearchError: `locked`, or the state folder cannot be written.
+    """
+    places.prepare()
+    return Lock(places.state.with_name("rehearsal.lock")).acquire(command)
+
+
+@contextmanager
+def stage(places: Places) -> Iterator[Stage]:
+    """Empty folders for a rehearsal; the bench goes when the block fails. Needs `opening_lock`."""
+    cache = places.cache.parent
+    folders = Stage(places.cache, cache / ".output", cache / ".indexes")
+    for folder in folders:
+        remove_tree(folder)
+    try:
+        yield folders
+    except BaseException:
+        remove_tree(folders.bench)
+        raise
+    finally:
+        remove_tree(folders.indexes)
+
+
+def perform(theatre: Theatre, folders: Stage, draft: Draft, ground: Ground) -> Rehearsal:
+    """Rehearse a contract on the ground it is to stand on; raises as `rehearse`."""
+    contract = with_checks(draft.contract, checks_guard=ground.has_checks_guard(draft.contract))
+    bench = Bench(
+        places=BenchPlaces(cache=folders.bench, output=folders.output),
+        repo=theatre.repo,
+        contract=contract,
+        scope=compile_scope(contract.scope, contract.protect),
+        frozen=frozen_environment(theatre.environ),
+        passed=find_passed(theatre.environ, contract.pass_through),
+    )
+    places = session_places(theatre, draft.contract.session)
+    waiting = "waiting: another session measures"
+    with Lock(places.measure_lock).wait("init", lambda _: theatre.say(waiting)):
+        return rehearse(bench, ground.tree, theatre.randomness, theatre.say)
+
+
+def session_places(theatre: Theatre, session: str) -> Places:
+    """The folders of a session of this repository."""
+    repo = theatre.repo
+    return places_for(theatre.environ, repo.toplevel, repo.common_dir, session)
+
+
+def frozen_environment(environ: Mapping[str, str]) -> FrozenEnvironment:
+    """The environment of every sample, found in the caller's."""
+    return find_environment(environ, Path(environ.get("HOME", "/")))
+
+
+def folder_below(repo: GitRepo, cwd: Path) -> str:
+    """The caller's folder relative to the repository's root; "" for the root itself."""
+    below = cwd.resolve().relative_to(repo.toplevel.resolve())
+    return "" if below == Path() else below.as_posix()

@@ -1,0 +1,155 @@
+"""`try` under other metrics and race rules; noise is scripted, so each verdict is certain."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from support.project import WORK, make_project, set_cost
+from support.session import open_session
+
+SCRIPTED = """\
+import os, sys
+sys.path.insert(0, "src")
+import work
+counter = os.environ["COUNTER"]
+with open(counter, "a") as file:
+    file.write(".")
+run = os.stat(counter).st_size
+# The warm-up and the calibration swing by a tenth, everything after them by a twentieth.
+swing = 0.1 if run <= 9 else 0.05
+print(f"METRIC cost={work.cost() * (1 + (swing if run % 2 else -swing)):.9f}")
+print(f"METRIC size={work.SIZE}")
+"""
+
+
+def scripted(folder, **options):
+    """A session whose samples swing from one to the next, and are never what they were."""
+    repo = make_project(folder / "r")
+    repo.write("bench.py", SCRIPTED)
+    repo.commit("swing")
+    extra = f"env: {{COUNTER: '{folder / 'counter'}'}}\n{options.pop('extra', '')}"
+    replace = {"deterministic: true": "deterministic: false", **options.pop("replace", {})}
+    del replace["deterministic: true"]  # noise: the contract says nothing, `init` finds out
+    return open_session(folder, extra=extra, noise=1e-12, replace=replace, repo=repo)
+
+
+def test_undecided_says_what_it_could_have_seen_and_again_is_stricter(tmp_path):
+    """Chance called a loss; a retest at the full level, as if it were the first."""
+    helper = scripted(tmp_path, replace={"max_runs: 40": "max_runs: 4"})
+    set_cost(helper.repo, 100, extra="# nothing\n")
+    done = helper("try", "-m", "no difference")
+    assert done.out.startswith("experiment 1: discard (undecided)")
+    assert "the smallest gain this race could have seen is" in done.out
+    assert " p 0" not in done.out
+    record = helper.log()[-1]
+    assert (record["race"]["alpha"], record["retest"]) == (0.02, 0)
+    for retest, alpha in ((1, 0.01), (2, 0.005)):
+        set_cost(helper.repo, 100, extra="# nothing\n")
+        record = helper.attempt("once more", "--again")
+        assert (record["race"]["alpha"], record["retest"]) == (alpha, retest)
+        assert record["verdict"] == "discard"
+    assert helper.json("doctor")["ok"]
+
+
+def test_landslide_in_a_race_is_kept_and_can_be_decided_again(tmp_path):
+    """A clear gain under noise that is missed, or a record from which it cannot be recomputed."""
+    helper = scripted(tmp_path)
+    set_cost(helper.repo, 40)
+    record = helper.attempt("far less")
+    assert record["verdict"] == "keep"
+    race = record["race"]
+    assert not race["deterministic"]
+    assert len(race["order"]) == len(race["values"]) == 2 * len(race["seeds"]) - 2
+    assert {race["order"][i : i + 2] for i in range(0, len(race["order"]), 2)} <= {"ab", "ba"}
+    assert race["pool"]
+    set_cost(helper.repo, 60)
+    record = helper.attempt("much more")
+    assert (record["verdict"], record["reason"]) == ("discard", "worse")
+    assert helper.json("doctor")["ok"]
+
+
+def test_few_pairs_borrow_from_the_calibration(tmp_path):
+    """A slow metric of which three pairs are affordable, decided by luck or never."""
+    helper = scripted(tmp_path, replace={"max_runs: 40": "pairs: 3"})
+    set_cost(helper.repo, 40)
+    record = helper.attempt("far less")
+    assert (record["verdict"], record["flags"]) == ("keep", [])
+    assert record["race"]["pairs_planned"] == 3
+    assert "than recent same-code runs differed" in record["detail"]
+
+
+def test_single_pair_is_provisional(tmp_path):
+    """One run a candidate whose keep looks as proven as any other."""
+    helper = scripted(tmp_path, replace={"max_runs: 40": "pairs: 1"})
+    set_cost(helper.repo, 40)
+    record = helper.attempt("far less")
+    assert (record["verdict"], record["flags"]) == ("keep", ["provisional"])
+    assert "Autoresearch-Flags: provisional" in helper.repo("log", "-1", "--format=%B")
+    assert "(provisional)" in helper("status").out
+
+
+def test_metric_that_turns_out_to_vary_is_raced(tmp_path):
+    """A metric declared exact whose second run differs, kept or discarded by a single value."""
+    repo = make_project(tmp_path / "r")
+    repo.write("bench.py", SCRIPTED)
+    repo.commit("swing")
+    extra = f"env: {{COUNTER: '{tmp_path / 'counter'}'}}\n"
+    helper = open_session(tmp_path, extra=extra, repo=repo)
+    set_cost(helper.repo, 40)
+    record = helper.attempt("far less")
+    assert not record["race"]["deterministic"]
+    assert record["race"]["recorded"] is None
+    assert len(record["race"]["order"]) >= 8
+    assert record["verdict"] == "keep"
+    set_cost(helper.repo, 80)
+    assert not helper.attempt("more")["race"]["deterministic"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "cost", "verdict", "effect"),
+    [
+        ("direction: lower, min_effect: 5%", 97, "discard", ("ratio", -0.03)),
+        ("direction: lower, min_effect: 5%", 94, "keep", ("ratio", -0.06)),
+        ("direction: higher", 110, "keep", ("ratio", 0.1)),
+        ("direction: higher", 90, "discard", ("ratio", -0.1)),
+        ("direction: lower", -5, "keep", ("difference", -105.0)),
+        ("direction: lower", 0, "keep", ("difference", -100.0)),
+        ("direction: lower, unit: '%'", 98, "keep", ("difference", -2.0)),
+    ],
+)
+def test_direction_scale_and_smallest_effect(tmp_path, metric, cost, verdict, effect):
+    """A sign turned the wrong way, a ratio of what has none, or a gain below what is asked for."""
+    helper = open_session(tmp_path, replace={"direction: lower}\nverify": f"{metric}, deterministic: true}}\nverify"})
+    set_cost(helper.repo, cost)
+    record = helper.attempt()
+    assert record["verdict"] == verdict
+    found = record["effect"]
+    assert (found["scale"], round(found["change"], 9)) == effect
+    if (metric, cost) == ("direction: lower", -5):  # and from there on no ratio exists
+        set_cost(helper.repo, -6)
+        assert helper.attempt()["effect"]["change"] == -1.0
+        assert helper.json("doctor")["ok"]
+
+
+def test_cpu_time_is_measured_by_the_helper(tmp_path):
+    """A metric of the helper's own clock that is read from what the program claims."""
+    repo = make_project(tmp_path / "r")
+    burn = "import time\nSTART = time.process_time()\nwhile time.process_time() - START < {}: pass\n"
+    repo.write("src/work.py", WORK + burn.format(0.12))
+    repo.commit("burn")
+    helper = open_session(
+        tmp_path,
+        noise=1e-12,
+        replace={
+            "metric: {name: cost, direction: lower}": "metric: {name: cpu, direction: lower, source: cpu}",
+            "max_runs: 40": "max_runs: 16",
+        },
+        repo=repo,
+    )
+    set_cost(helper.repo, 100, extra=burn.format(0))
+    record = helper.attempt("burn nothing")
+    assert record["verdict"] == "keep", record
+    assert record["race"]["values"] == record["race"]["cpu_s"]
+    assert record["effect"]["change"] < -0.5
+    assert sys.executable in (helper.root / "autoresearch.yaml").read_text()

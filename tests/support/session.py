@@ -1,0 +1,175 @@
+"""A session driven through the installed command, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from support.project import contract_text, make_project
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from support.harness import Git
+
+COMMAND = (sys.executable, "-m", "autoresearch")
+
+
+class Done(NamedTuple):
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Helper:
+    """Runs the console script in a repository; every call states the exit code it expects."""
+
+    def __init__(self, repo: Git) -> None:
+        self.repo = repo
+
+    @property
+    def root(self) -> Path:
+        """The working tree."""
+        return self.repo.root
+
+    def __call__(
+        self, *args: str, code: int = 0, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> Done:
+        """Run a command in text mode."""
+        done = subprocess.run(
+            [*COMMAND, *args],
+            cwd=cwd or self.root,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        found = Done(
+            done.returncode,
+            done.stdout.decode("utf-8", "surrogateescape"),
+            done.stderr.decode("utf-8", "surrogateescape"),
+        )
+        assert found.code == code, (args, found)
+        return found
+
+    def json(self, *args: str, code: int = 0, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Run a command with `--json`: one object on one line of stdout, and nothing on stderr."""
+        done = self(*args, "--json", code=code, env=env)
+        assert done.out.count("\n") == 1, done
+        assert done.err == "", done
+        answer = json.loads(done.out)
+        assert answer["ok"] is (code == 0), done
+        return dict(answer)
+
+    def error(self, *args: str, code: int = 1, env: Mapping[str, str] | None = None) -> str:
+        """Run a command that fails; the error's code."""
+        return str(self.json(*args, code=code, env=env)["error"]["code"])
+
+    def attempt(
+        self, message: str = "a change", *options: str, code: int = 0
+    ) -> dict[str, Any]:
+        """`try` with the tree as it is; the record."""
+        return dict(self.json("try", "-m", message, *options, code=code)["record"])
+
+    def verdict(self, message: str = "a change", *options: str) -> tuple[str, str | None]:
+        """`try` with the tree as it is; verdict and reason."""
+        record = self.attempt(message, *options)
+        return record["verdict"], record["reason"]
+
+    def start(self, *args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """A command that is still running."""
+        return subprocess.Popen(
+            [*COMMAND, *args],
+            cwd=self.root,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    @property
+    def state(self) -> Path:
+        """The session's state folder."""
+        return Path(self.json("status")["state_folder"])
+
+    def log(self) -> list[dict[str, Any]]:
+        """The log's lines."""
+        text = (self.state / "log.jsonl").read_text("ascii")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def branch_log(self) -> list[str]:
+        """Subjects of the branch's commits since the session's start, newest first."""
+        base = next(line["base"] for line in self.log() if line["kind"] == "opened")
+        return self.repo("log", "--format=%s", f"{base}..HEAD").splitlines()
+
+
+def exact(text: str) -> str:
+    """The contract with its metric declared deterministic, so that `init` need not find out."""
+    return text.replace("direction: lower}", "direction: lower, deterministic: true}")
+
+
+def open_session(
+    folder: Path,
+    *,
+    extra: str = "",
+    noise: float = 0.0,
+    replace: Mapping[str, str] | None = None,
+    repo: Git | None = None,
+) -> Helper:
+    """The tiny project with a session on it; its contract exact unless there is noise.
+
+    Args:
+        folder: gets the repository `r` and the draft.
+        extra: further lines of the contract.
+        noise: standard deviation of a sample, as a fraction.
+        replace: texts of the contract and what stands for them.
+        repo: a project that was made already.
+    """
+    helper = Helper(repo or make_project(folder / "r"))
+    text = contract_text(extra=extra, noise=noise)
+    for old, new in (replace or {}).items():
+        assert old in text, old
+        text = text.replace(old, new)
+    draft = folder / "draft.yaml"
+    draft.write_text(text if noise else exact(text), "utf-8")
+    helper("init", str(draft))
+    return helper
+
+
+class Gate:
+    """Holds a program in the middle of its first run: two named pipes, and no clock.
+
+    The program passes `wait_inside`, the test does what it likes, then calls `open`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        (folder / "held").touch()
+        for name in ("inside", "go"):
+            os.mkfifo(folder / name)
+
+    @property
+    def code(self) -> str:
+        """Python source that waits at the gate while it is held."""
+        return (
+            "import os\n"
+            f"if os.path.exists({str(self.folder / 'held')!r}):\n"
+            f"    open({str(self.folder / 'inside')!r}, 'w').close()\n"
+            f"    open({str(self.folder / 'go')!r}).read()\n"
+        )
+
+    def wait_inside(self) -> None:
+        """Return once the program is at the gate."""
+        (self.folder / "inside").read_bytes()
+
+    def open(self) -> None:
+        """Let it go on, now and in later runs."""
+        (self.folder / "held").unlink()
+        (self.folder / "go").write_bytes(b"")
