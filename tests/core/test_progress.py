@@ -329,3 +329,14 @@ def test_history_holds_the_progress_and_the_notes():
     assert (history.ideas, history.idea_count, history.dead_end_count) == ((idea,), 4, 2)
     for field in dataclasses.fields(progress):
         assert getattr(history, field.name) == getattr(progress, field.name)
+
+
+def test_what_was_kept_later_is_no_failure():
+    """A dead end in the brief that is in fact kept: raced again, or mended."""
+    tried = experiment(1, tree="1" * 40)
+    again = experiment(2, Verdict.KEEP, kind=Kind.AGAIN, related=1, tree="2" * 40)
+    assert folded(opened(), epoch(), tried, again).failed == ()
+    same_tree = experiment(2, Verdict.KEEP, tree="1" * 40)
+    assert folded(opened(), epoch(), tried, same_tree).failed == ()
+    other = experiment(2, Verdict.KEEP, related=1, tree="3" * 40)
+    assert [failed.number for failed in folded(opened(), epoch(), tried, other).failed] == [1]

@@ -14,6 +14,7 @@ from autoresearch.core.snapshot import (
     Status,
     Step,
     apply_steps,
+    differing_paths,
     entries_between,
     plan_candidate,
     put_back_steps,
@@ -250,3 +251,11 @@ def test_a_plan_never_leaves_the_scope(paths):
         assert all(in_src(path) for path in made.entries)
     else:
         assert made.paths == ("other",)
+
+
+def test_differing_paths_are_those_with_other_entries():
+    """A changed, added or removed path that a comparison of trees passes over."""
+    one = {"a": Entry("100644", "1"), "b": Entry("100644", "2"), "c": Entry("100644", "3")}
+    other = {"a": Entry("100755", "1"), "b": Entry("100644", "2"), "d": Entry("100644", "3")}
+    assert differing_paths(one, other) == ["a", "c", "d"]
+    assert differing_paths(one, one) == []

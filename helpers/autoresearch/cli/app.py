@@ -30,7 +30,7 @@ Parameters = ParamSpec("Parameters")
 
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
-TIDY = "the next command tidies up what was under way"
+TIDY = "the next command tidies up what was under way; then repeat this one"
 
 
 def answers(function: Callable[Parameters, Answer]) -> Callable[Parameters, None]:
@@ -96,7 +96,7 @@ def report_end(code: str, message: str, hint: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(envelope(code, message, hint))
     else:
-        click.echo(printable(f"{message}; {hint}"), err=True)
+        click.echo(printable(f"{message}\nnext: {hint}"), err=True)
 
 
 def report_usage(error: click.ClickException, *, as_json: bool) -> int:
@@ -138,9 +138,9 @@ def report_bug(error: Exception, arguments: list[str]) -> int:
             traceback.format_exc(),
         ]
     )
-    where = f"the report is {crash_report(text)}; the next command tidies up"
     message = f"bug: {type(error).__name__}: {clean_line(str(error), 200)}"
-    report_end("bug", message, where, as_json="--json" in arguments)
+    hint = f"Report it with {crash_report(text)}; the next command tidies up."
+    report_end("bug", message, hint, as_json="--json" in arguments)
     return EXIT_BUG
 
 

@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING
 import click
 
 from autoresearch.cli.app import answers
-from autoresearch.cli.words import experiment_lines, remaining_line, value_lines
+from autoresearch.cli.words import (
+    experiment_lines,
+    is_unvalidated,
+    output_of,
+    remaining_line,
+    value_lines,
+)
 from autoresearch.core import budget, jsonform, phrases
 from autoresearch.core.history import Search
 from autoresearch.core.model import Reason, Verdict
 from autoresearch.core.render import WIDE_BYTES, Answer
 from autoresearch.core.sections import claim, counts, estimate
 from autoresearch.core.text import clean_block, clean_line, fence
+from autoresearch.edges.places import shown_path
 from autoresearch.loop.opening import reading
 
 if TYPE_CHECKING:
@@ -63,7 +70,7 @@ def status_command() -> Answer:
 def _kept_lines(history: History, unit: str) -> list[str]:
     if not history.kept:
         return ["kept: nothing yet"]
-    lines = [f"kept: {history.kept_count} (single races, unvalidated)"]
+    lines = [f"kept: {history.kept_count} (estimates of single races)"]
     lines += [
         f"  {kept.number:>4}  {estimate(kept, unit):<32} {clean_line(kept.message, 60)}"
         for kept in history.kept[:KEPT_SHOWN]
@@ -80,8 +87,7 @@ def _outlook(session: Session, history: History) -> str:
 
 
 def _status_step(history: History, *, done: bool) -> str:
-    validated = history.validation
-    if history.kept and (validated is None or validated.last != history.incumbent_commit):
+    if is_unvalidated(history):
         return "`autoresearch validate` measures the gain" + (
             "" if done else ", or `brief` goes on"
         )
@@ -183,6 +189,7 @@ def show_command(number: int) -> Answer:
         record = session.index.record(number)
         if record is None:
             raise click.ClickException(f"experiment {number} is in the index but not in the log")
+        output = output_of(record)
         text = diff(session.repo, record.parent, record.commit)
         cut = b"\n".join(text.split(b"\n")[:DIFF_LINES])
         shown = clean_block(cut, max_lines=DIFF_LINES, max_bytes=WIDE_BYTES - 2500)
@@ -198,6 +205,7 @@ def show_command(number: int) -> Answer:
             f"commit: {record.commit} ({session.ref(number)})",
             f"lines: +{record.lines_added} -{record.lines_removed} in "
             f"{phrases.count(len(record.paths), 'file')}",
+            *([f"output: {shown_path(session.places.state / output)}"] if output else []),
             *fence(shown, secrets.token_hex(4)).splitlines(),
         ]
         whole = f"`git show {session.ref(number)}` prints all of it"

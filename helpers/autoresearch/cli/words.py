@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from autoresearch.core import phrases
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
     from autoresearch.core.budget import Halt, Remaining
     from autoresearch.core.contract import Contract
-    from autoresearch.core.history import Tried
+    from autoresearch.core.history import History, Tried
     from autoresearch.core.records import Experiment, Refusal
+
+_OUTPUT = re.compile(r"\((output/[^/()]+\.txt)\)$")
 
 TAIL_LINES = 12
 TAIL_BYTES = 800
@@ -65,7 +68,7 @@ def samples_line(record: Experiment) -> str:
     how = "exact" if race.deterministic else f"{pairs} of {race.pairs_planned} pairs"
     undecided = record.verdict is Verdict.DISCARD and record.reason is Reason.UNDECIDED
     if undecided and pairs < race.pairs_planned:
-        how += ", stopped early: more would hardly have changed it"
+        how += ", stopped early: not ahead enough to go on"
     extras = [f"alpha {race.alpha:.3g}"]
     if race.p_value is not None and record.verdict is Verdict.KEEP:
         extras.append(f"p {race.p_value:.2g}")
@@ -118,6 +121,15 @@ def limit_lines(record: Experiment, contract: Contract) -> list[str]:
     return lines
 
 
+def output_of(record: Experiment) -> str:
+    """What a failed command printed: a file below the state folder; empty for none."""
+    for result in (record.same, record.guard):
+        if result is not None and (not result.passed or record.reason is Reason.SAME):
+            return result.output
+    named = _OUTPUT.search(record.detail) if record.verdict is Verdict.CRASH else None
+    return "" if named is None else named.group(1)
+
+
 def output_lines(path: Path, nonce: str) -> tuple[str, ...]:
     """The end of what a failed command printed, cleaned and fenced, and where all of it is."""
     try:
@@ -137,11 +149,16 @@ def refusal_lines(record: Refusal) -> tuple[str, ...]:
     return (f"refused, {record.reason.value}: {record.detail}",)
 
 
-def next_after(record: Experiment, halt: Halt | None) -> str:
-    """What the agent does after a verdict."""
+def next_after(record: Experiment, halt: Halt | None, *, unvalidated: bool) -> str:
+    """What the agent does after a verdict.
+
+    Args:
+        record: the experiment.
+        halt: why no further one is due, or None.
+        unvalidated: whether something is kept whose gain nobody has measured yet.
+    """
     if halt is not None:
-        end = "`autoresearch validate`, then report" if halt.ends_session else "report and stop"
-        return f"DONE, {halt.text}; {end}"
+        return f"DONE, {halt.text}; {after_end(unvalidated=unvalidated)}"
     if record.verdict is Verdict.REWORK:
         return (
             "the edit is still in the tree: mend what broke the guard and "
@@ -157,6 +174,18 @@ def next_after(record: Experiment, halt: Halt | None) -> str:
     return f"{_after_discard(record)}; {learn}"
 
 
+def after_end(*, unvalidated: bool) -> str:
+    """What remains to be done once a run or the session has ended."""
+    return "`autoresearch validate`, then report and stop" if unvalidated else "report and stop"
+
+
+def is_unvalidated(history: History) -> bool:
+    """Whether something is kept whose gain nobody has measured yet."""
+    validated = history.validation
+    is_latest = validated is not None and validated.last == history.incumbent_commit
+    return history.incumbent_number > 0 and not is_latest
+
+
 def _after_discard(record: Experiment) -> str:
     if record.reason is Reason.UNDECIDED and record.kind is not Kind.AGAIN:
         return (
@@ -166,7 +195,10 @@ def _after_discard(record: Experiment) -> str:
     if record.reason is Reason.LIMITS:
         return "find a way that costs the limited metric less"
     if record.reason is Reason.SAME:
-        return "its output must stay byte for byte the same"
+        return (
+            f"`autoresearch apply {record.number}` brings the edit back to mend it: "
+            "its output must stay byte for byte the same"
+        )
     return "drop the idea"
 
 

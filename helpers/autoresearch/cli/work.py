@@ -11,14 +11,16 @@ import click
 from autoresearch.cli.app import answers
 from autoresearch.cli.screen import screen
 from autoresearch.cli.words import (
+    after_end,
     experiment_lines,
+    is_unvalidated,
     next_after,
     next_after_refusal,
     output_lines,
     refusal_lines,
     remaining_line,
 )
-from autoresearch.core import budget, jsonform
+from autoresearch.core import budget, jsonform, phrases
 from autoresearch.core.model import Kind, NoteKind, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.core.render import Answer
@@ -69,12 +71,12 @@ def _tried(session: Session, result: Result) -> Answer:
         lines += experiment_lines(record, session.contract)
         if result.output:
             lines += output_lines(session.places.state / result.output, secrets.token_hex(4))
-        step, code = next_after(record, halt), 0
+        step, code = next_after(record, halt, unvalidated=is_unvalidated(history)), 0
     else:
         lines += refusal_lines(record)
         step, code = next_after_refusal(record), 1
         if halt is not None:
-            step = f"DONE, {halt.text}; report what was refused and stop"
+            step = f"DONE, {halt.text}; {after_end(unvalidated=is_unvalidated(history))}"
     lines += [f"left as it is: {clean_line(left)}" for left in result.left]
     lines += [f"warning: {warning}" for warning in result.warnings]
     if result.near is not None:
@@ -224,7 +226,8 @@ def drop_command(*, outside: bool) -> Answer:
         else:
             named = clean_line(", ".join(done.paths[:5]))
             lines.append(
-                f"put back {len(done.paths)} files ({named}); the edit is kept as {done.ref}"
+                f"put back {phrases.count(len(done.paths), 'file')} ({named}); "
+                f"the edit is kept as {done.ref}"
             )
         lines += [f"left as it is: {clean_line(item.path)} {item.why}" for item in done.left]
         if done.outside:
@@ -253,7 +256,10 @@ def apply_command(number: int) -> Answer:
 
     with writing("apply") as session:
         done = apply(session, number)
-        lines = [*session.news, f"experiment {number}: {len(done.paths)} files changed"]
+        lines = [
+            *session.news,
+            f"experiment {number}: {phrases.count(len(done.paths), 'file')} changed",
+        ]
         if done.conflicts:
             named = clean_line(", ".join(done.conflicts[:5]))
             lines.append(f"conflicts with later keeps, marked in the files: {named}")

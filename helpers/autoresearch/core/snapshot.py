@@ -172,21 +172,23 @@ def plan_candidate(
     beyond = [change.path for change in snapshot.changes if not covers(change.path)]
     if beyond:
         return _refusal(Reason.OUTSIDE, beyond, "changed outside the scope")
-    if not snapshot.changes:
+    # Line endings alone that git would store as they were before are no change.
+    changes = tuple(c for c in snapshot.changes if c.obstacle or c.new != c.old)
+    if not changes:
         return CandidateRefusal(
             reason=Reason.UNCHANGED, paths=(), detail="nothing inside the scope differs"
         )
-    obstacles = _obstacles(snapshot.changes, tree, covers)
+    obstacles = _obstacles(changes, tree, covers)
     if obstacles:
         first = obstacles[min(obstacles)]
         alike = [path for path, obstacle in obstacles.items() if obstacle is first]
         return _refusal(Reason.OUTSIDE, alike, first.value)
     return CandidatePlan(
-        changes=snapshot.changes,
+        changes=changes,
         outside=snapshot.outside,
         overrides={
             change.path: change.found
-            for change in snapshot.changes
+            for change in changes
             if change.found is not None and change.found != change.new
         },
     )

@@ -100,8 +100,10 @@ def _require_budget(session: Session) -> None:
     halt = budget.halt(session.index.history(), session.contract)
     if halt is None:
         return
-    way_on = "Report and stop." if halt.ends_session else "`autoresearch run N` opens another run."
-    raise AutoresearchError(f"DONE: {halt.text}", code=f"done_{halt.rule.value}", hint=way_on)
+    way_on = "" if halt.ends_session else "; a human opens the next run"
+    raise AutoresearchError(
+        f"DONE: {halt.text}", code=f"done_{halt.rule.value}", hint=f"Report and stop{way_on}."
+    )
 
 
 def _refuse(session: Session, begun: Begun, refused: Refused, outside: tuple[str, ...]) -> Result:

@@ -216,7 +216,7 @@ def find_session(repo: GitRepo, environ: Mapping[str, str]) -> Places:
         raise AutoresearchError(
             f"no session in {repo.toplevel}",
             code="no_session",
-            hint="Write a contract and run `autoresearch init FILE`; see docs/contract.md.",
+            hint="Plan one with `/autoresearch:plan` in your agent, or see `autoresearch init --help`.",
         )
     raise AutoresearchError(
         f"{len(here)} sessions belong to this working tree: {', '.join(here)}",
