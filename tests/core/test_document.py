@@ -14,7 +14,7 @@ from autoresearch.core.document import (
 )
 from autoresearch.core.model import Effect, Flag, Reason, Scale, Verdict
 from autoresearch.core.records import Run, Stop, Undo, Validation
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.histories import history
 from support.records import effect, experiment, make, opened
@@ -175,6 +175,7 @@ pieces = st.sampled_from(
 
 @settings(deadline=None)
 @given(notes=st.one_of(st.text(max_size=80), st.lists(pieces, max_size=12).map("".join)))
+@example(notes="a<!-- autoresearch: notes<!-- autoresearch: notes end --> end -->")
 def test_notes_survive_rendering_unchanged_from_the_second_time_on(notes):
     """Notes that lose a line at every experiment."""
     first = page(history(), notes=notes)

@@ -96,7 +96,9 @@ def test_mended_rework_is_kept_as_one_commit(tmp_path):
     assert helper.verdict("fast and right", "--rework") == ("keep", None)
     assert helper.branch_log()[0] == "fast and right"
     assert len(helper.branch_log()) == 2
-    assert "fast but wrong" not in helper("brief").out.partition("not kept")[2].partition("touched")[0]
+    assert (
+        "fast but wrong" not in helper("brief").out.partition("not kept")[2].partition("touched")[0]
+    )
 
 
 CRASHES = {
@@ -293,7 +295,10 @@ def test_incumbent_that_fails_is_no_verdict_on_the_candidate(tmp_path):
     needed.touch()
     helper = open_session(
         tmp_path,
-        replace={"verify: ": f"verify: test -e {needed} && ", "guard: ": f"guard: test ! -e {needed}.x && "},
+        replace={
+            "verify: ": f"verify: test -e {needed} && ",
+            "guard: ": f"guard: test ! -e {needed}.x && ",
+        },
     )
     set_cost(helper.repo, 90)
     edited = helper.repo.state()
@@ -327,7 +332,9 @@ def test_budget_and_target_end_the_session(tmp_path):
 
 def test_target_met_says_done(tmp_path):
     """The target that is reached and not noticed."""
-    helper = open_session(tmp_path, replace={"direction: lower}\nverify": "direction: lower, target: 90}\nverify"})
+    helper = open_session(
+        tmp_path, replace={"direction: lower}\nverify": "direction: lower, target: 90}\nverify"}
+    )
     set_cost(helper.repo, 90)
     assert "target met: 90, asked for 90" in helper.json("try", "-m", "there")["next"]
     set_cost(helper.repo, 80)

@@ -14,7 +14,9 @@ NOT_UTF8 = os.fsdecode(b"src/caf\xe9.txt")
 
 def without_copies(state):
     """The files of a working tree but for the copies that the helper renders."""
-    return {path: content for path, content in state.items() if not path.startswith("autoresearch.")}
+    return {
+        path: content for path, content in state.items() if not path.startswith("autoresearch.")
+    }
 
 
 def test_odd_names_are_added_changed_and_deleted(tmp_path):
@@ -98,6 +100,7 @@ def test_line_endings_of_the_working_tree_survive(tmp_path):
     assert path.read_bytes() == kept
     path.write_bytes(kept.replace(b"90\r\n", b"80\n"))
     assert helper.verdict("better, with both") == ("keep", None)
+    assert path.read_bytes() == kept.replace(b"90", b"80")
     assert helper.attempt("nothing more", code=1)["reason"] == "unchanged"
     assert helper.repo("diff", "--stat", "HEAD~1", "HEAD").endswith("1 insertion(+), 1 deletion(-)")
     path.write_bytes(kept.replace(b"90", b"70").replace(b"\r\n", b"\n"))
@@ -117,7 +120,7 @@ def test_filtered_files_and_submodules_are_left_alone(tmp_path):
     repo("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other.root), "sub")
     repo.commit("filtered and a submodule")
     assert repo("show", "HEAD:src/data.big") == "pointer"
-    helper = open_session(tmp_path, repo=repo)
+    helper = open_session(tmp_path, extra="protect: ['**/*.big']\n", repo=repo)
     set_cost(helper.repo, 90)
     helper.repo.write("sub/work.py", "edited inside the submodule\n")
     assert helper.verdict("beside them") == ("keep", None)
@@ -125,8 +128,8 @@ def test_filtered_files_and_submodules_are_left_alone(tmp_path):
     assert (helper.root / "sub/work.py").read_text() == "edited inside the submodule\n"
     helper.repo.write("src/data.big", "other content\n")
     refused = helper.json("try", "-m", "the large file", code=1)["record"]
-    assert "another form" in refused["detail"]
-    assert helper.error("drop") == "cannot_save"
+    assert refused["paths"] == ["src/data.big"]
+    assert helper.error("drop", "--outside") == "cannot_save"
     assert (helper.root / "src/data.big").read_text() == "other content\n"
 
 

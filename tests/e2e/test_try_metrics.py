@@ -90,7 +90,10 @@ def test_single_pair_is_provisional(tmp_path):
 def test_metric_that_turns_out_to_vary_is_raced(tmp_path):
     """A metric declared exact whose second run differs, kept or discarded by a single value."""
     repo = make_project(tmp_path / "r")
-    repo.write("bench.py", SCRIPTED.replace("swing = 0.1 if", "swing = 0 if work.cost() == 100 else 0.1 if"))
+    repo.write(
+        "bench.py",
+        SCRIPTED.replace("swing = 0.1 if", "swing = 0 if work.cost() == 100 else 0.1 if"),
+    )
     repo.commit("swing")
     extra = f"env: {{COUNTER: '{tmp_path / 'counter'}'}}\n"
     helper = open_session(tmp_path, extra=extra, repo=repo)
@@ -118,7 +121,9 @@ def test_metric_that_turns_out_to_vary_is_raced(tmp_path):
 )
 def test_direction_scale_and_smallest_effect(tmp_path, metric, cost, verdict, effect):
     """A sign turned the wrong way, a ratio of what has none, or a gain below what is asked for."""
-    helper = open_session(tmp_path, replace={"direction: lower}\nverify": f"{metric}, deterministic: true}}\nverify"})
+    helper = open_session(
+        tmp_path, replace={"direction: lower}\nverify": f"{metric}, deterministic: true}}\nverify"}
+    )
     set_cost(helper.repo, cost)
     record = helper.attempt()
     assert record["verdict"] == verdict
@@ -133,7 +138,9 @@ def test_direction_scale_and_smallest_effect(tmp_path, metric, cost, verdict, ef
 def test_cpu_time_is_measured_by_the_helper(tmp_path):
     """A metric of the helper's own clock that is read from what the program claims."""
     repo = make_project(tmp_path / "r")
-    burn = "import time\nSTART = time.process_time()\nwhile time.process_time() - START < {}: pass\n"
+    burn = (
+        "import time\nSTART = time.process_time()\nwhile time.process_time() - START < {}: pass\n"
+    )
     repo.write("src/work.py", WORK + burn.format(0.12))
     repo.commit("burn")
     helper = open_session(

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from support.harness import Git
 
+PYTHON = f"{sys.executable} -S"
+"""Without site: it starts sooner, and the project needs nothing but the standard library."""
+
 BENCH = """\
 import os, random, sys
 sys.path.insert(0, "src")
@@ -74,3 +77,29 @@ def set_cost(
     """Edit the program: its cost, its size (the secondary metric) and its answer (the guard)."""
     text = WORK.replace("return 100", f"return {cost}").replace("SIZE = 1000", f"SIZE = {size}")
     repo.write("src/work.py", text.replace("return 42", f"return {answer}") + extra)
+
+
+def write_draft(folder: Path, *, extra: str = "", **terms: str) -> Path:
+    """A contract of the project for a quick start: the metric is declared deterministic.
+
+    Args:
+        folder: where it is written, as `draft.yaml`.
+        extra: further lines.
+        terms: a key's line replaced: `verify="echo 1"`; "" takes the key out.
+    """
+    lines = []
+    known = {
+        "session": "cheaper",
+        "goal": "Make the work cheaper",
+        "metric": "{name: cost, direction: lower, deterministic: true}",
+        "verify": f"{PYTHON} bench.py",
+        "guard": f"{PYTHON} check.py",
+        "scope": '["src/**"]',
+        "race": "{seconds: 60, max_runs: 8}",
+    }
+    for key, value in {**known, **terms}.items():
+        if value:
+            lines.append(f"{key}: {value}\n")
+    draft = folder / "draft.yaml"
+    draft.write_text("".join(lines) + extra, "utf-8")
+    return draft

@@ -39,7 +39,11 @@ class Helper:
         return self.repo.root
 
     def __call__(
-        self, *args: str, code: int = 0, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        *args: str,
+        code: int = 0,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> Done:
         """Run a command in text mode."""
         done = subprocess.run(
@@ -58,7 +62,9 @@ class Helper:
         assert found.code == code, (args, found)
         return found
 
-    def json(self, *args: str, code: int = 0, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def json(
+        self, *args: str, code: int = 0, env: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Run a command with `--json`: one object on one line of stdout, and nothing on stderr."""
         done = self(*args, "--json", code=code, env=env)
         assert done.out.count("\n") == 1, done
@@ -71,9 +77,7 @@ class Helper:
         """Run a command that fails; the error's code."""
         return str(self.json(*args, code=code, env=env)["error"]["code"])
 
-    def attempt(
-        self, message: str = "a change", *options: str, code: int = 0
-    ) -> dict[str, Any]:
+    def attempt(self, message: str = "a change", *options: str, code: int = 0) -> dict[str, Any]:
         """`try` with the tree as it is; the record."""
         return dict(self.json("try", "-m", message, *options, code=code)["record"])
 
@@ -132,7 +136,9 @@ def open_session(
         repo: a project that was made already.
     """
     helper = Helper(repo or make_project(folder / "r"))
-    text = contract_text(extra=extra).replace(sys.executable, f"{sys.executable} -S")  # starts sooner
+    text = contract_text(extra=extra).replace(
+        sys.executable, f"{sys.executable} -S"
+    )  # starts sooner
     for old, new in (replace or {}).items():
         assert old in text, old
         text = text.replace(old, new)

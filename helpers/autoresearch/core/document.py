@@ -100,15 +100,20 @@ def extract_notes(text: str) -> str:
 
 def _clean_notes(notes: str) -> list[str]:
     """Lines of printable text without our markers, blank lines around them dropped."""
-    for marker in (NOTES_BEGIN, NOTES_END):
-        notes = notes.replace(marker, "")
-    lines = [_indented(line) for line in notes.splitlines()]
+    # Cleaning can join what was apart, so what it gives is looked at again.
+    lines = [_unmarked(_indented(line)).rstrip() for line in _unmarked(notes).splitlines()]
     while lines and not lines[-1]:
         lines.pop()
     while lines and not lines[0]:
         del lines[0]
-    # What cleaning joined together may spell a marker again.
-    return [line for line in lines if line not in {NOTES_BEGIN, NOTES_END}]
+    return lines
+
+
+def _unmarked(text: str) -> str:
+    """Text in which no marker stands, also none that is spelled once another is taken out."""
+    while NOTES_BEGIN in text or NOTES_END in text:
+        text = text.replace(NOTES_BEGIN, "").replace(NOTES_END, "")
+    return text
 
 
 def _indented(line: str) -> str:

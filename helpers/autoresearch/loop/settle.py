@@ -77,12 +77,18 @@ def _as_checked_out(
     """
     if new is None or before == old or before is None:
         return new
-    here, hashed = session.walk().at(path), session.repo.object_format
+    here = session.walk().at(path)
     if here.content is not None and here.entry is not None:
-        stored = object_id(hashed, here.content.replace(b"\r\n", b"\n"))
-        if new.oid in {stored, here.entry.oid}:
+        plain = here.content.replace(b"\r\n", b"\n")
+        if new.oid in {object_id(session.repo.object_format, plain), here.entry.oid}:
             return here.entry
-    return Entry(new.mode, object_id(hashed, with_crlf(session.repo.blob(new.oid))))
+    return _with_crlf(session, new)
+
+
+def _with_crlf(session: Session, entry: Entry) -> Entry:
+    """The raw entry of a file that git checks out with CR LF."""
+    content = with_crlf(session.repo.blob(entry.oid))
+    return Entry(entry.mode, object_id(session.repo.object_format, content))
 
 
 def keep(
@@ -108,19 +114,26 @@ def keep(
         SessionBroken: the branch is at neither.
     """
     _move_branch(session, parent, commit, ref)
-    session.keep_overrides(
-        {change.path: change.new for change in changes},
-        {c.path: c.found for c in changes if c.found is not None and c.found != c.new},
-    )
+    left: tuple[Left, ...] = ()
+    overrides: dict[str, Entry] = {}
+    for change in changes:
+        if change.new is None or change.found is None or change.found == change.new:
+            continue
+        overrides[change.path] = _with_crlf(session, change.new)
+        # Both kinds of line ends in one file: made what git would check out, so that it can be
+        # told from an edit and put back from now on.
+        step = Step(change.path, change.found, overrides[change.path], change.new.oid)
+        left += lay_over(session, [step])
+    session.keep_overrides({change.path: change.new for change in changes}, overrides)
     head = gitrefs.head(session.repo).branch
     if head != session.branch:
         short = session.branch.removeprefix("refs/heads/")
-        return Settlement((), (f"HEAD left {short} meanwhile; the index is not touched",))
+        return Settlement(left, (f"HEAD left {short} meanwhile; the index is not touched",))
     synced = sync_index(
         session.repo,
         [IndexChange(c.path, _known(c), c.new) for c in changes],
     )
-    return Settlement((), _warnings(synced.warning, synced.left))
+    return Settlement(left, _warnings(synced.warning, synced.left))
 
 
 def _move_branch(session: Session, parent: str, commit: str, ref: str | None) -> None:
