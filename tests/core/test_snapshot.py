@@ -18,6 +18,7 @@ from autoresearch.core.snapshot import (
     entries_between,
     plan_candidate,
     put_back_steps,
+    with_changes,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -259,3 +260,11 @@ def test_differing_paths_are_those_with_other_entries():
     other = {"a": Entry("100755", "1"), "b": Entry("100644", "2"), "d": Entry("100644", "3")}
     assert differing_paths(one, other) == ["a", "c", "d"]
     assert differing_paths(one, one) == []
+
+
+def test_tree_with_changes_is_what_git_would_hold():
+    """A candidate measured with a file that it deleted, or without one that it added."""
+    tree = {"a": Entry("100644", "1"), "b": Entry("100644", "2")}
+    changed = with_changes(tree, {"b": None, "c": Entry("100755", "3"), "gone": None})
+    assert changed == {"a": Entry("100644", "1"), "c": Entry("100755", "3")}
+    assert set(tree) == {"a", "b"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 from support.project import WORK, make_project, set_cost
 from support.session import open_session
@@ -58,7 +59,7 @@ def test_modes_links_and_folders(tmp_path):
     helper.repo.write("src/alias.py/deep.py", "X = 1\n")
     assert helper.verdict("a folder for the link") == ("discard", "worse")
     assert path.stat().st_mode & stat.S_IXUSR
-    assert os.readlink(helper.root / "src/alias.py") == "work.py"
+    assert (helper.root / "src/alias.py").readlink() == Path("work.py")
     (helper.root / "src/alias.py").unlink()
     (helper.root / "src/alias.py").symlink_to("/etc/hostname")
     refused = helper.json("try", "-m", "a link to elsewhere", code=1)
@@ -85,25 +86,27 @@ def test_line_endings_of_the_working_tree_survive(tmp_path):
     crlf = WORK.replace("\n", "\r\n").encode()
     assert path.read_bytes() == crlf
     helper = open_session(tmp_path, repo=repo)
-    path.write_bytes(crlf.replace(b"100", b"90"))
+    path.write_bytes(crlf.replace(b"return 100", b"return 90"))
     assert helper.verdict("with CR LF") == ("keep", None)
-    assert helper.repo("show", "HEAD:src/work.py") == WORK.replace("100", "90").rstrip("\n")
+    assert helper.repo("show", "HEAD:src/work.py") == WORK.replace(
+        "return 100", "return 90"
+    ).rstrip("\n")
     assert helper.repo("status", "--porcelain") == ""
     kept = path.read_bytes()
-    assert kept == crlf.replace(b"100", b"90")
-    path.write_bytes(kept.replace(b"90", b"95"))
+    assert kept == crlf.replace(b"return 100", b"return 90")
+    path.write_bytes(kept.replace(b"return 90", b"return 95"))
     assert helper.verdict("worse, with CR LF") == ("discard", "worse")
     assert path.read_bytes() == kept
     # An editor that writes LF, or both, changes the same lines and no more.
-    path.write_bytes(kept.replace(b"\r\n", b"\n").replace(b"90", b"96"))
+    path.write_bytes(kept.replace(b"\r\n", b"\n").replace(b"return 90", b"return 96"))
     assert helper.verdict("worse, with LF") == ("discard", "worse")
     assert path.read_bytes() == kept
-    path.write_bytes(kept.replace(b"90\r\n", b"80\n"))
+    path.write_bytes(kept.replace(b"return 90\r\n", b"return 80\n"))
     assert helper.verdict("better, with both") == ("keep", None)
-    assert path.read_bytes() == kept.replace(b"90", b"80")
+    assert path.read_bytes() == kept.replace(b"return 90", b"return 80")
     assert helper.attempt("nothing more", code=1)["reason"] == "unchanged"
     assert helper.repo("diff", "--stat", "HEAD~1", "HEAD").endswith("1 insertion(+), 1 deletion(-)")
-    path.write_bytes(kept.replace(b"90", b"70").replace(b"\r\n", b"\n"))
+    path.write_bytes(kept.replace(b"return 90", b"return 70").replace(b"\r\n", b"\n"))
     assert helper.verdict("better, with LF") == ("keep", None)
     assert helper.attempt("nothing more", code=1)["reason"] == "unchanged"
     assert helper.json("doctor")["ok"]

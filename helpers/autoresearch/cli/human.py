@@ -93,19 +93,30 @@ def stop_command(message: str) -> Answer:
 
 
 @click.command("recover")
+@click.option("--accept-log", is_flag=True, help="Take the log for true after bringing it back.")
 @answers
-def recover_command() -> Answer:
-    """Finish or roll back an interrupted step. Every other command does so by itself.
+def recover_command(*, accept_log: bool) -> Answer:
+    """Finish or roll back an interrupted step, and render edited copies anew.
+
+    Every other command does the former by itself.
 
     Example: autoresearch recover
     """
     from pathlib import Path  # noqa: PLC0415 - start fast
 
-    from autoresearch.loop.recover import recover  # noqa: PLC0415 - start fast
-    from autoresearch.loop.session import environment, loaded  # noqa: PLC0415 - start fast
+    from autoresearch.edges.gitrepo import GitRepo  # noqa: PLC0415 - start fast
+    from autoresearch.loop import recover as recovery  # noqa: PLC0415 - start fast
+    from autoresearch.loop.session import (  # noqa: PLC0415 - start fast
+        environment,
+        find_session,
+        loaded,
+    )
 
+    if accept_log:
+        with GitRepo.open(Path.cwd()) as repo:
+            recovery.accept_log(find_session(repo, environment()))
     with loaded(Path.cwd(), environment(), command="recover", write=True) as session:
-        recover(session)
+        recovery.recover(session, everything=True)
         done = tuple(session.news)
         return Answer(
             lines=done or ("nothing was interrupted",),

@@ -159,6 +159,12 @@ def differing_paths(one: TreeMap, other: TreeMap) -> list[str]:
     return sorted({path for path, _ in set(one.items()) ^ set(other.items())})
 
 
+def with_changes(tree: TreeMap, entries: Mapping[str, Entry | None]) -> dict[str, Entry]:
+    """A tree with other entries at some paths; None where a path is to vanish."""
+    changed = {**tree, **entries}
+    return {path: entry for path, entry in changed.items() if entry is not None}
+
+
 def plan_candidate(
     snapshot: Snapshot, tree: TreeMap, covers: Callable[[str], bool]
 ) -> CandidatePlan | CandidateRefusal:

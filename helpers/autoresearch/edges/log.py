@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 16
 _REMEDY = (
     "Bring the log back from refs/autoresearch/<session>/state or a backup, "
-    "then run `autoresearch doctor`."
+    "then run `autoresearch recover --accept-log`."
 )
 
 

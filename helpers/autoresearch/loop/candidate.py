@@ -10,6 +10,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.history import MAX_REWORKS
 from autoresearch.core.model import Kind, Reason
 from autoresearch.core.similarity import changed_lines
+from autoresearch.core.snapshot import with_changes
 from autoresearch.core.steps import Begun, Candidate, Changed
 from autoresearch.core.text import clean_line
 from autoresearch.edges import gitdiff, gitrefs
@@ -141,6 +142,7 @@ def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | R
         changes=plan.entries,
         message=commit_message(begun, session.name),
     )
+    session.remember_tree(commit.tree, with_changes(session.tree(parent), plan.entries))
     patch = gitdiff.patch(repo, parent, commit.oid)
     lines = gitdiff.numstat(repo, parent, commit.oid)
     if begun.kind is Kind.SIMPLIFY and lines.removed <= lines.added:

@@ -12,6 +12,7 @@ from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Recovery
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
+from autoresearch.edges.lock import Lock
 from autoresearch.loop import memory
 from autoresearch.loop.adopt import finish_interrupted, finish_opened
 from autoresearch.loop.conclude import finish
@@ -20,6 +21,7 @@ from autoresearch.loop.undo import finish_undo
 
 if TYPE_CHECKING:
     from autoresearch.core.steps import Pending
+    from autoresearch.edges.places import Places
     from autoresearch.loop.session import Session
 
 
@@ -32,10 +34,14 @@ FINISHERS = {
 """Command -> what finishes it from its journal."""
 
 
-def recover(session: Session) -> tuple[str, ...]:
+def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
     """Bring an interrupted session to a consistent state; what was done, a line each.
 
     Nothing to do is an empty answer. Repeating it is harmless.
+
+    Args:
+        session: open for writing.
+        everything: look at the copies of log and document too, whoever changed them.
     """
     found = session.journal.load()
     done: list[str] = []
@@ -43,10 +49,23 @@ def recover(session: Session) -> tuple[str, ...]:
         done.append(f"the journal was unreadable ({found.problem}); it is now {found.moved_aside}")
     if found.pending is not None:
         done.append(_settle(session, found.pending))
-    if done or not memory.is_published(session):
+    if done or everything or not memory.is_published(session):
         memory.publish(session)
     session.news.extend(done)
     return tuple(done)
+
+
+def accept_log(places: Places) -> None:
+    """Take the log as it lies there for the true one, as after it was brought back from a copy.
+
+    What was read from the former one is forgotten and read again; its own chain must hold.
+
+    Raises:
+        AutoresearchError: another command works on the session (`locked`).
+    """
+    with Lock(places.lock).acquire("recover"):
+        for suffix in ("", "-wal", "-shm"):
+            places.index.with_name(places.index.name + suffix).unlink(missing_ok=True)
 
 
 def _settle(session: Session, pending: Pending) -> str:

@@ -25,8 +25,7 @@ from autoresearch.core.model import (
     Verdict,
 )
 from autoresearch.core.patience import pairs_allowed, retest_alpha
-from autoresearch.core.snapshot import differing_paths
-from autoresearch.edges import dotgit
+from autoresearch.edges import dotgit, gitdiff
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import append_once
 from autoresearch.edges.lock import Lock
@@ -38,7 +37,6 @@ from autoresearch.loop.session import CONTRACT_FILE
 if TYPE_CHECKING:
     from autoresearch.core.decision import Policy
     from autoresearch.core.records import Epoch
-    from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.lock import Owner
     from autoresearch.loop.bench import Built
     from autoresearch.loop.candidate import Prepared
@@ -144,7 +142,7 @@ class Referee:
     def _race(self, prepared: Prepared) -> Raced:
         label = f"{prepared.begun.number:04d}"
         incumbent = self.session.tree(prepared.begun.parent)
-        self._require_frozen(incumbent)
+        self._require_frozen(prepared.begun.parent)
         first, second = self.bench.slots[:2]
         if self.randomness.getrandbits(1):
             first, second = second, first
@@ -250,13 +248,12 @@ class Referee:
 
     # --- what may not have changed ---------------------------------------------------------
 
-    def _require_frozen(self, incumbent: TreeMap) -> None:
+    def _require_frozen(self, incumbent: str) -> None:
         """The incumbent's protected files must be those of the epoch's commit."""
         covers = self.session.scope.covers
-        frozen = self.session.tree(self._epoch.commit)
         differing = [
             path
-            for path in differing_paths(frozen, incumbent)
+            for _, path in gitdiff.changed_paths(self.session.repo, self._epoch.commit, incumbent)
             # The frozen copy of the contract counts, and a new budget is no new epoch.
             if path != CONTRACT_FILE and not covers(path)
         ]

@@ -140,11 +140,16 @@ class Session:
 
     def tree(self, commit: str) -> TreeMap:
         """All files of a commit; the latest are remembered, for a command asks again and again."""
-        if commit not in self.trees:
-            if len(self.trees) >= TREES_REMEMBERED:
-                del self.trees[next(iter(self.trees))]
-            self.trees[commit] = self.repo.tree(commit)
-        return self.trees[commit]
+        oid = self.repo.tree_of(commit)
+        if oid not in self.trees:
+            self.remember_tree(oid, self.repo.tree(oid))
+        return self.trees[oid]
+
+    def remember_tree(self, oid: str, tree: TreeMap) -> None:
+        """Remember the files of a tree that is known already; reading 30,000 takes 0.1 s."""
+        if len(self.trees) >= TREES_REMEMBERED:
+            del self.trees[next(iter(self.trees))]
+        self.trees[oid] = tree
 
     def keep_overrides(self, changed: Mapping[str, Entry | None], now: Mapping[str, Entry]) -> None:
         """Remember how changed paths differ from git from now on, and forget those that do not."""
@@ -216,7 +221,7 @@ def find_session(repo: GitRepo, environ: Mapping[str, str]) -> Places:
         raise AutoresearchError(
             f"no session in {repo.toplevel}",
             code="no_session",
-            hint="Plan one with `/autoresearch:plan` in your agent, or see `autoresearch init --help`.",
+            hint="Plan one: `/autoresearch:plan` in your agent, or `autoresearch init --help`.",
         )
     raise AutoresearchError(
         f"{len(here)} sessions belong to this working tree: {', '.join(here)}",

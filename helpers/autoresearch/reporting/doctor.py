@@ -73,8 +73,11 @@ def _session(session: Session) -> Iterator[Finding]:
         "Fetch refs/autoresearch/* from where they were pushed to.",
     )
     yield _finding(not session.places.journal.exists(), "journal: no step is half done", RECOVER)
+    stale = memory.disagreements(session)
     yield _finding(
-        memory.is_published(session), "copies: document, log and state ref agree", RECOVER
+        not stale,
+        "copies: " + (f"not as written: {', '.join(stale)}" if stale else "as the log says"),
+        f"{RECOVER} What was edited is set aside, not lost.",
     )
     yield from _tree(session)
 
@@ -111,14 +114,21 @@ def _log(session: Session) -> Iterator[Finding]:
 
 def is_reproduced(record: Experiment) -> bool:
     """Whether the recorded samples lead to the recorded decision on the metric again."""
-    if record.race is None:
+    race = record.race
+    if race is None:
+        return record.verdict in {Verdict.CRASH, Verdict.VIOLATION}
+    try:
+        decision = recompute(race)
+    except ValueError:  # runs are missing from the record
+        return False
+    if not decision.ended or decision.effect != record.effect:
+        return False
+    if record.verdict is Verdict.VIOLATION:
         return True
-    decision = recompute(record.race)
-    if record.verdict is Verdict.DISCARD and record.reason in {Reason.WORSE, Reason.UNDECIDED}:
-        return decision.ended and not decision.keep and decision.reason is record.reason
-    if record.verdict in {Verdict.KEEP, Verdict.REWORK}:
-        return decision.keep
-    return decision.ended
+    if record.reason in {Reason.WORSE, Reason.UNDECIDED}:
+        return not decision.keep and decision.reason is record.reason
+    # Guard, `same` and limits only speak once the race said keep; or no loss was left to spend.
+    return decision.keep or decision.reason is record.reason
 
 
 def _branch(session: Session) -> Iterator[Finding]:
