@@ -32,6 +32,7 @@ class Helper:
 
     def __init__(self, repo: Git) -> None:
         self.repo = repo
+        self._state: Path | None = None
 
     @property
     def root(self) -> Path:
@@ -99,8 +100,10 @@ class Helper:
 
     @property
     def state(self) -> Path:
-        """The session's state folder."""
-        return Path(self.json("status")["state_folder"])
+        """The session's state folder, asked for once."""
+        if self._state is None:
+            self._state = Path(self.json("status")["state_folder"])
+        return self._state
 
     def log(self) -> list[dict[str, Any]]:
         """The log's lines."""

@@ -114,7 +114,7 @@ def recover_command(*, accept_log: bool) -> Answer:
 
     if accept_log:
         with GitRepo.open(Path.cwd()) as repo:
-            recovery.accept_log(find_session(repo, environment()))
+            recovery.accept_log(repo, find_session(repo, environment()))
     with loaded(Path.cwd(), environment(), command="recover", write=True) as session:
         recovery.recover(session, everything=True)
         done = tuple(session.news)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from autoresearch.core.history import History
     from autoresearch.core.plateau import Outlook
     from autoresearch.core.records import Record
+    from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.loop.session import Session
 
 LOG_COPY = "autoresearch.jsonl"
@@ -73,13 +74,19 @@ def record(session: Session, entry: Record) -> None:
     session.index.append(entry)
 
 
-def publish(session: Session) -> None:
+def publish(session: Session, *, anew: bool = False) -> None:
     """Bring document, log copy and state ref up to the log; idempotent.
 
     What somebody wrote into a copy is set aside and reported, but for the document's notes, which
     stay.
+
+    Args:
+        session: open for writing.
+        anew: compare every byte, as where the log itself is not the one that was copied.
     """
     copies = _load(session)
+    if anew:
+        copies = replace(copies, stamp=(), state="")
     copies = _publish_log(session, copies)
     copies, page = _publish_document(session, copies)
     copies = _publish_ref(session, copies, page)
@@ -102,26 +109,26 @@ def disagreements(session: Session) -> tuple[str, ...]:
     there = _read_document(session)
     if there.text != page_of(session, session.index.history(), there.notes):
         found.append(DOCUMENT)
-    ref = state_ref(session)
-    if gitrefs.at(session.repo, ref) is None or stored_log(session) != whole:
+    ref = state_ref(session.name)
+    if gitrefs.at(session.repo, ref) is None or stored_log(session.repo, session.name) != whole:
         found.append(ref)
     return tuple(found)
 
 
-def state_ref(session: Session) -> str:
-    """The ref that holds the history of log and document."""
-    return f"refs/autoresearch/{session.name}/state"
+def state_ref(session: str) -> str:
+    """The ref that holds the history of log and document of a session."""
+    return f"refs/autoresearch/{session}/state"
 
 
-def stored_log(session: Session) -> bytes:
-    """The log as the state ref holds it, its parts joined.
+def stored_log(repo: GitRepo, session: str) -> bytes:
+    """The log as the state ref of a session holds it, its parts joined.
 
     Raises:
         GitError: there is no such ref.
     """
-    tree = session.repo.tree(state_ref(session))
+    tree = repo.tree(state_ref(session))
     parts = [tree[path].oid for path in sorted(tree) if path.startswith("log/")]
-    return b"".join(content for _, content in session.repo.blobs(parts))
+    return b"".join(content for _, content in repo.blobs(parts))
 
 
 def page_of(session: Session, history: History, notes: str) -> str:
@@ -180,7 +187,7 @@ def _publish_document(session: Session, copies: Copies) -> tuple[Copies, str]:
 def _publish_ref(session: Session, copies: Copies, page: str) -> Copies:
     """Commit log and document to the session's state ref."""
     end = session.index.position.offset
-    repo, ref = session.repo, state_ref(session)
+    repo, ref = session.repo, state_ref(session.name)
     at = gitrefs.at(repo, ref)
     ours = at is not None and at == copies.state
     if copies.stored == end and ours:

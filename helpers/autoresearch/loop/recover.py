@@ -12,6 +12,7 @@ from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Recovery
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
+from autoresearch.edges.files import atomic_write
 from autoresearch.edges.lock import Lock
 from autoresearch.loop import memory
 from autoresearch.loop.adopt import finish_interrupted, finish_opened
@@ -21,6 +22,7 @@ from autoresearch.loop.undo import finish_undo
 
 if TYPE_CHECKING:
     from autoresearch.core.steps import Pending
+    from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.edges.places import Places
     from autoresearch.loop.session import Session
 
@@ -49,21 +51,26 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
         done.append(f"the journal was unreadable ({found.problem}); it is now {found.moved_aside}")
     if found.pending is not None:
         done.append(_settle(session, found.pending))
-    if done or everything or not memory.is_published(session):
-        memory.publish(session)
+    anew = everything and bool(memory.disagreements(session))
+    if done or anew or not memory.is_published(session):
+        memory.publish(session, anew=anew)
     session.news.extend(done)
     return tuple(done)
 
 
-def accept_log(places: Places) -> None:
+def accept_log(repo: GitRepo, places: Places) -> None:
     """Take the log as it lies there for the true one, as after it was brought back from a copy.
 
-    What was read from the former one is forgotten and read again; its own chain must hold.
+    A log that is gone is brought back from the session's state ref. What was read from the former
+    one is forgotten and read again; its own chain must hold.
 
     Raises:
         AutoresearchError: another command works on the session (`locked`).
+        GitError: the log is gone, and there is no state ref.
     """
     with Lock(places.lock).acquire("recover"):
+        if not places.log.exists():
+            atomic_write(places.log, memory.stored_log(repo, places.session), mode=0o600)
         for suffix in ("", "-wal", "-shm"):
             places.index.with_name(places.index.name + suffix).unlink(missing_ok=True)
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench
 
+SESSION_FILE = "session.json"
 BRANCHES = "refs/heads/autoresearch/"
 TREES_REMEMBERED = 4
 CONTRACT_FILE = "autoresearch.yaml"
@@ -171,7 +172,7 @@ def as_overrides(overrides: Mapping[str, Entry | None]) -> tuple[Override, ...]:
 def write_session_file(places: Places, file: SessionFile) -> None:
     """Write what `init` fixed."""
     text = jsonform.dumps(jsonform.to_object(file))
-    atomic_write(places.state / "session.json", text.encode("ascii") + b"\n", mode=0o600)
+    atomic_write(places.state / SESSION_FILE, text.encode("ascii") + b"\n", mode=0o600)
 
 
 def read_session_file(places: Places) -> SessionFile:
@@ -180,7 +181,7 @@ def read_session_file(places: Places) -> SessionFile:
     Raises:
         SessionBroken: it is missing or not what was written.
     """
-    path = places.state / "session.json"
+    path = places.state / SESSION_FILE
     try:
         file = jsonform.from_object(SessionFile, json.loads(path.read_bytes()))
     except (OSError, ValueError, CorruptLogError) as error:
@@ -212,6 +213,10 @@ def find_session(repo: GitRepo, environ: Mapping[str, str]) -> Places:
     current = branch.removeprefix(BRANCHES) if branch.startswith(BRANCHES) else None
     if current in places:
         return places[current]
+    if current is not None:
+        lost = places_for(environ, repo.toplevel, repo.common_dir, current)
+        if (lost.state / SESSION_FILE).exists():
+            return lost  # its log is missing: whoever reads it says so
     here = [
         name for name in names if Path(read_session_file(places[name]).toplevel) == repo.toplevel
     ]

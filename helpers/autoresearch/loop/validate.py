@@ -41,7 +41,7 @@ def validate(
         SessionBroken: one of the two does not run.
     """
     progress = session.progress
-    if progress.incumbent_commit == first_commit(session):
+    if progress.incumbent_number == 0:
         raise AutoresearchError(
             "nothing is kept yet, so there is nothing to validate",
             code="nothing_kept",
