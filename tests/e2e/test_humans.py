@@ -192,10 +192,9 @@ def test_notes_log_filters_and_stop(tmp_path):
     def found(*filters):
         return [e["number"] for e in helper.json("log", *filters)["experiments"]]
 
-    assert found() == [3, 2, 1]
     assert found("--oldest-first", "--limit", "2") == [1, 2]
-    assert found("--verdict", "discard") == found("--reason", "worse") == [2]
-    assert found("--path", "src/sub") == found("--grep", "SECOND") == [2]
+    assert found("--verdict", "discard", "--reason", "worse") == [2]
+    assert found("--path", "src/sub", "--grep", "SECOND") == [2]
     assert found("--path", "src/su") == []
     helper("stop", "-m", "enough")
     assert helper.error("stop", "-m", "again") == "stopped"
@@ -253,7 +252,7 @@ def test_doctor_finds_what_is_wrong_and_names_the_remedy(tmp_path):
 
 
 def test_decision_that_cannot_be_repeated_is_found(tmp_path):
-    """A log whose samples do not lead to its verdict, written by a helper that was tampered with."""
+    """A log whose samples do not lead to its verdict, as a tampered helper would write it."""
     helper = open_session(tmp_path)
     set_cost(helper.repo, 90)
     assert helper.verdict("x") == ("keep", None)

@@ -147,7 +147,7 @@ def test_cpu_time_is_measured_by_the_helper(tmp_path):
         tmp_path,
         declared=False,
         replace={
-            "metric: {name: cost, direction: lower}": "metric: {name: cpu, direction: lower, source: cpu}",
+            "name: cost, direction: lower": "name: cpu, direction: lower, source: cpu",
             "max_runs: 40": "max_runs: 16",
         },
         repo=repo,

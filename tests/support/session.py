@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autoresearch.edges.places import repository_key
+
+from support.harness import Git
 from support.project import contract_text, make_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from support.harness import Git
 
 COMMAND = (sys.executable, "-m", "autoresearch")
 
@@ -138,17 +142,54 @@ def open_session(
         replace: texts of the contract and what stands for them.
         repo: a project that was made already.
     """
-    helper = Helper(repo or make_project(folder / "r"))
     text = contract_text(extra=extra).replace(
         sys.executable, f"{sys.executable} -S"
     )  # starts sooner
     for old, new in (replace or {}).items():
         assert old in text, old
         text = text.replace(old, new)
+    text = exact(text) if declared else text
+    if repo is None:
+        return Helper(_copied(folder / "r", text))
+    return _initialised(folder, repo, text)
+
+
+def _initialised(folder: Path, repo: Git, text: str) -> Helper:
+    helper = Helper(repo)
     draft = folder / "draft.yaml"
-    draft.write_text(exact(text) if declared else text, "utf-8")
+    draft.write_text(text, "utf-8")
     helper("init", str(draft))
     return helper
+
+
+_TEMPLATES: dict[str, Path] = {}
+"""Contract -> a folder that holds the tiny project, its state and its cache after `init`."""
+
+
+def _copied(root: Path, text: str) -> Git:
+    """The tiny project after `init`, which runs once for each contract in a process of tests."""
+    if text not in _TEMPLATES:
+        template = Path(tempfile.mkdtemp(prefix="autoresearch-test-"))
+        atexit.register(shutil.rmtree, template, ignore_errors=True)
+        _initialised(template, make_project(template / "r"), text)
+        for kind, place in _places(template / "r").items():
+            shutil.move(place, template / kind)
+        _TEMPLATES[text] = template
+    template = _TEMPLATES[text]
+    shutil.copytree(template / "r", root, symlinks=True)
+    for kind, place in _places(root).items():
+        shutil.copytree(template / kind, place, symlinks=True)
+    (session,) = _places(root)["state"].glob("*/session.json")
+    session.write_text(session.read_text().replace(str(template / "r"), str(root)))
+    return Git(root)
+
+
+def _places(root: Path) -> dict[str, Path]:
+    key = repository_key(root, root / ".git")
+    return {
+        "state": Path(os.environ["XDG_STATE_HOME"]) / "autoresearch" / key,
+        "cache": Path(os.environ["XDG_CACHE_HOME"]) / "autoresearch" / key,
+    }
 
 
 class Gate:

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from support.harness import Git
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from support.harness import Git
 
 
 def everything(repo: Git) -> dict[str, object]:

@@ -68,7 +68,8 @@ def samples_line(record: Experiment) -> str:
     how = "exact" if race.deterministic else f"{pairs} of {race.pairs_planned} pairs"
     undecided = record.verdict is Verdict.DISCARD and record.reason is Reason.UNDECIDED
     if undecided and pairs < race.pairs_planned:
-        how += ", stopped early: not ahead enough to go on"
+        ahead = "" if record.kind is Kind.SIMPLIFY else ": not ahead enough to go on"
+        how += f", stopped early{ahead}"
     extras = [f"alpha {race.alpha:.3g}"]
     if race.p_value is not None and record.verdict is Verdict.KEEP:
         extras.append(f"p {race.p_value:.2g}")
@@ -187,6 +188,8 @@ def is_unvalidated(history: History) -> bool:
 
 
 def _after_discard(record: Experiment) -> str:
+    if record.kind is Kind.SIMPLIFY:
+        return "remove more, cost less, or try it without --simplify"
     if record.reason is Reason.UNDECIDED and record.kind is not Kind.AGAIN:
         return (
             f"make the effect larger, combine near misses (`autoresearch apply {record.number}`), "
@@ -205,7 +208,10 @@ def _after_discard(record: Experiment) -> str:
 def next_after_refusal(record: Refusal) -> str:
     """What the agent does after a refusal."""
     if record.reason is Reason.OUTSIDE:
-        return "`autoresearch drop --outside` puts them back; keep to the scope, then try again"
+        return (
+            "`autoresearch drop --outside` puts them back; keep to the scope, then try again "
+            "(what should measure differently is a human's to `amend`)"
+        )
     if record.reason is Reason.DUPLICATE:
         return (
             f"`autoresearch show {record.related}` tells how it went; change the idea, "

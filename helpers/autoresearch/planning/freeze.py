@@ -220,17 +220,17 @@ def take_back_interrupted(repo: GitRepo, places: Places) -> None:
     """
     if not places.state.is_dir() or places.log.exists():
         return
-    if places.index.exists() or (places.state / "copies.json").exists():
+    published = (places.state / "copies.json").exists()
+    found = None if published else Journal(places.journal).load().pending
+    if found is not None and found.action is not None and found.action.command == INIT:
+        take_back(repo, Before.from_journal(found.action), places)
+        return
+    if published or places.index.exists():
         raise AutoresearchError(
             f"the session in {places.state} has lost its log",
             code="lost_log",
             hint="Bring log.jsonl back (autoresearch.jsonl is a copy), or move the folder away.",
         )
-    found = Journal(places.journal).load()
-    action = None if found.pending is None else found.pending.action
-    if action is not None and action.command == INIT:
-        take_back(repo, Before.from_journal(action), places)
-        return
     with suppress(OSError):  # a kill before the journal was begun left empty folders; no others
         for folder in (places.raw, places.output, places.state):
             folder.rmdir()

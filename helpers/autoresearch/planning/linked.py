@@ -47,7 +47,10 @@ def require_free(repo: GitRepo, path: Path) -> None:
 
 
 def _is_ignored(repo: GitRepo, path: Path) -> bool:
-    return repo.run("check-ignore", "-q", "--no-index", str(path), check=False).code == 0
+    # It refuses to work under the literal pathspecs that are pinned, and takes none but literal.
+    literal = {"GIT_LITERAL_PATHSPECS": "0"}
+    command = ("check-ignore", "-q", "--no-index", str(path))
+    return repo.run(*command, env=literal, check=False).code == 0
 
 
 def bring_links(repo: GitRepo, toplevel: Path, links: Iterable[str]) -> None:

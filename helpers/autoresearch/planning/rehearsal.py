@@ -162,10 +162,10 @@ def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
         return action()
     except CandidateFailed as error:
         what = "set-up or build" if error.reason is Reason.BUILD else "verify"
-        hint = "Run it in a fresh clone; name what it misses in `link`, `setup` or `env`."
-        if error.reason is Reason.METRIC:
-            hint = error.hint
-        elif error.reason is Reason.TIMEOUT:
+        hint = error.hint
+        if not hint:
+            hint = "Run it in a fresh clone; name what it misses in `link`, `setup` or `env`."
+        if error.reason is Reason.TIMEOUT:
             hint = "Give it less to do, raise `timeout`, or see what it waits for: stdin is empty."
         raise GateFailed(
             f"{what} does not work in a bench checkout: {error.message}",

@@ -1,0 +1,83 @@
+"""Imports point down only, and each third-party library has one home."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import autoresearch
+import pytest
+
+PACKAGE = Path(autoresearch.__file__).parent
+MODULES = sorted(
+    path for path in PACKAGE.rglob("*.py") if "project" not in path.relative_to(PACKAGE).parts
+)
+
+BELOW = {
+    "core": set(),
+    "edges": {"core"},
+    "loop": {"core", "edges"},
+    "planning": {"core", "edges", "loop"},
+    "reporting": {"core", "edges", "loop"},
+    "trial": {"core", "edges", "loop", "planning"},
+    "cli": {"core", "edges", "loop", "planning", "reporting", "trial"},
+}
+"""Layer -> the layers that it may import, beside itself."""
+
+IMPURE = {"os", "subprocess", "git", "time", "random", "click", "shutil", "socket", "tempfile"}
+HOMES = {
+    "git": {"edges/gitrepo.py"},
+    "jsonlines": {"edges/log.py"},
+    "yaml": {"core/contract"},
+    "click": {"cli"},
+    "rich": {"cli"},
+}
+
+
+def imported(path):
+    """Every module that a file imports, wherever the import stands."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+def name_of(path):
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_down(path):
+    """A core that reaches for the disk, an edge that knows a use case, a use case that prints."""
+    layer = path.relative_to(PACKAGE).parts[0]
+    if layer not in BELOW:
+        assert name_of(path) in {"__init__.py", "__main__.py"}
+        return
+    for module in imported(path):
+        parts = module.split(".")
+        if parts[0] == "autoresearch" and len(parts) > 1:
+            assert parts[1] in BELOW[layer] | {layer}, module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_libraries_stay_at_home(path):
+    """A second home of a library, or a clock, process or file in the pure core."""
+    layer = path.relative_to(PACKAGE).parts[0]
+    for module in imported(path):
+        top = module.split(".")[0]
+        assert not (layer == "core" and top in IMPURE), module
+        if top in HOMES:
+            here = name_of(path)
+            assert any(here == home or here.startswith(f"{home}/") for home in HOMES[top]), module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_stay_small_enough_to_be_read(path):
+    """A module that grows beyond 400 lines, or a function beyond 60."""
+    text = path.read_text("utf-8")
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert (node.end_lineno or 0) - node.lineno + 1 <= 60, node.name
