@@ -3,8 +3,7 @@
     python benchmarks/decision.py --quick     # under a minute
     python benchmarks/decision.py --full      # several minutes
 
-Prints a Markdown report. Every race goes through `autoresearch.core.race.judge`, as in a session:
-calibration fills the pool, each race's same-code differences extend it.
+Prints a Markdown report.
 """
 
 from __future__ import annotations
@@ -13,36 +12,28 @@ import argparse
 import math
 import time
 from multiprocessing import get_context
-from random import Random
-from statistics import fmean, median
+from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 import noise
-from autoresearch.core.model import Arm, Direction, Pair, Scale
-from autoresearch.core.order import runs_of
-from autoresearch.core.pool import extended, same_code_differences
-from autoresearch.core.race import Decision, Policy, judge, order_of
-from autoresearch.core.stats import effect_of
+from simulation import TRACES, Cell, Naive, Race, naive, simulate, visible_gain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-ALPHA = 0.02
-CALIBRATION = 8
-CANDIDATES = 10
-"""Candidates in a simulated session; the pool and the noise's memory last as long."""
-
-VALIDATION_PAIRS = 20
 GAINS = (0.0, -0.02, 0.01, 0.02, 0.03, 0.05, 0.10)
 POWER_MODELS = ("gauss 5 %", "gauss 2 %", "heavy tail (t3)", "spikes, 1 in 20", "bursts")
-POWER_PAIRS = (20, 60, 100)
-CLAIMED_GAINS = (0.03, 0.05, 0.10)
+POWER_PAIRS = (5, 12, 20, 40, 100)
+CLAIMED_GAINS = (0.03, 0.10)
 CLAIMED_PAIRS = (20, 100)
-LOT_MODELS = (*noise.IN_STEP, "gauss 5 %", "linear drift", "real wall time")
-LOT_PAIRS = (3, 20, 100)
+TURNS_PAIRS = (3, 20, 100)
+"""Loads in step are raced with the arms taking turns as well, to show what the coin is for."""
 
-TRACES: dict[str, noise.Model] = {}
-"""Models recorded in this run; filled before the worker processes are forked."""
+VISIBLE_PAIRS = (12, 20, 40, 60, 100)
+SLOW_PAIRS = 12
+"""Up to here a race counts as slow: a worthless candidate may take 10 runs, then 40."""
+
+NAIVE_MODELS = ("gauss 2 %", "linear drift", "autocorrelated")
 
 
 class Effort(NamedTuple):
@@ -55,134 +46,12 @@ class Effort(NamedTuple):
 
 
 QUICK = Effort({3: 200, 5: 200, 20: 200, 60: 60, 100: 100}, 40, 300, 300)
-FULL = Effort({3: 4000, 4: 4000, 5: 4000, 20: 4000, 60: 2000, 100: 3000}, 500, 3000, 2400)
-
-
-class Race(NamedTuple):
-    """What one simulated race came to."""
-
-    keep: bool
-    pairs: int
-    gain: float
-    validated: float
-    covered: bool
-
-
-class Cell(NamedTuple):
-    """A series of races to simulate."""
-
-    model: str
-    pairs: int
-    gain: float
-    races: int
-    validate: bool
-    seed: str
-    by_lot: bool = False
-    """A coin for every pair, instead of one for the race and then taking turns."""
-
-
-class Machine:
-    """One session's machine: runs programs one after the other."""
-
-    def __init__(self, model: str, rng: Random) -> None:
-        self.noise = (noise.SIMULATED.get(model) or TRACES[model])(rng)
-        self.quantum = noise.QUANTUM.get(model)
-        self.run_number = 0
-        self.in_race = 0
-
-    def rest(self) -> None:
-        """Let a minute pass."""
-        self.in_race = 0
-
-    def run(self, true_value: float) -> float:
-        """Return the measured value of a program whose true value is given."""
-        value = true_value * math.exp(self.noise(self.run_number, self.in_race))
-        self.run_number += 1
-        self.in_race += 1
-        return round(value / self.quantum) * self.quantum if self.quantum else value
-
-    def pairs(self, number: int, gain: float, coin: Random, *, by_lot: bool = False) -> list[Pair]:
-        """Run so many pairs, in the order of a race, after a rest and a warm-up run."""
-        first = coin.choice(list(Arm))
-        self.rest()
-        self.run(1 - gain)
-        pairs = []
-        for index in range(1, number + 1):
-            opener = coin.choice(list(Arm)) if by_lot else order_of(index, first)[0]
-            values = {}
-            for arm in (opener, opener.other):
-                values[arm] = self.run(1.0 if arm is Arm.INCUMBENT else 1 - gain)
-            pairs.append(
-                Pair(incumbent=values[Arm.INCUMBENT], candidate=values[Arm.CANDIDATE], first=opener)
-            )
-        return pairs
-
-
-def race(machine: Machine, pool: Sequence[float], cell: Cell, rng: Random) -> tuple[Decision, list]:
-    """Race one candidate; the decision and the pairs it used."""
-    policy = Policy(
-        alpha=ALPHA,
-        pairs=cell.pairs,
-        direction=Direction.LOWER,
-        scale=Scale.RATIO,
-        min_effect=0.0,
-    )
-    pairs = machine.pairs(cell.pairs, cell.gain, rng, by_lot=cell.by_lot)
-    decision = judge(pairs, policy, pool)
-    return decision, pairs[: decision.pairs]
-
-
-def simulate(cell: Cell) -> list[Race]:
-    """Race the cell's candidates, in sessions of ten."""
-    rng = Random(f"{cell.seed} {cell.model} {cell.pairs} {cell.gain}")
-    races: list[Race] = []
-    while len(races) < cell.races:
-        machine = Machine(cell.model, rng)
-        values = [machine.run(1.0) for _ in range(CALIBRATION)]
-        pool = extended((), same_code_differences("a" * CALIBRATION, values, Scale.RATIO))
-        for _ in range(CANDIDATES):
-            decision, pairs = race(machine, pool, cell, rng)
-            pool = extended(pool, same_code_differences(*runs_of(pairs), Scale.RATIO))
-            races.append(_outcome(decision, machine, cell, rng))
-    return races[: cell.races]
-
-
-def _outcome(decision: Decision, machine: Machine, cell: Cell, rng: Random) -> Race:
-    gain, validated, covered = math.nan, math.nan, False
-    if decision.effect:
-        gain = -decision.effect.change
-    if decision.keep and cell.validate:
-        fresh = machine.pairs(VALIDATION_PAIRS, cell.gain, rng)
-        effect = effect_of(fresh, Scale.RATIO)
-        validated, covered = -effect.change, effect.low <= -cell.gain <= effect.high
-    return Race(decision.keep, decision.pairs, gain, validated, covered)
-
-
-class Naive(NamedTuple):
-    """What comparing with a stored record does in sessions of twenty worthless candidates."""
-
-    false_keeps: float
-    claimed: float
-    found: float
-
-
-def naive(model: str, runs: int, candidates: int, seed: str) -> Naive:
-    """Keep whatever beats the record, by one run or by the median of three; then try a 3 % gain."""
-    rng = Random(f"{seed} {model} naive {runs}")
-    keeps, found, claims = 0, 0, []
-    sessions = max(1, candidates // 20)
-    for _ in range(sessions):
-        machine = Machine(model, rng)
-        start = record = median(machine.run(1.0) for _ in range(runs))
-        for _ in range(20):
-            machine.rest()
-            value = median(machine.run(1.0) for _ in range(runs))
-            if value < record:
-                keeps, record = keeps + 1, value
-        claims.append(1 - record / start)
-        machine.rest()
-        found += median(machine.run(0.97) for _ in range(runs)) < record
-    return Naive(100 * keeps / (20 * sessions), 100 * fmean(claims), 100 * found / sessions)
+FULL = Effort(
+    {3: 4000, 4: 4000, 5: 4000, 8: 2000, 12: 2000, 20: 4000, 40: 2000, 60: 2000, 100: 3000},
+    500,
+    3000,
+    6000,
+)
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:
@@ -199,8 +68,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def _share(hits: Sequence[bool]) -> str:
+    """Return a share in per cent with its interval."""
+    low, high = wilson(sum(hits), len(hits))
+    return f"{100 * fmean(hits):.2f} % [{100 * low:.2f}, {100 * high:.2f}]"
+
+
 def _is_plain_null(cell: Cell) -> bool:
-    return cell.gain == 0 and not cell.validate and not cell.by_lot
+    return cell.gain == 0 and not cell.validate and not cell.in_turns
 
 
 def false_keep_table(results: dict[Cell, list[Race]], models: Sequence[str]) -> str:
@@ -229,9 +104,9 @@ def order_table(results: dict[Cell, list[Race]]) -> str:
     """Return false keeps per 100 under both orders of the runs."""
     rows = []
     for cell, races in results.items():
-        if cell.by_lot:
-            turns = results[cell._replace(by_lot=False)]
-            kept = [f"{100 * fmean(one.keep for one in some):.1f}" for some in (turns, races)]
+        if cell.in_turns:
+            drawn = results[cell._replace(in_turns=False)]
+            kept = [f"{100 * fmean(one.keep for one in some):.1f}" for some in (races, drawn)]
             rows.append([cell.model, str(cell.pairs), *kept])
     head = ["false keeps per 100", "N", "taking turns", "a coin for every pair"]
     return table(head, sorted(rows))
@@ -255,6 +130,23 @@ def power_table(results: dict[Cell, list[Race]]) -> str:
         rows.append(row)
     names = ["nothing", "2 % worse", *(f"{100 * gain:.0f} %" for gain in GAINS[2:])]
     return table(["% kept (runs used)", "N", *names], rows)
+
+
+def visible_table(results: dict[Cell, list[Race]]) -> str:
+    """Return how often a gain of the announced size is kept."""
+    rows = []
+    for model in (*POWER_MODELS, *TRACES):
+        row = [model]
+        for size in VISIBLE_PAIRS:
+            gain = visible_gain(model, size)
+            races = next(
+                races
+                for cell, races in results.items()
+                if (cell.model, cell.pairs, cell.gain) == (model, size, gain)
+            )
+            row.append(f"{100 * fmean(one.keep for one in races):.0f} ({100 * gain:.1f} %)")
+        rows.append(row)
+    return table(["% kept (gain)", *(f"N = {size}" for size in VISIBLE_PAIRS)], rows)
 
 
 def claim_table(results: dict[Cell, list[Race]]) -> str:
@@ -303,12 +195,8 @@ def targets(results: dict[Cell, list[Race]]) -> str:
         ]
         return fmean(chosen)
 
-    sober = [
-        (100 * fmean(one.keep for one in races), cell.model, cell.pairs, len(races))
-        for cell, races in results.items()
-        if _is_plain_null(cell) and cell.model not in noise.IN_STEP
-    ]
-    worst = max(sober)
+    plain = {cell: races for cell, races in results.items() if _is_plain_null(cell)}
+    most = max(plain, key=lambda cell: fmean(one.keep for one in plain[cell]))
     aim = next(
         races
         for cell, races in results.items()
@@ -319,20 +207,30 @@ def targets(results: dict[Cell, list[Race]]) -> str:
         for cell, races in results.items()
         if _is_plain_null(cell) and (cell.model, cell.pairs) == ("gauss 5 %", 100)
     )
-    rows = [
+    per_size = [
         [
-            "worthless kept, worst model and N",
+            f"worthless kept, N = {size}, all models",
             "<= 2 %",
-            f"{worst[0]:.1f} % ({worst[1]}, N = {worst[2]})",
-        ],
+            _share(
+                [one.keep for cell, some in plain.items() if cell.pairs == size for one in some]
+            ),
+        ]
+        for size in sorted({cell.pairs for cell in plain})
+    ]
+    rows = [
+        *per_size,
         [
-            "3 % gain at 5 % noise, N = 100",
-            ">= 75 %",
-            f"{100 * fmean(one.keep for one in aim):.0f} %",
+            f"the same, worst of {len(plain)} cells ({most.model}, N = {most.pairs})",
+            "<= 2 %",
+            _share([one.keep for one in plain[most]]),
         ],
-        ["runs for a worthless one, N <= 20", "<= 10", f"{mean_runs((3, 4, 5, 20)):.1f}"],
-        ["the same, N = 20 alone", "<= 10", f"{mean_runs((20,)):.1f}"],
-        ["the same, N = 100, all models", "<= 40", f"{mean_runs((100,)):.1f}"],
+        ["3 % gain at 5 % noise, N = 100", ">= 75 %", _share([one.keep for one in aim])],
+        ["runs for a worthless one, N = 3 to 12", "<= 10", f"{mean_runs((3, 4, 5, 8, 12)):.1f}"],
+        *(
+            [f"the same, N = {size}", "<= 40", f"{mean_runs((size,)):.1f}"]
+            for size in sorted({cell.pairs for cell in plain})
+            if size > SLOW_PAIRS
+        ),
         [
             "the same, N = 100, gauss 5 %",
             "<= 40",
@@ -355,12 +253,17 @@ def cells_of(effort: Effort, models: Sequence[str], seed: str) -> list[Cell]:
         for size in POWER_PAIRS
         for gain in GAINS
     ]
-    lots = [
-        cell._replace(by_lot=True)
+    turns = [
+        cell._replace(in_turns=True)
         for cell in null
-        if cell.model in LOT_MODELS and cell.pairs in LOT_PAIRS
+        if cell.model in noise.IN_STEP and cell.pairs in TURNS_PAIRS
     ]
-    return sorted(null + power + lots, key=lambda cell: -cell.pairs * cell.races)
+    visible = [
+        Cell(model, size, visible_gain(model, size), 2 * effort.power, validate=False, seed=seed)
+        for model in (*POWER_MODELS, *TRACES)
+        for size in VISIBLE_PAIRS
+    ]
+    return sorted(null + power + turns + visible, key=lambda cell: -cell.pairs * cell.races)
 
 
 def _naive(task: tuple[str, int, int, str]) -> Naive:
@@ -381,7 +284,8 @@ def main() -> None:
     TRACES.update({"real wall time": noise.replay(wall), "real CPU time": noise.replay(cpu)})
     models = [*noise.SIMULATED, *TRACES]
     cells = cells_of(effort, models, chosen.seed)
-    tasks = [(model, runs, effort.rules, chosen.seed) for model in models for runs in (1, 3)]
+    naive_models = [*NAIVE_MODELS, *TRACES]
+    tasks = [(model, runs, effort.rules, chosen.seed) for model in naive_models for runs in (1, 3)]
     with get_context("fork").Pool(2) as workers:
         races = dict(zip(cells, workers.map(simulate, cells, chunksize=1), strict=True))
         rules = workers.map(_naive, tasks)
@@ -392,8 +296,9 @@ def main() -> None:
         false_keep_table(races, models),
         order_table(races),
         power_table(races),
+        visible_table(races),
         claim_table(races),
-        naive_table(stored, models),
+        naive_table(stored, naive_models),
     ]
     print("\n\n".join(parts))
 

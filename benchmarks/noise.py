@@ -193,8 +193,9 @@ SIMULATED: dict[str, Model] = {
 }
 
 IN_STEP = ("in step: every 4 runs", "in step: every 12 runs", "in step: every 60 runs")
-"""Loads that beat with A B B A: a period of 4 runs times an odd number always disturbs the same
-arm. They break the rule's one assumption, on purpose."""
+"""Loads that beat with A B B A: a period of 4 runs times an odd number always disturbed the same
+arm when these took turns. With a coin for every pair they may still hit each pair and spare the
+gaps between, or the other way round."""
 
 QUANTUM = {"quantised to 1 ms of 20": 0.05}
 """Step to which a model's values are rounded, as a share of the true value."""

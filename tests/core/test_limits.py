@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -150,13 +151,19 @@ UNPROVEN = check(paired([100], [104]))
 
 def test_keep_stands_when_all_limits_hold():
     """Breaks if a proven limit changes the verdict."""
-    assert under_limits(KEEP, [HELD, HELD], pairs=8, planned=20) == KEEP
-    assert under_limits(KEEP, [], pairs=8, planned=20) == KEEP
+    assert under_limits(KEEP, [HELD, HELD], pairs=8, planned=20, extra=0) == KEEP
+    assert under_limits(KEEP, [], pairs=8, planned=20, extra=0) == KEEP
+
+
+def test_keep_says_what_was_run_for_its_limits():
+    """Breaks if `samples: 16` stands beside `better after 8 pairs` without a reason."""
+    longer = under_limits(KEEP, [HELD], pairs=12, planned=20, extra=4)
+    assert longer == replace(KEEP, detail=f"{KEEP.detail}; 4 more to prove the limits")
 
 
 def test_broken_limit_discards():
     """Breaks if a keep is given beyond a limit."""
-    answer = under_limits(KEEP, [HELD, BROKEN, UNPROVEN], pairs=8, planned=20)
+    answer = under_limits(KEEP, [HELD, BROKEN, UNPROVEN], pairs=8, planned=20, extra=0)
     assert (answer.ended, answer.keep, answer.reason) == (True, False, Reason.LIMITS)
     assert (answer.rule, answer.detail) == (Rule.LIMIT, "beyond its limit: peak_mb")
     assert answer.effect == KEEP.effect
@@ -164,8 +171,8 @@ def test_broken_limit_discards():
 
 def test_unproven_limit_races_on_and_is_a_discard_at_the_end():
     """Breaks if a keep is given unproven, or the race goes on past N."""
-    assert under_limits(KEEP, [UNPROVEN], pairs=19, planned=20).ended is False
-    answer = under_limits(KEEP, [UNPROVEN], pairs=20, planned=20)
+    assert under_limits(KEEP, [UNPROVEN], pairs=19, planned=20, extra=0).ended is False
+    answer = under_limits(KEEP, [UNPROVEN], pairs=20, planned=20, extra=0)
     assert (answer.keep, answer.reason, answer.pairs) == (False, Reason.LIMITS, 20)
     assert answer.detail == "not proven within its limit: peak_mb"
 
@@ -174,10 +181,10 @@ def test_discard_loses_its_flags():
     """Breaks if a discard is called provisional."""
     single = judge(paired([100], [90]), lower(1), [])
     assert single.flags == (Flag.PROVISIONAL,)
-    assert under_limits(single, [BROKEN], pairs=1, planned=1).flags == ()
+    assert under_limits(single, [BROKEN], pairs=1, planned=1, extra=0).flags == ()
 
 
 def test_limits_do_not_rescue_a_discard():
     """Breaks if limits are reported for a candidate that was no better anyway."""
     lost = judge(climbing([0.01, 0.01]), lower(20), [])
-    assert under_limits(lost, [BROKEN], pairs=2, planned=20) == lost
+    assert under_limits(lost, [BROKEN], pairs=2, planned=20, extra=0) == lost

@@ -1,19 +1,12 @@
-"""Who runs when."""
+"""The order of runs, and the pairs in it."""
 
 from __future__ import annotations
 
 import pytest
 from autoresearch.core.model import Arm, Pair
-from autoresearch.core.order import order_of, pairs_of, runs_of
+from autoresearch.core.order import pairs_of, runs_of
 from hypothesis import given
 from hypothesis import strategies as st
-
-
-@pytest.mark.parametrize(("first", "expected"), [("a", "abbaabba"), ("b", "baabbaab")])
-def test_arms_take_turns(first, expected):
-    """Breaks if the order is not A B B A A B B A, from the arm the coin chose."""
-    order = "".join(arm.value for n in range(1, 5) for arm in order_of(n, Arm(first)))
-    assert order == expected
 
 
 def test_pairs_put_values_to_their_arm():

@@ -34,30 +34,44 @@ def test_pool_keeps_the_latest_thirty():
 
 
 def test_smallest_visible_shrinks_with_the_root_of_pairs():
-    """Breaks if the formula 3.2 * 1.48 * median / sqrt(N) changes."""
-    # 3.2 * 1.48 * 2 / sqrt(16) = 2.368
-    assert smallest_visible([1, 2, 3], 16, Scale.DIFFERENCE, Direction.LOWER) == pytest.approx(
-        2.368
-    )
+    """Breaks if the formula 3 * 1.48 * median / sqrt(N) changes."""
+    # 3 * 1.48 * 2 / sqrt(16) = 2.22
+    assert smallest_visible([1, 2, 3], 16, Scale.DIFFERENCE, Direction.LOWER) == pytest.approx(2.22)
 
 
 def test_smallest_visible_is_a_fraction_of_the_incumbent():
     """Breaks if a logarithm is shown as a share: nothing can fall by 118 %."""
-    # shift 3.2 * 1.48 * 1 / 4 = 1.184: e^-1.184 = .306, e^1.184 = 3.2674
+    # shift 3 * 1.48 * 1 / 4 = 1.11: e^-1.11 = .3296, e^1.11 = 3.0344
     assert smallest_visible([1.0], 16, Scale.RATIO, Direction.LOWER) == pytest.approx(
-        0.694, abs=0.001
+        0.670, abs=0.001
     )
     assert smallest_visible([1.0], 16, Scale.RATIO, Direction.HIGHER) == pytest.approx(
-        2.267, abs=0.001
+        2.034, abs=0.001
     )
 
 
 def test_coarse_values_do_not_promise_to_see_everything():
     """Breaks if a median of 0 (quantised values) claims that any gain is visible."""
-    # mean .25: 3.2 * 1.25 * .25 / 2
-    assert smallest_visible([0, 0, 0, 1], 4, Scale.DIFFERENCE, Direction.LOWER) == 0.5
+    # mean .25: 3 * 1.25 * .25 / 2
+    assert smallest_visible([0, 0, 0, 1], 4, Scale.DIFFERENCE, Direction.LOWER) == 0.46875
 
 
 def test_unknown_noise_is_none():
     """Breaks if an empty pool is taken for no noise."""
     assert smallest_visible([], 4, Scale.RATIO, Direction.LOWER) is None
+
+
+def test_a_race_that_spreads_more_than_the_pool_sees_less():
+    """Breaks if a race among bursts claims what calibration promised, or a gain is noise."""
+    # deviations from the median 5: 4, 0, 4: 3 * 1.48 * 4 / 2
+    for pool in ((), (1, 1, 1)):
+        assert smallest_visible(
+            pool, 4, Scale.DIFFERENCE, Direction.LOWER, gains=[1, 5, 9]
+        ) == pytest.approx(8.88)
+    quieter = smallest_visible([1], 4, Scale.DIFFERENCE, Direction.LOWER, gains=[7, 7, 7])
+    assert quieter == pytest.approx(2.22)
+
+
+def test_a_single_pair_has_no_spread():
+    """Breaks if one pair is taken for a race without noise."""
+    assert smallest_visible([], 4, Scale.RATIO, Direction.LOWER, gains=[0.1]) is None

@@ -340,3 +340,12 @@ def test_what_was_kept_later_is_no_failure():
     assert folded(opened(), epoch(), tried, same_tree).failed == ()
     other = experiment(2, Verdict.KEEP, related=1, tree="3" * 40)
     assert [failed.number for failed in folded(opened(), epoch(), tried, other).failed] == [1]
+
+
+def test_noise_of_another_machine_is_forgotten():
+    """A race judged by the noise of a machine that has since been started anew."""
+    here = experiment(1, race=race("abbaab", (1.0, 1.1, 1.2, 1.0, 1.1, 1.2), machine="one"))
+    there = experiment(2, race=race("abba", (1.0, 2.0, 2.5, 1.0), machine="two"))
+    assert folded(opened(), epoch(), here).machine == "one"
+    found = folded(opened(), epoch(), here, there)
+    assert (found.machine, found.pool_difference) == ("two", (0.5,))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from autoresearch.core.decision import Rule
 from autoresearch.core.deterministic import deterministic_step
 from autoresearch.core.model import Direction, RaceRecord, Scale
 from autoresearch.core.order import runs_of
 from autoresearch.core.race import judge
 from autoresearch.core.replay import recompute
 from autoresearch.core.simplify import judge_simplify
-from support.pairs import climbing, lower
+from support.pairs import climbing, lower, paired
 
 PAIRS = climbing([-0.01] * 12)
 POOL = (0.01, 0.02)
@@ -35,6 +36,7 @@ def record(order, values, **changes):
         secondary=(),
         seeds=(),
         pool=POOL,
+        machine="test",
         void=0,
         p_value=None,
         smallest_visible=None,
@@ -47,6 +49,24 @@ def test_race_is_decided_again():
     decision = judge(PAIRS, lower(20, alpha=0.01), POOL)
     assert decision.ended is True
     assert recompute(record(*runs_of(PAIRS))) == decision
+
+
+def test_race_prolonged_by_its_limits_is_decided_again():
+    """Breaks if pairs run for a limit change the decision on the metric, whatever they hold."""
+    later = climbing([0.05] * 8)
+    decision = judge(PAIRS, lower(20, alpha=0.01), POOL)
+    assert decision.keep is True
+    assert recompute(record(*runs_of([*PAIRS, *later]))) == decision
+
+
+def test_landslide_is_decided_again():
+    """Breaks if what a race borrowed is not in its record."""
+    pairs = paired([100, 101] * 2, [90, 91] * 2)
+    pool = (0.01,) * 7
+    decision = judge(pairs, lower(20, alpha=0.01), pool)
+    assert decision.rule is Rule.LANDSLIDE
+    assert recompute(record(*runs_of(pairs), pool=pool)) == decision
+    assert recompute(record(*runs_of(pairs), pool=())).ended is False
 
 
 def test_simplification_is_decided_again():

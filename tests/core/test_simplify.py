@@ -26,14 +26,14 @@ def test_equal_speed_is_kept():
 def test_loss_beyond_the_allowance_is_dropped():
     """Breaks if simplicity may cost more than the contract says."""
     decision = judged(climbing([0.02] * 8))
-    assert (decision.keep, decision.pairs, decision.reason) == (False, 2, Reason.UNDECIDED)
+    assert (decision.keep, decision.pairs, decision.reason) == (False, 4, Reason.UNDECIDED)
     assert decision.detail == "could not prove that it loses less than simplifications may"
 
 
 def test_plain_loss_is_called_worse():
     """Breaks if the agent is told to try a clearly slower simplification again."""
     pairs = paired([100, 100], [110, 110])
-    decision = judge_simplify(pairs, lower(20), [0.001], carried=0.0, allowed=0.01)
+    decision = judge_simplify(pairs, lower(11), [0.001] * 2, carried=0.0, allowed=0.01)
     assert (decision.reason, decision.detail) == (
         Reason.WORSE,
         "loses more than simplifications may",

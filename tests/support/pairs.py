@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core.decision import Policy
 from autoresearch.core.model import Arm, Direction, Pair, Scale
-from autoresearch.core.order import order_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +15,9 @@ if TYPE_CHECKING:
 
 def paired(incumbent: Sequence[float], candidate: Sequence[float]) -> list[Pair]:
     """Pairs A B, B A, A B, ... of these values."""
+    arms = Arm.CANDIDATE, Arm.INCUMBENT
     values = enumerate(zip(incumbent, candidate, strict=True), start=1)
-    return [
-        Pair(incumbent=a, candidate=b, first=order_of(number, Arm.INCUMBENT)[0])
-        for number, (a, b) in values
-    ]
+    return [Pair(incumbent=a, candidate=b, first=arms[number % 2]) for number, (a, b) in values]
 
 
 def climbing(changes: Sequence[float]) -> list[Pair]:

@@ -37,7 +37,8 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
     """The answer of `try`: verdict first, then what it rests on."""
     lines = [verdict_line(record, contract.metric.unit)]
     if record.detail:
-        lines.append(f"why: {record.detail}")
+        # Where the output is stands in a line of its own, whole.
+        lines.append(f"why: {_OUTPUT.sub('', record.detail).rstrip()}")
     if record.race is not None:
         lines.append(samples_line(record))
     lines += limit_lines(record, contract)

@@ -74,9 +74,11 @@ class Decision:
         reason: why it is no keep; None for a keep and an open race.
         flags: marks on a keep.
         pairs: how many pairs the answer rests on.
-        p_value: at the last look, or None when none was taken.
+        p_value: of the label swap at the last look that took it; None when none did, or when a
+            landslide or a race of few pairs was kept on same-code differences.
         effect: how the metric moved; None while open.
-        smallest_visible: the smallest gain this race could have seen, or None if unknown.
+        smallest_visible: the gain that such a race finds about every second time, or None if
+            unknown.
         rule: what decided.
         detail: one line for people.
     """

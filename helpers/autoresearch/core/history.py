@@ -183,6 +183,7 @@ class Progress:
         active_s: measuring plus at most 15 minutes before each record: what `hours` limits, so
             that a night with the machine off costs nothing.
         simplify, secondary: losses carried since the epoch began.
+        machine: where the pools were measured, see `RaceRecord`.
         pool_ratio, pool_difference: same-code differences of this epoch's races, oldest first.
     """
 
@@ -214,6 +215,7 @@ class Progress:
     active_s: float
     simplify: tuple[SimplifyLoss, ...]
     secondary: tuple[SecondaryLoss, ...]
+    machine: str
     pool_ratio: tuple[float, ...]
     pool_difference: tuple[float, ...]
     recovery: Recovery | None

@@ -101,7 +101,7 @@ def judge_limit(
 
 
 def under_limits(
-    decision: Decision, checks: Iterable[LimitCheck], *, pairs: int, planned: int
+    decision: Decision, checks: Iterable[LimitCheck], *, pairs: int, planned: int, extra: int
 ) -> Decision:
     """Return a race's decision once its limits have spoken; only a keep can change.
 
@@ -110,12 +110,14 @@ def under_limits(
         checks: of every limited metric, on all pairs run so far.
         pairs: how many were run; more than `decision.pairs` while a limit was unproven.
         planned: N. Until then an unproven limit asks for the next pair; at N it is a discard.
+        extra: how many of the pairs were run for the limits alone.
     """
     if not decision.keep:
         return decision
     doubtful = [check for check in checks if check.state is not LimitState.HELD]
     if not doubtful:
-        return decision
+        more = f"; {extra} more to prove the limits" if extra else ""
+        return replace(decision, detail=f"{decision.detail}{more}")
     broken = [check for check in doubtful if check.state is LimitState.BROKEN]
     if not broken and pairs < planned:
         return still_open(pairs, decision.p_value)

@@ -187,9 +187,9 @@ class RaceRecord:
         secondary: per secondary metric its values, same order.
         seeds: AUTORESEARCH_SEED of each pair.
         pool: same-code differences that were borrowed, oldest first.
+        machine: which machine, since its last start; noise of another one says nothing here.
         void: samples thrown away because the machine slept or its clock jumped.
         p_value: at the last look, or None when no look was taken.
-        looks: number of pairs at which the race ended.
     """
 
     alpha: float
@@ -208,6 +208,7 @@ class RaceRecord:
     secondary: tuple[tuple[str, tuple[float, ...]], ...]
     seeds: tuple[int, ...]
     pool: tuple[float, ...]
+    machine: str
     void: int
     p_value: float | None
     smallest_visible: float | None

@@ -1,4 +1,4 @@
-"""Who runs when, and the pairs that a recorded order of runs holds."""
+"""The pairs that a recorded order of runs holds, and the order of the runs of pairs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,6 @@ from autoresearch.core.model import Arm, Pair
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-def order_of(pair_number: int, first: Arm) -> tuple[Arm, Arm]:
-    """Return who runs first and second in a pair: A B, B A, A B, ...
-
-    Args:
-        pair_number: from 1.
-        first: who opens the race, by the toss of a coin.
-    """
-    opener = first if pair_number % 2 else first.other
-    return opener, opener.other
 
 
 def pairs_of(order: str, values: Sequence[float]) -> tuple[Pair, ...]:

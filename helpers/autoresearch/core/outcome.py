@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from autoresearch.core import looks
 from autoresearch.core.decision import Decision, Rule, amount, is_proven_better, is_proven_worse
 from autoresearch.core.model import Effect, Flag, Reason, Scale
 from autoresearch.core.pool import smallest_visible
-from autoresearch.core.seen import Seen, beat
+from autoresearch.core.seen import Seen, stand_out
 
 _WORSE_LEVEL = 0.05
 """A loss larger than enough same-code differences is called worse, not undecided, at this level."""
@@ -28,17 +27,16 @@ def _is_worse(seen: Seen, effect: Effect) -> bool:
     if is_proven_worse(effect, seen.policy.direction):
         return True
     losses = [-gain for gain in seen.gains()]
-    known = seen.known_differences()
-    needed = looks.differences_needed(len(losses), _WORSE_LEVEL, len(known))
-    return needed is not None and beat(losses, known[:needed])
+    return stand_out(losses, seen.known_differences(), _WORSE_LEVEL)
 
 
 def spoken(seen: Seen, call: Call) -> Decision:
     """Put the rules' call into a decision, with effect and words."""
     effect = seen.effect()
     policy = seen.policy
-    noise = (*seen.borrowed(), *seen.own_differences())
-    visible = smallest_visible(noise, policy.pairs, seen.scale, policy.direction)
+    visible = smallest_visible(
+        seen.known_differences(), policy.pairs, seen.scale, policy.direction, gains=seen.gains()
+    )
     worse = not call.keep and (call.rule is Rule.RACING or _is_worse(seen, effect))
     if call.keep:
         reason, detail = None, _praise(call)
@@ -63,25 +61,27 @@ def spoken(seen: Seen, call: Call) -> Decision:
 
 
 def _praise(call: Call) -> str:
+    after = f"better after {_counted(call.pairs)}"
     match call.rule:
         case Rule.LANDSLIDE:
-            return f"all of {_counted(call.pairs)} gained more than its same-code runs differed"
+            return f"{after}: each gained more than any two runs of the same code differed"
         case Rule.POOL:
-            return f"{_counted(call.pairs)} gained more than recent same-code runs differed"
+            return f"{after}: each gained more than runs of the same code usually differ"
         case Rule.SINGLE:
             return "better in a single pair: provisional until a race confirms it"
         case _:
-            return f"better after {_counted(call.pairs)}, p = {call.p_value:.2g}"
+            return f"{after}, p = {call.p_value:.2g}"
 
 
 def _doubt(call: Call, visible: float | None, scale: Scale) -> str:
+    what = f"could not tell after {_counted(call.pairs)}"
+    if call.rule is Rule.FUTILITY:
+        what = f"stopped early after {_counted(call.pairs)}: more would hardly have changed it"
     if visible is None:
-        return f"could not tell after {_counted(call.pairs)}: the noise is not known yet"
-    gain = amount(visible, scale)
-    return (
-        f"could not tell after {_counted(call.pairs)}: "
-        f"the smallest gain this race could have seen is {gain}"
-    )
+        return f"{what}; the noise is not known yet"
+    if not visible:  # every run alike: no gain is too small to see
+        return what
+    return f"{what}; a gain of about {amount(visible, scale)} is found every second time"
 
 
 def _counted(pairs: int) -> str:

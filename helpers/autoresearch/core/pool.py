@@ -22,9 +22,11 @@ _MEDIAN_TO_SD = 1.48
 _MEAN_TO_SD = 1.25
 """The same over their mean: used where coarse values make the median 0."""
 
-_VISIBLE = 3.2
-"""A gain of so many standard errors is kept about every second time (49 % measured for N = 20;
-N = 100 lies between 46 % and 79 %: benchmarks/results/decision.md)."""
+VISIBLE = 3.0
+"""A gain of so many standard errors is kept about every second time (TO MEASURE)."""
+
+_FEWEST_GAINS = 2
+"""A single pair has no spread."""
 
 
 def same_code_differences(order: str, values: Sequence[float], scale: Scale) -> tuple[float, ...]:
@@ -54,15 +56,36 @@ def extended(pool: Sequence[float], differences: Sequence[float]) -> tuple[float
 
 
 def smallest_visible(
-    pool: Sequence[float], pairs: int, scale: Scale, direction: Direction
+    pool: Sequence[float],
+    pairs: int,
+    scale: Scale,
+    direction: Direction,
+    *,
+    gains: Sequence[float] = (),
 ) -> float | None:
     """Return the gain that a race of `pairs` pairs finds about every second time, None if unknown.
 
-    3.2 sd / sqrt(n), where sd is that of a pair's change. On RATIO a fraction of the incumbent,
-    else in the metric's unit; never negative.
+    3 sd / sqrt(n), where sd is that of a pair's change: from the pool, or from the race's own
+    pairs where these spread more, so that a noisy race claims no more than it saw.
+
+    Args:
+        pool: sizes of same-code differences.
+        pairs: N of the race.
+        scale: of pool and gains; on RATIO the answer is a fraction of the incumbent, else in the
+            metric's unit. It is never negative.
+        direction: which way the metric improves.
+        gains: of the pairs run so far.
     """
-    if not pool:
+    if not pool and len(gains) < _FEWEST_GAINS:
         return None
-    spread = _MEDIAN_TO_SD * median(pool) or _MEAN_TO_SD * fmean(pool)
-    shift = _VISIBLE * spread / math.sqrt(pairs)
+    middle = median(gains) if gains else 0.0
+    spread = max(_spread(pool), _spread([abs(gain - middle) for gain in gains]))
+    shift = VISIBLE * spread / math.sqrt(pairs)
     return abs(as_change(-shift if direction is Direction.LOWER else shift, scale))
+
+
+def _spread(sizes: Sequence[float]) -> float:
+    """Return the standard deviation that the magnitudes of deviations speak of, 0 for none."""
+    if not sizes:
+        return 0.0
+    return _MEDIAN_TO_SD * median(sizes) or _MEAN_TO_SD * fmean(sizes)

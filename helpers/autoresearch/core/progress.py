@@ -81,6 +81,7 @@ def begin(opened: Opened) -> Progress:
         active_s=0.0,
         simplify=(),
         secondary=(),
+        machine="",
         pool_ratio=(),
         pool_difference=(),
         recovery=None,
@@ -150,6 +151,7 @@ def _epoch(record: Epoch, progress: Progress) -> Progress:
     return replace(
         _pooled(fresh, order, record.values),
         epoch=record,
+        machine=record.machine,
         deterministic=record.deterministic,
         incumbent_value=statistics.median(record.values) if record.values else None,
         simplify=(),
@@ -289,10 +291,13 @@ def _raced(progress: Progress, race: RaceRecord | None) -> Progress:
     """Pool a race's same-code differences.
 
     Runs on the deterministic path are not pooled: they agree by definition. When it turns out
-    not to hold, what was pooled before (zeros) says nothing about the noise and goes.
+    not to hold, what was pooled before (zeros) says nothing about the noise and goes. So does the
+    noise of another machine, or of this one before it was started anew.
     """
     if race is None or race.deterministic:
         return progress
+    if race.machine != progress.machine:
+        progress = replace(progress, machine=race.machine, pool_ratio=(), pool_difference=())
     if progress.deterministic:
         progress = replace(progress, deterministic=False, pool_ratio=(), pool_difference=())
     return _pooled(progress, race.order, race.values)

@@ -1,11 +1,13 @@
 """The race of a candidate against the incumbent: pairs in, keep or discard out.
 
-Every candidate is raced in pairs, A B B A A B B A ..., so that both programs see the same
-machine. Were they no different, exchanging the two values of any pair would change nothing; the
-share of such exchanges that look at least as good as what was seen is the p-value (`stats`). A
-hopeless candidate is dropped after a few runs, a landslide kept after 8 or 12, and the rest race
-until the evidence is in or the time for it used. At most `alpha` of worthless candidates get
-through (union bound over the looks, `looks`).
+Every candidate is raced in pairs, A B or B A as a coin decides for each, so that both programs see
+the same machine. Were they no different, exchanging the two values of any pair would change
+nothing; the share of such exchanges that look at least as good as what was seen is the p-value
+(`stats`). A hopeless candidate is dropped after a few runs, a landslide kept after 8, and the rest
+race until the evidence is in or the time for it used. At most `alpha` of worthless candidates get
+through (union bound over the looks, `looks`): exactly, where the label swap decides; as far as
+same-code differences resemble those of pairs, where a landslide or a race of few pairs is held
+against them.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import looks
 from autoresearch.core.decision import Decision, Policy, Rule, still_open
-from autoresearch.core.order import order_of, pairs_of
+from autoresearch.core.order import pairs_of
 from autoresearch.core.outcome import Call, spoken
-from autoresearch.core.seen import Seen, beat
+from autoresearch.core.seen import Seen, beat, stand_out
 from autoresearch.core.stats import largest_tail, standardised, tail_probability
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ __all__ = [
     "Policy",
     "Rule",
     "judge",
-    "order_of",
     "pairs_of",
 ]
 
@@ -59,7 +60,10 @@ def judge(pairs: Sequence[Pair], policy: Policy, pool: Sequence[float]) -> Decis
 
 
 class _Look(NamedTuple):
-    """One look at a race: what it found, and what it cost of the race's alpha."""
+    """One look at a race: what it found, and what it cost of the race's alpha.
+
+    The p-value is the label swap's; None where gains were held against same-code differences.
+    """
 
     rule: Rule
     p_value: float | None
@@ -79,9 +83,10 @@ def _replay(race: Seen) -> Call:
             return Call(keep=False, rule=Rule.RACING, pairs=n, p_value=None)
         look = look_at(seen, spent)
         if look:
-            spent, p_value = spent + look.cost, look.p_value
+            spent += look.cost
+            p_value = p_value if look.p_value is None else look.p_value
             if look.passed and seen.is_large_enough():
-                return Call(keep=True, rule=look.rule, pairs=n, p_value=p_value)
+                return Call(keep=True, rule=look.rule, pairs=n, p_value=look.p_value)
         if n == planned:
             return Call(keep=False, rule=Rule.END, pairs=n, p_value=p_value)
         if is_futile(seen):
@@ -100,11 +105,10 @@ def _look_at_order(seen: Seen, spent: float) -> _Look | None:
     n, alpha, planned = len(seen.pairs), seen.policy.alpha, seen.policy.pairs
     landslide = looks.landslide(alpha, planned)
     if landslide and n == landslide.pairs:
-        known = seen.known_differences()[: landslide.differences]
+        known = seen.known_differences()
         if len(known) < landslide.differences:
             return None
-        passed = beat(seen.gains(), known)
-        return _Look(Rule.LANDSLIDE, landslide.level, landslide.level, passed)
+        return _Look(Rule.LANDSLIDE, None, landslide.level, beat(seen.gains(), known))
     if n not in looks.keep_looks(planned):
         return None
     scores = seen.scores()
@@ -128,11 +132,9 @@ def _look_at_size(seen: Seen, _spent: float) -> _Look | None:
     n, alpha, planned = len(seen.pairs), seen.policy.alpha, seen.policy.pairs
     if n == 1 < planned:
         return None
-    gains, known = seen.gains(), seen.known_differences()
-    needed = looks.differences_needed(n, alpha / max(1, planned - 1), len(known))
-    if needed is not None and beat(gains, known[:needed]):
-        level = looks.level_of_beating(n, needed)
-        return _Look(Rule.POOL, level, level, passed=True)
+    gains = seen.gains()
+    if stand_out(gains, seen.known_differences(), alpha / max(1, planned - 1)):
+        return _Look(Rule.POOL, None, 0.0, passed=True)
     return _Look(Rule.SINGLE, None, 0.0, passed=planned == 1 and beat(gains, ()))
 
 

@@ -51,6 +51,7 @@ class Epoch:
         deterministic: whether all of a full calibration agreed.
         sample_s: median elapsed seconds of one sample.
         guard_s: elapsed seconds of the guard, or None without one.
+        machine: as in `RaceRecord`.
         sandbox: what was in force while measuring ("none" without).
         restarts_measuring: False when only budget, goal or notify changed.
     """
@@ -68,6 +69,7 @@ class Epoch:
     sample_s: float
     guard_s: float | None
     same_sha256: str | None
+    machine: str
     sandbox: str
     restarts_measuring: bool
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from autoresearch.core import looks
 from autoresearch.core.decision import Policy, is_large_enough
 from autoresearch.core.model import Direction, Effect, Pair, Scale
 from autoresearch.core.order import runs_of
-from autoresearch.core.pool import same_code_differences
+from autoresearch.core.pool import SIZE, same_code_differences
 from autoresearch.core.stats import change_between, effect_of, scale_for, swap_scores
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ class Seen:
         return self.pool if self.scale is self.policy.scale else ()
 
     def known_differences(self) -> tuple[float, ...]:
-        """Return all same-code differences known, the latest first."""
-        return (*self.borrowed(), *self.own_differences())[::-1]
+        """Return the latest same-code differences known, oldest first: borrowed, then own."""
+        return (*self.borrowed(), *self.own_differences())[-SIZE:]
 
     def effect(self) -> Effect:
         """Return how the metric moved, with its 95 % interval."""
@@ -73,3 +74,9 @@ class Seen:
 def beat(gains: Sequence[float], differences: Sequence[float]) -> bool:
     """Return whether every gain is positive and exceeds each of the differences."""
     return min(gains) > max(differences, default=0.0)
+
+
+def stand_out(gains: Sequence[float], differences: Sequence[float], level: float) -> bool:
+    """Return whether a worthless candidate's gains beat so many differences at `level` at most."""
+    above = looks.may_be_above(len(gains), level, len(differences))
+    return above is not None and beat(gains, sorted(differences)[: len(differences) - above])

@@ -3,8 +3,9 @@
 One test carries everything here. If candidate and incumbent are the same program, exchanging
 the two values inside any pair changes nothing, so all 2^n label swaps are equally likely
 (Fisher 1935). The score of a pair is the difference of its joint mid-ranks: blind to labels,
-and deaf to how far away an outlier lies. The test is wrong to use when the two values of a
-pair are not exchangeable, as under a load that beats in step with the order of the runs.
+and deaf to how far away an outlier lies. Because a coin decides for each pair who runs first, the
+test is exact whatever the machine does, a load in step with the runs included. It would be wrong to
+use with a fixed order, or where a run changes the next one's conditions for its own arm only.
 """
 
 from __future__ import annotations

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
 import sys
 import time
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 
@@ -51,6 +54,19 @@ def time_lost(start: Instant, end: Instant) -> float:
     asleep = end.boottime_s - start.boottime_s - elapsed
     jumped = end.realtime_s - start.realtime_s - elapsed
     return max(asleep, abs(jumped), 0.0)
+
+
+def machine_id() -> str:
+    """Which machine this is, since its last start: 12 hexadecimal digits.
+
+    After a restart, or on another machine, noise may differ: what was measured before is then no
+    guide. Without Linux's boot id a restart is not noticed.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        boot = ""
+    return hashlib.sha256(f"{platform.node()}\0{boot}".encode()).hexdigest()[:12]
 
 
 def now_utc() -> str:

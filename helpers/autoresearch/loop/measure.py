@@ -12,6 +12,7 @@ from autoresearch.core.model import Arm, Pair, RaceRecord, Reason, Scale
 from autoresearch.core.race import judge, pairs_of
 from autoresearch.core.simplify import judge_simplify
 from autoresearch.core.stats import effect_of
+from autoresearch.edges.clock import machine_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -209,7 +210,8 @@ class Race:
             return decision
         exact = [(sample, self.samples[2]) for sample in self.samples[:2]]
         checks = self._checks_on(exact, self.question.policy)
-        limited = under_limits(decision, checks, pairs=2, planned=self.question.policy.pairs)
+        planned = self.question.policy.pairs
+        limited = under_limits(decision, checks, pairs=2, planned=planned, extra=0)
         if limited.ended:
             return limited
         start = len(self.samples)
@@ -249,7 +251,9 @@ class Race:
         if not decision.keep or not self.question.bounds:
             return decision
         checks = self._checks(start)
-        return under_limits(decision, checks, pairs=pairs, planned=self.question.policy.pairs)
+        extra = pairs if start else pairs - decision.pairs
+        planned = self.question.policy.pairs
+        return under_limits(decision, checks, pairs=pairs, planned=planned, extra=extra)
 
     def _pairs(self, start: int) -> tuple[Pair, ...]:
         part = self.samples[start:]
@@ -313,6 +317,7 @@ class Race:
             ),
             seeds=tuple(self.seeds),
             pool=question.pool,
+            machine=machine_id(),
             void=self.bench.void,
             p_value=decision.p_value,
             smallest_visible=decision.smallest_visible,

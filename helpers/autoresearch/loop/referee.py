@@ -26,7 +26,7 @@ from autoresearch.core.model import (
 )
 from autoresearch.core.patience import pairs_allowed, retest_alpha
 from autoresearch.edges import dotgit, gitdiff
-from autoresearch.edges.clock import now_utc
+from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.files import append_once
 from autoresearch.edges.lock import Lock
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
@@ -221,7 +221,7 @@ class Referee:
                 recorded = self._sample_incumbent(best, f"{label}-incumbent")
         return Question(
             policy=policy,
-            pool=progress.pool(policy.scale),
+            pool=progress.pool(policy.scale) if progress.machine == machine_id() else (),
             bounds=tuple((bound, progress.secondary_loss(bound.name)) for bound in bounds),
             recorded=recorded,
             simplify=self._simplify(policy, prepared),

@@ -13,7 +13,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Epoch, Opened
 from autoresearch.edges import gitrefs
-from autoresearch.edges.clock import now_utc
+from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.files import named_errors, remove_tree, sync_folder
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.gitwrite import require_writable
@@ -272,6 +272,7 @@ def epoch_record(number: int, commit: str, draft: bytes, rehearsal: Rehearsal) -
         sample_s=rehearsal.sample_s,
         guard_s=rehearsal.guard_s,
         same_sha256=rehearsal.same_sha256,
+        machine=machine_id(),
         sandbox=SANDBOX,
         restarts_measuring=True,
     )
