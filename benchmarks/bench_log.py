@@ -83,6 +83,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="10 and 1,000 only, fewer rounds")
+    parser.add_argument("--full", action="store_true", help="all of it (default)")
     quick = parser.parse_args().quick
     counts = (10, 1_000) if quick else (10, 1_000, 100_000)
     os.environ.pop("PYTHONPATH", None)

@@ -34,6 +34,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument("--full", action="store_true", help="all of it (default)")
     rounds = 5 if parser.parse_args().quick else 15
     with tempfile.TemporaryDirectory(prefix="startup-") as folder:
         repo = Repository(Path(folder), 100)

@@ -95,7 +95,9 @@ class Machine:
         return pairs
 
 
-def race(machine: Machine, pool: Sequence[float], cell: Cell, rng: Random) -> tuple[Decision, list]:
+def race(
+    machine: Machine, pool: Sequence[float], cell: Cell, rng: Random
+) -> tuple[Decision, list[Pair]]:
     """Race one candidate; the decision and the pairs it used."""
     policy = Policy(
         alpha=ALPHA,

@@ -9,7 +9,7 @@ import pytest
 from support.dying import die
 from support.project import PYTHON, make_project, set_cost, write_draft
 from support.session import Gate, Helper
-from support.untouched import everything
+from support.untouched import everything, log_of, state_of
 
 
 @pytest.fixture
@@ -27,22 +27,20 @@ def edit(helper: Helper, old: str, new: str, path: str = "autoresearch.yaml") ->
     (helper.root / path).write_text(text.replace(old, new))
 
 
-def epochs(helper: Helper) -> list[tuple[int, bool]]:
+def epochs() -> list[tuple[int, bool]]:
     """Number of each epoch in the log, and whether it measures anew."""
     return [
-        (line["number"], line["restarts_measuring"])
-        for line in helper.log()
-        if line["kind"] == "epoch"
+        (line["number"], line["restarts_measuring"]) for line in log_of() if line["kind"] == "epoch"
     ]
 
 
 def refused(helper: Helper, code: str, *, exit_code: int = 1) -> str:
     """`amend` refuses and changes nothing, also of the log; the message."""
-    before, log = everything(helper.repo), helper.log()
+    before, log = everything(helper.repo), log_of()
     answer = helper.json("amend", code=exit_code)
     assert answer["error"]["code"] == code
     assert everything(helper.repo) == before
-    assert helper.log() == log
+    assert log_of() == log
     return str(answer["error"]["message"])
 
 
@@ -54,9 +52,11 @@ def test_a_budget_starts_no_new_epoch(helper: Helper) -> None:
     answer = helper.json("amend")
     assert answer["differences"] == [["budget.experiments", "50", "60"]]
     assert answer["new_epoch"] is False
-    assert epochs(helper) == [(0, True), (1, False)]
+    assert epochs() == [(0, True), (1, False)]
     assert helper.repo("status", "--porcelain") == ""
-    assert helper.branch_log()[0] == "autoresearch: amend the contract of session cheaper"
+    assert helper.repo("log", "-1", "--format=%s") == (
+        "autoresearch: amend the contract of session cheaper"
+    )
     set_cost(helper.repo, 110)
     assert helper.attempt(code=1)["reason"] == "duplicate"
 
@@ -79,7 +79,7 @@ def test_what_measures_starts_a_new_epoch(helper: Helper) -> None:
         if number in {1, 4}:
             set_cost(helper.repo, 110, size=1100)
             assert helper.verdict()[0] == "discard"  # no duplicate of another epoch's
-    assert epochs(helper) == [(number, True) for number in range(5)]
+    assert epochs() == [(number, True) for number in range(5)]
     set_cost(helper.repo, 90, size=900)
     assert helper.verdict()[0] == "keep"
 
@@ -94,7 +94,7 @@ def test_validate_uses_the_latest_evaluator(helper: Helper) -> None:
     assert helper.verdict()[0] == "keep"
     validation = helper.json("validate")
     assert validation["ok"] is True
-    record = [line for line in helper.log() if line["kind"] == "validation"][-1]
+    record = [line for line in log_of() if line["kind"] == "validation"][-1]
     assert set(record["race"]["values"]) == {200.0, 100.0}
     assert record["epoch"] == 1
 
@@ -102,11 +102,11 @@ def test_validate_uses_the_latest_evaluator(helper: Helper) -> None:
 def test_a_dry_run_adopts_nothing(helper: Helper) -> None:
     """It shows the difference, in the contract's own words."""
     edit(helper, "experiments: 50", "experiments: 60")
-    before, log = everything(helper.repo), helper.log()
+    before, log = everything(helper.repo), log_of()
     done = helper("amend", "--dry-run")
     assert "budget.experiments: 50 -> 60" in done.out
     assert "would be amended; it measures as before" in done.out
-    assert (everything(helper.repo), helper.log()) == (before, log)
+    assert (everything(helper.repo), log_of()) == (before, log)
 
 
 def test_a_new_protected_file_is_adopted_once_it_is_staged(helper: Helper) -> None:
@@ -205,9 +205,9 @@ def test_killed_once_it_is_decided(helper: Helper, step: tuple[str, int]) -> Non
     assert die(helper.root, step, signal.SIGKILL, "amend") == -signal.SIGKILL
     set_cost(helper.repo, 100, size=900)
     assert helper.verdict()[0] == "keep"
-    assert epochs(helper) == [(0, True), (1, True)]
+    assert epochs() == [(0, True), (1, True)]
     assert helper.repo("status", "--porcelain") == ""
-    assert "name: size" in (helper.state / "autoresearch.yaml").read_text()
+    assert "name: size" in (state_of("cheaper") / "autoresearch.yaml").read_text()
 
 
 def test_killed_in_its_rehearsal(helper: Helper, tmp_path: Path) -> None:
@@ -221,6 +221,6 @@ def test_killed_in_its_rehearsal(helper: Helper, tmp_path: Path) -> None:
     process.communicate()
     (gate.folder / "held").unlink()
     (helper.root / "bench.py").write_text(bench)
-    assert epochs(helper) == [(0, True)]
+    assert epochs() == [(0, True)]
     set_cost(helper.repo, 90)
     assert helper.verdict()[0] == "keep"

@@ -57,11 +57,8 @@ def test_json_holds_what_was_measured(helper: Helper, tmp_path: Path) -> None:
         ("printf '1\\n2\\n'", "no_metric", "neither a METRIC line nor a lone number"),
         ("printf 'METRIC cost=1\\nMETRIC cost=2\\n'", "no_metric", "2 times"),
         ("echo METRIC cost=nan", "no_metric", "nan"),
-        ("echo METRIC cost=inf", "no_metric", "inf"),
         ("echo broken pipe >&2; exit 3", "verify_failed", 'exit code 3, its last words: "broken'),
         ("kill -9 $$", "verify_failed", "exit code 137"),
-        ("./no-such-program", "verify_failed", "exit code 127"),
-        ("sleep 60", "verify_timeout", "was ended after 0.3"),
         ("trap '' TERM; sleep 60 & wait", "verify_timeout", "was ended after 0.3"),
     ],
 )

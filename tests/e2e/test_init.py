@@ -13,7 +13,7 @@ import pytest
 from support.harness import Git
 from support.project import PYTHON, make_project, set_cost, write_draft
 from support.session import Helper
-from support.untouched import left_behind, untouched
+from support.untouched import left_behind, log_of, state_of, untouched
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ def test_on_a_detached_head(helper: Helper, tmp_path: Path) -> None:
     base = helper.repo("rev-parse", "HEAD")
     helper("init", str(write_draft(tmp_path)))
     assert helper.repo("symbolic-ref", "HEAD") == "refs/heads/autoresearch/cheaper"
-    assert helper.log()[0]["base"] == base
-    assert helper.log()[0]["start_branch"] is None
+    assert log_of()[0]["base"] == base
+    assert log_of()[0]["start_branch"] is None
 
 
 def test_with_edits_in_the_tree(helper: Helper, tmp_path: Path) -> None:
@@ -265,7 +265,9 @@ def test_staged_and_ignored_files_stay(helper: Helper, tmp_path: Path) -> None:
     answer = helper.json("init", str(write_draft(tmp_path)))
     assert (helper.root / "__pycache__/x").read_text() == "ignored"
     kept = [
-        path for path in (helper.state / "set-aside").iterdir() if "autoresearch.md" in path.name
+        path
+        for path in (state_of("cheaper") / "set-aside").iterdir()
+        if "autoresearch.md" in path.name
     ]
     assert [path.read_text() for path in kept] == ["my notes\n"]
     assert any("autoresearch.md" in note for note in answer["notes"])

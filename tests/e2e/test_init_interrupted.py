@@ -11,7 +11,7 @@ from support.dying import die
 from support.harness import Git
 from support.project import make_project, set_cost, write_draft
 from support.session import Gate, Helper
-from support.untouched import everything, left_behind
+from support.untouched import everything, left_behind, state_of
 
 FREEZE = "autoresearch.planning.freeze"
 WRITE_LOG = ("autoresearch.planning.opening._write_log", 1)
@@ -42,20 +42,20 @@ def helper(tmp_path: Path) -> Helper:
     return Helper(make_project(tmp_path / "r"))
 
 
-def usable(helper: Helper, draft: Path, before: dict[str, object], *options: str) -> None:
-    """After a kill a later `init` works, or the session is there already; nothing is lost."""
+def usable(helper: Helper, draft: Path, before: dict[str, object], *options: str) -> Helper:
+    """After a kill the session is open, or an `init` puts everything back; where work goes on."""
     is_open = any(Path(os.environ["XDG_STATE_HOME"]).glob("autoresearch/*/cheaper/log.jsonl"))
-    if not is_open:
+    there = Helper(Git(Path(options[1]))) if options else helper
+    if is_open:
+        there("recover")
+        assert (there.root / "autoresearch.md").exists()
+    else:
         # An `init` of any session takes the unfinished one back; this one is then refused.
         other = write_draft(draft.parent / "other", session="other", scope='["nothing"]')
         helper("init", str(other), code=4)
         assert plain(helper) == but_for_times(before)
         assert left_behind() == []
-        helper("init", str(draft), *options)
-    there = Helper(Git(Path(options[1]))) if options else helper
-    assert there.repo("status", "--porcelain") == ""
-    assert there.json("recover")["ok"] is True
-    assert (there.root / "autoresearch.md").exists()
+    return there
 
 
 def plain(helper: Helper) -> dict[str, object]:
@@ -75,7 +75,8 @@ def test_killed_at_a_step(helper: Helper, tmp_path: Path, step: tuple[str, int])
     (tmp_path / "other").mkdir()
     draft, before = write_draft(tmp_path), everything(helper.repo)
     assert die(helper.root, step, signal.SIGKILL, "init", str(draft)) == -signal.SIGKILL
-    usable(helper, draft, before)
+    there = usable(helper, draft, before)
+    assert there.repo("status", "--porcelain") == ""
 
 
 @pytest.mark.parametrize("step", IN_WORKTREE, ids=lambda step: f"{step[0]}-{step[1]}")
@@ -87,7 +88,9 @@ def test_killed_while_a_worktree_is_made(
     draft, before = write_draft(tmp_path), everything(helper.repo)
     command = ("init", str(draft), "--worktree", str(tmp_path / "night"))
     assert die(helper.root, step, signal.SIGKILL, *command) == -signal.SIGKILL
-    usable(helper, draft, before, *command[2:])
+    there = usable(helper, draft, before, *command[2:])
+    helper(*command)
+    assert there.repo("status", "--porcelain") == ""
 
 
 @pytest.mark.parametrize(
@@ -181,5 +184,5 @@ def test_a_session_that_lost_its_log_is_not_written_over(helper: Helper, tmp_pat
     """Its experiments can still be brought back; an `init` in its place would end that."""
     draft = write_draft(tmp_path)
     helper("init", str(draft))
-    (helper.state / "log.jsonl").rename(tmp_path / "log.jsonl")
+    (state_of("cheaper") / "log.jsonl").rename(tmp_path / "log.jsonl")
     assert helper.error("init", str(draft)) == "lost_log"

@@ -43,12 +43,11 @@ backend-path = ["."]
 PACKAGE_BENCH = "import thing\nprint(thing.cost())\n"
 
 
-def refused(helper: Helper, draft: Path, code: str = "not_measured") -> str:
-    """`check` and `init` both refuse; the remedy."""
-    for command in ("check", "init"):
-        with untouched(helper.repo):
-            answer = helper.json(command, str(draft), code=4)
-        assert answer["error"]["code"] == code
+def refused(helper: Helper, draft: Path, code: str = "not_measured", by: str = "check") -> str:
+    """A command refuses and changes nothing; the remedy."""
+    with untouched(helper.repo):
+        answer = helper.json(by, str(draft), code=4)
+    assert answer["error"]["code"] == code
     return str(answer["error"]["hint"])
 
 
@@ -77,7 +76,7 @@ def test_a_real_editable_install(package: Helper, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     terms = {"verify": ".venv/bin/python bench.py", "guard": "", "link": "[.venv]"}
-    hint = refused(package, write_draft(tmp_path, **terms))
+    hint = refused(package, write_draft(tmp_path, **terms), by="init")
     assert f"{environment}/lib/python" in hint
     assert "an editable install of your working tree" in hint
     draft = write_draft(tmp_path, **terms, env="{PYTHONPATH: src}")  # the remedy

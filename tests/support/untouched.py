@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,21 +15,20 @@ if TYPE_CHECKING:
 
 
 def everything(repo: Git) -> dict[str, object]:
-    """Working tree, HEAD, refs, index, config and exclude of a repository, as bytes."""
-    git_dir = repo.root / repo("rev-parse", "--absolute-git-dir")
-    common = (repo.root / repo("rev-parse", "--git-common-dir")).resolve()
-    names = (
-        git_dir / "HEAD",
-        git_dir / "index",
-        common / "config",
-        common / "info" / "exclude",
-    )
-    found: dict[str, object] = {
-        str(name): name.read_bytes() if name.exists() else None for name in names
-    }
-    found["tree"] = repo.state()
-    found["refs"] = repo("for-each-ref", "--format=%(refname) %(objectname) %(symref)")
-    found["worktrees"] = repo("worktree", "list", "--porcelain")
+    """Working tree, HEAD, refs, index, config, hooks and info of a repository, as bytes.
+
+    Of git's own folder only objects and reflogs are left out: they grow, and nothing is lost by it.
+    """
+    git_dir = repo.root / ".git"
+    if git_dir.is_file():
+        git_dir = Path(git_dir.read_text().removeprefix("gitdir: ").strip()).parents[1]
+    found: dict[str, object] = {"tree": repo.state()}
+    for folder, names, files in os.walk(git_dir):
+        if Path(folder) == git_dir:
+            names[:] = [name for name in names if name not in {"objects", "logs"}]
+        for name in files:
+            path = Path(folder) / name
+            found[str(path)] = path.read_bytes()
     return found
 
 
@@ -52,3 +52,15 @@ def untouched(repo: Git) -> Iterator[None]:
     yield
     assert everything(repo) == before
     assert left_behind() == known
+
+
+def state_of(session: str) -> Path:
+    """The state folder of the only session of that name, found without asking the helper."""
+    (folder,) = Path(os.environ["XDG_STATE_HOME"]).glob(f"autoresearch/*/{session}")
+    return folder
+
+
+def log_of(session: str = "cheaper") -> list[dict[str, Any]]:
+    """The lines of its log."""
+    text = (state_of(session) / "log.jsonl").read_text("ascii")
+    return [json.loads(line) for line in text.splitlines()]

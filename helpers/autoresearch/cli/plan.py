@@ -64,6 +64,9 @@ def check_command(file: Path) -> Answer:
 def init_command(file: Path, worktree: Path | None) -> Answer:
     """Rehearse the contract in FILE, freeze it, and open its session on a branch of its own.
 
+    A contract that does not hold (exit code 4) changes nothing. A failure or an interruption is
+    taken back, after a kill by the next `init`.
+
     Example: autoresearch init draft.yaml --worktree ../night
     """
     from autoresearch.planning.opening import initialise  # noqa: PLC0415 - start fast
@@ -100,8 +103,8 @@ def init_command(file: Path, worktree: Path | None) -> Answer:
 def amend_command(*, dry_run: bool) -> Answer:
     """Adopt the edited autoresearch.yaml, and other protected files edited with it (for humans).
 
-    It is rehearsed first. A change of what measures starts a new epoch: earlier races no longer
-    count for noise, duplicates and limits.
+    It is rehearsed first; a new file comes with it once it is staged (`git add`). A change of what
+    measures starts a new epoch: earlier races no longer count for noise, duplicates and limits.
 
     Example: autoresearch amend --dry-run
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ from autoresearch.core.model import Arm, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.core.render import Answer
 from autoresearch.core.text import clean_line
-from autoresearch.loop.session import environment
 
 if TYPE_CHECKING:
     from autoresearch.cli.screen import Screen
@@ -38,7 +38,7 @@ def demo_command() -> Answer:
     from autoresearch.trial.demo import run_demo  # noqa: PLC0415 - start fast
 
     with screen() as shown:
-        done = run_demo(environment(), lambda text: announce(shown, text), shown.watch)
+        done = run_demo(dict(os.environ), lambda text: announce(shown, text), shown.watch)
     return Answer(
         lines=(*_table(done), "", *_chart(done), "", *_places(done)),
         data={
@@ -145,7 +145,7 @@ def selftest_command(races: int) -> Answer:
     from autoresearch.trial.selftest import run_selftest  # noqa: PLC0415 - start fast
 
     with screen() as shown:
-        found = run_selftest(races, environment(), shown.say)
+        found = run_selftest(races, dict(os.environ), shown.say)
     return Answer(
         lines=_selftest_lines(found),
         data=jsonform.to_object(found),
