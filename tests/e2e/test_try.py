@@ -184,6 +184,24 @@ def test_writing_to_the_users_tree_is_a_violation(tmp_path):
     assert "# touched" not in target.read_text()
 
 
+def test_slowing_the_incumbent_down_is_a_violation(tmp_path):
+    """A candidate that makes its rival's checkout dearer instead of itself cheaper."""
+    helper = open_session(tmp_path)
+    spoil = """
+import pathlib
+for slot in ("a", "b"):
+    rival = pathlib.Path("..", slot, "src", "work.py")
+    if rival.exists() and "SPOIL" not in rival.read_text():
+        rival.write_text(rival.read_text().replace("return 100", "return 900"))
+"""
+    set_cost(helper.repo, 99, extra=f"# SPOIL{spoil}")
+    record = helper.attempt("cheats")
+    assert (record["verdict"], record["reason"]) == ("violation", "touched")
+    assert [path[-11:] for path in record["touched"]] == ["src/work.py"]
+    set_cost(helper.repo, 90)
+    assert helper.verdict("honest") == ("keep", None)
+
+
 def test_refused_candidates_cost_nothing_and_five_end_the_run(tmp_path):
     """A refusal that takes a number, touches the tree, or lets a blind agent go on for ever."""
     helper = open_session(tmp_path)

@@ -30,7 +30,6 @@ HOMES = {
     "jsonlines": {"edges/log.py"},
     "yaml": {"core/contract"},
     "click": {"cli"},
-    "rich": {"cli"},
 }
 
 

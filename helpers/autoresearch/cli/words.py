@@ -61,16 +61,12 @@ def _level(record: Experiment) -> str:
 
 
 def samples_line(record: Experiment) -> str:
-    """How much was measured, and why no more."""
+    """How much was measured."""
     race = record.race
     if race is None:
         return "samples: none"
     pairs = len(race.order) // 2
     how = "exact" if race.deterministic else f"{pairs} of {race.pairs_planned} pairs"
-    undecided = record.verdict is Verdict.DISCARD and record.reason is Reason.UNDECIDED
-    if undecided and pairs < race.pairs_planned:
-        ahead = "" if record.kind is Kind.SIMPLIFY else ": not ahead enough to go on"
-        how += f", stopped early{ahead}"
     extras = [f"alpha {race.alpha:.3g}"]
     if race.p_value is not None and record.verdict is Verdict.KEEP:
         extras.append(f"p {race.p_value:.2g}")

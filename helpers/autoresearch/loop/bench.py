@@ -70,6 +70,10 @@ class ProtectedTouched(AutoresearchError):
         self.paths = paths
 
 
+class RivalTouched(ProtectedTouched):
+    """Raised when a program changed the checkout of the one it races against."""
+
+
 class Built(NamedTuple):
     """A slot that holds a program, ready to be sampled."""
 
@@ -114,6 +118,7 @@ class Bench:
         self.frozen = frozen
         self.passed = passed
         self.void = 0
+        self._ran: Slot | None = None
         self.slots = tuple(self._slot(name) for name in SLOT_NAMES)
 
     def _slot(self, name: str) -> Slot:
@@ -189,8 +194,10 @@ class Bench:
         Raises:
             CandidateFailed: it failed, timed out, or printed no trustworthy metric.
             ProtectedTouched: a protected file of the checkout changed while it ran.
+            RivalTouched: the program that ran before, in another slot, changed this checkout.
             SessionBroken: too many samples were void.
         """
+        self._require_untouched(built, label)
         while True:
             outcome = self.run(
                 built, self.contract.verify, timeout_s=self.contract.timeout_s, seed=seed
@@ -225,6 +232,18 @@ class Bench:
         )
         return result, outcome
 
+    def _require_untouched(self, built: Built, label: str) -> None:
+        """Make sure that the rival, which ran since, left this checkout alone."""
+        if self._ran is None or self._ran is built.slot:
+            return
+        touched = built.slot.restore()
+        found = (*touched.changed, *touched.removed, *touched.broken)
+        if touched.layer_broken:
+            self.bring(built.slot, built.tree, label=label)
+        if found:
+            name = built.slot.root.name
+            raise RivalTouched(tuple(f"../{name}/{path}" for path in found))
+
     def _tidy(self, built: Built, label: str) -> None:
         """Bring the checkout back to what was sealed; build again what cannot be restored."""
         touched = built.slot.restore()
@@ -244,6 +263,7 @@ class Bench:
         output_bytes: int = OUTPUT_BYTES,
     ) -> Outcome:
         """Run a command in a slot as it is, and leave what it did there."""
+        self._ran = built.slot
         with self._private_folders() as (home, tmp):
             environment = sample_environment(
                 self.frozen,

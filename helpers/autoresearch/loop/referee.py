@@ -29,7 +29,7 @@ from autoresearch.edges import dotgit, gitdiff
 from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.files import append_once
 from autoresearch.edges.lock import Lock
-from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
+from autoresearch.loop.bench import CandidateFailed, ProtectedTouched, RivalTouched
 from autoresearch.loop.checks import broken, current_epoch, require_sound_guard, run_checks
 from autoresearch.loop.measure import SEED_BITS, Question, Race, bound_of, policy_of
 from autoresearch.loop.session import CONTRACT_FILE
@@ -167,7 +167,9 @@ class Referee:
         try:
             return race.run()
         except (CandidateFailed, ProtectedTouched) as error:
-            if race.failed_arm is Arm.INCUMBENT:
+            # Who reached into the other's checkout shows when that other one is to run.
+            by_rival = isinstance(error, RivalTouched)
+            if (race.failed_arm is Arm.INCUMBENT) is not by_rival:
                 raise broken("verify", error) from error
             if isinstance(error, CandidateFailed) and not race.has_sound_incumbent:
                 self._sample_incumbent(best, f"{label}-incumbent")
@@ -178,6 +180,8 @@ class Referee:
         seed = self.randomness.getrandbits(SEED_BITS)
         try:
             return self.bench.sample(best, Arm.INCUMBENT, seed=seed, label=label).value
+        except RivalTouched:
+            raise
         except (CandidateFailed, ProtectedTouched) as error:
             raise broken("verify", error) from error
 

@@ -39,7 +39,8 @@ BRANCHES = "refs/heads/autoresearch/"
 TREES_REMEMBERED = 4
 CONTRACT_FILE = "autoresearch.yaml"
 CHECKS_FILE = "autoresearch.checks.sh"
-CHECKS_COMMAND = "sh autoresearch.checks.sh"
+CHECKS_COMMAND = f"test -x {CHECKS_FILE} && exec ./{CHECKS_FILE}; exec sh {CHECKS_FILE}"
+"""An executable script runs by its own first line, which may name another shell than sh."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
