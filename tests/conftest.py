@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support.harness import isolated_environment
+
+# A busy machine is no failure; what hangs is ended by pytest-timeout.
+settings.register_profile("any-machine", deadline=None)
+settings.load_profile("any-machine")
+
+# Under nohup, as some CI runs us, SIGHUP is ignored and children would inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Replace the environment, so that nothing reaches the real home or state folder."""
     home = tmp_path_factory.mktemp("home")
-    for name in list(__import__("os").environ):
+    for name in list(os.environ):
         if name.startswith(("GIT_", "XDG_", "CLAUDE", "AUTORESEARCH", "PYTHON")):
             monkeypatch.delenv(name)
     for name, value in isolated_environment(home).items():
