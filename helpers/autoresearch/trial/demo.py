@@ -43,7 +43,7 @@ guard: {python} -m unittest -q
 scope: ["src/**/*.py"]
 secondary:
   - {{name: peak_kb, unit: kB, direction: lower, limit: +25%}}
-race: {{max_runs: 16}}
+race: {{max_runs: 24}}
 simplify_loss: 15%
 """
 
