@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core.contract import parse
 from autoresearch.core.model import Kind, Scale
-from autoresearch.core.pool import extended, same_code_differences
+from autoresearch.core.pool import VISIBLE, extended, same_code_differences
 from autoresearch.core.scope import compile_scope
 from autoresearch.edges.files import remove_tree
 from autoresearch.edges.gitrefs import head
@@ -194,7 +194,7 @@ def _summary(raced: list[Raced], overhead_s: float, seconds: float) -> SelfTest:
         wall_noise=noise[0],
         cpu_noise=noise[1],
         metric_noise=noise[2],
-        smallest_gain=3.2 * 2**0.5 * noise[2] / math.sqrt(PAIRS),
+        smallest_gain=VISIBLE * 2**0.5 * noise[2] / math.sqrt(PAIRS),
         overhead_s=overhead_s,
         seconds=seconds,
     )

@@ -78,7 +78,7 @@ class RaceRule:
         alpha: largest share of worthless candidates that may be kept, in (0, 0.2].
         seconds: how long one race may take; decides the number of pairs when the next two are None.
         max_runs: most samples a candidate may cost, both arms together, >= 2.
-        pairs: exact number of pairs, >= 1. Never set together with `max_runs`.
+        pairs: most pairs a race may take, >= 1. Never set together with `max_runs`.
     """
 
     alpha: float
