@@ -218,10 +218,15 @@ def test_simplification_is_shorter_and_no_more_work(
     assert after.steps <= before.steps
 
 
+def test_duplicate_follows_what_no_machine_keeps() -> None:
+    """Breaks if what it repeats may have been kept, or the incumbent has moved on meanwhile."""
+    assert STORY.index(one(reason=Reason.DUPLICATE)) == STORY.index(one(reason=Reason.WORSE)) + 1
+
+
 def test_duplicate_yields_the_same_bytes(tmp_path: Path) -> None:
     """Breaks if the duplicate is a new change, which would be measured instead of refused."""
     results = []
-    for proposal in (one(title="a worthless change"), one(reason=Reason.DUPLICATE)):
+    for proposal in (one(reason=Reason.WORSE), one(reason=Reason.DUPLICATE)):
         root = tmp_path / proposal.title
         copy_project(root)
         proposal.apply(root)

@@ -72,15 +72,15 @@ def copy_project(target: Path) -> None:
         shutil.copytree(_HERE / "project", target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-_FSTRINGS = Proposal(
-    title="a worthless change",
-    message="render with f-strings instead of str.format",
-    hypothesis="f-strings skip the method call and the parsing of the format",
+_HARMFUL = Proposal(
+    title="a harmful change",
+    message="match a line by four small expressions instead of a large one",
+    hypothesis="small expressions backtrack less, and a broken line fails at the first",
     kind=Kind.PLAIN,
     expected=Verdict.DISCARD,
-    reason=None,
-    path="src/logdigest/render.py",
-    source="render-with-f-strings.py.txt",
+    reason=Reason.WORSE,
+    path="src/logdigest/entry.py",
+    source="small-expressions.py.txt",
 )
 
 STORY: tuple[Proposal, ...] = (
@@ -94,7 +94,16 @@ STORY: tuple[Proposal, ...] = (
         path="src/logdigest/tally.py",
         source="count-with-dict.py.txt",
     ),
-    _FSTRINGS,
+    Proposal(
+        title="a worthless change",
+        message="render with f-strings instead of str.format",
+        hypothesis="f-strings skip the method call and the parsing of the format",
+        kind=Kind.PLAIN,
+        expected=Verdict.DISCARD,
+        reason=None,
+        path="src/logdigest/render.py",
+        source="render-with-f-strings.py.txt",
+    ),
     Proposal(
         title="an edit of the benchmark",
         message="benchmark fewer lines in fewer rounds",
@@ -115,15 +124,16 @@ STORY: tuple[Proposal, ...] = (
         path="src/logdigest/entry.py",
         source="groups-by-position.py.txt",
     ),
+    _HARMFUL,
     Proposal(
-        title="a harmful change",
-        message="match a line by four small expressions instead of a large one",
-        hypothesis="small expressions backtrack less, and a broken line fails at the first",
+        title="a duplicate",
+        message="take the expression apart",
+        hypothesis="the same once more, in other words",
         kind=Kind.PLAIN,
-        expected=Verdict.DISCARD,
-        reason=Reason.WORSE,
-        path="src/logdigest/entry.py",
-        source="small-expressions.py.txt",
+        expected=Verdict.REFUSED,
+        reason=Reason.DUPLICATE,
+        path=_HARMFUL.path,
+        source=_HARMFUL.source,
     ),
     Proposal(
         title="a crash",
@@ -164,16 +174,6 @@ STORY: tuple[Proposal, ...] = (
         reason=None,
         path="src/logdigest/tally.py",
         source="group-in-one-pass.py.txt",
-    ),
-    Proposal(
-        title="a duplicate",
-        message="use f-strings in the tables",
-        hypothesis="rendering is slow",
-        kind=Kind.PLAIN,
-        expected=Verdict.REFUSED,
-        reason=Reason.DUPLICATE,
-        path=_FSTRINGS.path,
-        source=_FSTRINGS.source,
     ),
 )
 """Every verdict but `violation` once at least."""
