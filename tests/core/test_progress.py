@@ -18,7 +18,7 @@ from autoresearch.core.model import (
     Verdict,
 )
 from autoresearch.core.progress import advance, begin
-from autoresearch.core.records import Recovery, Run, RunEnd, Stop, Undo, Validation
+from autoresearch.core.records import Ablation, Recovery, Run, RunEnd, Stop, Undo, Validation
 from autoresearch.core.summary import summary_of
 from support.records import BASE, effect, epoch, experiment, make, note, opened, race, refusal
 
@@ -285,6 +285,12 @@ def test_clock_that_goes_back_takes_no_time_away():
     """A budget that grows because a clock was set."""
     progress = folded(opened(at=at(30)), epoch(at=at(10)), experiment(1, at=at(9), duration_s=5.0))
     assert progress.active_s == 5.0
+
+
+def test_ablation_changes_nothing_but_the_time():
+    """A suggestion for people that takes a kept change back, or one that stops the fold."""
+    before = folded(opened(), experiment(1, Verdict.KEEP))
+    assert advance(before, make(Ablation, experiment=1, doubtful=True)) == before
 
 
 def test_latest_validation_and_recovery_are_known():

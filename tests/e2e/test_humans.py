@@ -170,6 +170,36 @@ def test_validate_is_the_only_claim(tmp_path):
     assert helper.json("status")["next"].startswith("`autoresearch validate`")
 
 
+def test_ablation_names_what_the_last_commit_may_do_without(tmp_path):
+    """A keep that a later one made useless and nobody finds; or one that is dropped unasked."""
+    repo = make_project(tmp_path / "r")
+    for name, cost in (("first", 100), ("second", 100), ("third", 200)):
+        repo.write(f"src/{name}.py", f"COST = {cost}\n")
+    repo.write(
+        "bench.py",
+        "import sys\nsys.path.insert(0, 'src')\nimport first, second, third\n"
+        "print(f'METRIC cost={first.COST + min(second.COST, third.COST)}')\n",
+    )
+    repo.commit("three parts")
+    helper = open_session(tmp_path, repo=repo, replace={SIZE: ""})
+    for name, cost in (("second", 90), ("third", 50), ("first", 40), ("first", 30)):
+        helper.repo.write(f"src/{name}.py", f"COST = {cost}\n")
+        assert helper.verdict(f"{name} {cost}") == ("keep", None)
+    head = helper.repo("rev-parse", "HEAD")
+    answer = helper.json("validate", "--ablate")
+    told = [(r["experiment"], r["doubtful"], r["p_value"]) for r in answer["ablation"]]
+    assert told == [(4, False, 0.25), (3, False, None), (2, False, 0.25), (1, True, 1.0)]
+    assert answer["ablation"][1]["detail"] == "later keeps build on it: src/first.py"
+    assert round(answer["ablation"][2]["effect"]["change"], 6) == 0.5
+    assert "may do without 1: `autoresearch undo N`" in answer["next"]
+    logged = [line["experiment"] for line in helper.log() if line["kind"] == "ablation"]
+    assert logged == [4, 3, 2, 1]
+    assert (helper.repo("rev-parse", "HEAD"), helper.repo("status", "--porcelain")) == (head, "")
+    helper("undo", "1")
+    assert [r["experiment"] for r in helper.json("validate", "--ablate")["ablation"]] == [4, 3, 2]
+    assert helper.json("doctor")["ok"]
+
+
 def test_notes_log_filters_and_stop(tmp_path):
     """Notes that vanish, filters that find the wrong ones, a session that goes on after its end."""
     helper = open_session(tmp_path)

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 import click
 
 from autoresearch.cli.app import answers
 from autoresearch.cli.screen import screen
 from autoresearch.core import jsonform, phrases
-from autoresearch.core.render import Answer
+from autoresearch.core.render import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer
 from autoresearch.loop.opening import writing
+
+if TYPE_CHECKING:
+    from autoresearch.cli.screen import Screen
+    from autoresearch.core.records import Ablation
+    from autoresearch.loop.session import Session
 
 
 @click.command("validate")
+@click.option("--ablate", is_flag=True, help="Then leave out each kept commit in turn.")
 @answers
-def validate_command() -> Answer:
+def validate_command(*, ablate: bool) -> Answer:
     """Race the session's first commit against its last: the only gain that may be claimed.
 
-    20 fresh pairs without an early end, both under the latest evaluator.
+    20 fresh pairs without an early end, both under the latest evaluator. --ablate goes on with 12
+    pairs for each kept commit and names those that the last one may do without; it drops none.
 
     Example: autoresearch validate
     """
@@ -26,6 +34,8 @@ def validate_command() -> Answer:
 
     with writing("validate") as session, screen() as shown:
         found = validate(session, random.SystemRandom(), shown.watch, shown.say)
+        left_out = _left_out(session, shown) if ablate else ()
+        doubtful = [record.experiment for record in left_out if record.doubtful]
         moved = phrases.effect(found.effect, session.contract.metric.unit)
         claim = f"validated: {moved}" if found.proven else f"no proven improvement: {moved}"
         pairs = len(found.race.order) // 2
@@ -37,10 +47,41 @@ def validate_command() -> Answer:
                 f"interval of {found.effect.level:.0%}",
                 f"of {session.progress.kept_count} keeps, "
                 f"{_expected(session.progress.last_number, session.contract.race.alpha)}",
+                *(_ablation_line(record, session.contract.metric.unit) for record in left_out),
             ),
-            data={"proven": found.proven, "record": jsonform.to_object(found)},
-            next_step="report this number and no other",
+            data={
+                "proven": found.proven,
+                "record": jsonform.to_object(found),
+                **({"ablation": [jsonform.to_object(r) for r in left_out]} if ablate else {}),
+            },
+            next_step=_after_validation(doubtful),
+            max_bytes=WIDE_BYTES if ablate else MAX_BYTES,
+            max_lines=len(left_out) + MAX_LINES,
         )
+
+
+def _left_out(session: Session, shown: Screen) -> tuple[Ablation, ...]:
+    from autoresearch.loop.ablate import ablate  # noqa: PLC0415 - start fast
+    from autoresearch.loop.without import Watchers  # noqa: PLC0415 - start fast
+
+    watchers = Watchers(shown.watch, shown.say)
+    return tuple(ablate(session, random.SystemRandom(), watchers))
+
+
+def _ablation_line(record: Ablation, unit: str) -> str:
+    if record.effect is None:
+        return f"without {record.experiment}: not raced, {record.detail}"
+    moved, advice = phrases.effect(record.effect, unit), "doubtful" if record.doubtful else "needed"
+    return f"without {record.experiment}: {moved}, p {record.p_value:.2g}: {advice}"
+
+
+def _after_validation(doubtful: list[int]) -> str:
+    if not doubtful:
+        return "report the validated number and no other"
+    return (
+        f"show a human that the last commit may do without {phrases.numbers(doubtful)}: "
+        "`autoresearch undo N` takes one back, then validate again"
+    )
 
 
 def _expected(experiments: int, alpha: float) -> str:
@@ -56,7 +97,8 @@ def undo_command(number: int) -> Answer:
 
     Example: autoresearch undo 12
     """
-    from autoresearch.loop.undo import Watchers, undo  # noqa: PLC0415 - start fast
+    from autoresearch.loop.undo import undo  # noqa: PLC0415 - start fast
+    from autoresearch.loop.without import Watchers  # noqa: PLC0415 - start fast
 
     with writing("undo") as session, screen() as shown:
         found = undo(session, number, random.SystemRandom(), Watchers(shown.watch, shown.say))

@@ -27,6 +27,7 @@ from autoresearch.core.model import Arm, Direction, Kind, NoteKind, RaceRecord, 
 from autoresearch.core.phrases import seconds_between
 from autoresearch.core.pool import extended, same_code_differences
 from autoresearch.core.records import (
+    Ablation,
     Epoch,
     Experiment,
     Note,
@@ -244,6 +245,13 @@ def _validation(record: Validation, progress: Progress) -> Progress:
         proven=record.proven,
     )
     return replace(progress, validation=validated)
+
+
+@_step.register
+def _ablation(record: Ablation, progress: Progress) -> Progress:
+    """A suggestion for people: it changes nothing."""
+    del record
+    return progress
 
 
 @_step.register

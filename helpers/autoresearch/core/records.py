@@ -230,6 +230,33 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ablation:
+    """The last commit raced against itself without one kept experiment.
+
+    Attributes:
+        experiment: the one left out.
+        tip: the incumbent's commit, with it.
+        effect: how the metric moves when it is left out; None where that could not be measured.
+        race: tip as incumbent, the tip without it as candidate; None likewise.
+        p_value: of the tip being better with it than without; None likewise.
+        doubtful: whether it is suggested to be taken back; never done by itself.
+        detail: one line, with the reason where nothing was measured.
+    """
+
+    schema: int
+    at: str
+    epoch: int
+    experiment: int
+    tip: str
+    effect: Effect | None
+    race: RaceRecord | None
+    p_value: float | None
+    doubtful: bool
+    detail: str
+    sandbox: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """The end of the session, by a human."""
 
@@ -259,6 +286,7 @@ Record = (
     | RunEnd
     | Undo
     | Validation
+    | Ablation
     | Stop
     | Recovery
 )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autoresearch.core import jsonform, phrases
 from autoresearch.core.errors import AutoresearchError
@@ -19,29 +18,21 @@ from autoresearch.edges.lock import Lock
 from autoresearch.edges.places import shown_path
 from autoresearch.loop import memory, settle
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
-from autoresearch.loop.checks import broken, current_epoch, run_checks
-from autoresearch.loop.measure import Question, Race, policy_of
-from autoresearch.loop.merge import merge_change
+from autoresearch.loop.checks import current_epoch, run_checks
 from autoresearch.loop.rewind import find
 from autoresearch.loop.session import require_on_branch
+from autoresearch.loop.without import leave_out, race_without
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autoresearch.core.history import Tried
     from autoresearch.core.model import Effect
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench
-    from autoresearch.loop.measure import Raced, Randomness, Standing
+    from autoresearch.loop.measure import Raced, Randomness
     from autoresearch.loop.session import Session
-
-UNDO_PAIRS = 12
-"""Pairs of the race that tells what an undo costs: fixed, without an early end."""
-
-
-class Watchers(NamedTuple):
-    """Who is told what: where a race stands, and what is waited for."""
-
-    watch: Callable[[Standing], None]
-    say: Callable[[str], None]
+    from autoresearch.loop.without import Watchers
 
 
 def undo(
@@ -108,8 +99,7 @@ def _require_clean(session: Session) -> None:
 def _without(session: Session, tried: Tried) -> tuple[str, str]:
     """A commit on top of the incumbent that lacks the change of `tried`; (commit, tree)."""
     repo, parent = session.repo, session.progress.incumbent_commit
-    ours = session.tree(parent)
-    merged = merge_change(repo, session.tree(tried.commit), session.tree(tried.parent), ours)
+    merged = leave_out(session, tried)
     if merged.conflicts:
         raise AutoresearchError(
             f"later keeps build on experiment {tried.number}: {', '.join(merged.conflicts[:5])}",
@@ -145,50 +135,13 @@ def _judge_without(
     with Lock(session.places.measure_lock).wait("undo", waiting):
         try:
             _require_checks(session, bench, tree, label, watchers.say)
-            return _raced(session, bench, tree, label, randomness, watchers)
+            return race_without(session, bench, tree, label, randomness, watchers)
         except (CandidateFailed, ProtectedTouched) as error:
             raise AutoresearchError(
                 f"without experiment {number} the program does not measure: {error.message}",
                 code="undo_failed",
                 hint="Nothing was changed.",
             ) from error
-
-
-def _raced(
-    session: Session,
-    bench: Bench,
-    tree: TreeMap,
-    label: str,
-    randomness: Randomness,
-    watchers: Watchers,
-) -> Raced:
-    progress, contract = session.progress, session.contract
-    try:
-        best = bench.bring(bench.slots[0], session.tree(progress.incumbent_commit), label=label)
-    except (CandidateFailed, ProtectedTouched) as error:
-        raise broken("set-up or build", error) from error
-    race = Race(
-        bench=bench,
-        incumbent=best,
-        candidate=bench.bring(bench.slots[1], tree, label=label),
-        question=Question(
-            policy=policy_of(contract, pairs=UNDO_PAIRS, alpha=contract.race.alpha),
-            pool=(),
-            recorded=progress.incumbent_value if progress.deterministic else None,
-        ),
-        randomness=randomness,
-        label=label,
-        taken=lambda _: None,
-        watch=watchers.watch,
-        sample_s=current_epoch(progress).sample_s,
-        warm_both=True,
-    )
-    try:
-        return race.run_fixed(UNDO_PAIRS)
-    except (CandidateFailed, ProtectedTouched) as error:
-        if race.failed_arm is Arm.INCUMBENT:
-            raise broken("verify", error) from error
-        raise
 
 
 def _require_checks(
