@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import re
 import typing
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.jsonform import JsonObject, dumps, from_object, loads, to_object
@@ -33,11 +34,75 @@ KINDS: Mapping[str, type[Record]] = {
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
+R = TypeVar("R")
+
+
+class Parsed(NamedTuple):
+    """A line's JSON object, taken apart: its kind, and the hash of the line before it."""
+
+    kind: str
+    prev: str
+
+
 class Line(NamedTuple):
     """A log line, read: its record and the hash of the line before it."""
 
     record: Record
     prev: str
+
+
+@dataclass(frozen=True, slots=True)
+class Codec(Generic[R]):
+    """How the records of one kind of log become lines and back.
+
+    Attributes:
+        kinds: every kind of line and the class that it holds.
+    """
+
+    kinds: Mapping[str, type[R]]
+
+    def encode(self, record: R, prev: str) -> JsonObject:
+        """The JSON object of a line.
+
+        Raises:
+            ValueError: when the record would not be read back as it is (a nan, a list where a
+                tuple belongs, a malformed time): better no line than one that nobody can read.
+        """
+        kind = type(record).__name__.lower()
+        fields = to_object(record)
+        value = {"schema": fields.pop("schema"), "kind": kind, **fields, "prev": prev}
+        try:
+            same = self.decode(loads(dumps(value)))[0] == record
+        except CorruptLogError as error:
+            raise ValueError(f"the {kind} record cannot be logged: {error.message}") from error
+        if not same:
+            raise ValueError(f"the {kind} record would change in the log")
+        return value
+
+    def decode(self, value: JsonObject) -> tuple[R, str]:
+        """The record and `prev` of a line's object.
+
+        Raises:
+            CorruptLogError: when the line was not written by this schema; names kind and key.
+        """
+        parsed = _taken_apart(value, self.kinds)
+        return from_object(self.kinds[parsed.kind], value), parsed.prev
+
+    def from_line(self, line: bytes) -> tuple[R, str]:
+        """The record and `prev` of one line.
+
+        Raises:
+            CorruptLogError: when it is not JSON or not a record of this schema.
+        """
+        try:
+            value = loads(line)
+        except ValueError as error:
+            raise CorruptLogError(f"the line is not JSON: {error}") from error
+        return self.decode(value)
+
+
+SESSION: Codec[Record] = Codec(KINDS)
+"""Of a session's log."""
 
 
 def line_hash(line: bytes) -> str:
@@ -46,30 +111,16 @@ def line_hash(line: bytes) -> str:
 
 
 def encode(record: Record, prev: str) -> JsonObject:
-    """The JSON object of a log line.
-
-    Raises:
-        ValueError: when the record would not be read back as it is (a nan, a list where a tuple
-            belongs, a malformed time): better no line than one that nobody can read.
-    """
-    kind = type(record).__name__.lower()
-    fields = to_object(record)
-    value = {"schema": fields.pop("schema"), "kind": kind, **fields, "prev": prev}
-    try:
-        same = decode(loads(dumps(value))).record == record
-    except CorruptLogError as error:
-        raise ValueError(f"the {kind} record cannot be logged: {error.message}") from error
-    if not same:
-        raise ValueError(f"the {kind} record would change in the log")
-    return value
+    """The JSON object of a line of a session's log; raises as `Codec.encode`."""
+    return SESSION.encode(record, prev)
 
 
 def decode(value: JsonObject) -> Line:
-    """The record and `prev` of a log line's object.
+    """The record and `prev` of a line of a session's log; raises as `Codec.decode`."""
+    return Line(*SESSION.decode(value))
 
-    Raises:
-        CorruptLogError: when the line was not written by this schema; names kind and key.
-    """
+
+def _taken_apart(value: JsonObject, kinds: Mapping[str, type[object]]) -> Parsed:
     schema = value.get("schema")
     if not isinstance(schema, int) or schema < 1:
         raise CorruptLogError(f"key 'schema' holds {schema!r}, not a version")
@@ -79,15 +130,14 @@ def decode(value: JsonObject) -> Line:
             hint="Install the autoresearch version that wrote it, or a newer one.",
         )
     kind = value.get("kind")
-    record = KINDS.get(kind) if isinstance(kind, str) else None
-    if record is None:
+    if not isinstance(kind, str) or kind not in kinds:
         raise CorruptLogError(f"key 'kind' holds {str(kind)[:60]!r}, which is no kind of record")
     prev = value.get("prev")
     if not isinstance(prev, str) or not _is_hash(prev):
         raise CorruptLogError(f"{kind}: key 'prev' holds {str(prev)[:80]!r}, not a SHA-256")
     if not _is_time(value.get("at")):
         raise CorruptLogError(f"{kind}: key 'at' holds {str(value.get('at'))[:60]!r}, not a time")
-    return Line(from_object(record, value), prev)
+    return Parsed(kind, prev)
 
 
 def _is_hash(text: str) -> bool:
@@ -119,13 +169,5 @@ def to_line(record: Record, prev: str) -> bytes:
 
 
 def from_line(line: bytes) -> Line:
-    """The record and `prev` of one log line.
-
-    Raises:
-        CorruptLogError: when it is not JSON or not a record of this schema.
-    """
-    try:
-        value = loads(line)
-    except ValueError as error:
-        raise CorruptLogError(f"the line is not JSON: {error}") from error
-    return decode(value)
+    """The record and `prev` of one line of a session's log; raises as `Codec.from_line`."""
+    return Line(*SESSION.from_line(line))

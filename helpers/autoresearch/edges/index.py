@@ -108,7 +108,7 @@ class Index:
         """Let go of the database."""
         self._connection.close()
 
-    def append(self, record: Record) -> Entry:
+    def append(self, record: Record) -> Entry[Record]:
         """Add a record to the log and then to the index.
 
         Raises:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core import codec, jsonform
 from autoresearch.core.model import NoteKind
-from autoresearch.core.records import Experiment, Note
+from autoresearch.core.records import Experiment, Note, Record
 from autoresearch.core.summary import summary_of
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def add_row(connection: sqlite3.Connection, entry: Entry) -> None:
+def add_row(connection: sqlite3.Connection, entry: Entry[Record]) -> None:
     """Write what the tables need of one log line."""
     record = entry.record
     if isinstance(record, Experiment):
@@ -96,7 +96,9 @@ def path_key(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
-def _add_experiment(connection: sqlite3.Connection, record: Experiment, entry: Entry) -> None:
+def _add_experiment(
+    connection: sqlite3.Connection, record: Experiment, entry: Entry[Record]
+) -> None:
     texts = (record.message, record.hypothesis or "", record.detail)
     connection.execute(
         "INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

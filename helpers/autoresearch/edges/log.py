@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Generic, NamedTuple, TypeVar
 
 import jsonlines
 
 from autoresearch.core import codec, jsonform
 from autoresearch.core.errors import CorruptLogError
+from autoresearch.core.records import Record
 from autoresearch.edges.files import append_once, atomic_write, named_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from autoresearch.core.records import Record
+R = TypeVar("R")
 
 _BLOCK = 1 << 16
 _REMEDY = (
@@ -44,10 +46,11 @@ class Position(NamedTuple):
 START = Position(0, codec.FIRST_PREV)
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True)
+class Entry(Generic[R]):
     """A record, where its line starts, and the position behind it."""
 
-    record: Record
+    record: R
     offset: int
     end: Position
 
@@ -59,15 +62,22 @@ class Torn(NamedTuple):
     size: int
 
 
-class Log:
-    """One session's log.
+class Chain(Generic[R]):
+    """A log of any kind of records.
 
-    Writing needs the session's lock; reading needs nothing, for a line that is being written is
+    Writing needs its owner's lock; reading needs nothing, for a line that is being written is
     not yet seen.
+
+    Args:
+        path: the file.
+        form: how its records become lines.
+        remedy: what to do about damage.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, form: codec.Codec[R], remedy: str) -> None:
         self.path = path
+        self.form = form
+        self.remedy = remedy
 
     def tail(self) -> Position:
         """The position behind the last whole line, found by reading that line only."""
@@ -92,7 +102,7 @@ class Log:
             os.fsync(file.fileno())
         return Torn(aside, len(rest))
 
-    def append(self, record: Record) -> Entry:
+    def append(self, record: R) -> Entry[R]:
         """Add one line, in one write, and see it on the disk.
 
         Raises:
@@ -107,13 +117,13 @@ class Log:
             )
         buffer = io.BytesIO()
         with jsonlines.Writer(buffer, dumps=jsonform.dumps) as writer:
-            writer.write(codec.encode(record, start.sha256))
+            writer.write(self.form.encode(record, start.sha256))
         line = buffer.getvalue()
         append_once(self.path, line)
         end = Position(start.offset + len(line), codec.line_hash(line[:-1]))
         return Entry(record, start.offset, end)
 
-    def records(self, start: Position = START) -> Iterator[Entry]:
+    def records(self, start: Position = START) -> Iterator[Entry[R]]:
         """Every record behind `start`, oldest first; a torn last line is left out.
 
         Raises:
@@ -128,16 +138,16 @@ class Log:
             with jsonlines.Reader(lines, loads=jsonform.loads) as reader:
                 for value in self._objects(reader, start):
                     line = lines.last
-                    parsed = self._decode(value, position.offset)
+                    record, prev = self._decode(value, position.offset)
                     self._require(
-                        parsed.prev == position.sha256,
+                        prev == position.sha256,
                         f"was changed: its chain breaks at byte {position.offset}",
                     )
                     end = Position(position.offset + len(line), codec.line_hash(line[:-1]))
-                    yield Entry(parsed.record, position.offset, end)
+                    yield Entry(record, position.offset, end)
                     position = end
 
-    def read(self, offset: int, sha256: str) -> Record:
+    def read(self, offset: int, sha256: str) -> R:
         """The record whose line starts at `offset`.
 
         Raises:
@@ -150,7 +160,7 @@ class Log:
             codec.line_hash(line[:-1]) == sha256,
             f"has another line at byte {offset} than was written",
         )
-        return codec.from_line(line).record
+        return self.form.from_line(line)[0]
 
     def verify_chain(self, expected: Position | None = None) -> Position:
         """Read every line; the position behind the last one.
@@ -190,20 +200,27 @@ class Log:
             raise CorruptLogError(
                 f"log {self.path}: line {error.lineno} behind byte {start.offset} is not a record: "
                 f"{error.message}",
-                hint=_REMEDY,
+                hint=self.remedy,
             ) from error
 
-    def _decode(self, value: jsonform.JsonObject, offset: int) -> codec.Line:
+    def _decode(self, value: jsonform.JsonObject, offset: int) -> tuple[R, str]:
         try:
-            return codec.decode(value)
+            return self.form.decode(value)
         except CorruptLogError as error:
             raise CorruptLogError(
-                f"log {self.path}, byte {offset}: {error.message}", hint=error.hint or _REMEDY
+                f"log {self.path}, byte {offset}: {error.message}", hint=error.hint or self.remedy
             ) from error
 
     def _require(self, holds: bool, complaint: str) -> None:
         if not holds:
-            raise CorruptLogError(f"log {self.path} {complaint}", hint=_REMEDY)
+            raise CorruptLogError(f"log {self.path} {complaint}", hint=self.remedy)
+
+
+class Log(Chain[Record]):
+    """One session's log."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, codec.SESSION, _REMEDY)
 
 
 class _Lines:
@@ -251,6 +268,6 @@ def _last_newline(file: BinaryIO, limit: int) -> int | None:
 
 def _unused_name(path: Path) -> Path:
     number = 1
-    while (aside := path.with_name(f"log.torn-{number}")).exists():
+    while (aside := path.with_name(f"{path.stem}.torn-{number}")).exists():
         number += 1
     return aside
