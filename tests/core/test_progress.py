@@ -217,7 +217,7 @@ def test_deterministic_path_is_left_for_good_and_its_zeros_with_it():
 
 def test_new_epoch_that_measures_anew_starts_with_nothing_carried():
     """Losses against another baseline that go on counting."""
-    loss = LimitResult(name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
+    loss = make(LimitResult, name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
     kept = experiment(1, Verdict.KEEP, limits=(loss,), kind=Kind.SIMPLIFY, effect=effect(0.001))
     progress = folded(opened(), epoch(), kept)
     assert progress.secondary_loss("mb") == 0.01
@@ -237,14 +237,14 @@ def test_new_epoch_that_measures_anew_starts_with_nothing_carried():
 
 def test_discarded_change_carries_no_loss():
     """A loss of code that was put back."""
-    loss = LimitResult(name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
+    loss = make(LimitResult, name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
     progress = folded(opened(), epoch(), experiment(1, limits=(loss,), kind=Kind.SIMPLIFY))
     assert progress.secondary == progress.simplify == ()
 
 
 def test_undo_gives_back_what_the_keep_carried():
     """A limit used up by a change that is no longer there."""
-    loss = LimitResult(name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
+    loss = make(LimitResult, name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
     simpler = experiment(2, Verdict.KEEP, limits=(loss,), kind=Kind.SIMPLIFY, effect=effect(0.001))
     undo = make(Undo, experiment=2, commit="f" * 40)
     start = (opened(), epoch(), experiment(1, Verdict.KEEP), simpler)
@@ -261,7 +261,7 @@ def test_undo_gives_back_what_the_keep_carried():
 
 def test_undo_of_an_earlier_epochs_keep_gives_nothing_back():
     """A loss given back that the new baseline never carried."""
-    loss = LimitResult(name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
+    loss = make(LimitResult, name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
     kept = experiment(1, Verdict.KEEP, limits=(loss,))
     progress = folded(opened(), epoch(), kept, epoch(1))
     undone = advance(progress, make(Undo, experiment=1, commit="f" * 40), undone=kept)

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from autoresearch.core.decision import Rule
 from autoresearch.core.deterministic import deterministic_step
+from autoresearch.core.limits import Bound, judge_limit
 from autoresearch.core.model import Direction, RaceRecord, Scale
 from autoresearch.core.order import runs_of
 from autoresearch.core.race import judge
-from autoresearch.core.replay import recompute
+from autoresearch.core.replay import limits_again, recompute
 from autoresearch.core.simplify import judge_simplify
 from support.pairs import climbing, lower, paired
 
@@ -40,6 +41,7 @@ def record(order, values, **changes):
         void=0,
         p_value=None,
         smallest_visible=None,
+        rule=1,
     )
     return replace(base, **changes)
 
@@ -102,3 +104,37 @@ def test_exact_race_without_its_recorded_value_is_refused():
     """Breaks if an incomplete record is decided by guesswork."""
     with pytest.raises(ValueError, match="recorded value of the incumbent: none"):
         recompute(record("b", (90,), deterministic=True))
+
+
+def limited(name="mb"):
+    return Bound(name=name, direction=Direction.LOWER, limit=0.05, relative=True)
+
+
+def test_limits_are_judged_again():
+    """Breaks if a record lacks what its limits rest on: losses carried, runs after a keep."""
+    memory = climbing([0.02] * 12)
+    order, values = runs_of(memory)
+    race = record(order, values, secondary=(("mb", tuple(values)),))
+    result = judge_limit(memory, limited(), lower(20, alpha=0.01), carried=0.01).result
+    assert (result.held, result.carried) == (True, 0.01)
+    assert limits_again(race, [result]) == (result,)
+    assert limits_again(race, [replace(result, carried=0.04)]) != (result,)
+    assert limits_again(race, [replace(result, worst=0.0)]) == (result,)
+
+
+@pytest.mark.parametrize(
+    ("values", "loss"), [((101, 101, 100), 0.01), ((101, 101, 100, 103, 100, 100, 103), 0.03)]
+)
+def test_limits_of_an_exact_race_are_judged_on_their_own_runs(values, loss):
+    """Breaks if an exact race is taken for pairs, or what was run for the limits is left out."""
+    race = record("bbabaab"[: len(values)], values, deterministic=True, secondary=(("mb", values),))
+    plain = judge_limit(climbing([0.0] * 2), limited(), lower(20), carried=0.0).result
+    (found,) = limits_again(race, [plain])
+    assert found.estimate == pytest.approx(loss)
+
+
+def test_limit_without_samples_is_refused():
+    """Breaks if a limit that was never measured is taken for held."""
+    plain = judge_limit(climbing([0.0] * 2), limited("kb"), lower(20), carried=0.0).result
+    with pytest.raises(ValueError, match="no samples of 'kb'"):
+        limits_again(record("ab", (1.0, 2.0)), [plain])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
 from support.project import WORK, make_project, set_cost
 from support.session import open_session
 
@@ -281,23 +282,23 @@ def test_doctor_finds_what_is_wrong_and_names_the_remedy(tmp_path):
     assert helper.json("doctor")["ok"]
 
 
-def test_decision_that_cannot_be_repeated_is_found(tmp_path):
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"values":[90.0,90.0,100.0]', b'"values":[110.0,110.0,100.0]'),
+        (b'"carried":0,', b'"carried":-0.5,'),
+        (b'"held":true', b'"held":false'),
+    ],
+)
+def test_decision_that_cannot_be_repeated_is_found(tmp_path, old, new):
     """A log whose samples do not lead to its verdict, as a tampered helper would write it."""
     helper = open_session(tmp_path)
     set_cost(helper.repo, 90)
     assert helper.verdict("x") == ("keep", None)
     log = helper.state / "log.jsonl"
-    lines = log.read_bytes().splitlines(keepends=True)
-    log.write_bytes(
-        b"".join(
-            [
-                *lines[:-1],
-                lines[-1]
-                .replace(b"[90.0,90.0,100.0]", b"[110.0,110.0,100.0]")
-                .replace(b"[90.0, 90.0, 100.0]", b"[110.0, 110.0, 100.0]"),
-            ]
-        )
-    )
+    *lines, last = log.read_bytes().splitlines(keepends=True)
+    assert old in last
+    log.write_bytes(b"".join([*lines, last.replace(old, new)]))
     assert helper.error("note", "x", code=5) == "corrupt_log"
     helper("recover", "--accept-log")
     bad = [f["text"] for f in helper.json("doctor", code=1)["findings"] if not f["ok"]]

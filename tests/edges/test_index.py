@@ -223,7 +223,7 @@ def test_failed_transaction_leaves_no_trace(index, monkeypatch):
 
 def test_undo_gives_back_the_losses_of_the_record_in_the_log(index):
     """An undo that leaves the limits used up."""
-    loss = LimitResult(name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
+    loss = make(LimitResult, name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
     index.append(experiment(1, Verdict.KEEP, limits=(loss,), kind=Kind.PLAIN))
     assert index.history().secondary_loss("mb") == 0.01
     index.append(make(Undo, experiment=1, commit="f" * 40))

@@ -115,11 +115,6 @@ def encode(record: Record, prev: str) -> JsonObject:
     return SESSION.encode(record, prev)
 
 
-def decode(value: JsonObject) -> Line:
-    """The record and `prev` of a line of a session's log; raises as `Codec.decode`."""
-    return Line(*SESSION.decode(value))
-
-
 def _taken_apart(value: JsonObject, kinds: Mapping[str, type[object]]) -> Parsed:
     schema = value.get("schema")
     if not isinstance(schema, int) or schema < 1:

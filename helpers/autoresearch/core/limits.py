@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import looks
 from autoresearch.core.decision import Decision, Policy, Rule, still_open
-from autoresearch.core.model import Direction, LimitResult, Reason, Scale
+from autoresearch.core.deterministic import ORDER
+from autoresearch.core.model import Arm, Direction, LimitResult, Pair, Reason, Scale
+from autoresearch.core.order import pairs_of
 from autoresearch.core.stats import estimate_change, lower_change, scale_for, upper_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from autoresearch.core.model import Pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +92,39 @@ def judge_limit(
     in_unit = abs(estimate_change(pairs, Scale.DIFFERENCE))
     result = LimitResult(
         name=bound.name,
+        direction=bound.direction,
+        relative=bound.relative,
+        carried=carried,
         worst=loss.high + carried if math.isfinite(loss.high) else None,
         estimate=loss.estimate if math.isfinite(loss.estimate) else in_unit,
         limit=bound.limit,
         held=held,
     )
     return LimitCheck(state, result)
+
+
+def limit_pairs(order: str, values: Sequence[float], *, exact: bool) -> tuple[Pair, ...]:
+    """Return the pairs of a race on which its limits are judged.
+
+    A race that was decided exactly ran b b a: its candidate's runs are both held against the one
+    of the incumbent, until pairs were run after them for the limits alone.
+
+    Args:
+        order: one letter a run, `a` incumbent, `b` candidate.
+        values: the secondary metric of each run.
+        exact: whether the deterministic path decided.
+
+    Raises:
+        ValueError: two runs of one arm make up a pair.
+    """
+    if not exact:
+        return pairs_of(order, values)
+    if len(order) > len(ORDER):
+        return pairs_of(order[len(ORDER) :], values[len(ORDER) :])
+    *candidates, incumbent = values
+    return tuple(
+        Pair(incumbent=incumbent, candidate=value, first=Arm.CANDIDATE) for value in candidates
+    )
 
 
 def under_limits(

@@ -13,6 +13,10 @@ from enum import Enum
 SCHEMA = 1
 """Version of every persisted record. History: 1 (2026-11) first release."""
 
+RULE = 1
+"""Version of the decision rule and of its constants; raised when a recorded race would be decided
+otherwise. 1: docs/decision.md as of release 0.1.0."""
+
 
 class Direction(str, Enum):
     """Which way the metric improves."""
@@ -190,6 +194,7 @@ class RaceRecord:
         machine: which machine, since its last start; noise of another one says nothing here.
         void: samples thrown away because the machine slept or its clock jumped.
         p_value: at the last look, or None when no look was taken.
+        rule: version of the decision rule (`RULE`): only the same one reaches the same decision.
     """
 
     alpha: float
@@ -212,6 +217,7 @@ class RaceRecord:
     void: int
     p_value: float | None
     smallest_visible: float | None
+    rule: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +226,9 @@ class LimitResult:
 
     Attributes:
         name: the secondary metric.
+        direction: which way it improves.
+        relative: whether `limit` is a fraction of the incumbent, else in the metric's unit.
+        carried: estimated loss of the keeps since the epoch's baseline, before this candidate.
         worst: upper confidence bound of the loss since the baseline (fraction, or unit when the
             limit is absolute); None when the samples carry none.
         estimate: point estimate of this candidate's own loss against the incumbent.
@@ -228,6 +237,9 @@ class LimitResult:
     """
 
     name: str
+    direction: Direction
+    relative: bool
+    carried: float
     worst: float | None
     estimate: float
     limit: float

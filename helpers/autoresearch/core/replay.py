@@ -6,31 +6,28 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core.decision import Decision, Policy
 from autoresearch.core.deterministic import ORDER, deterministic_step
+from autoresearch.core.limits import Bound, judge_limit, limit_pairs
 from autoresearch.core.order import pairs_of
 from autoresearch.core.race import judge
 from autoresearch.core.simplify import judge_simplify
 
 if TYPE_CHECKING:
-    from autoresearch.core.model import RaceRecord
+    from collections.abc import Sequence
+
+    from autoresearch.core.model import LimitResult, RaceRecord
 
 
 def recompute(record: RaceRecord) -> Decision:
     """Return the decision on the primary metric of a recorded race, reached again from its runs.
 
-    Where the race went on after a keep to prove a limit, the keep is the answer: limits are
-    judged on their own records (`limits.judge_limit`).
+    Where the race went on after a keep to prove a limit, the keep is the answer: `limits_again`
+    judges those.
 
     Raises:
         ValueError: the record of a deterministic race lacks the recorded value or a run it needs,
             or two runs of a pair are of one arm.
     """
-    policy = Policy(
-        alpha=record.alpha,
-        pairs=record.pairs_planned,
-        direction=record.direction,
-        scale=record.scale,
-        min_effect=record.min_effect,
-    )
+    policy = _policy(record)
     if record.deterministic:
         return _exact(record, policy)
     pairs = pairs_of(record.order, record.values)
@@ -38,6 +35,40 @@ def recompute(record: RaceRecord) -> Decision:
         return judge(pairs, policy, record.pool)
     return judge_simplify(
         pairs, policy, record.pool, carried=record.carried, allowed=record.allowed
+    )
+
+
+def limits_again(record: RaceRecord, limits: Sequence[LimitResult]) -> tuple[LimitResult, ...]:
+    """Return the results of a race's limits, reached again from its runs.
+
+    Args:
+        record: the race, whole.
+        limits: as recorded: the bound of each and what was carried are taken from them.
+
+    Raises:
+        ValueError: the samples of a limited metric are missing, or two of a pair are of one arm.
+    """
+    values, policy = dict(record.secondary), _policy(record)
+    found = []
+    for limit in limits:
+        if limit.name not in values:
+            msg = f"the race holds no samples of {limit.name!r}"
+            raise ValueError(msg)
+        bound = Bound(
+            name=limit.name, direction=limit.direction, limit=limit.limit, relative=limit.relative
+        )
+        pairs = limit_pairs(record.order, values[limit.name], exact=record.deterministic)
+        found.append(judge_limit(pairs, bound, policy, carried=limit.carried).result)
+    return tuple(found)
+
+
+def _policy(record: RaceRecord) -> Policy:
+    return Policy(
+        alpha=record.alpha,
+        pairs=record.pairs_planned,
+        direction=record.direction,
+        scale=record.scale,
+        min_effect=record.min_effect,
     )
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from autoresearch.core.decision import Decision, Policy, Rule, still_open
 from autoresearch.core.deterministic import deterministic_step
-from autoresearch.core.limits import Bound, LimitCheck, judge_limit, under_limits
-from autoresearch.core.model import Arm, Pair, RaceRecord, Reason, Scale
+from autoresearch.core.limits import Bound, LimitCheck, judge_limit, limit_pairs, under_limits
+from autoresearch.core.model import RULE, Arm, Pair, RaceRecord, Reason, Scale
 from autoresearch.core.race import judge, pairs_of
 from autoresearch.core.simplify import judge_simplify
 from autoresearch.core.stats import effect_of
@@ -208,8 +208,7 @@ class Race:
         """An exact keep, once its limits are proven: on its three runs, or on pairs after them."""
         if not decision.keep or not self.question.bounds:
             return decision
-        exact = [(sample, self.samples[2]) for sample in self.samples[:2]]
-        checks = self._checks_on(exact, self.question.policy)
+        checks = self._checks(exact=True)
         planned = self.question.policy.pairs
         limited = under_limits(decision, checks, pairs=2, planned=planned, extra=0)
         if limited.ended:
@@ -250,7 +249,7 @@ class Race:
     def _limits_of(self, decision: Decision, pairs: int, start: int) -> Decision:
         if not decision.keep or not self.question.bounds:
             return decision
-        checks = self._checks(start)
+        checks = self._checks(exact=bool(start))
         extra = pairs if start else pairs - decision.pairs
         planned = self.question.policy.pairs
         return under_limits(decision, checks, pairs=pairs, planned=planned, extra=extra)
@@ -259,26 +258,16 @@ class Race:
         part = self.samples[start:]
         return pairs_of("".join(s.arm.value for s in part), [s.value for s in part])
 
-    def _checks(self, start: int) -> list[LimitCheck]:
-        part = self.samples[start:]
-        rounds = [(part[i], part[i + 1]) for i in range(0, len(part) - 1, 2)]
-        ordered = [(x, y) if x.arm is Arm.CANDIDATE else (y, x) for x, y in rounds]
-        return self._checks_on(ordered, self.question.policy) if ordered else []
-
-    def _checks_on(
-        self, rounds: Sequence[tuple[Sample, Sample]], policy: Policy
-    ) -> list[LimitCheck]:
+    def _checks(self, *, exact: bool) -> list[LimitCheck]:
+        """What the samples so far prove about each limit; nothing before the first."""
+        if not self.samples:
+            return []
+        order = "".join(sample.arm.value for sample in self.samples)
         checks = []
         for bound, carried in self.question.bounds:
-            pairs = [
-                Pair(
-                    incumbent=dict(incumbent.secondary)[bound.name],
-                    candidate=dict(candidate.secondary)[bound.name],
-                    first=Arm.CANDIDATE,
-                )
-                for candidate, incumbent in rounds
-            ]
-            checks.append(judge_limit(pairs, bound, policy, carried=carried))
+            values = [dict(sample.secondary)[bound.name] for sample in self.samples]
+            pairs = limit_pairs(order, values, exact=exact)
+            checks.append(judge_limit(pairs, bound, self.question.policy, carried=carried))
         return checks
 
     def _standing(self, start: int) -> Standing:
@@ -321,18 +310,11 @@ class Race:
             void=self.bench.void,
             p_value=decision.p_value,
             smallest_visible=decision.smallest_visible,
+            rule=RULE,
         )
-        limits = tuple(check.result for check in self._final_checks(exact=exact))
         asked = decision.keep or decision.reason is Reason.LIMITS
-        return Raced(decision, record, limits if asked else ())
-
-    def _final_checks(self, *, exact: bool) -> list[LimitCheck]:
-        if not self.question.bounds:
-            return []
-        if exact and len(self.samples) == 3:  # noqa: PLR2004 - b b a
-            rounds = [(sample, self.samples[2]) for sample in self.samples[:2]]
-            return self._checks_on(rounds, self.question.policy)
-        return self._checks(3 if exact else 0)
+        limits = tuple(check.result for check in self._checks(exact=exact)) if asked else ()
+        return Raced(decision, record, limits)
 
 
 def _is_constant(pairs: Sequence[Pair]) -> bool:

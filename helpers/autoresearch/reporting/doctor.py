@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch import __version__
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
-from autoresearch.core.model import Reason, Verdict
+from autoresearch.core.model import RULE, Reason, Verdict
 from autoresearch.core.records import Experiment
-from autoresearch.core.replay import recompute
+from autoresearch.core.replay import limits_again, recompute
 from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
 from autoresearch.edges.gitrepo import GitRepo
@@ -97,38 +97,44 @@ def _log(session: Session) -> Iterator[Finding]:
     except CorruptLogError as error:
         yield Finding(fine=False, text=error.message, remedy=error.hint)
         return
-    count, wrong = 0, []
+    count, wrong, older = 0, [], 0
     for entry in log.records():
         count += 1
         record = entry.record
-        if isinstance(record, Experiment) and not is_reproduced(record):
+        if not isinstance(record, Experiment):
+            continue
+        if record.race is not None and record.race.rule != RULE:
+            older += 1
+        elif not is_reproduced(record):
             wrong.append(record.number)
     yield _good(f"log: {count} lines, every hash fits the line before")
     yield _finding(
         not wrong,
-        f"decisions: {progress.last_number} experiments decided again from their samples"
-        + (f"; these differ: {wrong[:5]}" if wrong else ", all the same"),
+        f"decisions: {progress.last_number - older} experiments decided again from their samples"
+        + (f"; these differ: {wrong[:5]}" if wrong else ", all the same")
+        + (f"; {older} of another version of the rule were not" if older else ""),
         "The log and this version disagree: report it with the log.",
     )
 
 
 def is_reproduced(record: Experiment) -> bool:
-    """Whether the recorded samples lead to the recorded decision on the metric again."""
+    """Whether the recorded samples lead to the recorded decision again, limits included."""
     race = record.race
     if race is None:
         return record.verdict in {Verdict.CRASH, Verdict.VIOLATION}
     try:
-        decision = recompute(race)
+        decision, limits = recompute(race), limits_again(race, record.limits)
     except ValueError:  # runs are missing from the record
         return False
-    if not decision.ended or decision.effect != record.effect:
-        return False
-    if record.verdict is Verdict.VIOLATION:
-        return True
-    if record.reason in {Reason.WORSE, Reason.UNDECIDED}:
-        return not decision.keep and decision.reason is record.reason
-    # Guard, `same` and limits only speak once the race said keep; or no loss was left to spend.
-    return decision.keep or decision.reason is record.reason
+    same = decision.ended and decision.effect == record.effect and limits == record.limits
+    if not same or record.verdict is Verdict.VIOLATION:
+        return same
+    if not decision.keep:
+        return decision.reason is record.reason
+    # Limits, guard and `same` only speak once the race said keep.
+    within = all(limit.held for limit in limits)
+    untold = {Reason.WORSE, Reason.UNDECIDED}
+    return record.reason not in untold and within is (record.reason is not Reason.LIMITS)
 
 
 def _branch(session: Session) -> Iterator[Finding]:
