@@ -8,12 +8,13 @@ BENCH_ARGS ?= --quick
 CODE := helpers tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format-check format lint types test bench demo
+.PHONY: help setup check format-check format lint types test hosts bench demo
 
 help:
 	@echo 'setup   make $(VENV) and install autoresearch with its tools into it'
 	@echo 'check   format, lint, types, test: all that a commit must pass'
 	@echo 'test    the whole suite, and full branch coverage of the pure core'
+	@echo 'hosts   install the agent hosts that tests/hosts drives (npm, 300 MB, once)'
 	@echo 'lint, types, format   one tool each; format rewrites files'
 	@echo 'bench   the quick benchmarks (BENCH_ARGS=--full for the long ones)'
 	@echo 'demo    a real loop on a small project, in about a minute'
@@ -67,6 +68,11 @@ test: $(STAMP)
 	    || { status=1; cat .coverage.log; echo 'the core is not fully covered by tests/core'; }; \
 	$(PYTHON) -m pytest -q -n $(JOBS) --dist loadfile || status=$$?; \
 	exit $$status
+
+# Real agent hosts, pinned in tests/hosts/package-lock.json, into the user's cache. Without them
+# their tests are skipped here, and fail in CI.
+hosts: $(STAMP)
+	@PYTHONPATH=tests $(PYTHON) -m support.hosts
 
 bench: $(STAMP)
 	@set -eu; for script in $$(grep -l __main__ benchmarks/*.py); do \

@@ -1,0 +1,85 @@
+"""A whole session in the real Claude Code: planned, run, validated."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from support.claude import Claude, rewrite
+from support.counting import CONTRACT, ORDERED, QUICK, SLOWER, UNORDERED, make_counting
+from support.hosts import ROOT
+from support.model import Request, Script, bash, say, scripted, use
+from support.session import Helper
+
+APPROVED = ("--allowedTools", "Bash(autoresearch check *)", "Bash(autoresearch init *)")
+"""What a human says yes to in a session where somebody can be asked."""
+
+
+def test_planned_run_and_validated(claude: Claude, tmp_path: Path) -> None:
+    """Catches a skill, a command or a helper that the real client cannot bring to its end."""
+    repo = make_counting(tmp_path / "r")
+    draft = tmp_path / "draft"
+    draft.mkdir()
+    source = repo.root / "src" / "words.py"
+    answers: list[str] = []
+
+    def agent(asked: Request) -> Script:
+        assert "<command-name>/autoresearch:plan</command-name>" in asked.last
+        assert "no session in" in asked.last  # the state that the command gathers
+        yield use("Skill", skill="autoresearch", args="plan find repeated words with less work")
+        yield use("Write", file_path=str(draft / "draft.yaml"), content=CONTRACT)
+        seen = yield bash(f"autoresearch check {draft}/draft.yaml")
+        assert "noise: none" in seen.last
+        seen = yield bash(f"autoresearch init {draft}/draft.yaml")
+        assert "session fewer-lines is open" in seen.last
+
+        asked = yield say("The session is open. `/autoresearch run 4` starts the experiments.")
+        assert "Request: run 4" in asked.last
+        seen = yield bash("autoresearch run 4")
+        assert "4 experiments" in seen.last
+        yield bash("autoresearch brief")
+        for text, message in (
+            (QUICK, "remember seen words in a set"),
+            (SLOWER, "add to the set only what is new"),
+            (UNORDERED, "one comprehension over the words"),
+        ):
+            yield rewrite(source, text)
+            seen = yield bash(f"autoresearch try -m '{message}'")
+            answers.append(seen.last)
+        yield rewrite(source, ORDERED)
+        seen = yield bash("autoresearch try --rework -m 'one pass, and a dict keeps the order'")
+        answers.append(seen.last)
+
+        asked = yield say("AUTORESEARCH DONE")
+        assert "<command-name>/autoresearch:validate</command-name>" in asked.last
+        seen = yield bash("autoresearch validate")
+        answers.append(seen.last)
+        yield say(seen.last.splitlines()[0])
+
+    claude.install(ROOT, cwd=repo.root)
+    with scripted(agent) as model:
+        talk = claude.talk(
+            model,
+            "/autoresearch:plan find repeated words with less work",
+            "/autoresearch run 4",
+            "/autoresearch:validate",
+            cwd=repo.root,
+            options=("--permission-mode", "acceptEdits", "--add-dir", str(draft), *APPROVED),
+        )
+
+    kept, discarded, rework, mended, validated = answers
+    assert kept.startswith("experiment 1: keep")
+    assert discarded.startswith("experiment 2: discard (worse)")
+    assert rework.startswith("experiment 3: rework")
+    assert "the order of first repetition" in rework
+    assert mended.startswith("experiment 4: keep")
+    assert "next: DONE" in mended
+    assert re.match(r"validated: -8\d", validated)
+    assert talk.denied == []
+    assert talk.results[-1]["result"] == validated.splitlines()[0]
+    assert source.read_text() == ORDERED
+    assert repo("status", "--porcelain") == ""
+    assert Helper(repo).branch_log()[:2] == [
+        "one pass, and a dict keeps the order",
+        "remember seen words in a set",
+    ]
