@@ -8,10 +8,11 @@ BENCH_ARGS ?= --quick
 CODE := helpers tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format-check format lint types test hosts bench demo
+.PHONY: help setup lock check format-check format lint types test hosts bench demo
 
 help:
 	@echo 'setup   make $(VENV) and install autoresearch with its tools into it'
+	@echo 'lock    pin the newest versions of what setup installs (needs uv)'
 	@echo 'check   format, lint, types, test: all that a commit must pass'
 	@echo 'test    the whole suite, and full branch coverage of the pure core'
 	@echo 'hosts   install the agent hosts that tests/hosts drives (npm, 300 MB, once)'
@@ -22,11 +23,11 @@ help:
 setup: $(STAMP)
 
 # uv where it is present; pip where it is not, or where only pip knows the package index.
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml requirements.lock
 	@set -eu; \
 	if command -v uv >/dev/null 2>&1 \
 	    && { [ -x $(PYTHON) ] || uv venv --quiet --python '>=3.10' $(VENV); } \
-	    && uv pip install --quiet --python $(PYTHON) -e '.[dev]'; then \
+	    && uv pip install --quiet --python $(PYTHON) -c requirements.lock -e '.[dev]'; then \
 	    touch $@; exit 0; \
 	fi; \
 	if ! [ -x $(PYTHON) ] || ! $(PYTHON) -m pip --version >/dev/null 2>&1; then \
@@ -40,8 +41,13 @@ $(STAMP): pyproject.toml
 	    echo "making $(VENV) with $$base and installing, about a minute the first time" >&2; \
 	    $$base -m venv --clear $(VENV); \
 	fi; \
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -e '.[dev]'; \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'; \
 	touch $@
+
+# One file for every supported Python; needs uv. Commit it with the change of pyproject.toml.
+lock:
+	uv pip compile --quiet --universal --all-extras --python-version 3.10 --no-python-downloads \
+	    --upgrade --no-emit-index-url --no-annotate --no-header -o requirements.lock pyproject.toml
 
 check: format-check lint types test
 
