@@ -5,7 +5,7 @@ PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 JOBS ?= 2
 BENCH_ARGS ?= --quick
-CODE := helpers tests benchmarks
+CODE := helpers hooks tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lock check format-check format lint types test hosts bench demo

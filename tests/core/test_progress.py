@@ -168,6 +168,17 @@ def test_run_counts_its_own_experiments():
     assert folded(opened(), run, make(RunEnd, number=1)).run is not None
 
 
+def test_run_that_is_handed_over_keeps_its_count():
+    """A run that starts from zero when another agent session goes on with it."""
+    run = make(Run, number=1, experiments=5, host_session="h")
+    handed = make(Run, number=1, experiments=5, host_session="other")
+    progress = folded(opened(), epoch(), run, experiment(1, run=1), refusal(), handed)
+    assert progress.run is not None
+    assert (progress.run.used, progress.run.host_session) == (1, "other")
+    assert progress.run.shared_by == ("h", "other")
+    assert progress.refusals_in_row == 1
+
+
 def test_stop_ends_run_and_session():
     """A stopped session that goes on."""
     progress = folded(opened(), make(Run, number=1), make(Stop, reason="enough"))

@@ -7,7 +7,8 @@ import time
 import unicodedata
 
 import pytest
-from autoresearch.core.scope import compile_scope, expression, is_never_in_scope
+from autoresearch.core.inscope import is_never_in_scope
+from autoresearch.core.scope import compile_scope, expression
 from hypothesis import example, given
 from hypothesis import strategies as st
 

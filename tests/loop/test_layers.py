@@ -20,7 +20,8 @@ BELOW = {
     "planning": {"core", "edges", "loop"},
     "reporting": {"core", "edges", "loop"},
     "trial": {"core", "edges", "loop", "planning"},
-    "cli": {"core", "edges", "loop", "planning", "reporting", "trial"},
+    "hosts": {"core", "edges", "loop"},
+    "cli": {"core", "edges", "loop", "planning", "reporting", "trial", "hosts"},
 }
 """Layer -> the layers that it may import, beside itself."""
 

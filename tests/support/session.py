@@ -179,8 +179,9 @@ def _copied(root: Path, text: str) -> Git:
     shutil.copytree(template / "r", root, symlinks=True)
     for kind, place in _places(root).items():
         shutil.copytree(template / kind, place, symlinks=True)
-    (session,) = _places(root)["state"].glob("*/session.json")
-    session.write_text(session.read_text().replace(str(template / "r"), str(root)))
+    for name in ("session.json", "host.json"):
+        (file,) = _places(root)["state"].glob(f"*/{name}")
+        file.write_text(file.read_text().replace(str(template / "r"), str(root)))
     return Git(root)
 
 

@@ -33,6 +33,8 @@ COMMANDS = {
     "undo": "human",
     "stop": "human",
     "recover": "human",
+    "hook": "host",
+    "statusline": "host",
     "demo": "trial",
     "selftest": "trial",
 }

@@ -40,13 +40,13 @@ def status_command() -> Answer:
 
     Example: autoresearch status
     """
-    from autoresearch.loop.briefing import interrupted  # noqa: PLC0415 - start fast
+    from autoresearch.loop.briefing import at_work  # noqa: PLC0415 - start fast
 
     with reading("status") as session:
         history, contract = session.index.history(), session.contract
         halt = budget.halt(history, contract)
         unit = contract.metric.unit
-        at_work = interrupted(session)
+        doing = at_work(session)
         lines = [
             f"session {session.name}: {counts(history)}",
             f"goal: {clean_line(contract.goal)}",
@@ -56,8 +56,8 @@ def status_command() -> Answer:
             f"outlook: {_outlook(session, history)}",
             f"sandbox: {'none' if history.epoch is None else history.epoch.sandbox}",
         ]
-        if at_work:
-            lines.insert(1, f"now: {at_work}")
+        if doing:
+            lines.insert(1, f"now: {doing}")
         if halt is not None:
             lines.insert(1, f"DONE: {halt.text}")
         return Answer(

@@ -20,6 +20,7 @@ NOTES_SHOWN = 30
 OUTCOMES_SHOWN = 500
 UNDONE_SHOWN = 100
 PATHS_SHOWN = 8
+SHARERS_SHOWN = 20
 TEXT_LIMIT = 400
 MAX_REWORKS = 2
 
@@ -102,11 +103,17 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRun:
-    """The run in progress and how much of it is used."""
+    """The run in progress and how much of it is used.
+
+    Attributes:
+        host_session: the agent session whose it is now.
+        shared_by: all agent sessions that had it, oldest first: each hears that it is done.
+    """
 
     number: int
     at: str
     host_session: str
+    shared_by: tuple[str, ...]
     experiments: int
     after: int
     used: int

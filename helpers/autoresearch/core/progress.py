@@ -13,6 +13,7 @@ from autoresearch.core.history import (
     KEPT_SHOWN,
     OUTCOMES_SHOWN,
     RECENT_SHOWN,
+    SHARERS_SHOWN,
     TEXT_LIMIT,
     UNDONE_SHOWN,
     Failed,
@@ -214,10 +215,16 @@ def _note(record: Note, progress: Progress) -> Progress:
 
 @_step.register
 def _run(record: Run, progress: Progress) -> Progress:
+    host = record.host_session
+    if progress.run is not None and progress.run.number == record.number:
+        others = tuple(one for one in progress.run.shared_by if one != host)
+        shared_by = (*others, host)[-SHARERS_SHOWN:]
+        return replace(progress, run=replace(progress.run, host_session=host, shared_by=shared_by))
     opened = OpenRun(
         number=record.number,
         at=record.at,
-        host_session=record.host_session,
+        host_session=host,
+        shared_by=(host,),
         experiments=record.experiments,
         after=record.after,
         used=0,

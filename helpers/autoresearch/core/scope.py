@@ -22,20 +22,13 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autoresearch.core.inscope import covers
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MAX_PATTERN = 400
 """Longest pattern, in characters."""
-
-SESSION_FILES = frozenset(
-    {"autoresearch.yaml", "autoresearch.md", "autoresearch.jsonl", "autoresearch.checks.sh"}
-)
-"""At the root, never in scope: the contract, what the helper renders, the default guard."""
-
-GIT_FILES = frozenset({".git", "git~1", ".gitattributes", ".gitmodules"})
-"""Anywhere, never in scope: they change what git does with other files. `git~1` is `.git` on
-file systems that keep short names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +53,7 @@ class Scope:
             path: relative to the root, `/` between segments, as git spells it. Any other
                 spelling (`./a`, `a//b`, `a/`, `a/../b`, `/a`) is not covered.
         """
-        segments = path.split("/")
-        if any(segment in {"", ".", ".."} for segment in segments) or "\0" in path:
-            return False
-        if not any(allowed.fullmatch(path) for allowed in self.allowed):
-            return False
-        if is_never_in_scope(path):
-            return False
-        spellings = {path, unicodedata.normalize("NFC", path)}
-        return not any(denied.fullmatch(one) for denied in self.denied for one in spellings)
+        return covers(path, self.allowed, self.denied)
 
 
 def compile_scope(patterns: Sequence[str], protect: Sequence[str]) -> Scope:
@@ -86,12 +71,6 @@ def compile_scope(patterns: Sequence[str], protect: Sequence[str]) -> Scope:
         allowed=tuple(re.compile(expression(text), re.DOTALL) for text in patterns),
         denied=(*exact, *(re.compile(text, re.DOTALL | re.IGNORECASE) for text in composed)),
     )
-
-
-def is_never_in_scope(path: str) -> bool:
-    """Whether the path, or a pattern spelled like one, names what no contract can open."""
-    segments = [_folded(segment) for segment in path.split("/")]
-    return segments[0] in SESSION_FILES or not GIT_FILES.isdisjoint(segments)
 
 
 def expression(pattern: str) -> str:
@@ -214,11 +193,3 @@ def _first_place(matched: str, names: Iterator[str]) -> str:
     """The expression without backtracking into it; Python 3.10 has no atomic groups."""
     name = next(names)
     return f"(?=(?P<{name}>{matched}))(?P={name})"
-
-
-def _folded(segment: str) -> str:
-    """The segment as the most forgiving file system would read it."""
-    if not segment.isascii():
-        shown = "".join(c for c in segment if unicodedata.category(c) != "Cf")
-        segment = unicodedata.normalize("NFKC", shown)
-    return segment.casefold().rstrip(". ")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +10,14 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.text import clean_line
+from autoresearch.edges import whereabouts
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_OURS = "autoresearch"
 _PRIVATE = 0o700
-_KEY_DIGITS = 10
-_ODD = re.compile(r"[^A-Za-z0-9._-]+")
-_NAME_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,23 +118,14 @@ def places_for(
     """
     key = repository_key(toplevel, common_dir)
     return Places(
-        state=_base(environ, "XDG_STATE_HOME", ".local/state") / _OURS / key / session,
-        cache=_base(environ, "XDG_CACHE_HOME", ".cache") / _OURS / key / session,
+        state=state_base(environ) / key / session,
+        cache=_known(whereabouts.cache_folder(environ), "XDG_CACHE_HOME") / key / session,
     )
 
 
 def repository_key(toplevel: Path, common_dir: Path) -> str:
-    """The folder's name for a repository: readable, and one for all its linked worktrees.
-
-    The digits come from the real path of the git directory, so that a second clone of the same
-    name is another repository. The name is that of the main working tree where git's directory
-    is its `.git`, else that of `toplevel`.
-    """
-    real = common_dir.resolve()
-    named = real.parent.name if real.name == ".git" else toplevel.resolve().name
-    name = _ODD.sub("-", named)[:_NAME_LENGTH] or "root"
-    digest = hashlib.sha256(os.fsencode(real)).hexdigest()
-    return f"{name}-{digest[:_KEY_DIGITS]}"
+    """The folder's name for a repository, see `whereabouts.repository_key`."""
+    return whereabouts.repository_key(str(toplevel.resolve()), str(common_dir.resolve()))
 
 
 def sessions_of(environ: Mapping[str, str], toplevel: Path, common_dir: Path) -> tuple[str, ...]:
@@ -162,10 +148,10 @@ def crash_report(text: str) -> Path:
     """
     stamp = now_utc().replace(":", "")
     try:
-        folder = _base(os.environ, "XDG_STATE_HOME", ".local/state") / _OURS / "crashes"
+        folder = state_base(os.environ) / "crashes"
         _make_private(folder, "XDG_STATE_HOME")
     except AutoresearchError:
-        folder = Path(tempfile.mkdtemp(prefix=f"{_OURS}-"))
+        folder = Path(tempfile.mkdtemp(prefix=f"{whereabouts.OURS}-"))
     path = folder / f"{stamp}-{os.getpid()}.txt"
     atomic_write(path, text.encode("utf-8", "replace"), mode=0o600)
     return path
@@ -179,19 +165,23 @@ def shown_path(path: Path) -> str:
     return clean_line(str(path))
 
 
-def _base(environ: Mapping[str, str], variable: str, below_home: str) -> Path:
-    """The base folder: the variable when it is an absolute path (the rule of XDG), else HOME's."""
-    named = environ.get(variable, "")
-    if named.startswith("/"):
-        return Path(named)
-    home = environ.get("HOME", "")
-    if not home.startswith("/"):
+def state_base(environ: Mapping[str, str]) -> Path:
+    """Our folder for state, which holds one folder a repository.
+
+    Raises:
+        AutoresearchError: code `no_home` when neither XDG variable nor HOME tells it.
+    """
+    return _known(whereabouts.state_folder(environ), "XDG_STATE_HOME")
+
+
+def _known(folder: str | None, variable: str) -> Path:
+    if folder is None:
         raise AutoresearchError(
             f"no folder for the session's state: {variable} and HOME are not absolute paths",
             code="no_home",
             hint=f"Set {variable} to a folder of yours.",
         )
-    return Path(home) / below_home
+    return Path(folder)
 
 
 def _make_private(folder: Path, variable: str) -> None:

@@ -26,8 +26,13 @@ def briefing(session: Session) -> tuple[str, str]:
     return body, next_step(situation)
 
 
-def situation_of(session: Session) -> Situation:
-    """What the brief of this session is about."""
+def situation_of(session: Session, *, interrupted: str | None = None) -> Situation:
+    """What the brief of this session is about.
+
+    Args:
+        session: may be open for reading only.
+        interrupted: as in `Situation`; None to look for it.
+    """
     history = session.index.history()
     last = history.recent[0].paths if history.recent else ()
     return Situation(
@@ -40,7 +45,7 @@ def situation_of(session: Session) -> Situation:
         forecast_s=forecast_s(session, history),
         smallest_gain=smallest_gain(session, history),
         smallest_gain_scale=session.contract.metric.scale,
-        interrupted=interrupted(session),
+        interrupted=at_work(session) if interrupted is None else interrupted,
     )
 
 
@@ -69,7 +74,7 @@ def _pairs(session: Session, epoch: Epoch) -> int:
     )
 
 
-def interrupted(session: Session) -> str:
+def at_work(session: Session) -> str:
     """An interrupted or running step in one line, empty for none."""
     from autoresearch.edges.lock import Lock  # noqa: PLC0415 - only when there is a journal
 

@@ -26,6 +26,7 @@ from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import append_once, atomic_write, named_errors
 from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
 from autoresearch.edges.places import shown_path
+from autoresearch.loop import view
 
 if TYPE_CHECKING:
     from autoresearch.core.history import History
@@ -75,7 +76,7 @@ def record(session: Session, entry: Record) -> None:
 
 
 def publish(session: Session, *, anew: bool = False) -> None:
-    """Bring document, log copy and state ref up to the log; idempotent.
+    """Bring document, log copy, state ref and the hosts' view up to the log; idempotent.
 
     What somebody wrote into a copy is set aside and reported, but for the document's notes, which
     stay.
@@ -91,6 +92,7 @@ def publish(session: Session, *, anew: bool = False) -> None:
     copies, page = _publish_document(session, copies)
     copies = _publish_ref(session, copies, page)
     _save(session, copies)
+    view.write(session)
 
 
 def is_published(session: Session) -> bool:

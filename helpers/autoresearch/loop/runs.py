@@ -9,12 +9,14 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Run, RunEnd
 from autoresearch.edges.clock import now_utc
+from autoresearch.edges.hostfiles import is_over, mark
 from autoresearch.loop import memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autoresearch.core.budget import Halt, Remaining
+    from autoresearch.core.history import OpenRun
     from autoresearch.loop.session import Session
 
 DEFAULT_EXPERIMENTS = 5
@@ -49,10 +51,11 @@ def host_session(environ: Mapping[str, str]) -> str:
 
 
 def open_run(session: Session, experiments: int | None) -> RunState:
-    """Open a run, or go on with the one that this agent session has open.
+    """Open a run, or go on with the one in progress.
 
     A call that names the number of the run in progress is another tick of it. A finished run is
-    not opened again by its own ticks: without a number they hear that it is done.
+    not opened again by its own ticks: without a number they hear that it is done. A run whose
+    agent session is over is taken over by whoever calls next.
 
     Raises:
         AutoresearchError: `run_elsewhere` when another agent session's run is in progress.
@@ -61,41 +64,53 @@ def open_run(session: Session, experiments: int | None) -> RunState:
     host = host_session(session.environ)
     current = history.run
     halt = budget.halt(history, session.contract)
+    same = current is not None and experiments in {None, current.experiments}
     if halt is not None and halt.ends_session:
         return _state(session, opened=False)
-    if current is not None and current.used < current.experiments and halt is None:
-        if current.host_session != host and experiments not in (None, current.experiments):
-            raise AutoresearchError(
-                f"run {current.number} of another agent session is in progress "
-                f"({current.used} of {current.experiments} experiments)",
-                code="run_elsewhere",
-                hint="`autoresearch run` without a number goes on with it.",
-            )
+    if current is not None and halt is None:
+        _require_free(session, current, host, same=same)
+        if same:
+            return _gone_on(session, current, host)
+    if current is not None and host in current.shared_by and same:
         return _state(session, opened=False)
-    if (
-        current is not None
-        and current.host_session == host
-        and experiments
-        in (
-            None,
-            current.experiments,
-        )
-    ):
-        return _state(session, opened=False)
-    _end(session, "its budget was used" if halt is None else halt.text)
-    memory.record(
-        session,
-        Run(
-            schema=SCHEMA,
-            at=now_utc(),
-            number=history.last_run + 1,
-            host_session=host,
-            experiments=experiments or DEFAULT_EXPERIMENTS,
-            after=history.last_number,
-        ),
-    )
-    memory.publish(session)
+    _end(session, "another run was asked for" if halt is None else halt.text)
+    number = history.last_run + 1
+    _record(session, host, number, experiments or DEFAULT_EXPERIMENTS, history.last_number)
     return _state(session, opened=True)
+
+
+def _require_free(session: Session, current: OpenRun, host: str, *, same: bool) -> None:
+    if same or current.host_session == host or is_over(session.environ, current.host_session):
+        return
+    raise AutoresearchError(
+        f"run {current.number} of another agent session is in progress "
+        f"({current.used} of {current.experiments} experiments)",
+        code="run_elsewhere",
+        hint="`autoresearch run` without a number goes on with it.",
+    )
+
+
+def _gone_on(session: Session, current: OpenRun, host: str) -> RunState:
+    """The run in progress, from now on this agent session's."""
+    if current.host_session != host:
+        _record(session, host, current.number, current.experiments, current.after)
+    else:
+        mark(session.environ, host, session.places.state)
+    return _state(session, opened=False)
+
+
+def _record(session: Session, host: str, number: int, experiments: int, after: int) -> None:
+    opened = Run(
+        schema=SCHEMA,
+        at=now_utc(),
+        number=number,
+        host_session=host,
+        experiments=experiments,
+        after=after,
+    )
+    memory.record(session, opened)
+    memory.publish(session)
+    mark(session.environ, host, session.places.state)
 
 
 def _end(session: Session, reason: str) -> None:

@@ -20,7 +20,8 @@ from autoresearch.core.contract.scalars import (
 from autoresearch.core.contract.syntax import compose
 from autoresearch.core.contract.tree import Section, Value, section
 from autoresearch.core.contract.values import Budget, Contract, RaceRule, Sandbox, Secondary
-from autoresearch.core.scope import expression, is_never_in_scope
+from autoresearch.core.inscope import is_never_in_scope
+from autoresearch.core.scope import expression
 
 DEFAULT_TIMEOUT_S = 120.0
 """Of one sample; on top of `time_budget` where there is one."""

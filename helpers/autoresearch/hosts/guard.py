@@ -1,0 +1,251 @@
+"""Before a tool runs: may this file be edited, may this command pass without a question?
+
+A courtesy. Hooks fail open, so nothing rests on them: `try` refuses what gets past.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from autoresearch.core.inscope import covers, folded
+from autoresearch.edges.whereabouts import cache_folder
+from autoresearch.hosts import shell
+from autoresearch.hosts.live import Live, live_in
+
+TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+ALLOW, ASK, DENY = "allow", "ask", "deny"
+
+WITHOUT_QUESTION = frozenset(
+    {
+        "run",
+        "brief",
+        "try",
+        "note",
+        "drop",
+        "apply",
+        "profile",
+        "status",
+        "log",
+        "show",
+        "validate",
+        "doctor",
+        "recover",
+    }
+)
+"""Calls of the loop. `check` and `init` are not among them: they run what no human has read yet."""
+
+HUMAN = frozenset({"amend", "stop", "undo", "finalize"})
+
+CONTRACT, LOG, DOCUMENT = "autoresearch.yaml", "autoresearch.jsonl", "autoresearch.md"
+NOTES_BEGIN = "<!-- autoresearch: notes begin -->"
+_NO_EDITS = frozenset({"plan"})
+_SCOPE_SHOWN = 4
+
+
+class Ruling:
+    """What to answer: `allow`, `ask` or `deny`, and why; or only a word of warning."""
+
+    def __init__(self, decision: str | None, reason: str) -> None:
+        self.decision = decision
+        self.reason = reason
+
+
+class Call:
+    """A tool call, as the host describes it.
+
+    Attributes:
+        tool: its name.
+        given: its input.
+        cwd: where it runs.
+        host_session: the agent session.
+        mode: the host's permission mode; empty when it names none.
+        amending: whether the human asked to amend the contract in this turn.
+    """
+
+    def __init__(self, event: dict[str, Any], *, amending: bool) -> None:
+        given = event.get("tool_input")
+        self.tool = str(event.get("tool_name", ""))
+        self.given: dict[str, Any] = given if isinstance(given, dict) else {}
+        self.cwd = str(event.get("cwd") or os.getcwd())
+        self.host_session = str(event.get("session_id", ""))
+        self.mode = str(event.get("permission_mode", ""))
+        self.amending = amending
+
+    def path(self) -> str | None:
+        """The file it edits, by real path, or None."""
+        named = self.given.get("file_path") or self.given.get("notebook_path")
+        return os.path.realpath(os.path.join(self.cwd, named)) if isinstance(named, str) else None
+
+
+def judge(call: Call, state: str, environ: Mapping[str, str]) -> Ruling | None:
+    """What to answer before this call; None to leave it to the host."""
+    if call.tool == "Bash":
+        return _judge_command(call, state, environ)
+    path = call.path()
+    return None if path is None else judge_edit(call, path, state, environ)
+
+
+def judge_edit(call: Call, path: str, state: str, environ: Mapping[str, str]) -> Ruling | None:
+    """May the file be edited?
+
+    Args:
+        call: what edits it.
+        path: real path of the file, which need not exist.
+        state: the folder of all state.
+        environ: of the process.
+    """
+    for folder in (state, cache_folder(environ)):
+        if folder is not None and _is_below(path, os.path.realpath(folder)):
+            return Ruling(DENY, "autoresearch: the session's own files are written by it alone.")
+    live = live_in(state, os.path.dirname(path))
+    if live is None or not _is_below(path, live.toplevel):
+        return None
+    return _judge_below(call, live, os.path.relpath(path, live.toplevel))
+
+
+def _judge_below(call: Call, live: Live, relative: str) -> Ruling | None:
+    named = folded(relative)
+    ours = _judge_ours(call, live, relative, named)
+    if ours is not None or named == DOCUMENT:
+        return ours
+    if in_scope(live, relative):
+        if call.mode not in _NO_EDITS and live.is_running(call.host_session):
+            return Ruling(ALLOW, "autoresearch: in the scope of the run in progress")
+        return None
+    if named != CONTRACT and not _is_tracked(live.toplevel, relative):
+        return None  # `try` leaves it alone as well
+    if call.amending:
+        return Ruling(ASK, f"autoresearch: {relative} is frozen until `amend` adopts the change.")
+    return Ruling(DENY, _why_protected(live, relative, is_contract=named == CONTRACT))
+
+
+def _judge_ours(call: Call, live: Live, relative: str, named: str) -> Ruling | None:
+    """What the helper writes, and git's own folder."""
+    if named == LOG:
+        return Ruling(
+            DENY,
+            f"autoresearch: {LOG} is the log, written by `autoresearch` alone; "
+            "`autoresearch note` adds what you learned.",
+        )
+    if named == DOCUMENT:
+        return _judge_document(call, live)
+    if relative.split("/", 1)[0] == ".git":
+        return Ruling(DENY, "autoresearch: `.git` belongs to git; `autoresearch try` commits.")
+    return None
+
+
+def in_scope(live: Live, relative: str) -> bool:
+    """Whether an experiment may change the file, by the session's frozen contract."""
+    scope = live.view.get("scope", {})
+    allowed = [re.compile(text, re.DOTALL) for text in scope.get("allowed", ())]
+    denied = [re.compile(text, flags) for text, flags in scope.get("denied", ())]
+    return covers(relative, allowed, denied)
+
+
+def _why_protected(live: Live, relative: str, *, is_contract: bool) -> str:
+    patterns = live.view.get("scope", {}).get("patterns", [])
+    shown = ", ".join(patterns[:_SCOPE_SHOWN]) + (", …" if len(patterns) > _SCOPE_SHOWN else "")
+    if is_contract:
+        what = f"{relative} is the contract, frozen since the session was opened"
+    else:
+        what = f"{relative} is outside the scope ({shown}), so it is protected"
+    return (
+        f"autoresearch: {what}; `autoresearch try` would refuse the change. Improve the files in "
+        "scope instead. If this must change, tell the human: `/autoresearch:amend` is theirs."
+    )
+
+
+def _judge_document(call: Call, live: Live) -> Ruling | None:
+    """The document may be edited behind its notes marker; the rest is rendered from the log."""
+    try:
+        with open(os.path.join(live.toplevel, DOCUMENT), "rb") as file:
+            before = file.read().decode("utf-8", "replace")
+    except OSError:
+        before = ""
+    after = _edited(call.given, before)
+    if before and after.partition(NOTES_BEGIN)[:2] == before.partition(NOTES_BEGIN)[:2]:
+        return None
+    return Ruling(
+        DENY,
+        f"autoresearch: {DOCUMENT} is rendered from the log but for the text between its notes "
+        "markers; write there, or use `autoresearch note`.",
+    )
+
+
+def _edited(given: dict[str, Any], before: str) -> str:
+    """The text that an edit would leave; of a whole new content, that content."""
+    if "content" in given:
+        return str(given["content"])
+    edits = given.get("edits")
+    text = before
+    for edit in edits if isinstance(edits, list) else [given]:
+        old, new = str(edit.get("old_string", "")), str(edit.get("new_string", ""))
+        text = text.replace(old, new, -1 if edit.get("replace_all") else 1)
+    return text
+
+
+def _judge_command(call: Call, state: str, environ: Mapping[str, str]) -> Ruling | None:
+    command = str(call.given.get("command", ""))
+    ours = "autoresearch" in command
+    words = shell.plain_words(command.strip()) if ours else None
+    if words and _is_ours(words[0]):
+        ruling = _judge_call(words[1:])
+    else:
+        asked = shell.asked_for(command) if ours else None
+        ruling = None if asked is None else _judge_call([asked[0], *asked[1].split()])
+    if ruling is not None:
+        return ruling if live_in(state, call.cwd) is not None else None
+    return _warning(call, command, state, environ)
+
+
+def _is_ours(word: str) -> bool:
+    if word == "autoresearch":
+        return True
+    here = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+    return os.path.isabs(word) and os.path.realpath(word) == f"{here}/bin/autoresearch"
+
+
+def _judge_call(arguments: list[str]) -> Ruling | None:
+    command = arguments[0] if arguments else ""
+    if command in HUMAN and "--dry-run" not in arguments and "--help" not in arguments:
+        return Ruling(ASK, f"autoresearch: `{command}` is the human's to decide.")
+    if command in WITHOUT_QUESTION:
+        return Ruling(ALLOW, "autoresearch: a call of the loop")
+    return None
+
+
+def _warning(call: Call, command: str, state: str, environ: Mapping[str, str]) -> Ruling | None:
+    """A word about an obvious write to a protected file; it never stops the command."""
+    written = shell.written_paths(command)
+    for word in written:
+        path = os.path.realpath(os.path.join(call.cwd, os.path.expanduser(word)))
+        found = judge_edit(call, path, state, environ) if os.path.exists(path) else None
+        if found is not None and found.decision == DENY:
+            return Ruling(None, found.reason)
+    return None
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _is_tracked(toplevel: str, relative: str) -> bool:
+    """Whether git tracks a file that exists; a protected one is, a scratch file is not."""
+    if not os.path.lexists(os.path.join(toplevel, relative)):
+        return False
+    import subprocess  # noqa: PLC0415 - only where an edit is about to be refused
+
+    git = ["git", "-c", "core.fsmonitor=false", "--literal-pathspecs", "-C", toplevel]
+    asked = subprocess.run(
+        [*git, "ls-files", "--error-unmatch", "-z", "--", relative],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    return asked.returncode != 1

@@ -1,0 +1,156 @@
+"""The session that a folder belongs to, as the helper's last command left it.
+
+`host.json` in the state folder is written by `loop.view` after every step. A session counts as
+live while its branch is checked out in its own working tree and nobody stopped it; everywhere
+else the hooks keep quiet.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from autoresearch.edges.whereabouts import (
+    Repository,
+    branch_of,
+    find_repository,
+    host_file,
+    repository_key,
+    repository_name,
+    state_folder,
+)
+
+TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+VIEW = "host.json"
+SCHEMA = 1
+NOT_REPOSITORIES = frozenset({"crashes", "hosts", "measure.lock", "hook-errors.txt"})
+
+
+class Live:
+    """A live session.
+
+    Attributes:
+        toplevel: its working tree, by real path.
+        state: its state folder.
+        view: what `loop.view` wrote.
+    """
+
+    def __init__(self, toplevel: str, state: str, view: dict[str, Any]) -> None:
+        self.toplevel = toplevel
+        self.state = state
+        self.view = view
+
+    def run_of(self, host_session: str) -> dict[str, Any] | None:
+        """The run in progress, if it belongs to this agent session."""
+        run = self.view.get("run")
+        if isinstance(run, dict) and run.get("host_session") == host_session:
+            return run
+        return None
+
+    def is_running(self, host_session: str) -> bool:
+        """Whether a run of this agent session has something left to do."""
+        return self.run_of(host_session) is not None and not self.view.get("halt")
+
+    def log_bytes(self) -> int:
+        """How long the log is by now; 0 when it is gone."""
+        try:
+            return os.stat(os.path.join(self.state, "log.jsonl")).st_size
+        except OSError:
+            return 0
+
+    def is_at_work(self) -> bool:
+        """Whether one of our commands works on the session right now."""
+        owner = read_object(os.path.join(self.state, "lock")) or {}
+        pid = owner.get("pid")
+        if not isinstance(pid, int) or pid <= 0:
+            return False
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:  # somebody else's process: it is alive
+            return True
+        return True
+
+    def is_interrupted(self) -> bool:
+        """Whether a step was begun and its command died before the end."""
+        begun = os.path.exists(os.path.join(self.state, "journal.json"))
+        return begun and not self.is_at_work()
+
+
+def any_session(environ: Mapping[str, str]) -> str | None:
+    """The folder of all state if it holds a repository's folder at all, else None."""
+    state = state_folder(environ)
+    if state is None:
+        return None
+    try:
+        names = os.listdir(state)
+    except OSError:
+        return None
+    return state if not NOT_REPOSITORIES.issuperset(names) else None
+
+
+def live_in(state: str, folder: str) -> Live | None:
+    """The live session of the working tree that a folder lies in.
+
+    Args:
+        state: the folder of all state.
+        folder: any folder or file below the working tree; it need not exist.
+    """
+    repository = find_repository(folder)
+    if repository is None:
+        return None
+    name = f"{repository_name(repository.toplevel, repository.common_dir)}-"
+    if not any(known.startswith(name) for known in os.listdir(state)):
+        return None  # without hashing anything
+    key = repository_key(repository.toplevel, repository.common_dir)
+    try:
+        sessions = sorted(os.listdir(os.path.join(state, key)))
+    except OSError:
+        return None
+    branch = branch_of(repository)
+    found = (_live(repository, branch, os.path.join(state, key, one)) for one in sessions)
+    return next((live for live in found if live is not None), None)
+
+
+def live_of_host(state: str, host_session: str) -> Live | None:
+    """The live session that an agent session opened a run in, wherever it works now."""
+    path = host_file(state, host_session, ".run.json")
+    marker = read_object(path) if path is not None else None
+    folder = None if marker is None else marker.get("state")
+    if not isinstance(folder, str):
+        return None
+    view = read_view(folder)
+    repository = None if view is None else find_repository(str(view.get("toplevel")))
+    if repository is None:
+        return None
+    return _live(repository, branch_of(repository), folder)
+
+
+def read_view(state: str) -> dict[str, Any] | None:
+    """What the helper left for hosts in a session's state folder; None when it is no such thing."""
+    view = read_object(os.path.join(state, VIEW))
+    return view if view is not None and view.get("schema") == SCHEMA else None
+
+
+def read_object(path: str) -> dict[str, Any] | None:
+    """A file's JSON object; None when there is none."""
+    try:
+        with open(path, "rb") as file:
+            value = json.loads(file.read())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _live(repository: Repository, branch: str, state: str) -> Live | None:
+    view = read_view(state)
+    if view is None or view.get("stopped") or view.get("branch") != branch:
+        return None
+    if os.path.realpath(str(view.get("toplevel"))) != repository.toplevel:
+        return None
+    return Live(repository.toplevel, state, view)
