@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 from support import hosts
 from support.claude import Claude
+from support.launcher import prepare_offline
 
 
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The launcher's Python environment, prepared once for all tests and workers."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if base.name.startswith("popen-") else base
-    data = shared / "autoresearch-data"
-    subprocess.run(
-        [hosts.ROOT / "bin" / "autoresearch", "--version"],
-        env={**os.environ, "AUTORESEARCH_DATA": str(data)},  # it installs from the package index
-        check=True,
-        capture_output=True,
-    )
+@pytest.fixture
+def prepared(tmp_path: Path) -> Path:
+    """Where launchers find their Python environments; this checkout's is there."""
+    data = tmp_path / "data"
+    prepare_offline(hosts.ROOT, data)
     return data
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sysconfig
+import venv
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -120,3 +122,22 @@ def held(gate: Path) -> Iterator[None]:
     """Waits until a reader holds the pipe `gate`; lets it go on at the end."""
     with gate.open("w"):
         yield
+
+
+def prepare_offline(root: Path, data: Path) -> None:
+    """What the launcher of the checkout `root` finds in `data` after a first call, without one.
+
+    The packages are those that the tests run with, so nothing is downloaded. Were the launcher to
+    look elsewhere, it would install, which a test without a way out notices.
+    """
+    text = (root / "pyproject.toml").read_bytes()
+    summed = subprocess.run(
+        ["cksum"], input=f"{root.resolve()}\n".encode() + text, capture_output=True, check=True
+    )
+    home = data / f"env-{'-'.join(summed.stdout.decode('ascii').split())}"
+    build = home / "build-0"
+    venv.create(build, symlinks=True)
+    (site,) = build.glob("lib/python3*/site-packages")
+    packages = sysconfig.get_path("purelib")
+    (site / "autoresearch.pth").write_text(f"{root.resolve() / 'helpers'}\n{packages}\n", "utf-8")
+    (home / ".ready").write_text("build-0\n", "ascii")
