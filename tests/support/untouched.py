@@ -40,7 +40,7 @@ def left_behind() -> list[str]:
             found += [
                 entry.name
                 for entry in repository.iterdir()
-                if entry.name not in {"rehearsal.lock", ".output"}
+                if entry.name not in {"rehearsal.lock", ".output", ".scan"}
             ]
     return sorted(found)
 

@@ -15,6 +15,7 @@ import click
 from autoresearch import __version__
 
 COMMANDS = {
+    "scan": "scanning",
     "check": "plan",
     "init": "plan",
     "amend": "plan",
