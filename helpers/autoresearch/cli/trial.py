@@ -62,25 +62,23 @@ def announce(shown: Screen, text: str) -> None:
 
 
 def _table(done: Demo) -> list[str]:
-    rows = [f"{'#':>2}  {'proposal':<25} {'verdict':<20} {'change':>8}  samples"]
+    rows = [("#", "proposal", "verdict", "change", "samples")]
     for step in done.steps:
-        record = step.record
+        record, title = step.record, step.proposal.title
         if record is None:
-            rows.append(
-                f"{'-':>2}  {step.proposal.title:<25} {'left out':<20} {'':>8}  {step.note}"
-            )
+            rows.append(("-", title, "left out", "", step.note))
         elif isinstance(record, Experiment):
             words = phrases.verdict(record.verdict, record.reason, record.flags)
             effect = record.effect
             moved = "" if effect is None else phrases.change(effect.change, effect.scale, "ms")
             samples = 0 if record.race is None else len(record.race.order)
-            rows.append(
-                f"{record.number:>2}  {step.proposal.title:<25} {words:<20} {moved:>8} {samples:>8}"
-            )
+            rows.append((str(record.number), title, words, moved, str(samples)))
         else:
-            words = f"refused ({record.reason.value})"
-            rows.append(f"{'-':>2}  {step.proposal.title:<25} {words:<20} {'':>8} {0:>8}")
-    return rows
+            rows.append(("-", title, f"refused ({record.reason.value})", "", "0"))
+    wide = max(len(title) for _, title, *_ in rows)
+    return [
+        f"{n:>2}  {t:<{wide}}  {words:<20} {moved:>8}  {many}" for n, t, words, moved, many in rows
+    ]
 
 
 def _chart(done: Demo) -> list[str]:
