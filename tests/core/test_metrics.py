@@ -293,3 +293,21 @@ def test_a_megabyte_is_read_at_once(unit):
     started = time.process_time()
     assert read(stdout) == 4.0
     assert time.process_time() - started < 1.0
+
+
+@pytest.mark.parametrize(
+    ("printed", "pattern"),
+    [
+        (b"METRIC ms=DO THIS", None),
+        (b"METRIC ms=1 DO THIS\nMETRIC ms=2", None),
+        (b"DO THIS", None),
+        (b"took DO THIS", r"took (.*)"),
+        (b"took DO THIS, took DO THIS", r"took (.*?)(?:,|$)"),
+    ],
+)
+def test_plain_message_holds_no_word_of_the_output(printed, pattern):
+    """A program's orders that reach an agent as part of the reason for its crash."""
+    with pytest.raises(MetricError) as caught:
+        read_metrics(printed, truncated=False, primary="ms", pattern=pattern, secondary=())
+    assert "DO THIS" in caught.value.message
+    assert "DO THIS" not in caught.value.plain

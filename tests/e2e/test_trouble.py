@@ -146,15 +146,16 @@ def test_head_and_branch_moved_by_somebody(tmp_path):
     set_cost(repo, 80, extra=gate.code)
     running = helper.start("try", "-m", "raced", "--json")
     gate.wait_inside()
+    incumbent = repo("rev-parse", "HEAD")
     repo("commit", "-q", "--allow-empty", "-m", "meanwhile")
+    theirs = repo("rev-parse", "HEAD")
     gate.open()
     out, _ = running.communicate()
-    failed = json.loads(out)["error"]
-    assert (running.returncode, failed["code"]) == (5, "branch_moved")
-    assert helper.error("note", "x", code=5) == "branch_moved"
-    repo(*failed["hint"].split("`")[1].split()[1:])
-    assert "is now settled: keep" in helper("recover").out
-    assert helper.branch_log()[0] == "raced"
+    record = json.loads(out)["record"]
+    assert (running.returncode, record["verdict"]) == (0, "violation")
+    assert record["touched"] == ["refs/heads/autoresearch/cheaper"]
+    assert repo("rev-parse", "HEAD") == incumbent
+    assert theirs in repo("for-each-ref", "--format=%(objectname)", "refs/autoresearch")
     assert helper.json("doctor")["ok"]
 
 

@@ -478,6 +478,16 @@ def test_sync_index_moves_only_expected_entries(repo, user):
     assert again == ((), ("hello",), None)
 
 
+def test_sync_index_follows_a_mode(repo, user):
+    """A kept change of a file's mode alone that git then shows as staged the other way."""
+    executable = Entry("100755", HELLO)
+    sync = gitwrite.sync_index(repo, [IndexChange("hello", frozenset({HELLO}), executable)])
+    assert sync == (("hello",), (), None)
+    assert f"100755 {HELLO} 0\thello" in user("ls-files", "-s").split("\n")
+    again = gitwrite.sync_index(repo, [IndexChange("hello", frozenset({HELLO}), executable)])
+    assert again == ((), (), None)
+
+
 @pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
 def test_sync_index_leaves_marked_entries(repo, user, flag):
     """Bits that the user set on an entry are not lost."""

@@ -18,7 +18,7 @@ from support.harness import Git
 from support.project import contract_text, make_project
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 COMMAND = (sys.executable, "-m", "autoresearch")
 
@@ -132,6 +132,7 @@ def open_session(
     declared: bool = True,
     replace: Mapping[str, str] | None = None,
     repo: Git | None = None,
+    prepare: Callable[[Git], None] | None = None,
 ) -> Helper:
     """The tiny project with a session on it.
 
@@ -141,6 +142,7 @@ def open_session(
         declared: whether the contract says that the metric is deterministic; `init` finds out else.
         replace: texts of the contract and what stands for them.
         repo: a project that was made already.
+        prepare: adds to the tiny project before it is committed; a function of a module.
     """
     text = contract_text(extra=extra).replace(
         sys.executable, f"{sys.executable} -S"
@@ -150,7 +152,7 @@ def open_session(
         text = text.replace(old, new)
     text = exact(text) if declared else text
     if repo is None:
-        return Helper(_copied(folder / "r", text))
+        return Helper(_copied(folder / "r", text, prepare))
     return _initialised(folder, repo, text)
 
 
@@ -162,20 +164,25 @@ def _initialised(folder: Path, repo: Git, text: str) -> Helper:
     return helper
 
 
-_TEMPLATES: dict[str, Path] = {}
-"""Contract -> a folder that holds the tiny project, its state and its cache after `init`."""
+_TEMPLATES: dict[tuple[str, Callable[[Git], None] | None], Path] = {}
+"""Contract and preparation -> a folder with the tiny project, its state and cache after `init`."""
 
 
-def _copied(root: Path, text: str) -> Git:
+def _copied(root: Path, text: str, prepare: Callable[[Git], None] | None) -> Git:
     """The tiny project after `init`, which runs once for each contract in a process of tests."""
-    if text not in _TEMPLATES:
+    key = (text, prepare)
+    if key not in _TEMPLATES:
         template = Path(tempfile.mkdtemp(prefix="autoresearch-test-"))
         atexit.register(shutil.rmtree, template, ignore_errors=True)
-        _initialised(template, make_project(template / "r"), text)
+        repo = make_project(template / "r")
+        if prepare is not None:
+            prepare(repo)
+            repo.commit("prepared")
+        _initialised(template, repo, text)
         for kind, place in _places(template / "r").items():
             shutil.move(place, template / kind)
-        _TEMPLATES[text] = template
-    template = _TEMPLATES[text]
+        _TEMPLATES[key] = template
+    template = _TEMPLATES[key]
     shutil.copytree(template / "r", root, symlinks=True)
     for kind, place in _places(root).items():
         shutil.copytree(template / kind, place, symlinks=True)

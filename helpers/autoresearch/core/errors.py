@@ -37,10 +37,16 @@ class ContractError(AutoresearchError):
 
 
 class MetricError(AutoresearchError):
-    """Raised when the output of verify holds no metric, or none that can be trusted."""
+    """Raised when the output of verify holds no metric, or none that can be trusted.
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    Attributes:
+        plain: the message without a word of the output, for a reader who must not take orders
+            from the program measured.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", plain: str = "") -> None:
         super().__init__(message, code="metric", hint=hint)
+        self.plain = plain or message
 
 
 class GitError(AutoresearchError):

@@ -122,6 +122,7 @@ def _read_line(stdout: bytes, name: str) -> float:
             f"stdout mentions METRIC {name} {len(places)} times: "
             f"{_line_at(stdout, places[0])} and {_line_at(stdout, places[1])}",
             hint=_remedy(name),
+            plain=f"stdout mentions METRIC {name} {len(places)} times",
         )
     exact = re.compile(rb"^METRIC " + quoted + rb"=(" + _LONE_NUMBER.pattern + rb")$", re.MULTILINE)
     line = exact.search(stdout)
@@ -129,6 +130,7 @@ def _read_line(stdout: bytes, name: str) -> float:
         raise MetricError(
             f"stdout holds a malformed METRIC line: {_line_at(stdout, places[0])}",
             hint=_remedy(name),
+            plain="stdout holds a malformed METRIC line",
         )
     return _number(line[1].decode("ascii"), name)
 
@@ -140,6 +142,7 @@ def _read_lone(stdout: bytes, name: str) -> float:
         raise MetricError(
             f"stdout holds neither a METRIC line nor a lone number, but {found}",
             hint=_remedy(name),
+            plain="stdout holds neither a METRIC line nor a lone number",
         )
     return _number(content.decode("ascii"), name)
 
@@ -150,15 +153,14 @@ def _read_pattern(stdout: bytes, name: str, pattern: str) -> float:
     hint = f"The pattern of {name} must match the output of verify at exactly one place."
     if len(matches) != 1:
         shown = " and ".join(_shown(match[0]) for match in matches[:2])
-        raise MetricError(
-            f"the pattern of {name} matches {len(matches)} times" + (f": {shown}" if shown else ""),
-            hint=hint,
-        )
+        plain = f"the pattern of {name} matches {len(matches)} times"
+        raise MetricError(plain + (f": {shown}" if shown else ""), hint=hint, plain=plain)
     found = matches[0][1] or ""
     if _NUMBER_TEXT.fullmatch(found) is None:
         raise MetricError(
             f"the pattern of {name} matches {_shown(found)}, which is not a decimal number",
             hint=hint,
+            plain=f"what the pattern of {name} matches is not a decimal number",
         )
     return _number(found, name)
 

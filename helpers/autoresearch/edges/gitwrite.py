@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import GitError
+from autoresearch.core.snapshot import Entry
 from autoresearch.edges.files import atomic_write, named_errors
 from autoresearch.edges.gitobjects import object_id
 from autoresearch.edges.gitrepo import failure, to_bytes, to_text
@@ -21,7 +22,6 @@ from autoresearch.edges.gitrepo import failure, to_bytes, to_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from autoresearch.core.snapshot import Entry
     from autoresearch.edges.gitrepo import GitRepo
 
 _PRIVATE = ("core.splitIndex=false", "core.sparseCheckout=false", "core.untrackedCache=false")
@@ -208,14 +208,10 @@ def sync_index(repo: GitRepo, changes: Sequence[IndexChange]) -> IndexSync:
     fits = [
         change
         for change in changes
-        if change.path not in present or present[change.path] in change.expected
+        if change.path not in present or present[change.path].oid in change.expected
     ]
     left = tuple(sorted(set(by_path) - {change.path for change in fits}))
-    wanted = [
-        change
-        for change in fits
-        if present.get(change.path) != (change.entry.oid if change.entry else None)
-    ]
+    wanted = [change for change in fits if present.get(change.path) != change.entry]
     if not wanted:
         return IndexSync((), left, None)
     warning = _update_index(
@@ -273,17 +269,17 @@ def _index_info(repo: GitRepo, changes: Mapping[str, Entry | None]) -> bytes:
     return to_bytes("".join((*gone, *there)))
 
 
-def _staged(repo: GitRepo, paths: list[str]) -> dict[str, str]:
-    """Object id of each of `paths` in the user's index; "" where it is not a plain entry."""
+def _staged(repo: GitRepo, paths: list[str]) -> dict[str, Entry]:
+    """Each of `paths` in the user's index; its object id is "" where it is not a plain entry."""
     chosen = ["--", *paths] if len(paths) <= _PATHS_BY_ARGUMENT else []
     out = repo.run("ls-files", "-v", "-s", "-z", *chosen).out
     wanted = set(paths)
-    found: dict[str, str] = {}
+    found: dict[str, Entry] = {}
     for line in to_text(out).split("\0")[:-1]:
         facts, path = line.split("\t", 1)
         if path in wanted:
-            tag, _, oid, stage = facts.split(" ")
-            found[path] = oid if tag == "H" and stage == "0" else ""
+            tag, mode, oid, stage = facts.split(" ")
+            found[path] = Entry(mode, oid if tag == "H" and stage == "0" else "")
     return found
 
 

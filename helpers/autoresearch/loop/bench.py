@@ -54,12 +54,20 @@ SETUP_INPUTS = frozenset(
 
 
 class CandidateFailed(AutoresearchError):
-    """Raised when a program yields no sample: it does not build, fails, hangs, prints no metric."""
+    """Raised when a program yields no sample: it does not build, fails, hangs, prints no metric.
 
-    def __init__(self, reason: Reason, message: str, *, hint: str = "", output: str = "") -> None:
+    Attributes:
+        message: without a word of what the program printed: an agent reads it.
+        full: with its last words, for whoever plans a contract.
+    """
+
+    def __init__(
+        self, reason: Reason, message: str, *, hint: str = "", output: str = "", full: str = ""
+    ) -> None:
         super().__init__(message, code=f"candidate_{reason.value}", hint=hint)
         self.reason = reason
         self.output = output
+        self.full = full or message
 
 
 class ProtectedTouched(AutoresearchError):
@@ -166,18 +174,20 @@ class Bench:
         touched = self._protected(changed)
         if touched:
             raise ProtectedTouched(touched)
-        problem = ""
+        problem, words = "", ""
         if outcome.exit_code or outcome.timed_out:
-            problem = _ending(outcome)
+            problem, words = _ending(outcome), last_words(outcome)
         elif changed:
             # They were put back, so what was built from or into them is not what would be sampled.
             problem = f"changed tracked files: {clean_line(', '.join(changed[:5]))}"
         if problem:
             kept = self.keep_output(label, outcome)
+            message = f"`{clean_line(command, 120)}` {problem}"
             raise CandidateFailed(
                 Reason.BUILD,
-                f"`{clean_line(command, 120)}` {problem}",
+                message,
                 output=kept,
+                full=message + words,
                 hint="Outputs of a build must not be tracked by git." if changed else "",
             )
 
@@ -297,13 +307,15 @@ class Bench:
         if outcome.timed_out or outcome.exit_code:
             reason = Reason.TIMEOUT if outcome.timed_out else Reason.VERIFY
             message = f"verify {_ending(outcome)}"
+            full = message + last_words(outcome)
         else:
             try:
                 return self._sample_of(outcome, arm)
             except MetricError as error:
-                reason, message, hint = Reason.METRIC, error.message, error.hint
+                reason, message, hint = Reason.METRIC, error.plain, error.hint
+                full = error.message
         kept = self.keep_output(f"{label}-{contract.metric.name}", outcome)
-        raise CandidateFailed(reason, message, hint=hint, output=kept)
+        raise CandidateFailed(reason, message, hint=hint, output=kept, full=full)
 
     def _sample_of(self, outcome: Outcome, arm: Arm) -> Sample:
         metric = self.contract.metric
@@ -354,8 +366,8 @@ class Bench:
 
 def _ending(outcome: Outcome) -> str:
     if outcome.timed_out:
-        return f"was ended after {outcome.wall_s:.3g} s{last_words(outcome)}"
-    return f"failed with exit code {outcome.exit_code}{last_words(outcome)}"
+        return f"was ended after {outcome.wall_s:.3g} s"
+    return f"failed with exit code {outcome.exit_code}"
 
 
 def last_words(outcome: Outcome) -> str:

@@ -119,8 +119,10 @@ def require_sound_guard(bench: Bench, incumbent: TreeMap, label: str) -> None:
 
 def broken(what: str, error: CandidateFailed | ProtectedTouched) -> SessionBroken:
     """The error for an incumbent that fails: no verdict on the candidate can be given."""
+    output = error.output if isinstance(error, CandidateFailed) else ""
     return SessionBroken(
-        f"{what} of the incumbent itself fails: {error.message}",
+        f"{what} of the incumbent itself fails: {error.message}"
+        + (f" ({output})" if output else ""),
         code="benchmark_broken",
         hint="Mend what it needs on this machine, then try again; the edit is untouched.",
     )

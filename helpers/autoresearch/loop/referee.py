@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autoresearch.core import jsonform
-from autoresearch.core.errors import SessionBroken
 from autoresearch.core.model import (
     Arm,
     CommandResult,
@@ -25,14 +24,13 @@ from autoresearch.core.model import (
     Verdict,
 )
 from autoresearch.core.patience import pairs_allowed, retest_alpha
-from autoresearch.edges import dotgit, gitdiff
 from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.files import append_once
 from autoresearch.edges.lock import Lock
+from autoresearch.loop import unharmed
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched, RivalTouched
 from autoresearch.loop.checks import broken, current_epoch, require_sound_guard, run_checks
 from autoresearch.loop.measure import SEED_BITS, Question, Race, bound_of, policy_of
-from autoresearch.loop.session import CONTRACT_FILE
 
 if TYPE_CHECKING:
     from autoresearch.core.decision import Policy
@@ -101,17 +99,16 @@ class Referee:
         Raises:
             SessionBroken: the incumbent itself fails, or its protected files are not the epoch's.
         """
-        repo, state = self.session.repo, self.session.places.state
-        before = dotgit.capture(repo)
-        aside = state / "set-aside" / f"git-{prepared.begun.number:04d}"
+        session, begun = self.session, prepared.begun
+        ground = unharmed.look(session, begun.number, begun.parent, prepared.candidate.commit)
         try:
-            with Lock(self.session.places.measure_lock).wait("try", self._waiting):
+            with Lock(session.places.measure_lock).wait("try", self._waiting):
                 ruling = self._measured(prepared)
         except BaseException:
-            dotgit.put_back(repo, before, aside)  # no verdict, yet nothing of it may stay
+            unharmed.put_back(session, ground)  # no verdict, yet nothing of it may stay
             raise
-        touched = (*ruling.touched, *dotgit.put_back(repo, before, aside), *self._strayed(prepared))
-        ruling = replace(ruling, meanwhile=self._meanwhile(prepared))
+        touched = (*ruling.touched, *unharmed.put_back(session, ground))
+        ruling = replace(ruling, meanwhile=unharmed.meanwhile(session, prepared.plan))
         return _violated(ruling, touched) if touched else ruling
 
     def _waiting(self, owner: Owner | None) -> None:
@@ -142,7 +139,7 @@ class Referee:
     def _race(self, prepared: Prepared) -> Raced:
         label = f"{prepared.begun.number:04d}"
         incumbent = self.session.tree(prepared.begun.parent)
-        self._require_frozen(prepared.begun.parent)
+        unharmed.require_frozen(self.session, prepared.begun.parent, self._epoch.commit)
         first, second = self.bench.slots[:2]
         if self.randomness.getrandbits(1):
             first, second = second, first
@@ -249,42 +246,6 @@ class Referee:
             append_once(path, line.encode("ascii") + b"\n", sync=False)
 
         return keep
-
-    # --- what may not have changed ---------------------------------------------------------
-
-    def _require_frozen(self, incumbent: str) -> None:
-        """The incumbent's protected files must be those of the epoch's commit."""
-        covers = self.session.scope.covers
-        differing = [
-            path
-            for _, path in gitdiff.changed_paths(self.session.repo, self._epoch.commit, incumbent)
-            # The frozen copy of the contract counts, and a new budget is no new epoch.
-            if path != CONTRACT_FILE and not covers(path)
-        ]
-        if differing:
-            raise SessionBroken(
-                f"protected files differ from the epoch's: {', '.join(differing[:5])}",
-                code="not_frozen",
-                hint="A human adopts them with `autoresearch amend`.",
-            )
-
-    def _strayed(self, prepared: Prepared) -> tuple[str, ...]:
-        """Tracked files outside the scope that changed in the user's tree while the race ran.
-
-        Whoever did it, candidate or human: it cannot be told, so it is never a keep.
-        """
-        tree, covers = self.session.tree(prepared.begun.parent), self.session.scope.covers
-        found = self.session.walk().differing(tree, self.session.overrides)
-        return tuple(sorted(path for path in found if not covers(path)))
-
-    def _meanwhile(self, prepared: Prepared) -> tuple[str, ...]:
-        """Files in scope that are no longer what was captured: somebody is working on them."""
-        walk = self.session.walk()
-        return tuple(
-            change.path
-            for change in prepared.plan.changes
-            if not walk.same(walk.at(change.path), change.found)
-        )
 
 
 def _ruled(raced: Raced) -> Ruling:

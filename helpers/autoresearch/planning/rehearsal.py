@@ -168,7 +168,7 @@ def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
         if error.reason is Reason.TIMEOUT:
             hint = "Give it less to do, raise `timeout`, or see what it waits for: stdin is empty."
         raise GateFailed(
-            f"{what} does not work in a bench checkout: {error.message}",
+            f"{what} does not work in a bench checkout: {error.full}",
             code=CODES[error.reason],
             hint=f"{hint} {_where(bench, error.output)}".strip(),
         ) from error

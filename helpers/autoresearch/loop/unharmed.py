@@ -1,0 +1,141 @@
+"""What may not change while a candidate runs: git's set-up, our branch, HEAD, protected files.
+
+Whoever changed it, candidate or human, cannot be told: it is never a keep. What is ours is put
+back, and what was found is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.errors import SessionBroken
+from autoresearch.edges import dotgit, gitdiff, gitrefs
+from autoresearch.edges.files import atomic_write
+from autoresearch.loop.session import CONTRACT_FILE, frozen_contract
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from autoresearch.core.snapshot import CandidatePlan
+    from autoresearch.loop.session import Session
+
+
+class Ground(NamedTuple):
+    """What is there before a candidate runs.
+
+    Attributes:
+        git: config, hooks and info.
+        parent: the incumbent, where the session's branch is.
+        candidate: the commit under test.
+        number: of the experiment.
+    """
+
+    git: Mapping[Path, dotgit.Kept]
+    parent: str
+    candidate: str
+    number: int
+
+
+def look(session: Session, number: int, parent: str, candidate: str) -> Ground:
+    """Write down what must stay as it is."""
+    return Ground(dotgit.capture(session.repo), parent, candidate, number)
+
+
+def put_back(session: Session, ground: Ground) -> tuple[str, ...]:
+    """Restore what is ours; the names of all that was touched.
+
+    A protected file that was edited in the user's tree is named and left: it may be their work.
+    """
+    aside = session.places.state / "set-aside" / f"git-{ground.number:04d}"
+    touched = dotgit.put_back(session.repo, ground.git, aside)
+    strayed = _strayed(session, ground.parent)
+    return (*touched, *_refs_put_back(session, ground, moved_on=bool(strayed)), *strayed)
+
+
+def _strayed(session: Session, parent: str) -> tuple[str, ...]:
+    """Tracked files outside the scope that changed in the user's tree."""
+    covers = session.scope.covers
+    found = session.walk().differing(session.tree(parent), session.overrides)
+    return tuple(sorted(path for path in found if not covers(path)))
+
+
+def _refs_put_back(session: Session, ground: Ground, *, moved_on: bool) -> tuple[str, ...]:
+    """Our branch and the candidate's ref where they were, and HEAD unless somebody moved on.
+
+    A human who switches to another branch changes files with it, the contract at least; then HEAD
+    is theirs. Commits that stood on the branch are kept under a ref.
+    """
+    repo, branch = session.repo, session.branch
+    touched = []
+    for ref, wanted in ((branch, ground.parent), (session.ref(ground.number), ground.candidate)):
+        there = gitrefs.at(repo, ref)
+        if there == wanted:
+            continue
+        updates = [gitrefs.RefUpdate(ref, wanted, there)]
+        if there is not None:
+            kept = f"refs/autoresearch/{session.name}/set-aside/{ground.number:04d}-{there[:12]}"
+            if gitrefs.at(repo, kept) is None:
+                updates.append(gitrefs.RefUpdate(kept, there, None))
+        gitrefs.update_refs(repo, updates, "autoresearch: put back")
+        touched.append(ref)
+    if not moved_on and gitrefs.head(repo).branch != branch:
+        gitrefs.set_head(repo, branch, "autoresearch: put back")
+        touched.append("HEAD")
+    return tuple(touched)
+
+
+def require_contract(session: Session) -> None:
+    """The frozen contract must be the one that the log names; an edited one is put back.
+
+    Raises:
+        SessionBroken: `contract_edited`: it is not the logged one, nor is that on the branch.
+    """
+    progress, places = session.progress, session.places
+    found = places.contract.read_bytes()
+    if progress.contract_sha256 in {None, hashlib.sha256(found).hexdigest()}:
+        return
+    entry = session.tree(progress.incumbent_commit).get(CONTRACT_FILE)
+    logged = b"" if entry is None else session.repo.blob(entry.oid)
+    if hashlib.sha256(logged).hexdigest() != progress.contract_sha256:
+        raise SessionBroken(
+            f"the frozen contract {places.contract} is not the one that the log names",
+            code="contract_edited",
+            hint="Copy autoresearch.yaml of the epoch's commit there; `autoresearch log` is safe.",
+        )
+    aside = places.state / "set-aside" / f"contract-{hashlib.sha256(found).hexdigest()[:12]}.yaml"
+    aside.parent.mkdir(exist_ok=True, mode=0o700)
+    atomic_write(aside, found, mode=0o600)
+    atomic_write(places.contract, logged, mode=0o600)
+    session.contract = frozen_contract(places, checks_guard=session.file.checks_guard)
+    session.news.append(f"the frozen contract was edited; it is put back, the edit is {aside.name}")
+
+
+def meanwhile(session: Session, plan: CandidatePlan) -> tuple[str, ...]:
+    """Files in scope that are no longer what was captured: somebody is working on them."""
+    walk = session.walk()
+    return tuple(
+        change.path for change in plan.changes if not walk.same(walk.at(change.path), change.found)
+    )
+
+
+def require_frozen(session: Session, incumbent: str, epoch: str) -> None:
+    """The incumbent's protected files must be those of the epoch's commit.
+
+    Raises:
+        SessionBroken: `not_frozen`.
+    """
+    covers = session.scope.covers
+    differing = [
+        path
+        for _, path in gitdiff.changed_paths(session.repo, epoch, incumbent)
+        # The frozen copy of the contract counts, and a new budget is no new epoch.
+        if path != CONTRACT_FILE and not covers(path)
+    ]
+    if differing:
+        raise SessionBroken(
+            f"protected files differ from the epoch's: {', '.join(differing[:5])}",
+            code="not_frozen",
+            hint="A human adopts them with `autoresearch amend`.",
+        )
