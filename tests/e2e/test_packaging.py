@@ -65,6 +65,11 @@ print(STORY[0].apply(Path("project")))
 """
 
 
+def names_below(folder):
+    """Every file by its path in the folder."""
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+
+
 def test_installed_package_is_whole_and_needs_no_tools_of_development(tmp_path):
     """Catches a file missing in the wheel, or a tool of the tests that the program imports."""
 
@@ -84,3 +89,9 @@ def test_installed_package_is_whole_and_needs_no_tools_of_development(tmp_path):
     assert PROJECT["version"] in run(tmp_path / "venv/bin/autoresearch", "--version")
     assert int(run(python, "-c", IMPORT_ALL)) > 100
     assert run(python, "-c", TELL_A_STORY) == "None"
+    run("env", f"HOME={tmp_path}", tmp_path / "venv/bin/autoresearch", "install", "claude")
+    for folder, source in (("skills", "skill"), ("commands", "commands")):
+        found = tmp_path / ".claude" / folder / "autoresearch"
+        assert names_below(found) == names_below(ROOT / source)
+    text = (tmp_path / ".claude/skills/autoresearch/SKILL.md").read_text("utf-8")
+    assert f"{tmp_path}/venv/bin/autoresearch" in text

@@ -36,6 +36,8 @@ COMMANDS = {
     "recover": "human",
     "hook": "host",
     "statusline": "host",
+    "install": "hosts",
+    "uninstall": "hosts",
     "demo": "trial",
     "selftest": "trial",
 }

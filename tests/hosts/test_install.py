@@ -1,0 +1,294 @@
+"""`install` and `uninstall`: the right files in the right places, and nobody else's touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from autoresearch.hosts.install.bundle import find_bundle
+from autoresearch.hosts.install.layouts import LAYOUTS
+from autoresearch.hosts.install.texts import BESIDE, Form, command_text
+from support.harness import Git
+from support.hosts import ROOT
+from support.project import make_project
+from support.session import Helper
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+COMMANDS = sorted(path.stem for path in (ROOT / "commands").glob("*.md"))
+SKILL = sorted(
+    path.relative_to(ROOT / "skill").as_posix()
+    for path in (ROOT / "skill").rglob("*")
+    if path.is_file()
+)
+PLACES = {
+    "claude": (".claude/skills", ".claude/commands/autoresearch/{}.md"),
+    "codex": (".agents/skills", ""),
+    "opencode": (".agents/skills", ".config/opencode/commands/autoresearch:{}.md"),
+    "gemini": (".agents/skills", ".gemini/commands/autoresearch/{}.toml"),
+    "cursor": (".agents/skills", ""),
+    "pi": (".agents/skills", ".pi/agent/prompts/autoresearch:{}.md"),
+}
+LEDGER = ".local/share/autoresearch/installed.json"
+LINK = ".local/bin/autoresearch"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, with a PATH on which no autoresearch is."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("PATH", f"{home}/.local/bin:/usr/bin:/bin")
+    return home
+
+
+@pytest.fixture
+def helper(tmp_path: Path, home: Path) -> Helper:
+    """Calls of the command in a repository."""
+    return Helper(make_project(tmp_path / "r"))
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Every file and link, but the list of what was installed."""
+    found = {
+        path.relative_to(folder).as_posix(): b"-> " + os.fsencode(path.readlink())
+        if path.is_symlink()
+        else path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+    found.pop(LEDGER, None)
+    return found
+
+
+def test_every_host_is_tested() -> None:
+    """Catches a host for which nobody wrote down where its files belong."""
+    assert set(PLACES) == set(LAYOUTS)
+
+
+@pytest.mark.parametrize("host", PLACES)
+def test_files_are_where_the_host_looks(host: str, home: Path, helper: Helper) -> None:
+    """Catches a file in a folder that the host never reads, or one that is left out."""
+    skills, commands = PLACES[host]
+    done = helper.json("install", host)
+    expected = {f"{skills}/autoresearch/{name}" for name in SKILL}
+    if commands:
+        expected |= {commands.format(name) for name in COMMANDS}
+    assert set(files_below(home)) == {*expected, LINK}
+    assert sorted(done["written"]) == sorted(str(home / name) for name in expected)
+    assert (home / LINK).resolve() == ROOT / "bin" / "autoresearch"
+    assert done["on_path"] is True
+
+
+@pytest.mark.parametrize("host", PLACES)
+def test_twice_changes_nothing_and_away_leaves_nothing(
+    host: str, home: Path, helper: Helper
+) -> None:
+    """Catches an update that doubles something, and a removal that forgets something."""
+    helper("install", host)
+    before = {str(path): path.stat().st_mtime_ns for path in home.rglob("*.md")}
+    assert helper.json("install", host)["written"] == []
+    assert {str(path): path.stat().st_mtime_ns for path in home.rglob("*.md")} == before
+    helper("uninstall", host)
+    assert files_below(home) == {}
+    assert [path for path in home.rglob("autoresearch") if path.parent.name != "share"] == []
+    assert not (home / LEDGER).exists()
+    assert helper.json("uninstall", host)["removed"] == []
+
+
+def test_installed_skill_names_the_program(home: Path, helper: Helper) -> None:
+    """Catches a copied skill that sends the agent to a program that is not beside it."""
+    assert (ROOT / "skill" / "SKILL.md").read_text("utf-8").count(BESIDE) == 1
+    helper("install", "codex")
+    text = (home / ".agents/skills/autoresearch/SKILL.md").read_text("utf-8")
+    assert f"else `{ROOT}/bin/autoresearch`" in text
+    helper("install", "codex", "--project")
+    shared = (helper.root / ".agents/skills/autoresearch/SKILL.md").read_text("utf-8")
+    assert str(ROOT) not in shared
+    assert "else ask the human" in shared
+
+
+def test_for_a_project(home: Path, helper: Helper) -> None:
+    """Catches project files in the home, or in the folder that happens to be the current one."""
+    (helper.root / "src").mkdir(exist_ok=True)
+    helper("install", "opencode", "--project", cwd=helper.root / "src")
+    found = files_below(helper.root)
+    assert ".agents/skills/autoresearch/SKILL.md" in found
+    assert ".opencode/commands/autoresearch:plan.md" in found
+    assert set(files_below(home)) == {LINK}
+    helper("uninstall", "opencode", "--project")
+    assert helper.repo("status", "--porcelain") == ""
+
+
+def test_project_files_of_a_colleague_can_be_removed(
+    home: Path, helper: Helper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catches files that only the machine that wrote them can take away."""
+    helper("install", "pi", "--project")
+    (home / LEDGER).unlink()
+    removed = helper.json("uninstall", "pi", "--project")["removed"]
+    assert len(removed) == len(SKILL) + len(COMMANDS)
+    assert helper.repo("status", "--porcelain") == ""
+
+
+def test_what_is_shared_stays_until_its_last_host_goes(home: Path, helper: Helper) -> None:
+    """Catches a removal for one host that takes the skill away from another."""
+    helper("install", "codex")
+    helper("install", "opencode")
+    gone = helper.json("uninstall", "codex")
+    assert (gone["removed"], len(gone["shared"])) == ([], len(SKILL) + 1)
+    assert (home / ".agents/skills/autoresearch/SKILL.md").exists()
+    helper("uninstall", "opencode")
+    assert files_below(home) == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".agents/skills/autoresearch/SKILL.md", ".config/opencode/commands/autoresearch:plan.md"],
+)
+def test_file_of_the_users_own_is_not_overwritten(name: str, home: Path, helper: Helper) -> None:
+    """Catches a user's skill or command that an installation swallows."""
+    Git(home).write(name, "mine\n")
+    assert helper.error("install", "opencode") == "not_ours"
+    assert files_below(home) == {name: b"mine\n"}
+    done = helper.json("install", "opencode", "--set-aside")
+    assert done["set_aside"] == {str(home / name): f"{home / name}.not-ours"}
+    assert (home / f"{name}.not-ours").read_text() == "mine\n"
+    assert (home / name).read_text() != "mine\n"
+    Git(home).write(name, "mine again\n")
+    helper("install", "opencode", "--set-aside")
+    assert (home / f"{name}.not-ours").read_text() == "mine\n"
+    assert (home / f"{name}.not-ours1").read_text() == "mine again\n"
+    helper("uninstall", "opencode")
+    assert files_below(home) == {
+        f"{name}.not-ours": b"mine\n",
+        f"{name}.not-ours1": b"mine again\n",
+    }
+
+
+def test_edited_copy_is_neither_updated_nor_removed_unasked(home: Path, helper: Helper) -> None:
+    """Catches an update or a removal that loses what the user wrote into our file."""
+    helper("install", "codex")
+    skill = home / ".agents/skills/autoresearch/SKILL.md"
+    skill.write_text("edited\n")
+    assert helper.error("install", "codex") == "not_ours"
+    assert helper.json("uninstall", "codex")["edited"] == [str(skill)]
+    assert files_below(home) == {".agents/skills/autoresearch/SKILL.md": b"edited\n"}
+
+
+def test_linked_folder_is_not_written_through(home: Path, helper: Helper, tmp_path: Path) -> None:
+    """Catches an installation that edits the clone to which a user's own link leads."""
+    clone = tmp_path / "clone"
+    Git(clone).write("SKILL.md", "of a clone\n")
+    (home / ".agents/skills").mkdir(parents=True)
+    link = home / ".agents/skills/autoresearch"
+    link.symlink_to(clone)
+    assert helper.error("install", "codex") == "not_ours"
+    helper("install", "codex", "--set-aside")
+    assert files_below(clone) == {"SKILL.md": b"of a clone\n"}
+    assert link.with_name("autoresearch.not-ours").is_symlink()
+    assert (link / "SKILL.md").is_file()
+
+
+def test_update_replaces_ours_and_removes_what_is_gone(home: Path, helper: Helper) -> None:
+    """Catches a command of an earlier version that stays for ever, or an old text that does."""
+    helper("install", "pi")
+    ledger = json.loads((home / LEDGER).read_text())
+    prompts = home / ".pi/agent/prompts"
+    old = prompts / "autoresearch:plan.md"
+    gone = prompts / "autoresearch:gone.md"
+    earlier = b"of an earlier version\n"
+    for path in (old, gone):
+        path.write_bytes(earlier)
+        digest = hashlib.sha256(earlier).hexdigest()
+        ledger["entries"][str(path)] = {"owners": ["pi"], "sha256": digest}
+    (home / LEDGER).write_text(json.dumps(ledger))
+    done = helper.json("install", "pi")
+    assert (done["written"], done["removed"]) == ([str(old)], [str(gone)])
+
+
+def test_program_of_the_users_own_is_left_alone(home: Path, helper: Helper) -> None:
+    """Catches a program of another name's owner that a link of ours replaces."""
+    own = Git(home).write(LINK, "#!/bin/sh\n", mode=0o644)
+    done = helper("install", "codex")
+    assert "is not ours and was left as it is" in done.out
+    assert own.read_text() == "#!/bin/sh\n"
+    own.chmod(0o755)
+    assert "is another copy" in helper("install", "codex").out
+
+
+def test_folder_that_is_not_on_path_is_said(
+    home: Path, helper: Helper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catches an installation that looks complete and whose program no shell finds."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    done = helper("install", "codex")
+    assert f"{home}/.local/bin is not on PATH" in done.out
+    assert done.out.splitlines()[-1].startswith("next: put autoresearch on PATH")
+
+
+def test_unreadable_list_is_not_guessed_at(home: Path, helper: Helper) -> None:
+    """Catches a broken or newer list taken for an empty one, after which nothing is ours."""
+    helper("install", "codex")
+    for text in ("{", "[]", '{"schema": 2, "entries": {}}', '{"schema": 1, "entries": {"a": {}}}'):
+        (home / LEDGER).write_text(text)
+        assert helper.error("install", "codex") == "ledger"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_generated_commands_say_what_the_source_says(name: str) -> None:
+    """Catches a form that drops text, or carries over what the host does not know."""
+    source = (ROOT / "commands" / f"{name}.md").read_text("utf-8")
+    body = source.partition("\n---\n")[2]
+    description = next(line for line in source.splitlines() if line.startswith("description: "))
+    assert command_text(source, Form.CLAUDE) == source
+    shell = command_text(source, Form.SHELL)
+    assert shell == f"---\n{description}\n---\n{body}"
+    plain = command_text(source, Form.PLAIN)
+    assert "!`" not in plain
+    assert plain.rstrip().endswith(body.rstrip().splitlines()[-1])
+    found = tomllib.loads(command_text(source, Form.TOML))
+    assert set(found) == {"description", "prompt"}
+    assert f"description: {found['description']}" == description
+    assert "$ARGUMENTS" not in found["prompt"]
+    assert found["prompt"].replace("{{args}}", "$ARGUMENTS") == plain.partition("\n---\n")[2]
+
+
+def test_awkward_text_survives_toml() -> None:
+    """Catches a quote or a backslash that ends the string early."""
+    source = '---\ndescription: says "x" \\ y\n---\na """ b \\n $ARGUMENTS\n'
+    found = tomllib.loads(command_text(source, Form.TOML))
+    assert found == {"description": 'says "x" \\ y', "prompt": 'a """ b \\n {{args}}\n'}
+
+
+def test_bundle_is_that_of_the_clone() -> None:
+    """Catches an installation that copies the text of another version."""
+    bundle = find_bundle()
+    assert sorted(bundle.skill) == SKILL
+    assert sorted(bundle.commands) == COMMANDS
+    assert bundle.launcher == ROOT / "bin" / "autoresearch"
+
+
+def test_installed_folder_passes_the_validator(home: Path, helper: Helper) -> None:
+    """Catches a copy that the standard's own validator refuses."""
+    validator = Path(sys.executable).with_name("agentskills")
+    if sys.version_info < (3, 11):
+        pytest.skip("skills-ref needs Python 3.11")
+    helper("install", "codex")
+    done = subprocess.run(
+        [validator, "validate", home / ".agents/skills/autoresearch"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
