@@ -38,6 +38,7 @@ COMMANDS = {
     "statusline": "host",
     "install": "hosts",
     "uninstall": "hosts",
+    "security": "security",
     "demo": "trial",
     "selftest": "trial",
 }

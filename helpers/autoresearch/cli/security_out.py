@@ -1,0 +1,125 @@
+"""What a security ledger gives to others: reports, the gate of CI, the contract of a fix."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from autoresearch.cli.app import answers
+from autoresearch.cli.security import FILE, coverage_line, news_lines
+from autoresearch.core import phrases
+from autoresearch.core.render import WIDE_BYTES, Answer
+from autoresearch.core.security.records import Severity
+from autoresearch.core.text import clean_line
+
+LIMITS = [severity.value for severity in Severity if severity is not Severity.NONE]
+EXIT_GATE = 4
+
+
+@click.command("report")
+@click.option("--sarif", type=FILE, help="Write SARIF 2.1.0 to this file.")
+@click.option("--markdown", type=FILE, help="Write the report in Markdown.")
+@click.option("--html", type=FILE, help="Write it as a section of HTML.")
+@click.option("--badge", type=FILE, help="Write a badge's JSON (shields.io endpoint).")
+@answers
+def report_command(
+    sarif: Path | None, markdown: Path | None, html: Path | None, badge: Path | None
+) -> Answer:
+    """Write the findings for other readers; without an option it only says what there is.
+
+    Example: autoresearch security report --sarif security.sarif
+    """
+    from autoresearch.core.security import overview as sums  # noqa: PLC0415 - start fast
+    from autoresearch.core.security import page  # noqa: PLC0415 - start fast
+    from autoresearch.core.security import sarif as form  # noqa: PLC0415 - start fast
+    from autoresearch.edges.files import atomic_write  # noqa: PLC0415 - start fast
+    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
+    from autoresearch.security.books import reading  # noqa: PLC0415 - start fast
+    from autoresearch.security.look import overview  # noqa: PLC0415 - start fast
+
+    with reading(Path.cwd(), environment()) as books:
+        found = overview(books)
+    texts: tuple[tuple[Path | None, Callable[[], str]], ...] = (
+        (sarif, lambda: json.dumps(form.document(found), indent=1) + "\n"),
+        (markdown, lambda: page.markdown(found)),
+        (html, lambda: page.section(found)),
+        (badge, lambda: json.dumps(sums.badge(found)) + "\n"),
+    )
+    written = []
+    for path, render in texts:
+        if path is not None:
+            atomic_write(path, render().encode("utf-8", "replace"))
+            written.append(str(path))
+    return Answer(
+        lines=(
+            *news_lines(books),
+            f"open findings: {sums.tally(found.open())}",
+            coverage_line(found.coverage),
+            *(f"written: {clean_line(path)}" for path in written),
+        ),
+        data={
+            "written": written,
+            "open": len(found.open()),
+            "covered": found.coverage.covered,
+            "cells": found.coverage.cells,
+        },
+        next_step="`autoresearch security gate --fail-on high` judges them",
+    )
+
+
+@click.command("gate")
+@click.option("--fail-on", type=click.Choice(LIMITS), default="high", show_default=True)
+@click.option("--baseline", type=FILE, help="SARIF report whose findings are known already.")
+@answers
+def gate_command(fail_on: str, baseline: Path | None) -> Answer:
+    """Exit 4 when an open finding is at or above the limit and not in the baseline.
+
+    In CI the ledger is read from `autoresearch.security.jsonl`, where that is committed. A finding
+    whose lines are gone stays open until `recheck` or `state` says that it is fixed.
+
+    Example: autoresearch security gate --fail-on high --baseline known.sarif
+    """
+    from autoresearch.core.security.overview import judge  # noqa: PLC0415 - start fast
+    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
+    from autoresearch.security.books import reading  # noqa: PLC0415 - start fast
+    from autoresearch.security.look import baseline as known  # noqa: PLC0415 - start fast
+    from autoresearch.security.look import overview  # noqa: PLC0415 - start fast
+
+    with reading(Path.cwd(), environment()) as books:
+        found = overview(books)
+        said = judge(found, Severity(fail_on), known(baseline))
+    failing = [
+        f"{one.label} {one.finding.severity.value} {one.finding.score:.1f} "
+        f"{clean_line(one.where.path, 80)}:{one.where.first} {clean_line(one.finding.title, 80)}"
+        for one in said.failing
+    ]
+    facts: dict[str, object] = {
+        "fail_on": fail_on,
+        "failing": [one.finding.number for one in said.failing],
+        "known": [one.finding.number for one in said.known],
+        "covered": found.coverage.covered,
+        "cells": found.coverage.cells,
+    }
+    if failing:
+        facts["error"] = {
+            "code": "gate",
+            "message": f"{phrases.count(len(failing), 'open finding')} at or above {fail_on}",
+            "hint": "mend them and `recheck`, or a human accepts them with `state`",
+        }
+    return Answer(
+        lines=(
+            *news_lines(books),
+            f"gate: {'no' if failing else 'passed'}, "
+            f"{phrases.count(len(failing), 'open finding')} at or above {fail_on}, "
+            f"{len(said.known)} known",
+            *failing,
+            coverage_line(found.coverage),
+        ),
+        data=facts,
+        next_step="mend them and `autoresearch security recheck`" if failing else "go on",
+        exit_code=EXIT_GATE if failing else 0,
+        max_bytes=WIDE_BYTES,
+    )

@@ -1,0 +1,1 @@
+"""Security sweeps as values: the model, the ledger and its coverage, evidence, reports."""

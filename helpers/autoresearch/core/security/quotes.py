@@ -1,0 +1,165 @@
+"""Evidence: lines that somebody quotes, checked against the file's content at a commit.
+
+A quote is compared line by line, without trailing blanks and common indentation; nothing else is
+forgiven. Later, when the file has changed, the same lines are looked for elsewhere in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import textwrap
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.security.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_LINES = 40
+"""Of one quote: more is no evidence but a file."""
+MAX_CHARS = 4_000
+MIN_CHARS = 8
+"""Of what a quote shows beside blanks and brackets, so that `}` proves nothing."""
+
+_SPACE = re.compile(r"\s+")
+_WORD = re.compile(r"[^\W_]")
+
+
+class Mismatch(NamedTuple):
+    """Why a quote is refused, and what helps."""
+
+    problem: str
+    hint: str
+
+
+class Found(NamedTuple):
+    """Where a quote stands, and its text as it is stored."""
+
+    first: int
+    last: int
+    text: str
+
+
+def lines_of(content: bytes) -> list[str]:
+    """The lines of a file, without their ends; what is no UTF-8 becomes U+FFFD."""
+    return content.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+
+
+def normalised(lines: Sequence[str]) -> list[str]:
+    """Lines as they are compared: no common indentation, no trailing blanks."""
+    text = "\n".join(line.rstrip().expandtabs(8) for line in lines)
+    return textwrap.dedent(text).split("\n")
+
+
+def check(content: bytes, first: int, last: int, quote: str) -> Found | Mismatch:
+    """Compare a quote with the lines it names.
+
+    Args:
+        content: of the file at the commit.
+        first: number of its first line, from 1.
+        last: number of its last line.
+        quote: as it was handed in; blank lines around it do not count.
+    """
+    there = lines_of(content)
+    refusal = _out_of_bounds(there, first, last)
+    if refusal is not None:
+        return refusal
+    actual = normalised(there[first - 1 : last])
+    handed = normalised(quote.strip("\r\n").splitlines())
+    if len("".join(_WORD.findall(quote))) < MIN_CHARS:
+        return Mismatch(
+            f"the quote shows fewer than {MIN_CHARS} letters and digits",
+            "Quote the lines that prove it.",
+        )
+    if _trimmed(handed) != _trimmed(actual):
+        return Mismatch(
+            f"lines {first}-{last} do not read like the quote",
+            _where(there, handed) or "Copy the lines from the file as it is at that commit.",
+        )
+    text = "\n".join(normalised(_shown(there)[first - 1 : last]))
+    if len(text) > MAX_CHARS:
+        return Mismatch(f"the quote has more than {MAX_CHARS} characters", "Quote fewer lines.")
+    return Found(first, last, text)
+
+
+def _out_of_bounds(there: Sequence[str], first: int, last: int) -> Mismatch | None:
+    count = len(there) - (there[-1] == "")
+    if first < 1 or last < first:
+        return Mismatch(f"{first}-{last} is no range of lines", "Lines count from 1.")
+    if last > count:
+        return Mismatch(f"the file has {count} lines, not {last}", "Look at the file again.")
+    if last - first >= MAX_LINES:
+        return Mismatch(f"more than {MAX_LINES} lines are quoted", "Quote the lines that prove it.")
+    return None
+
+
+def _trimmed(lines: Sequence[str]) -> list[str]:
+    """Lines with their indentation relative to the least; blank ones at the ends left out."""
+    return normalised("\n".join(lines).strip("\n").split("\n"))
+
+
+def _where(there: Sequence[str], handed: Sequence[str]) -> str:
+    """Where the quote does stand, in words; empty when nowhere."""
+    places = positions(there, _trimmed(handed))
+    if not places:
+        return ""
+    last = places[0] + len(_trimmed(handed)) - 1
+    return f"Those lines stand at {places[0]}-{last}."
+
+
+def positions(there: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """First line (from 1) of every place where the lines stand, indentation apart."""
+    stripped = [_bare(line) for line in there]
+    needle = [_bare(line) for line in wanted]
+    width = len(needle)
+    return [
+        start + 1
+        for start in range(len(stripped) - width + 1)
+        if stripped[start] == needle[0] and stripped[start : start + width] == needle
+    ]
+
+
+def relocate(content: bytes, text: str, near: int) -> Found | None:
+    """Where a stored quote stands in a later version of the file; None when it is gone.
+
+    Args:
+        content: of the file now.
+        text: of the stored quote, redacted.
+        near: its first line then; of several places the nearest is taken.
+    """
+    wanted = text.split("\n")
+    there = _shown(lines_of(content))
+    places = positions(there, wanted)
+    if not places:
+        return None
+    first = min(places, key=lambda place: (abs(place - near), place))
+    return Found(first, first + len(wanted) - 1, text)
+
+
+def occurrence(content: bytes, text: str, first: int) -> int:
+    """How many equal quotes stand above this one: tells two flaws of the same text apart."""
+    there = _shown(lines_of(content))
+    return sum(place < first for place in positions(there, text.split("\n")))
+
+
+def fingerprint(path: str, text: str, cwe: int, number: int) -> str:
+    """An id of a flaw that survives moved lines and other indentation: 32 hexadecimal digits.
+
+    Args:
+        path: of the file.
+        text: of the flaw's own quote.
+        cwe: the primary weakness.
+        number: see `occurrence`.
+    """
+    shown = _SPACE.sub(" ", text).strip()
+    return hashlib.sha256(f"{path}\0{shown}\0{cwe}\0{number}".encode()).hexdigest()[:32]
+
+
+def _shown(lines: Sequence[str]) -> list[str]:
+    """The file as it may be stored; line for line, for `redact` keeps their number."""
+    return redact("\n".join(lines)).split("\n")
+
+
+def _bare(line: str) -> str:
+    return _SPACE.sub(" ", line).strip()

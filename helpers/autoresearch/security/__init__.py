@@ -1,0 +1,1 @@
+"""Use cases of `autoresearch security`: keep the books of a sweep and check its evidence."""

@@ -1,0 +1,75 @@
+"""The copies of the ledger at the repository's root: its lines, and the report in Markdown."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from typing import TYPE_CHECKING
+
+from autoresearch.core.security import page
+from autoresearch.edges.clock import now_utc
+from autoresearch.edges.files import atomic_write, named_errors
+from autoresearch.edges.log import Position
+from autoresearch.edges.places import shown_path
+from autoresearch.security.books import LOG_COPY, PAGE_COPY, sha256
+from autoresearch.security.look import overview
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autoresearch.security.books import Books
+
+
+def publish(books: Books) -> None:
+    """Bring both copies up to the ledger; what somebody wrote into one is set aside and told."""
+    whole = books.chain.path.read_bytes() if books.chain.path.exists() else b""
+    log, report = books.repo.toplevel / LOG_COPY, books.repo.toplevel / PAGE_COPY
+    _write(books, log, whole, known=whole.startswith)
+    text = page.markdown(overview(books)).encode("utf-8", "surrogateescape")
+    _write(books, report, text, known=lambda found: sha256(found) == books.head.page)
+    digest = sha256(text)
+    if digest != books.head.page:
+        books.keep(Position(books.head.offset, books.head.sha256), digest)
+
+
+def _write(books: Books, path: Path, content: bytes, known: Known) -> None:
+    found = _content(path)
+    if found == content:
+        return
+    there = path.is_symlink() or path.exists()
+    if there and (found is None or not known(found)):
+        _set_aside(books, path, found)
+    atomic_write(path, content, sync=False)
+
+
+def _content(path: Path) -> bytes | None:
+    """The bytes of a regular file; None for anything else: no link is followed."""
+    with named_errors(path):
+        try:
+            st = path.lstat()
+        except FileNotFoundError:
+            return None
+        return path.read_bytes() if stat.S_ISREG(st.st_mode) else None
+
+
+def _set_aside(books: Books, path: Path, content: bytes | None) -> None:
+    folder = books.state / "set-aside"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    stamp = now_utc().replace(":", "")
+    number = 1
+    while (target := folder / f"{path.name}.{stamp}-{number}").exists():
+        number += 1
+    with named_errors(path):
+        if content is None:
+            shutil.move(path, target)
+        else:
+            atomic_write(target, content, mode=0o600)
+    books.news.append(
+        f"{path.name} was not what was written last; it is kept as {shown_path(target)}"
+    )
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Known = Callable[[bytes], bool]

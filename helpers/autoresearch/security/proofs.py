@@ -1,0 +1,170 @@
+"""Proofs of concept: scripts that the helper runs on a commit, in a checkout of their own.
+
+A proof is a test of the attack. It ends with exactly one line on stdout: `PROOF exploited` with an
+exit status other than 0, or `PROOF withstood` with status 0. Everything else is broken, and counts
+as not withstood: a script that fails for another reason proves no fix.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.model import SCHEMA
+from autoresearch.core.security.forms import foreign_hosts
+from autoresearch.core.security.proving import command_for, judge
+from autoresearch.core.security.records import Proof, Result
+from autoresearch.core.security.redact import redact
+from autoresearch.core.text import clean_block
+from autoresearch.edges.checkout import Slot
+from autoresearch.edges.clock import now_utc
+from autoresearch.edges.environment import find_environment, sample_environment
+from autoresearch.edges.files import atomic_write, read_bytes_limited, remove_tree
+from autoresearch.edges.proc import Limits, run_command
+from autoresearch.security.books import sha256
+
+if TYPE_CHECKING:
+    from autoresearch.security.books import Books
+
+MAX_SCRIPT_BYTES = 64 * 1024
+TIMEOUT_S = 60.0
+SANDBOX = "none"
+
+
+class Script(NamedTuple):
+    """A proof of concept before it is filed.
+
+    Attributes:
+        content: its bytes.
+        ending: `.py`, `.js` or `.sh`.
+        link: ignored directories of the repository that its checkout may read.
+    """
+
+    content: bytes
+    ending: str
+    link: tuple[str, ...]
+
+
+class Ran(NamedTuple):
+    """What a run showed, and the end of what it printed."""
+
+    proof: Proof
+    output: str
+
+
+def load(path: Path, link: tuple[str, ...]) -> Script:
+    """The script in a file.
+
+    Raises:
+        AutoresearchError: `proof` for another language or a host that is not loopback; or as the
+            disk says.
+    """
+    script = Script(read_bytes_limited(path, MAX_SCRIPT_BYTES), path.suffix, link)
+    try:
+        command_for(script.ending, "x")
+    except KeyError as error:
+        raise AutoresearchError(
+            f"{path.name} is neither .py nor .js nor .sh",
+            code="proof",
+            hint="Write the proof in one of them.",
+        ) from error
+    hosts = foreign_hosts(script.content.decode("utf-8", "replace"))
+    if hosts:
+        raise AutoresearchError(
+            f"{path.name} names the host {hosts[0]}",
+            code="proof",
+            hint="A proof talks to nothing but loopback: start what it attacks itself.",
+        )
+    return script
+
+
+def run(books: Books, number: int, script: Script) -> Ran:
+    """Run a script on the commit that the books are held against.
+
+    Raises:
+        AutoresearchError: a link is missing or tracked, or the process cannot be started.
+    """
+    root = books.cache / "proof"
+    links = {name: books.repo.toplevel / name for name in script.link}
+    for name, target in links.items():
+        if not target.is_dir() or name in books.tree.whole:
+            raise AutoresearchError(
+                f"there is no ignored folder {name} to link", code="proof", hint="Take it out."
+            )
+    slot = Slot(root / "tree", books.repo, links=links)
+    work = root / "work"
+    remove_tree(work)
+    home, tmp = work / "home", work / "tmp"
+    try:
+        for folder in (home, tmp):
+            folder.mkdir(parents=True, mode=0o700)
+        slot.bring(books.tree.whole)
+        file = work / f"proof{script.ending}"
+        atomic_write(file, script.content, mode=0o600, sync=False)
+        environment = sample_environment(
+            find_environment(books.environ, Path(books.environ.get("HOME", "/"))),
+            (("PYTHONPATH", str(slot.root)),),
+            (),
+            home=home,
+            tmp=tmp,
+            seed=None,
+            time_budget_s=None,
+        )
+        outcome = run_command(
+            command_for(script.ending, str(file)),
+            cwd=slot.root,
+            env=environment,
+            limits=Limits(timeout_s=TIMEOUT_S),
+        )
+        slot.restore()
+    finally:
+        remove_tree(work)
+    result = judge(outcome.stdout, outcome.exit_code)
+    if outcome.timed_out or outcome.stdout_truncated:
+        result = Result.BROKEN
+    proof = Proof(
+        schema=SCHEMA,
+        at=now_utc(),
+        finding=number,
+        commit=books.tree.commit,
+        script_sha256=sha256(script.content),
+        link=script.link,
+        result=result,
+        exit_code=outcome.exit_code,
+        duration_s=outcome.wall_s,
+        sandbox=SANDBOX,
+    )
+    said = outcome.stdout + b"\n" + outcome.stderr
+    return Ran(proof, clean_block(redact(said.decode("utf-8", "replace")), 8, 1_000))
+
+
+def file_away(books: Books, number: int, script: Script) -> str:
+    """Keep a script in the state folder; its name there."""
+    books.proofs.mkdir(mode=0o700, exist_ok=True)
+    name = f"finding-{number:03d}{script.ending}"
+    atomic_write(books.proofs / name, script.content, mode=0o600)
+    return name
+
+
+def filed(books: Books, number: int) -> Script:
+    """The script of a finding, as it was when it was filed.
+
+    Raises:
+        AutoresearchError: `proof` when it is missing or not the one that was filed.
+    """
+    finding, proof = books.ledger.findings[number], books.ledger.proofs.get(number)
+    name = finding.proof or ""
+    path = books.proofs / name
+    if not name or proof is None or not path.is_file():
+        raise AutoresearchError(
+            f"the proof of F{number} is not on this machine", code="proof", hint="Add it anew."
+        )
+    content = path.read_bytes()
+    if sha256(content) != proof.script_sha256:
+        raise AutoresearchError(
+            f"the proof of F{number} was changed since it was filed",
+            code="proof",
+            hint=f"Bring {path} back.",
+        )
+    return Script(content, path.suffix, proof.link)

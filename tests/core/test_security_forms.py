@@ -1,0 +1,209 @@
+"""What an agent hands in: strict, and every complaint names the key."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from autoresearch.core.security.forms import (
+    MAX_BYTES,
+    Claim,
+    FormError,
+    foreign_hosts,
+    read_examined,
+    read_finding,
+    read_model,
+)
+from autoresearch.core.security.stride import ElementKind, Persona, Stride
+
+EVIDENCE = [{"file": "app/db.py", "lines": "6-7", "quote": "a = 1\nb = 2\n"}]
+CELL = {
+    "element": "db",
+    "stride": "tampering",
+    "persona": "anonymous caller",
+    "hypothesis": "somebody changes the query by their name",
+    "evidence": EVIDENCE,
+}
+EXAMINED = {**CELL, "reason": "every value is bound, see the lines"}
+FINDING = {
+    **CELL,
+    "title": "SQL injection",
+    "cwe": ["CWE-89", 564, 89],
+    "vector": "CVSS:4.0/…",
+    "scenario": "a quote ends the literal in the query",
+    "reproduction": "call find with a quote in its name",
+    "remedy": "bind the name as a parameter",
+}
+MODEL = {
+    "elements": [
+        {"name": "web", "kind": "process", "files": ["app/**"], "description": "serves"},
+        {"name": "db", "kind": "store", "files": ["app/db.py"], "description": "rows"},
+        {
+            "name": "queries",
+            "kind": "flow",
+            "from": "web",
+            "to": "db",
+            "files": ["app/db.py"],
+            "description": "SQL",
+        },
+    ],
+    "boundaries": [{"name": "inside", "inside": ["db"], "description": "the host"}],
+    "assets": [{"name": "orders", "where": ["db"], "description": "of customers"}],
+}
+
+
+def text(form, **changes):
+    """The form as JSON, which is YAML; keys replaced, or left out by `...`."""
+    merged = {**form, **changes}
+    return json.dumps({key: value for key, value in merged.items() if value is not ...})
+
+
+def test_examined_cell_is_read():
+    """A form that the help shows and the helper refuses."""
+    form = read_examined(text(EXAMINED, stride="T", lead=3))
+    assert form.reason == "every value is bound, see the lines"
+    assert form.cell.stride is Stride.TAMPERING
+    assert form.cell.persona is Persona.ANONYMOUS
+    assert form.cell.lead == 3
+    assert form.cell.evidence == (Claim("app/db.py", 6, 7, "a = 1\nb = 2\n", ""),)
+    assert read_examined(text(EXAMINED, lead=None)).cell.lead is None
+
+
+def test_finding_is_read():
+    """Weaknesses counted twice, an optional key that is demanded."""
+    form = read_finding(text(FINDING))
+    assert form.cwe == (89, 564)
+    assert (form.lists, form.flow, form.proof, form.link) == ((), (), None, ())
+    step = {"file": "app/web.py", "lines": 3, "quote": "name = arg", "note": "the source"}
+    form = read_finding(
+        text(
+            FINDING,
+            cwe=22,
+            lists=["API1", "LLM06", "API1"],
+            flow=[step],
+            proof="poc.py",
+            link=[".venv", "web/node_modules"],
+        )
+    )
+    assert (form.cwe, form.lists) == ((22,), ("API1", "LLM06"))
+    assert form.flow == (Claim("app/web.py", 3, 3, "name = arg", "the source"),)
+    assert (form.proof, form.link) == ("poc.py", (".venv", "web/node_modules"))
+
+
+def test_model_is_read():
+    """A flow without ends, or an element that is lost."""
+    form = read_model(text(MODEL))
+    assert [element.name for element in form.elements] == ["web", "db", "queries"]
+    assert form.elements[2].kind is ElementKind.FLOW
+    assert (form.elements[2].source, form.elements[2].target) == ("web", "db")
+    assert form.elements[0].source == ""
+    assert form.boundaries[0].inside == ("db",)
+    assert form.assets[0].where == ("db",)
+    assert read_model(text(MODEL, boundaries=..., assets=...)).assets == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"reason": ...}, "lacks the key 'reason'"),
+        ({"reason": "it is fine"}, "fewer than 20 characters"),
+        ({"reason": ["x"]}, "is not text"),
+        ({"reason": "x" * 4_001}, "more than 4000"),
+        ({"severity": "high"}, "unknown key 'severity'"),
+        ({"stride": "spying"}, "none of: spoofing"),
+        ({"persona": "me"}, "none of: anonymous caller"),
+        ({"evidence": []}, "has no evidence"),
+        ({"evidence": ...}, "has no evidence"),
+        ({"evidence": {"file": "a"}}, "no list of at most 100"),
+        ({"evidence": ["app/db.py"]}, "not a mapping"),
+        ({"evidence": [{"file": "a.py", "lines": "6+", "quote": "x"}]}, "no line or range"),
+        ({"evidence": [{"file": "a.py", "lines": [6], "quote": "x"}]}, "no line or range"),
+        ({"evidence": [{"file": "a.py", "lines": 6, "quote": " "}]}, "is not text"),
+        ({"evidence": [{"file": "a.py", "lines": 6, "quote": "x", "why": "y"}]}, "key 'why'"),
+        ({"lead": 0}, "no number from 1"),
+        ({"lead": True}, "no number from 1"),
+        ({"lead": "L3"}, "no number from 1"),
+    ],
+)
+def test_examined_that_says_too_little_is_refused(changes, complaint):
+    """Coverage claimed without reason, evidence or a known threat."""
+    with pytest.raises(FormError) as caught:
+        read_examined(text(EXAMINED, **changes))
+    assert complaint in caught.value.message
+    assert caught.value.code == "form"
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"cwe": []}, "no list of CWE numbers"),
+        ({"cwe": ["SQLi"]}, "no list of CWE numbers"),
+        ({"cwe": [89, 9999]}, "no list of CWE numbers"),
+        ({"score": 9.8}, "unknown key 'score'"),
+        ({"lists": ["A03"]}, "none of LLM01"),
+        ({"title": "x" * 121}, "more than 120"),
+        ({"link": ["../x"]}, "no folder of the repository"),
+    ],
+)
+def test_finding_that_cannot_be_filed_is_refused(changes, complaint):
+    """A severity that somebody typed, a weakness that does not exist."""
+    with pytest.raises(FormError) as caught:
+        read_finding(text(FINDING, **changes))
+    assert complaint in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"elements": []}, "needs elements"),
+        ({"elements": [MODEL["elements"][0]] * 2}, "a name of its own"),
+        ({"elements": [{**MODEL["elements"][0], "files": []}]}, "is empty"),
+        ({"elements": [{**MODEL["elements"][0], "files": ["/a"]}]}, "pattern '/a' has the segment"),
+        ({"elements": [{**MODEL["elements"][0], "name": "We\nb"}]}, "is no name"),
+        ({"elements": [{**MODEL["elements"][0], "from": "db"}]}, "unknown key 'from'"),
+        ({"elements": MODEL["elements"][1:]}, "'queries' names 'web', which is no element"),
+        ({"boundaries": [{"name": "x", "inside": ["y"], "description": "z"}]}, "'x' names 'y'"),
+        ({"assets": [{"name": "x", "where": ["y"], "description": "z"}]}, "'x' names 'y'"),
+    ],
+)
+def test_model_that_hangs_in_the_air_is_refused(changes, complaint):
+    """An element without files, whose cells nobody could cover; a flow to nowhere."""
+    with pytest.raises(FormError) as caught:
+        read_model(text(MODEL, **changes))
+    assert complaint in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("form", "complaint"),
+    [
+        ("- a\n- b\n", "not a mapping"),
+        ("1: a\n", "not a mapping"),
+        ("a: [\n", "is not YAML"),
+        ('a: "\\UFFFFFFFF"\n', "is not YAML"),
+        ("a: &x 1\nb: *x\n", "anchors"),
+        ("a: !!python/object:x {}\n", "anchors, tags"),
+        ("a: [[[[[1]]]]]\n", "more than 4 levels"),
+        ("x" * (MAX_BYTES + 1), "more than 65536 bytes"),
+    ],
+)
+def test_what_is_no_plain_form_is_refused(form, complaint):
+    """YAML that hides, expands or breaks the reader."""
+    with pytest.raises(FormError) as caught:
+        read_examined(form)
+    assert complaint in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("script", "hosts"),
+    [
+        ("http://127.0.0.1:8000/x http://localhost https://[::1]:1/ http://127.1.2.3", ()),
+        ("f'http://{host}:{port}/'  'http://%s/' % h  `http://${h}/`  'https://' + h", ()),
+        ("requests.get('https://Example.org/x')", ("example.org",)),
+        ("http://evil.test@127.0.0.1/ ws://a.b/ ftp://c", ("a.b", "c")),
+        ("http://127.0.0.1@evil.test/", ("evil.test",)),
+        ("http://localhost.evil.test/", ("localhost.evil.test",)),
+    ],
+)
+def test_proof_names_no_foreign_host(script, hosts):
+    """A proof of concept that attacks somebody else."""
+    assert foreign_hosts(script) == hosts

@@ -1,0 +1,169 @@
+"""Evidence: what is quoted must stand in the file, and no secret of it may be stored."""
+
+from __future__ import annotations
+
+import pytest
+from autoresearch.core.security.quotes import (
+    Found,
+    Mismatch,
+    check,
+    fingerprint,
+    occurrence,
+    relocate,
+)
+from autoresearch.core.security.redact import MASK, holds_secret, redact
+from hypothesis import given
+from hypothesis import strategies as st
+
+FILE = b"""import db
+
+
+def find(name):
+    query = "SELECT * FROM t WHERE n = " + name
+    return db.run(query)
+
+
+def other(name):
+    query = "SELECT * FROM t WHERE n = " + name
+    return db.run(query)
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "quote"),
+    [
+        (6, 6, "return db.run(query)"),
+        (5, 6, '    query = "SELECT * FROM t WHERE n = " + name\n    return db.run(query)\n'),
+        (5, 6, '\nquery = "SELECT * FROM t WHERE n = " + name   \nreturn db.run(query)\n\n'),
+        (4, 6, FILE.decode().split("\n\n\n")[1]),
+    ],
+)
+def test_quote_that_stands_there_is_taken(first, last, quote):
+    """Honest evidence refused over indentation or blank lines around it."""
+    found = check(FILE, first, last, quote)
+    assert isinstance(found, Found)
+    assert (found.first, found.last) == (first, last)
+    assert found.text.startswith(("return", "query", "def"))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "quote", "problem"),
+    [
+        (6, 6, "return db.run(query, name)", "do not read like the quote"),
+        (5, 5, "return db.run(query)", "do not read like the quote"),
+        (4, 6, "def find(name):\nreturn db.run(query)", "do not read like the quote"),
+        (4, 5, 'def find(name):\nquery = "SELECT * FROM t WHERE n = " + name', "do not read"),
+        (12, 12, "return db.run(query)", "has 11 lines, not 12"),
+        (0, 1, "import db", "no range"),
+        (2, 1, "import db", "no range"),
+        (1, 41, "import db", "has 11 lines"),
+        (3, 3, "", "fewer than 8"),
+        (1, 1, "import", "fewer than 8"),
+    ],
+)
+def test_quote_that_does_not_stand_there_is_refused(first, last, quote, problem):
+    """Invented evidence: changed code, wrong lines, lines past the end, a quote of nothing."""
+    found = check(FILE, first, last, quote)
+    assert isinstance(found, Mismatch)
+    assert problem in found.problem
+
+
+def test_refusal_says_where_the_lines_are():
+    """An agent that guesses line numbers until one fits."""
+    found = check(FILE, 1, 1, "return db.run(query)")
+    assert isinstance(found, Mismatch)
+    assert found.hint == "Those lines stand at 6-6."
+
+
+def test_quote_is_bounded():
+    """A whole file as evidence, or lines that fill the ledger."""
+    many = b"".join(b"line number %d\n" % n for n in range(60))
+    found = check(many, 1, 41, "\n".join(f"line number {n}" for n in range(41)))
+    assert isinstance(found, Mismatch)
+    assert "more than 40 lines" in found.problem
+    long = "x" * 5_000
+    found = check(long.encode(), 1, 1, long)
+    assert isinstance(found, Mismatch)
+    assert "4000 characters" in found.problem
+
+
+def test_quote_is_found_again_after_lines_moved_and_lost_when_they_changed():
+    """Coverage that survives a rewrite of the code, or is lost by a blank line above it."""
+    text = 'query = "SELECT * FROM t WHERE n = " + name'
+    assert relocate(b"\n\n" + FILE, text, 5) == Found(7, 7, text)
+    assert relocate(b"\n\n" + FILE, text, 10) == Found(12, 12, text)
+    assert relocate(FILE.replace(b"+ name", b"+ safe(name)"), text, 5) is None
+
+
+def test_two_flaws_of_the_same_text_differ_and_moved_ones_do_not():
+    """One fingerprint for two places, or a new one after every edit above."""
+    text = "return db.run(query)"
+    first, second = occurrence(FILE, text, 6), occurrence(FILE, text, 11)
+    assert (first, second) == (0, 1)
+    assert fingerprint("a.py", text, 89, first) != fingerprint("a.py", text, 89, second)
+    assert fingerprint("a.py", "  return  db.run(query)\n", 89, 0) == fingerprint(
+        "a.py", text, 89, 0
+    )
+    assert fingerprint("a.py", text, 89, 0) != fingerprint("b.py", text, 89, 0)
+    assert fingerprint("a.py", text, 89, 0) != fingerprint("a.py", text, 22, 0)
+
+
+SECRETS = [
+    ('PASSWORD = "hunter2-very"', "hunter2-very"),
+    ("config['api_key'] = 'abcdef123'", "abcdef123"),
+    ('{"client_secret": "s3cr3t-value"}', "s3cr3t-value"),
+    ("TOKEN=abcdef1234567890", "abcdef1234567890"),
+    ("  - DB_PASSWORD: swordfish99", "swordfish99"),
+    ("export API_TOKEN=q1w2e3r4t5", "q1w2e3r4t5"),
+    ("postgres://shop:hunter2@db/x", "hunter2"),
+    ("AKIAABCDEFGHIJKLMNOP", "AKIAABCDEFGHIJKLMNOP"),
+    ("ghp_abcdefghijklmnopqrstuvwx", "ghp_abcdefghijklmnopqrstuvwx"),
+    ("sk-proj-abcdefghijklmnop", "sk-proj-abcdefghijklmnop"),
+    (
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVPmB92K27u",
+        "dBjftJeZ4CVPmB92K27u",
+    ),
+    ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAKC\n-----END RSA PRIVATE KEY-----", "IBAAKC"),
+]
+
+
+@pytest.mark.parametrize(("text", "secret"), SECRETS)
+def test_secret_is_replaced(text, secret):
+    """A password that the security report itself publishes."""
+    assert secret not in redact(text)
+    assert MASK in redact(text)
+    assert holds_secret(text)
+    assert redact(text).count("\n") == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'password = request.form["password"]',
+        "token = make_token(user)",
+        "def login(password):",
+        "password: str",
+        "SECRET = os.environ['SECRET']",
+        "https://example.org/a:b",
+        "if not check(password): raise Wrong",
+    ],
+)
+def test_code_that_handles_secrets_stays_readable(text):
+    """Evidence that is blotted out where it shows no secret at all."""
+    assert redact(text) == text
+
+
+def test_line_inside_a_key_is_redacted_by_what_stands_around_it():
+    """The middle of a private key, quoted alone."""
+    lines = [b"KEY = '''-----BEGIN PRIVATE KEY-----", b"MIIEvQIBADANBgkqhkiG9w0B", b"'''"]
+    found = check(b"\n".join(lines), 2, 2, "MIIEvQIBADANBgkqhkiG9w0B")
+    assert isinstance(found, Found)
+    assert found.text == MASK
+    assert relocate(b"\n" + b"\n".join(lines), MASK, 2) == Found(3, 3, MASK)
+
+
+@given(st.text(max_size=200))
+def test_redaction_is_stable(text):
+    """A stored quote that no longer equals the redacted file."""
+    assert redact(redact(text)) == redact(text)
+    assert redact(text).count("\n") == text.count("\n")
