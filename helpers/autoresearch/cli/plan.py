@@ -19,49 +19,70 @@ from autoresearch.loop.session import environment
 
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract
+    from autoresearch.planning.advice import Forecast
+    from autoresearch.planning.examining import Examination
     from autoresearch.planning.rehearsal import Rehearsal
 
 FILE = click.Path(path_type=Path)
 FORECAST_EXPERIMENTS = 20
+CHECK_BYTES = 4096
+OUTSIDE = click.option(
+    "--allow-outside", is_flag=True, help="A human agreed that commands reach outside."
+)
 
 
 @click.command("check")
 @click.argument("file", type=FILE)
+@click.option("--experiments", type=click.IntRange(1), help="How many the forecast is for.")
+@OUTSIDE
 @answers
-def check_command(file: Path) -> Answer:
+def check_command(file: Path, experiments: int | None, *, allow_outside: bool) -> Answer:
     """Rehearse the contract in FILE in real bench checkouts; nothing of the repository changes.
 
-    Runs verify several times, the guard, `same`, and the proof that a checkout measures itself.
-    Exit code 4 when the contract does not hold.
+    Runs verify several times, the guard, `same`, the proof that a checkout measures itself, and
+    breaks code in scope to see whether guard and metric notice. Exit code 4 when the contract
+    does not hold, or reaches outside (network, deletions, credentials) and nobody agreed.
 
     Example: autoresearch check draft.yaml
     """
+    from autoresearch.planning.advice import advice_about, forecast  # noqa: PLC0415 - start fast
     from autoresearch.planning.checking import check  # noqa: PLC0415 - start fast
 
     with screen() as shown:
-        found = check(file, Path.cwd(), environment(), random.SystemRandom(), shown.say)
+        found = check(
+            file, Path.cwd(), environment(), random.SystemRandom(), shown.say,
+            allow_outside=allow_outside,
+        )  # fmt: skip
+    planned = forecast(found.contract, found.rehearsal, experiments, None)
+    advice = advice_about(found.contract, found.rehearsal, planned)
     notes = [f"warning: `init` refuses as long as {text}" for text in found.obstacles]
     return Answer(
         lines=(
             "the contract holds",
             *root_lines(found.toplevel),
             *rehearsal_lines(found.rehearsal, found.contract),
+            *examination_lines(found.examination, planned),
+            *(f"advice: {text}" for text in advice),
             *notes,
         ),
         data={
             **_facts(found.rehearsal),
+            **_examined(found.examination, planned),
+            "advice": list(advice),
             "toplevel": str(found.toplevel),
             "obstacles": list(found.obstacles),
         },
         next_step=f"`autoresearch init {clean_line(str(file))}` freezes it and opens the session",
+        max_bytes=CHECK_BYTES,
     )
 
 
 @click.command("init")
 @click.argument("file", type=FILE)
 @click.option("--worktree", type=FILE, help="Open the session in a new linked worktree at PATH.")
+@OUTSIDE
 @answers
-def init_command(file: Path, worktree: Path | None) -> Answer:
+def init_command(file: Path, worktree: Path | None, *, allow_outside: bool) -> Answer:
     """Rehearse the contract in FILE, freeze it, and open its session on a branch of its own.
 
     A contract that does not hold (exit code 4) changes nothing. A failure or an interruption is
@@ -73,8 +94,9 @@ def init_command(file: Path, worktree: Path | None) -> Answer:
 
     with screen() as shown:
         started = initialise(
-            file, Path.cwd(), environment(), random.SystemRandom(), shown.say, worktree=worktree
-        )
+            file, Path.cwd(), environment(), random.SystemRandom(), shown.say,
+            worktree=worktree, allow_outside=allow_outside,
+        )  # fmt: skip
     session = started.session
     lines = [f"session {session.name} is open on branch autoresearch/{session.name}"]
     if worktree is not None:
@@ -167,6 +189,37 @@ def rehearsal_lines(found: Rehearsal, contract: Contract) -> tuple[str, ...]:
     )
     lines += [f"warning: {warning}" for warning in found.warnings]
     return tuple(lines)
+
+
+def examination_lines(found: Examination, planned: Forecast) -> tuple[str, ...]:
+    """What guard and metric noticed, and what a run would cost."""
+    lines = [f"guard notices: {what}" for what, noticed in found.mutants if noticed]
+    seen = [part for part, noticed in found.parts if noticed]
+    if seen:
+        lines.append(f"verify notices when these break: {', '.join(seen)}")
+    if found.slowed:
+        lines.append("the metric gets worse when code in scope is slowed down")
+    lines.append(
+        f"{phrases.count(planned.experiments, 'experiment')}: at most "
+        f"{phrases.duration(planned.seconds)} of measuring, about {planned.tokens:,} tokens "
+        f"({planned.tokens_from})"
+    )
+    return (*lines, *(f"warning: {text}" for text in found.findings))
+
+
+def _examined(found: Examination, planned: Forecast) -> dict[str, object]:
+    return {
+        "mutants": [{"what": what, "noticed": noticed} for what, noticed in found.mutants],
+        "parts": [{"path": part, "noticed": noticed} for part, noticed in found.parts],
+        "slowed_noticed": found.slowed,
+        "findings": list(found.findings),
+        "forecast": {
+            "experiments": planned.experiments,
+            "seconds": planned.seconds,
+            "tokens": planned.tokens,
+            "tokens_from": planned.tokens_from,
+        },
+    }
 
 
 def _noise_line(found: Rehearsal, contract: Contract) -> str:

@@ -10,13 +10,17 @@ from autoresearch.edges.files import remove_tree
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.places import sessions_of
 from autoresearch.planning.draft import read_draft
+from autoresearch.planning.examining import examine
 from autoresearch.planning.ground import obstacles, stand
+from autoresearch.planning.rehearsal import rehearse
 from autoresearch.planning.stage import (
     CHECKED,
     Theatre,
+    bench_for,
     folder_below,
+    measuring,
     opening_lock,
-    perform,
+    require_inside,
     session_places,
     stage,
 )
@@ -24,6 +28,7 @@ from autoresearch.planning.stage import (
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract
     from autoresearch.loop.measure import Randomness
+    from autoresearch.planning.examining import Examination
     from autoresearch.planning.rehearsal import Rehearsal
 
 
@@ -33,12 +38,14 @@ class Checked(NamedTuple):
     Attributes:
         contract: as it was written.
         rehearsal: what it did.
+        examination: whether guard and metric notice what they should.
         toplevel: the repository's root, which its paths are relative to.
         obstacles: what would keep `init` from opening the session now.
     """
 
     contract: Contract
     rehearsal: Rehearsal
+    examination: Examination
     toplevel: Path
     obstacles: tuple[str, ...]
 
@@ -49,8 +56,18 @@ def check(
     environ: Mapping[str, str],
     randomness: Randomness,
     say: Callable[[str], None],
+    *,
+    allow_outside: bool,
 ) -> Checked:
     """Rehearse a contract on the commit that is checked out, and leave nothing behind.
+
+    Args:
+        file: holds the contract.
+        cwd: the caller's folder.
+        environ: the caller's environment.
+        randomness: of seeds.
+        say: told what is done.
+        allow_outside: a human agreed to commands that reach outside the checkout.
 
     Raises:
         AutoresearchError, ContractError, GateFailed: what is wrong and how to mend it.
@@ -61,11 +78,15 @@ def check(
         places = session_places(theatre, CHECKED)
         with opening_lock(places, "check"), stage(places) as folders:
             ground = stand(repo, draft, folders.indexes, folder_below(repo, cwd))
-            rehearsal = perform(theatre, folders, draft, ground)
+            require_inside(theatre, draft, ground, "check", allowed=allow_outside)
+            bench = bench_for(theatre, folders, draft, ground)
+            with measuring(theatre, draft, "check"):
+                rehearsal = rehearse(bench, ground.tree, randomness, say)
+                examination = examine(bench, ground.tree, rehearsal, randomness, say)
             found = [error.message for error in obstacles(repo, draft, ground, folders.indexes)]
             remove_tree(folders.bench)
             remove_tree(folders.output)
         name = draft.contract.session
         if name in sessions_of(environ, repo.toplevel, repo.common_dir):
             found.append(f"this repository already has a session {name}")
-        return Checked(draft.contract, rehearsal, repo.toplevel, tuple(found))
+        return Checked(draft.contract, rehearsal, examination, repo.toplevel, tuple(found))

@@ -40,6 +40,7 @@ from autoresearch.planning.stage import (
     frozen_environment,
     opening_lock,
     perform,
+    require_inside,
     session_places,
     stage,
 )
@@ -77,6 +78,7 @@ def initialise(
     say: Callable[[str], None],
     *,
     worktree: Path | None,
+    allow_outside: bool = False,
 ) -> Started:
     """Rehearse a contract, freeze it, and open its session on a branch of its own.
 
@@ -89,6 +91,7 @@ def initialise(
         environ: the caller's environment.
         randomness: of seeds.
         say: told what is done.
+        allow_outside: a human agreed to commands that reach outside the checkout.
         worktree: where to make a linked working tree, relative to `cwd`; None for the caller's.
 
     Raises:
@@ -112,6 +115,7 @@ def initialise(
         folders = held.enter_context(stage(places))
         ground = stand(repo, draft, folders.indexes, folder_below(repo, cwd))
         _first_of(obstacles(repo, draft, ground, folders.indexes))
+        require_inside(theatre, draft, ground, "init", allowed=allow_outside)
         rehearsal = perform(theatre, folders, draft, ground)
         _require_unmoved(repo, draft, ground)
         with _all_or_nothing(repo, places), _other_session_idle(theatre, ground):

@@ -25,6 +25,7 @@ from autoresearch.loop.bench import (
 from autoresearch.loop.measure import SEED_BITS, policy_of
 from autoresearch.planning.findings import noise_of, warnings_about
 from autoresearch.planning.fitness import scoped_paths
+from autoresearch.planning.missing import describe, find_missing
 from autoresearch.planning.proof import require_noticed, values_when_broken
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 Ready = TypeVar("Ready")
 
 FULL_CALIBRATION = 8
+INSTALLED = ("node_modules", ".venv", "venv", "env")
+"""Folders that hold what was installed, and that git usually ignores."""
+
 CODES = {
     Reason.BUILD: "build_failed",
     Reason.VERIFY: "verify_failed",
@@ -162,7 +166,7 @@ def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
         return action()
     except CandidateFailed as error:
         what = "set-up or build" if error.reason is Reason.BUILD else "verify"
-        hint = error.hint
+        hint = error.hint or _missing(bench, error.output)
         if not hint:
             hint = "Run it in a fresh clone; name what it misses in `link`, `setup` or `env`."
         if error.reason is Reason.TIMEOUT:
@@ -181,6 +185,19 @@ def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
         ) from error
 
 
+def _missing(bench: Bench, output: str) -> str:
+    """What a failed command misses in the bench checkout, and the key that brings it there."""
+    if not output:
+        return ""
+    said = (bench.places.output.parent / output).read_bytes().decode("utf-8", "replace")
+    root = bench.slots[0].root
+    there = [str(path.relative_to(root)) for path in (*root.glob("*/*"), *root.glob("*/*/*"))]
+    tops = [path.name for path in root.glob("*")]
+    toplevel = bench.repo.toplevel
+    folders = [name for name in INSTALLED if name not in tops and (toplevel / name).is_dir()]
+    return describe(find_missing(said), (*tops, *there), folders)
+
+
 def _where(bench: Bench, output: str) -> str:
     """Where all that a command printed can be read."""
     return f"All it printed: {bench.places.output.parent / output}" if output else ""
@@ -195,7 +212,8 @@ def _passing_guard(bench: Bench, built: Built) -> CommandResult | None:
         raise GateFailed(
             f"the guard fails on the unchanged code ({_ending(result)}{last_words(outcome)})",
             code="guard_failed",
-            hint=f"Mend it or choose another. {_where(bench, result.output)}",
+            hint=f"{_missing(bench, result.output) or 'Mend it or choose another.'} "
+            f"{_where(bench, result.output)}",
         )
     return result
 
@@ -216,7 +234,8 @@ def _steady_same(bench: Bench, built: Built) -> str | None:
             raise GateFailed(
                 f"`same` fails on the unchanged code ({_ending(result)}{last_words(outcome)})",
                 code="same_failed",
-                hint=f"Let it exit with 0. {_where(bench, result.output)}",
+                hint=f"{_missing(bench, result.output) or 'Let it exit with 0.'} "
+                f"{_where(bench, result.output)}",
             )
         if outcome.stdout_truncated:
             raise GateFailed(

@@ -17,6 +17,7 @@ from autoresearch.edges.places import Places, places_for
 from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.loop.session import with_checks
 from autoresearch.planning.rehearsal import rehearse
+from autoresearch.planning.screening import find_reaches, require_asked, scripts_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 CHECKED = ".check"
 """Name of the bench of a contract that is only checked; no session can be called so."""
+
+SCRIPT_BYTES = 64 * 1024
 
 FrozenEnvironment = tuple[tuple[str, str], ...]
 
@@ -86,8 +89,35 @@ def stage(places: Places) -> Iterator[Stage]:
 
 def perform(theatre: Theatre, folders: Stage, draft: Draft, ground: Ground) -> Rehearsal:
     """Rehearse a contract on the ground it is to stand on; raises as `rehearse`."""
+    bench = bench_for(theatre, folders, draft, ground)
+    with measuring(theatre, draft, "init"):
+        return rehearse(bench, ground.tree, theatre.randomness, theatre.say)
+
+
+def require_inside(
+    theatre: Theatre, draft: Draft, ground: Ground, command: str, *, allowed: bool
+) -> None:
+    """Stop before anything runs when commands reach outside and no human has agreed.
+
+    Raises:
+        GateFailed: `reaches_outside`.
+    """
+    if allowed:
+        return
     contract = with_checks(draft.contract, checks_guard=ground.has_checks_guard(draft.contract))
-    bench = Bench(
+    names = scripts_named(contract, ground.tree)
+    blobs = theatre.repo.blobs(ground.tree[name].oid for name in names)
+    texts = {
+        name: content[:SCRIPT_BYTES].decode("utf-8", "replace")
+        for name, (_, content) in zip(names, blobs, strict=True)
+    }
+    require_asked(find_reaches(contract, texts), command)
+
+
+def bench_for(theatre: Theatre, folders: Stage, draft: Draft, ground: Ground) -> Bench:
+    """The bench of a contract that is tried out."""
+    contract = with_checks(draft.contract, checks_guard=ground.has_checks_guard(draft.contract))
+    return Bench(
         places=BenchPlaces(cache=folders.bench, output=folders.output),
         repo=theatre.repo,
         contract=contract,
@@ -95,10 +125,15 @@ def perform(theatre: Theatre, folders: Stage, draft: Draft, ground: Ground) -> R
         frozen=frozen_environment(theatre.environ),
         passed=find_passed(theatre.environ, contract.pass_through),
     )
+
+
+@contextmanager
+def measuring(theatre: Theatre, draft: Draft, command: str) -> Iterator[None]:
+    """The block measures, and nobody else on this machine meanwhile."""
     places = session_places(theatre, draft.contract.session)
     waiting = "waiting: another session measures"
-    with Lock(places.measure_lock).wait("init", lambda _: theatre.say(waiting)):
-        return rehearse(bench, ground.tree, theatre.randomness, theatre.say)
+    with Lock(places.measure_lock).wait(command, lambda _: theatre.say(waiting)):
+        yield
 
 
 def session_places(theatre: Theatre, session: str) -> Places:

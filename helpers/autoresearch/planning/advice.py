@@ -1,0 +1,123 @@
+"""What would make a contract see more, or cost less; and what N experiments may cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core import phrases
+from autoresearch.core.model import Scale, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from autoresearch.core.contract import Contract
+    from autoresearch.planning.rehearsal import Rehearsal
+
+DEFAULT_EXPERIMENTS = 20
+DEFAULT_TOKENS = 15_000
+"""Of one experiment: reading, thinking, editing and the helper's answers, where no session of this
+repository has told yet. A default to plan with, not a measurement."""
+
+COARSE = 0.05
+"""Gains above this are rare; a race that sees no smaller ones wastes the night."""
+
+LONG_RACE_S = 300.0
+SHORT_SAMPLE_S = 0.2
+_HOUR_S = 3600.0
+
+
+class Forecast(NamedTuple):
+    """What so many experiments cost at most.
+
+    Attributes:
+        experiments: how many.
+        seconds: races that go to their end, and guards.
+        tokens: of the agent.
+        tokens_from: where the tokens of one experiment are known from.
+    """
+
+    experiments: int
+    seconds: float
+    tokens: int
+    tokens_from: str
+
+
+def forecast(
+    contract: Contract,
+    rehearsal: Rehearsal,
+    experiments: int | None,
+    tokens_each: float | None,
+) -> Forecast:
+    """The cost of a run.
+
+    Args:
+        contract: its budget says how many experiments where the caller does not.
+        rehearsal: its times.
+        experiments: how many are planned, None for the budget's number, else 20.
+        tokens_each: what one took in earlier sessions of this repository, None if unknown.
+    """
+    count = experiments or contract.budget.experiments or DEFAULT_EXPERIMENTS
+    known = tokens_each is not None
+    each = tokens_each if tokens_each is not None else DEFAULT_TOKENS
+    return Forecast(
+        experiments=count,
+        seconds=rehearsal.forecast_s(count),
+        tokens=round(each * count),
+        tokens_from="earlier sessions of this repository"
+        if known
+        else f"a default of {DEFAULT_TOKENS:,} an experiment",
+    )
+
+
+def advice_about(contract: Contract, rehearsal: Rehearsal, planned: Forecast) -> tuple[str, ...]:
+    """What to change before the contract is frozen, a sentence each, the most useful first."""
+    return (
+        *_about_noise(contract, rehearsal),
+        *_about_cost(contract, rehearsal, planned),
+    )
+
+
+def _about_noise(contract: Contract, rehearsal: Rehearsal) -> Iterator[str]:
+    gain = rehearsal.smallest_gain
+    if gain is None or contract.metric.scale is not Scale.RATIO or gain <= COARSE:
+        return
+    seen = phrases.magnitude(gain, Scale.RATIO)
+    ways = []
+    if rehearsal.sample_s < SHORT_SAMPLE_S:
+        ways.append("more work a sample (0.2 s at least)")
+    if _cpu_is_quieter(contract, rehearsal):
+        ways.append("`source: cpu`")
+    ways.append("a larger `race.seconds`" if contract.race.max_runs is None else "more `max_runs`")
+    ways.append("a count instead of a time (instructions by callgrind, bytes, calls)")
+    yield f"a race sees gains from {seen} only; in order: {', '.join(ways)}"
+
+
+def _cpu_is_quieter(contract: Contract, rehearsal: Rehearsal) -> bool:
+    cpu, metric = rehearsal.noise_cpu, rehearsal.noise_metric
+    return (
+        contract.metric.source is not Source.CPU
+        and cpu is not None
+        and metric is not None
+        and cpu < metric
+    )
+
+
+def _about_cost(contract: Contract, rehearsal: Rehearsal, planned: Forecast) -> Iterator[str]:
+    hours = contract.budget.hours
+    if hours is not None and planned.seconds > hours * _HOUR_S:
+        yield (
+            f"{planned.experiments} experiments may take {phrases.duration(planned.seconds)}, more "
+            f"than the budget's {phrases.duration(hours * _HOUR_S)}: fewer pairs (a smaller "
+            "`race.seconds`), a shorter sample, or fewer experiments"
+        )
+    elif rehearsal.race_s > LONG_RACE_S:
+        yield (
+            f"one race may take {phrases.duration(rehearsal.race_s)}: fewer pairs (a smaller "
+            "`race.seconds`) or a shorter sample give more experiments"
+        )
+    guard = rehearsal.guard_s or 0.0
+    if guard > max(rehearsal.race_s, 10.0):
+        yield (
+            f"the guard takes {phrases.duration(guard)}, longer than a race: a faster selection of "
+            "the tests as guard leaves the whole suite to the end"
+        )

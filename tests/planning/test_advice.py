@@ -1,0 +1,86 @@
+"""Advice and forecast from a rehearsal's numbers."""
+
+from __future__ import annotations
+
+import pytest
+from autoresearch.core.contract import Contract, parse
+from autoresearch.core.model import Arm, CommandResult, Sample
+from autoresearch.planning.advice import advice_about, forecast
+from autoresearch.planning.rehearsal import Rehearsal
+
+
+def contract(extra: str = "", metric: str = "unit: ms") -> Contract:
+    """A contract with this metric and these further lines."""
+    return parse(
+        f"session: s\ngoal: g\nmetric: {{name: m, direction: lower, {metric}}}\n"
+        f"verify: v\nscope: [src]\n{extra}\n"
+    )
+
+
+def rehearsal(
+    *,
+    gain: float | None = 0.01,
+    sample_s: float = 1.0,
+    race_s: float = 60.0,
+    guard_s: float = 5.0,
+    cpu: float = 0.01,
+) -> Rehearsal:
+    """What a rehearsal measured."""
+    sample = Sample(arm=Arm.INCUMBENT, value=1.0, wall_s=sample_s, cpu_s=sample_s, secondary=())
+    return Rehearsal(
+        files_in_scope=1, samples=(sample,), deterministic=gain is None, sample_s=sample_s,
+        noise_wall=0.02, noise_cpu=cpu, noise_metric=0.02, smallest_gain=gain, pairs=10,
+        race_s=race_s,
+        guard=CommandResult(exit_code=0, duration_s=guard_s, timed_out=False, output=""),
+        same_sha256=None, warnings=(),
+    )  # fmt: skip
+
+
+def advised(held: Contract, found: Rehearsal) -> tuple[str, ...]:
+    """The advice for twenty experiments."""
+    return advice_about(held, found, forecast(held, found, None, None))
+
+
+def test_a_sound_contract_gets_no_advice() -> None:
+    """Advice that always comes is not read."""
+    assert advised(contract(), rehearsal()) == ()
+    assert advised(contract(), rehearsal(gain=None)) == ()
+
+
+def test_a_blind_race_names_the_ways_that_apply() -> None:
+    """`source: cpu` for a metric that is CPU time already, or more work for a long sample."""
+    (text,) = advised(contract(), rehearsal(gain=0.12, sample_s=0.05))
+    assert text == (
+        "a race sees gains from 12.0% only; in order: more work a sample (0.2 s at least), "
+        "`source: cpu`, a larger `race.seconds`, a count instead of a time (instructions by "
+        "callgrind, bytes, calls)"
+    )
+    (text,) = advised(contract("race: {max_runs: 8}", "source: cpu"), rehearsal(gain=0.12))
+    assert "in order: more `max_runs`, a count" in text
+
+
+@pytest.mark.parametrize(
+    ("extra", "race_s", "guard_s", "words"),
+    [
+        ("budget: {experiments: 100, hours: 1}", 60.0, 5.0, "more than the budget's 60 min"),
+        ("", 400.0, 5.0, "one race may take 7 min: fewer pairs"),
+        ("", 60.0, 90.0, "the guard takes 90 s, longer than a race"),
+    ],
+)
+def test_cost_is_named_with_its_remedy(
+    extra: str, race_s: float, guard_s: float, words: str
+) -> None:
+    """A night that ends after ten of a hundred experiments."""
+    (text,) = advised(contract(extra), rehearsal(race_s=race_s, guard_s=guard_s))
+    assert words in text
+
+
+def test_the_forecast_says_where_its_tokens_come_from() -> None:
+    """A default that reads like a measurement."""
+    held, found = contract("budget: {experiments: 7}"), rehearsal()
+    planned = forecast(held, found, None, None)
+    assert (planned.experiments, planned.seconds, planned.tokens) == (7, 455.0, 105_000)
+    assert planned.tokens_from == "a default of 15,000 an experiment"
+    planned = forecast(held, found, 3, 1000.4)
+    assert (planned.experiments, planned.tokens) == (3, 3001)
+    assert planned.tokens_from == "earlier sessions of this repository"
