@@ -16,7 +16,7 @@ import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -87,9 +87,15 @@ def program(host: str) -> Path:
     """The host's program; without it the test is skipped, and fails where hosts are required."""
     found = binary(host)
     if found is None:
-        end = pytest.fail if REQUIRED else pytest.skip
-        end(f"{host} is not installed: `make hosts` does it, with npm")
+        cannot(f"{host} is not installed: `make hosts` does it, with npm")
     return found
+
+
+def cannot(reason: str) -> NoReturn:
+    """End a test of a host that cannot run here."""
+    if REQUIRED:
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import errno
 import os
 import secrets
 import stat
+import tempfile
 from typing import TYPE_CHECKING
 
 from autoresearch.core.errors import AutoresearchError
@@ -27,7 +28,7 @@ _REMEDIES = {
     errno.EROFS: (
         "read_only",
         "is read-only here",
-        "If a sandbox of the host makes it so, allow writing there in its settings.",
+        "If your agent's sandbox makes it so, `autoresearch doctor` names the setting.",
     ),
     errno.EACCES: ("no_permission", "may not be accessed", "Check its owner and permissions."),
     errno.EPERM: ("no_permission", "may not be changed", "Check its owner and attributes."),
@@ -54,6 +55,21 @@ def named_errors(path: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         raise file_error(error, path) from error
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether a file can be made in the folder, or where it is to be made.
+
+    Found out by making one: a sandbox may forbid what permissions allow.
+    """
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".autoresearch-", dir=there)
+    except OSError:
+        return False
+    os.close(descriptor)
+    os.unlink(name)
+    return True
 
 
 def atomic_write(path: Path, content: bytes, *, mode: int = 0o644, sync: bool = True) -> None:

@@ -199,6 +199,6 @@ def _not_writable(folder: Path, variable: str) -> AutoresearchError:
     return AutoresearchError(
         f"the folder {folder} cannot be written",
         code="state_not_writable",
-        hint=f"Allow writing there (a host's sandbox may forbid it), or set {variable} to a "
-        "folder outside the repository that is writable.",
+        hint=f"If your agent's sandbox forbids it, `autoresearch doctor` names the setting; or set "
+        f"{variable} to a folder outside the repository that is writable.",
     )

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch import __version__
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
+from autoresearch.core.hostsandbox import setting
 from autoresearch.core.model import RULE, Reason, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.core.replay import limits_again, recompute
 from autoresearch.core.text import clean_line
-from autoresearch.edges import gitrefs
+from autoresearch.edges import gitrefs, whereabouts
+from autoresearch.edges.files import is_writable
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop import memory
 from autoresearch.loop.session import environment, loaded
@@ -53,9 +55,23 @@ def _installation() -> Iterator[Finding]:
         with GitRepo.open(Path.cwd()) as repo:
             version = repo.run("version").out.decode("ascii", "replace").strip()
             yield _good(f"{version}, {repo.object_format}, {clean_line(str(repo.toplevel))}")
+            yield _access(Path(repo.common_dir))
     except AutoresearchError as error:
         yield Finding(error.code == "no_repository", error.message, error.hint)
     yield _good("sandbox: none in this version; docs/decision.md says what is enforced")
+
+
+def _access(git_folder: Path) -> Finding:
+    """Whether the three places that every session writes to can be written."""
+    environ = environment()
+    ours = (whereabouts.state_folder(environ), whereabouts.cache_folder(environ))
+    folders = [git_folder, *(Path(folder) for folder in ours if folder is not None)]
+    closed = [str(folder) for folder in folders if not is_writable(folder)]
+    return _finding(
+        not closed,
+        f"not writable: {', '.join(closed)}" if closed else "writable: git, state and cache",
+        setting(environ, closed),
+    )
 
 
 def _session(session: Session) -> Iterator[Finding]:
