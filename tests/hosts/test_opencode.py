@@ -35,6 +35,7 @@ def settings(url: str) -> dict[str, object]:
         "provider": {"script": provider},
         "model": "script/scripted",
         "small_model": "script/scripted",
+        "snapshot": False,
     }
 
 
