@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from support.harness import Git
+from support.session import Helper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,3 +108,13 @@ def make_counting(root: Path) -> Git:
     repo.write(".gitignore", "__pycache__/\n")
     repo.commit("start")
     return repo
+
+
+def open_counting(folder: Path, *, extra: str = "") -> Helper:
+    """The program in `folder/r` with a session on it; `extra` are further lines of the contract."""
+    repo = make_counting(folder / "r")
+    draft = folder / "draft.yaml"
+    draft.write_text(CONTRACT + extra, "utf-8")
+    helper = Helper(repo)
+    helper("init", str(draft))
+    return helper
