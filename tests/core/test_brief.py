@@ -23,7 +23,7 @@ from support.records import effect, experiment, make, opened, race, refusal
 
 
 def situation(found, plan=None, **values):
-    plan = plan or contract(budget=Budget(experiments=50, hours=8.0))
+    plan = plan or contract(budget=make(Budget, experiments=50, hours=8.0))
     return Situation(
         **{
             "history": found,
@@ -166,6 +166,22 @@ def test_trouble_comes_before_everything_else():
     assert "refused in a row: 2; five end the run" in refused
     bad = brief(situation(history(experiment(1, Verdict.VIOLATION, reason=Reason.TOUCHED))))
     assert "violations in a row: 1; three end the run" in bad
+
+
+def test_last_experiment_of_a_run_may_still_be_mended():
+    """A better change thrown away because the run's number is used up."""
+    rework = experiment(1, Verdict.REWORK, reason=Reason.GUARD, run=1)
+    found = history(make(Run, number=1, experiments=1), rework)
+    last = brief(situation(found)).splitlines()[-1]
+    assert last.startswith("next: mend experiment 1, `autoresearch try --rework")
+    assert last.endswith("then DONE, all 1 experiments of run 1 are used")
+
+
+def test_long_try_is_said_to_be_long():
+    """An experiment that the host kills in the middle of its race."""
+    shown = brief(situation(history(), forecast_s=150.0))
+    assert "time: the next try may take 2 min: start it in the background" in shown
+    assert "time:" not in brief(situation(history(), forecast_s=50.0))
 
 
 def test_interrupted_step_is_the_first_thing_to_mend():

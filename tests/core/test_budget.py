@@ -13,12 +13,12 @@ from autoresearch.core.budget import (
     remaining,
 )
 from autoresearch.core.contract.values import Budget, Metric
-from autoresearch.core.model import Direction, Verdict
+from autoresearch.core.model import Direction, Spent, Verdict
 from autoresearch.core.records import Run, Stop
 from support.histories import contract, history
 from support.records import effect, experiment, make, race, refusal
 
-BUDGET = Budget(experiments=3, hours=1.0)
+BUDGET = Budget(experiments=3, hours=1.0, usd=None, tokens=None)
 
 
 def run(experiments):
@@ -36,7 +36,7 @@ def metric(target, direction=Direction.LOWER):
 def test_remaining_counts_experiments_hours_and_run():
     """A budget that counts refused candidates, or never ends."""
     left = remaining(history(run(5), experiment(1, run=1, duration_s=1800.0), refusal()), BUDGET)
-    assert left == Remaining(experiments=2, hours=0.5, run_used=1, run_total=5)
+    assert left == make(Remaining, experiments=2, hours=0.5, run_used=1, run_total=5)
     assert left.run_left == 2
     assert left.described() == "run 1 of 5 used; session: 2 experiments and 30 min left"
 
@@ -44,10 +44,10 @@ def test_remaining_counts_experiments_hours_and_run():
 def test_remaining_without_bounds():
     """A missing bound taken for zero."""
     left = remaining(history(), make(Budget))
-    assert left == Remaining(experiments=None, hours=None, run_used=None, run_total=None)
+    assert left == make(Remaining)
     assert left.run_left is None
     assert left.described() == "no bound"
-    half = Remaining(experiments=None, hours=None, run_used=7, run_total=5)
+    half = make(Remaining, run_used=7, run_total=5)
     assert half.run_left == 0
     assert half.described() == "run 7 of 5 used"
 
@@ -101,6 +101,37 @@ def test_hours_stop_the_session():
         True,
         "all 1 h are used",
     )
+
+
+def spent(tokens, usd):
+    return Spent(tokens=tokens, output=1, usd=usd)
+
+
+def test_dollars_and_tokens_stop_the_session():
+    """A night that costs more than was allowed, or one that ends because nobody knows the cost."""
+    costly = [experiment(1, spent=spent(600, 1.5)), experiment(2, spent=spent(500, 1.0))]
+    money = contract(budget=make(Budget, usd=2.5, tokens=9000))
+    left = remaining(history(costly[0]), money.budget)
+    assert (left.usd, left.tokens) == (1.0, 8400)
+    assert left.described() == "session: $1.00 and 8 k tokens left"
+    assert halt(history(costly[0]), money) is None
+    assert halt(history(*costly), money) == Halt(
+        StopRule.USD, ends_session=True, text="all $2.50 are spent"
+    )
+    words = contract(budget=make(Budget, tokens=1100))
+    assert halt(history(*costly), words) == Halt(
+        StopRule.TOKENS, ends_session=True, text="all 1 k tokens are used"
+    )
+    unknown = history(experiment(1, spent=spent(600, None)), experiment(2))
+    assert halt(unknown, money) is None
+    assert remaining(unknown, money.budget).usd == 2.5
+
+
+def test_only_a_rework_goes_beyond_a_number_of_experiments():
+    """A better change that cannot be mended because it was the run's last."""
+    assert halt(history(run(1), experiment(1, run=1)), plan()).may_rework
+    assert halt(history(experiment(1), experiment(2), experiment(3)), plan()).may_rework
+    assert not halt(history(make(Stop, reason="enough")), plan()).may_rework
 
 
 def test_plateau_stops_only_where_the_contract_says_so():

@@ -79,7 +79,7 @@ FULL = Contract(
     time_budget_s=90.0,
     race=RaceRule(alpha=0.02, seconds=60.0, max_runs=None, pairs=None),
     simplify_loss=0.01,
-    budget=Budget(experiments=50, hours=8.0),
+    budget=Budget(experiments=50, hours=8.0, usd=None, tokens=None),
     stop_on_plateau=False,
     sandbox=Sandbox.AUTO,
 )
@@ -134,7 +134,7 @@ def test_defaults() -> None:
         time_budget_s=None,
         race=RaceRule(alpha=0.02, seconds=60.0, max_runs=None, pairs=None),
         simplify_loss=0.01,
-        budget=Budget(experiments=None, hours=None),
+        budget=Budget(experiments=None, hours=None, usd=None, tokens=None),
         stop_on_plateau=False,
         sandbox=Sandbox.AUTO,
     )
@@ -241,8 +241,12 @@ def test_race_and_budget_terms() -> None:
     assert with_line("race: {pairs: 1}").race == RaceRule(
         alpha=0.02, seconds=60.0, max_runs=None, pairs=1
     )
-    assert with_line("budget: {hours: 0.5}").budget == Budget(experiments=None, hours=0.5)
-    assert with_line("budget: {experiments: 7}").budget == Budget(experiments=7, hours=None)
+    none = Budget(experiments=None, hours=None, usd=None, tokens=None)
+    assert with_line("budget: {hours: 0.5}").budget == replace(none, hours=0.5)
+    assert with_line("budget: {experiments: 7}").budget == replace(none, experiments=7)
+    assert with_line("budget: {usd: 2.5, tokens: 9000000}").budget == replace(
+        none, usd=2.5, tokens=9_000_000
+    )
 
 
 def test_environment_is_sorted_and_literal() -> None:

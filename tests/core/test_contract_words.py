@@ -78,6 +78,8 @@ OTHER_VALUES = {
     "simplify_loss": 0.0,
     "budget.experiments": None,
     "budget.hours": None,
+    "budget.usd": 5.0,
+    "budget.tokens": 7,
     "stop_on_plateau": True,
     "sandbox": Sandbox.OFF,
 }
@@ -98,6 +100,8 @@ NOT_MEASURING = {
     "simplify_loss",
     "budget.experiments",
     "budget.hours",
+    "budget.usd",
+    "budget.tokens",
     "stop_on_plateau",
 }
 
@@ -185,6 +189,12 @@ def test_words_of_the_full_contract() -> None:
         "Simplifications together may cost 1 %.",
         "Budget: 50 experiments, 8 h.",
     )
+
+
+def test_words_of_a_budget_in_dollars_and_tokens() -> None:
+    """A bound that ends the night and that nobody was told of."""
+    plan = replace(FULL, budget=replace(FULL.budget, usd=2.5, tokens=1_000_000))
+    assert "Budget: 50 experiments, 8 h, 2.5 dollars, 1000000 tokens." in render_words(plan)
 
 
 def test_words_of_the_small_contract() -> None:

@@ -15,9 +15,11 @@ from autoresearch.core.model import (
     Flag,
     Kind,
     LimitResult,
+    Meter,
     NoteKind,
     RaceRecord,
     Reason,
+    Spent,
     Verdict,
 )
 
@@ -27,6 +29,8 @@ OBJECTS = {
     "race": RaceRecord,
     "limit result": LimitResult,
     "command result": CommandResult,
+    "spent": Spent,
+    "meter": Meter,
 }
 
 

@@ -16,6 +16,7 @@ from autoresearch.cli.words import (
     value_lines,
 )
 from autoresearch.core import budget, jsonform, phrases
+from autoresearch.core.costs import cost_line, spent_words
 from autoresearch.core.history import Search
 from autoresearch.core.model import Reason, Verdict
 from autoresearch.core.render import WIDE_BYTES, Answer
@@ -47,12 +48,14 @@ def status_command() -> Answer:
         halt = budget.halt(history, contract)
         unit = contract.metric.unit
         doing = at_work(session)
+        cost = cost_line(history)
         lines = [
             f"session {session.name}: {counts(history)}",
             f"goal: {clean_line(contract.goal)}",
             f"gain: {claim(history, unit)}",
             *_kept_lines(history, unit),
             remaining_line(budget.remaining(history, contract.budget)),
+            *([cost] if cost else []),
             f"outlook: {_outlook(session, history)}",
             f"sandbox: {'none' if history.epoch is None else history.epoch.sandbox}",
         ]
@@ -108,6 +111,12 @@ def _status_facts(session: Session, history: History) -> dict[str, object]:
         "stopped": history.stopped,
         "validation": None if validated is None else jsonform.to_object(validated),
         "run": None if history.run is None else jsonform.to_object(history.run),
+        "cost": {
+            "tokens": history.spent_tokens,
+            "usd": None if history.unpriced or history.unmetered else history.spent_usd,
+            "unpriced": history.unpriced,
+            "unmetered": history.unmetered,
+        },
     }
 
 
@@ -202,6 +211,7 @@ def show_command(number: int) -> Answer:
             *value_lines(record, session.contract.metric.unit),
             f"when: {record.at}, took {phrases.duration(record.duration_s)}, "
             f"sandbox {record.sandbox}, epoch {record.epoch}",
+            *([f"cost: {spent_words(record.spent)}"] if record.spent else []),
             f"commit: {record.commit} ({session.ref(number)})",
             f"lines: +{record.lines_added} -{record.lines_removed} in "
             f"{phrases.count(len(record.paths), 'file')}",

@@ -155,12 +155,14 @@ def next_after(record: Experiment, halt: Halt | None, *, unvalidated: bool) -> s
         halt: why no further one is due, or None.
         unvalidated: whether something is kept whose gain nobody has measured yet.
     """
-    if halt is not None:
+    mend = record.verdict is Verdict.REWORK and (halt is None or halt.may_rework)
+    if halt is not None and not mend:
         return f"DONE, {halt.text}; {after_end(unvalidated=unvalidated)}"
-    if record.verdict is Verdict.REWORK:
+    if mend:
+        then = "" if halt is None else f"; then DONE, {halt.text}"
         return (
             "the edit is still in the tree: mend what broke the guard and "
-            '`autoresearch try --rework -m "…"`, or `autoresearch drop`'
+            f'`autoresearch try --rework -m "…"`, or `autoresearch drop`{then}'
         )
     learn = "`autoresearch note` what it taught, then the next idea"
     if record.verdict is Verdict.KEEP:

@@ -20,7 +20,7 @@ from autoresearch.cli.words import (
     refusal_lines,
     remaining_line,
 )
-from autoresearch.core import budget, jsonform, phrases
+from autoresearch.core import budget, jsonform, pace, phrases
 from autoresearch.core.model import Kind, NoteKind, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.core.render import Answer
@@ -64,6 +64,8 @@ def try_command(message: str, hypothesis: str | None, idea: int | None, kind: st
 
 
 def _tried(session: Session, result: Result) -> Answer:
+    from autoresearch.loop.briefing import forecast_s  # noqa: PLC0415 - start fast
+
     history = session.index.history()
     halt = budget.halt(history, session.contract)
     record, lines = result.record, list(session.news)
@@ -90,6 +92,9 @@ def _tried(session: Session, result: Result) -> Answer:
         named = clean_line(", ".join(result.outside[:5]))
         lines.append(f"untracked outside the scope, no part of it: {named}")
     lines.append(remaining_line(budget.remaining(history, session.contract.budget)))
+    advised = pace.advice(forecast_s(session, history)) if halt is None else ""
+    if advised:
+        lines.append(f"time: {advised}")
     refusal = {} if isinstance(record, Experiment) else {"error": _refusal_error(record, step)}
     return Answer(
         lines=tuple(lines),
@@ -125,12 +130,16 @@ def run_command(experiments: int | None) -> Answer:
 
     Example: autoresearch run 20
     """
-    from autoresearch.loop.runs import open_run  # noqa: PLC0415 - start fast
+    from autoresearch.loop.briefing import forecast_s  # noqa: PLC0415 - start fast
+    from autoresearch.loop.runs import open_run, run_advice  # noqa: PLC0415 - start fast
 
     with writing("run") as session:
         state = open_run(session, experiments)
+        lines = [*session.news, _run_line(state), remaining_line(state.remaining)]
+        if state.halt is None:
+            lines += run_advice(session)
         return Answer(
-            lines=(*session.news, _run_line(state), remaining_line(state.remaining)),
+            lines=tuple(lines),
             data={
                 "run": state.number,
                 "used": state.used,
@@ -138,8 +147,9 @@ def run_command(experiments: int | None) -> Answer:
                 "opened": state.opened,
                 "done": state.halt is not None,
                 "reason": None if state.halt is None else state.halt.text,
+                "forecast_s": forecast_s(session, session.progress),
             },
-            next_step=_after_run(state),
+            next_step=_after_run(state, rework=session.progress.pending_rework is not None),
         )
 
 
@@ -150,10 +160,15 @@ def _run_line(state: RunState) -> str:
     return f"run {state.number} {how}: {state.used} of {state.total} experiments used"
 
 
-def _after_run(state: RunState) -> str:
+def _after_run(state: RunState, *, rework: bool) -> str:
     if state.halt is None:
         return "`autoresearch brief`, then one idea, edit, `autoresearch try -m …`"
-    return "call nothing more; if a loop drives this, end it"
+    if rework and state.halt.may_rework:
+        return "the last one may still be mended: `autoresearch try --rework -m …`; then stop"
+    return (
+        "call nothing more; if a loop drives this, end it (ScheduleWakeup with stop: true, or "
+        "CronDelete)"
+    )
 
 
 @click.command("brief")

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoresearch.core import phrases
+from autoresearch.core import pace, phrases
 from autoresearch.core.model import Direction, Scale
 from autoresearch.core.sections import Section, claim, counts, estimate, failures, fit, size
 from autoresearch.core.text import clean_line
@@ -76,6 +76,11 @@ def next_step(situation: Situation) -> str:
     rework = situation.history.pending_rework
     if situation.interrupted:
         return "`autoresearch recover` finishes or rolls back the interrupted step"
+    if situation.halt is not None and rework is not None and situation.halt.may_rework:
+        return (
+            f'mend experiment {rework.number}, `autoresearch try --rework -m "…"`, or '
+            f"`autoresearch drop`; then DONE, {clean_line(situation.halt.text, _STEP_BYTES)}"
+        )
     if situation.halt is not None:
         end = "`autoresearch validate`" if situation.halt.ends_session else "`autoresearch status`"
         return f"DONE, {clean_line(situation.halt.text, _STEP_BYTES)}; {end}"
@@ -149,6 +154,9 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
         yield f"noise: a race finds a gain of {gain} about every second time, more gain more often"
     if history.last_number:
         yield f"outlook: {_outlook(situation.outlook)}"
+    advised = pace.advice(situation.forecast_s)
+    if advised:
+        yield f"time: {advised}"
     yield from _troubles(situation)
 
 

@@ -32,11 +32,14 @@ class Remaining:
     Attributes:
         experiments: of the session.
         hours: of the session; measuring and at most 15 minutes of thought before each record.
+        usd, tokens: of what the agent may cost, as far as its host tells.
         run_used, run_total: of the run in progress.
     """
 
     experiments: int | None
     hours: float | None
+    usd: float | None
+    tokens: int | None
     run_used: int | None
     run_total: int | None
 
@@ -58,8 +61,12 @@ class Remaining:
             bounds.append(phrases.count(self.experiments, "experiment"))
         if self.hours is not None:
             bounds.append(phrases.duration(self.hours * _HOUR_S))
+        if self.usd is not None:
+            bounds.append(phrases.dollars(self.usd))
+        if self.tokens is not None:
+            bounds.append(phrases.tokens(self.tokens))
         if bounds:
-            parts.append(f"session: {' and '.join(bounds)} left")
+            parts.append(f"session: {phrases.listed(bounds)} left")
         return "; ".join(parts) or "no bound"
 
 
@@ -69,6 +76,8 @@ class StopRule(str, Enum):
     TARGET = "target"
     EXPERIMENTS = "experiments"
     HOURS = "hours"
+    USD = "usd"
+    TOKENS = "tokens"
     PLATEAU = "plateau"
     REFUSALS = "refusals"
     VIOLATIONS = "violations"
@@ -88,6 +97,11 @@ class Halt(NamedTuple):
     ends_session: bool
     text: str
 
+    @property
+    def may_rework(self) -> bool:
+        """Whether an experiment that awaits its rework may still be mended: it is the same idea."""
+        return self.rule in {StopRule.RUN, StopRule.EXPERIMENTS}
+
 
 def remaining(history: History, budget: Budget) -> Remaining:
     """What the contract's budget and the run leave."""
@@ -97,6 +111,8 @@ def remaining(history: History, budget: Budget) -> Remaining:
     return Remaining(
         experiments=None if experiments is None else max(0, experiments - history.last_number),
         hours=None if hours is None else max(0.0, hours - history.active_s / _HOUR_S),
+        usd=None if budget.usd is None else max(0.0, budget.usd - history.spent_usd),
+        tokens=None if budget.tokens is None else max(0, budget.tokens - history.spent_tokens),
         run_used=None if run is None else run.used,
         run_total=None if run is None else run.experiments,
     )
@@ -153,6 +169,16 @@ def _hours(history: History, contract: Contract) -> str:
     return f"all {phrases.number(contract.budget.hours or 0)} h are used" if spent else ""
 
 
+def _usd(history: History, contract: Contract) -> str:
+    spent = remaining(history, contract.budget).usd == 0
+    return f"all {phrases.dollars(contract.budget.usd or 0)} are spent" if spent else ""
+
+
+def _tokens(history: History, contract: Contract) -> str:
+    spent = remaining(history, contract.budget).tokens == 0
+    return f"all {phrases.tokens(contract.budget.tokens or 0)} are used" if spent else ""
+
+
 def _plateau(history: History, contract: Contract) -> str:
     if not contract.stop_on_plateau:
         return ""
@@ -185,6 +211,8 @@ _RULES: dict[StopRule, Callable[[History, Contract], str]] = {
     StopRule.TARGET: _target,
     StopRule.EXPERIMENTS: _experiments,
     StopRule.HOURS: _hours,
+    StopRule.USD: _usd,
+    StopRule.TOKENS: _tokens,
     StopRule.PLATEAU: _plateau,
     StopRule.REFUSALS: _refusals,
     StopRule.VIOLATIONS: _violations,

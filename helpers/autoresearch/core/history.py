@@ -10,7 +10,17 @@ import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from autoresearch.core.model import Direction, Effect, Flag, Kind, Reason, Scale, Verdict
+from autoresearch.core.model import (
+    Direction,
+    Effect,
+    Flag,
+    Kind,
+    Meter,
+    Reason,
+    Scale,
+    Spent,
+    Verdict,
+)
 from autoresearch.core.records import Epoch, Opened, Recovery  # noqa: TC001  (the codec reads these types)
 
 KEPT_SHOWN = 50
@@ -60,6 +70,7 @@ class Tried:
     samples: int
     sandbox: str
     duration_s: float
+    spent: Spent | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +200,9 @@ class Progress:
         measuring_s: sum of the experiments' durations.
         active_s: measuring plus at most 15 minutes before each record: what `hours` limits, so
             that a night with the machine off costs nothing.
+        meter: the latest reading of the agent's usage; None when there was none.
+        spent_tokens, spent_usd: by the agent on all experiments for which they are known.
+        unpriced, unmetered: how many experiments' dollars, or even tokens, are not known.
         simplify, secondary: losses carried since the epoch began.
         machine: where the pools were measured, see `RaceRecord`.
         pool_ratio, pool_difference: same-code differences of this epoch's races, oldest first.
@@ -220,6 +234,11 @@ class Progress:
     stopped: str | None
     measuring_s: float
     active_s: float
+    meter: Meter | None
+    spent_tokens: int
+    spent_usd: float
+    unpriced: int
+    unmetered: int
     simplify: tuple[SimplifyLoss, ...]
     secondary: tuple[SecondaryLoss, ...]
     machine: str

@@ -266,3 +266,50 @@ class CommandResult:
     def passed(self) -> bool:
         """Whether the command ended by itself with status 0."""
         return self.exit_code == 0 and not self.timed_out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """What an agent session had used in all when a line was written, by its host's transcript.
+
+    Attributes:
+        host_session: identifier of the agent session.
+        input, output, cache_write, cache_read: tokens by kind; none is counted twice.
+        usd: dollars of all answers whose price is known.
+        unpriced: tokens of the answers whose price is not.
+    """
+
+    host_session: str
+    input: int
+    output: int
+    cache_write: int
+    cache_read: int
+    usd: float
+    unpriced: int
+
+    def __post_init__(self) -> None:
+        require_finite("usd", self.usd)
+
+    @property
+    def tokens(self) -> int:
+        """All tokens, those read from a cache included."""
+        return self.input + self.output + self.cache_write + self.cache_read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What the agent used on one experiment: thinking, editing, waiting.
+
+    Attributes:
+        tokens: of every kind, those read from a cache included.
+        output: of these, the ones that the model wrote.
+        usd: dollars; None when the price of any of them is unknown.
+    """
+
+    tokens: int
+    output: int
+    usd: float | None
+
+    def __post_init__(self) -> None:
+        if self.usd is not None:
+            require_finite("usd", self.usd)

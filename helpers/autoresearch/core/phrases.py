@@ -20,6 +20,10 @@ _MINUTE_S = 60
 _HOUR_S = 3600
 _DAY_S = 86400
 _SHORT_HASH = 8
+_CENT_USD = 0.01
+_PLAIN_USD = 100
+"""From so many dollars on nobody counts cents."""
+_THOUSAND = 1_000
 
 
 USUAL_LEVEL = 0.95
@@ -88,6 +92,28 @@ def duration(seconds: float) -> str:
     if seconds < 2 * _DAY_S:
         return f"{number(round(seconds / _HOUR_S, 1))} h"
     return f"{number(round(seconds / _DAY_S, 1))} days"
+
+
+def dollars(usd: float) -> str:
+    """An amount of money: `$3.40`, `$0.0042`, `$120`."""
+    if usd >= _PLAIN_USD:
+        return f"${usd:,.0f}"
+    return f"${usd:.2f}" if usd >= _CENT_USD or usd == 0 else f"${number(usd)}"
+
+
+def tokens(amount: int) -> str:
+    """A number of tokens: `850 tokens`, `12 k tokens`, `3.4 M tokens`."""
+    if amount < _THOUSAND:
+        return count(amount, "token")
+    if amount < _THOUSAND**2:
+        return f"{amount / _THOUSAND:.0f} k tokens"
+    return f"{number(round(amount / _THOUSAND**2, 1))} M tokens"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Parts as people list them: `a`, `a and b`, `a, b and c`."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def seconds_between(earlier: str, later: str) -> float:

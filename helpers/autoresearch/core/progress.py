@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
+from autoresearch.core.costs import metered
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.history import (
     FAILED_SHOWN,
@@ -81,6 +82,11 @@ def begin(opened: Opened) -> Progress:
         stopped=None,
         measuring_s=0.0,
         active_s=0.0,
+        meter=None,
+        spent_tokens=0,
+        spent_usd=0.0,
+        unpriced=0,
+        unmetered=0,
         simplify=(),
         secondary=(),
         machine="",
@@ -185,7 +191,7 @@ def _experiment(record: Experiment, progress: Progress) -> Progress:
         violations_in_row=progress.violations_in_row + 1 if violated else 0,
         measuring_s=progress.measuring_s + record.duration_s,
     )
-    raced = _raced(counted, record.race)
+    raced = _raced(metered(counted, record), record.race)
     return _kept(raced, record) if keep else raced
 
 
@@ -219,7 +225,8 @@ def _run(record: Run, progress: Progress) -> Progress:
     if progress.run is not None and progress.run.number == record.number:
         others = tuple(one for one in progress.run.shared_by if one != host)
         shared_by = (*others, host)[-SHARERS_SHOWN:]
-        return replace(progress, run=replace(progress.run, host_session=host, shared_by=shared_by))
+        handed = replace(progress.run, host_session=host, shared_by=shared_by)
+        return replace(progress, run=handed, meter=record.meter or progress.meter)
     opened = OpenRun(
         number=record.number,
         at=record.at,
@@ -230,7 +237,12 @@ def _run(record: Run, progress: Progress) -> Progress:
         used=0,
     )
     return replace(
-        progress, run=opened, last_run=record.number, refusals_in_row=0, violations_in_row=0
+        progress,
+        run=opened,
+        last_run=record.number,
+        refusals_in_row=0,
+        violations_in_row=0,
+        meter=record.meter or progress.meter,
     )
 
 

@@ -14,9 +14,11 @@ from autoresearch.core.model import (  # noqa: TC001  (the codec reads these typ
     Flag,
     Kind,
     LimitResult,
+    Meter,
     NoteKind,
     RaceRecord,
     Reason,
+    Spent,
     Verdict,
 )
 
@@ -92,6 +94,8 @@ class Experiment:
         limits, guard, same, holdout: None or empty when not reached.
         touched: what a violation touched.
         duration_s: from call to record.
+        spent: by the agent since the record before it; None when unknown, as in older logs.
+        meter: what the agent session had used in all; None likewise.
     """
 
     schema: int
@@ -126,6 +130,8 @@ class Experiment:
     meanwhile: tuple[str, ...]
     sandbox: str
     duration_s: float
+    spent: Spent | None = None
+    meter: Meter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +174,7 @@ class Run:
         host_session: identifier of the agent session that shares it.
         experiments: how many it may take.
         after: number of the last experiment when it was opened.
+        meter: what the agent session had used before it; None when unknown.
     """
 
     schema: int
@@ -176,6 +183,7 @@ class Run:
     host_session: str
     experiments: int
     after: int
+    meter: Meter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

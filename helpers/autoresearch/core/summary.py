@@ -39,6 +39,7 @@ def summary_of(record: Experiment) -> Tried:
         samples=0 if record.race is None else len(record.race.order),
         sandbox=record.sandbox,
         duration_s=record.duration_s,
+        spent=record.spent,
     )
 
 

@@ -12,11 +12,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.whereabouts import host_file, state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+HOST_SESSION_VARIABLES = ("CLAUDE_CODE_SESSION_ID", "AUTORESEARCH_HOST_SESSION")
+NO_HOST = "local"
 
 KEPT_S = 30 * 86_400.0
 """How long a file about an agent session is kept after its last change."""
@@ -34,6 +38,12 @@ class HostSession(NamedTuple):
     mode: str
     transcript: str
     over: bool
+
+
+def host_session(environ: Mapping[str, str]) -> str:
+    """The agent session that calls, as its host names it; `local` where none does."""
+    named = (environ.get(variable, "") for variable in HOST_SESSION_VARIABLES)
+    return next((name for name in named if name), NO_HOST)
 
 
 def known(environ: Mapping[str, str], host_session: str) -> HostSession | None:
@@ -60,12 +70,13 @@ def is_over(environ: Mapping[str, str], host_session: str) -> bool:
 def mark(environ: Mapping[str, str], host_session: str, state: Path) -> None:
     """Tell the hooks in which session's state folder this agent session has a run."""
     path = _path(environ, host_session, ".run.json")
-    if path is None:
+    if path is None or host_session == NO_HOST:
         return
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    _forget_old(path.parent)
     content = json.dumps({"state": str(state)}).encode("ascii")
-    atomic_write(path, content + b"\n", mode=0o600, sync=False)
+    with contextlib.suppress(OSError, AutoresearchError):  # then the hooks keep quiet
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _forget_old(path.parent)
+        atomic_write(path, content + b"\n", mode=0o600, sync=False)
 
 
 def _forget_old(folder: Path) -> None:

@@ -15,6 +15,9 @@ OURS = "autoresearch"
 HOSTS = "hosts"
 """Folder beside the repositories' folders: what is known of agent sessions."""
 
+FAILURES = "hook-errors.txt"
+"""What went wrong in hooks, which stop nobody's work; `doctor` shows it."""
+
 _KEY_DIGITS = 10
 _NAME_LENGTH = 60
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")

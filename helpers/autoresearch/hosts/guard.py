@@ -90,6 +90,14 @@ def judge(call: Call, state: str, environ: Mapping[str, str]) -> Ruling | None:
     return None if path is None else judge_edit(call, path, state, environ)
 
 
+def judge_skill(given: object) -> Ruling | None:
+    """Loading our own text needs no question: what it leads to is asked for where it is done."""
+    named = given.get("skill") if isinstance(given, dict) else None
+    if isinstance(named, str) and named.split(":", 1)[0] == "autoresearch":
+        return Ruling(ALLOW, "autoresearch: its own skill")
+    return None
+
+
 def judge_edit(call: Call, path: str, state: str, environ: Mapping[str, str]) -> Ruling | None:
     """May the file be edited?
 

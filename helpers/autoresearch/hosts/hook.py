@@ -43,12 +43,17 @@ def answer(event: str, given: bytes, environ: Mapping[str, str]) -> str:
     """What to print for an event; empty for nothing to say."""
     handle = _HANDLERS.get(event)
     state = any_session(environ)
-    if handle is None or state is None or is_off(event, environ):
+    # Our own skill may be asked for where no session is open yet.
+    of_skill = event == "PreToolUse" and b'"Skill"' in given
+    if handle is None or is_off(event, environ) or (state is None and not of_skill):
         return ""
     said = json.loads(given or b"{}")
     if not isinstance(said, dict):
         return ""
-    found = handle(said, state, environ)
+    if of_skill and said.get("tool_name") == "Skill":
+        found = _told(guard.judge_skill(said.get("tool_input")))
+    else:
+        found = None if state is None else handle(said, state, environ)
     return "" if found is None else json.dumps(found)
 
 
@@ -100,7 +105,10 @@ def _pre_tool_use(
     call = guard.Call(said, amending=sessions.is_amending(state, host_session))
     if call.tool == "Bash" and "autoresearch" in str(call.given.get("command", "")):
         sessions.remember(state, said)
-    ruling = guard.judge(call, state, environ)
+    return _told(guard.judge(call, state, environ))
+
+
+def _told(ruling: guard.Ruling | None) -> dict[str, Any] | None:
     if ruling is None:
         return None
     told: dict[str, str] = {"hookEventName": "PreToolUse"}

@@ -11,6 +11,8 @@ import json
 import os
 
 from autoresearch.edges.whereabouts import (
+    FAILURES,
+    HOSTS,
     Repository,
     branch_of,
     find_repository,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 VIEW = "host.json"
 SCHEMA = 1
-NOT_REPOSITORIES = frozenset({"crashes", "hosts", "measure.lock", "hook-errors.txt"})
+NOT_REPOSITORIES = frozenset({"crashes", HOSTS, "measure.lock", FAILURES})
 
 
 class Live:

@@ -9,7 +9,7 @@ import json
 import os
 import time
 
-from autoresearch.edges.whereabouts import HOSTS, host_file, state_folder
+from autoresearch.edges.whereabouts import FAILURES, HOSTS, host_file, state_folder
 from autoresearch.hosts.live import read_object
 
 TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-FAILURES = "hook-errors.txt"
 FAILURE_BYTES = 16 * 1024
 _KEPT = ("permission_mode", "transcript_path", "cwd")
 

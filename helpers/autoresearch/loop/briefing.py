@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 8
 EXACT_PAIRS = 2
+LATELY = 5
+"""Experiments that tell how long the next one may take."""
 
 
 def briefing(session: Session) -> tuple[str, str]:
@@ -50,12 +52,17 @@ def situation_of(session: Session, *, interrupted: str | None = None) -> Situati
 
 
 def forecast_s(session: Session, progress: Progress) -> float | None:
-    """Seconds that the next `try` takes at most: its race and its guard."""
+    """Seconds that the next `try` may take: its race and its guard, and no less than lately.
+
+    What the latest experiments took holds what nobody measured apart: build, `same`, holdout.
+    """
     epoch = progress.epoch
     if epoch is None:
         return None
     pairs = EXACT_PAIRS if progress.deterministic else _pairs(session, epoch)
-    return most_seconds(epoch.sample_s, pairs) + (epoch.guard_s or 0.0)
+    known = most_seconds(epoch.sample_s, pairs) + (epoch.guard_s or 0.0)
+    lately = [tried.duration_s for tried in progress.recent[:LATELY] if tried.epoch >= epoch.number]
+    return max([known, *lately])
 
 
 def smallest_gain(session: Session, progress: Progress) -> float | None:

@@ -15,9 +15,12 @@ from autoresearch.core.records import Experiment
 from autoresearch.core.similarity import changed_lines
 from autoresearch.core.steps import Decided, Settled
 from autoresearch.core.text import clean_line
+from autoresearch.core.usage import spent_between
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitwrite import commit_tree
+from autoresearch.edges.hostfiles import host_session
+from autoresearch.edges.transcript import read_meter
 from autoresearch.loop import memory, notes, settle
 from autoresearch.loop.candidate import commit_message
 
@@ -102,6 +105,7 @@ def _record(
     session: Session, prepared: Prepared, ruling: Ruling, *, commit: str, duration_s: float
 ) -> Experiment:
     begun, candidate = prepared.begun, prepared.candidate
+    meter = read_meter(session.environ, host_session(session.environ))
     verdict, reason = ruling.verdict, ruling.reason
     if verdict is Verdict.REWORK and begun.attempt >= MAX_REWORKS:
         verdict, reason = Verdict.DISCARD, Reason.GUARD
@@ -142,4 +146,6 @@ def _record(
         meanwhile=ruling.meanwhile,
         sandbox=ruling.sandbox,
         duration_s=round(duration_s, 3),
+        spent=spent_between(session.progress.meter, meter),
+        meter=meter,
     )

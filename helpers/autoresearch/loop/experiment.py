@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import budget
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.model import SCHEMA
+from autoresearch.core.model import SCHEMA, Kind
 from autoresearch.core.records import Refusal
 from autoresearch.core.snapshot import CandidatePlan, plan_candidate
 from autoresearch.core.text import clean_line
@@ -67,7 +67,7 @@ def try_experiment(
     """
     started = time.monotonic()
     require_on_branch(session)
-    _require_budget(session)
+    _require_budget(session, request)
     progress = session.progress
     begun = begin(progress, request)
     tree = session.tree(progress.incumbent_commit)
@@ -96,9 +96,10 @@ def _judged(session: Session, prepared: Prepared, referee: Referee, started: flo
     )
 
 
-def _require_budget(session: Session) -> None:
+def _require_budget(session: Session, request: Request) -> None:
     halt = budget.halt(session.index.history(), session.contract)
-    if halt is None:
+    reworks = request.kind is Kind.REWORK and session.progress.pending_rework is not None
+    if halt is None or (reworks and halt.may_rework):
         return
     way_on = "" if halt.ends_session else "; a human opens the next run"
     raise AutoresearchError(

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import budget
+from autoresearch.core import budget, costs, pace, unattended
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Run, RunEnd
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.hostfiles import is_over, mark
+from autoresearch.edges.hostfiles import NO_HOST, host_session, is_over, known, mark
+from autoresearch.edges.transcript import read_meter, transcripts
 from autoresearch.loop import memory
+from autoresearch.loop.briefing import forecast_s
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from autoresearch.core.budget import Halt, Remaining
     from autoresearch.core.history import OpenRun
     from autoresearch.loop.session import Session
 
 DEFAULT_EXPERIMENTS = 5
 """Of a run for which nobody named a number: a bounded batch, then a report."""
-
-HOST_SESSION_VARIABLES = ("CLAUDE_CODE_SESSION_ID", "AUTORESEARCH_HOST_SESSION")
 
 
 class RunState(NamedTuple):
@@ -42,12 +40,6 @@ class RunState(NamedTuple):
     opened: bool
     halt: Halt | None
     remaining: Remaining
-
-
-def host_session(environ: Mapping[str, str]) -> str:
-    """The agent session that calls, as its host names it; `local` where none does."""
-    named = (environ.get(variable, "") for variable in HOST_SESSION_VARIABLES)
-    return next((name for name in named if name), "local")
 
 
 def open_run(session: Session, experiments: int | None) -> RunState:
@@ -107,10 +99,30 @@ def _record(session: Session, host: str, number: int, experiments: int, after: i
         host_session=host,
         experiments=experiments,
         after=after,
+        meter=read_meter(session.environ, host),
     )
     memory.record(session, opened)
     memory.publish(session)
     mark(session.environ, host, session.places.state)
+
+
+def run_advice(session: Session) -> tuple[str, ...]:
+    """What the agent, or its human, should know before a run: time, permissions, budgets."""
+    environ, host = session.environ, host_session(session.environ)
+    told = known(environ, host)
+    in_host = host != NO_HOST
+    mode = None if told is None else told.mode
+    time = pace.advice(forecast_s(session, session.progress))
+    found = (
+        f"time: {time}" if time else "",
+        unattended.advice(mode) if in_host else "",
+        costs.blind_spot(
+            session.progress,
+            session.contract.budget,
+            readable=bool(transcripts(environ, host)),
+        ),
+    )
+    return tuple(line for line in found if line)
 
 
 def _end(session: Session, reason: str) -> None:
@@ -134,4 +146,4 @@ def _state(session: Session, *, opened: bool) -> RunState:
     )
 
 
-__all__ = ["DEFAULT_EXPERIMENTS", "RunState", "host_session", "open_run"]
+__all__ = ["DEFAULT_EXPERIMENTS", "RunState", "open_run", "run_advice"]

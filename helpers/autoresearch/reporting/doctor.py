@@ -19,6 +19,7 @@ from autoresearch.edges.files import is_writable
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop import memory
 from autoresearch.loop.session import environment, loaded
+from autoresearch.reporting.hosted import host_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,8 @@ def _installation() -> Iterator[Finding]:
             yield _access(Path(repo.common_dir))
     except AutoresearchError as error:
         yield Finding(error.code == "no_repository", error.message, error.hint)
+    for seen in host_findings(environment()):
+        yield _finding(not seen.remedy, seen.text, seen.remedy)
     yield _good("sandbox: none in this version; docs/decision.md says what is enforced")
 
 

@@ -9,7 +9,7 @@ from itertools import chain
 
 from autoresearch.core.contract.values import Budget, Contract, Metric, RaceRule, Secondary
 
-_NO_BUDGET = Budget(experiments=None, hours=None)
+_NO_BUDGET = Budget(experiments=None, hours=None, usd=None, tokens=None)
 _ANY_RACE = RaceRule(alpha=0.02, seconds=60.0, max_runs=None, pairs=None)
 
 
@@ -85,6 +85,8 @@ def _texts(contract: Contract) -> dict[str, str]:
         "simplify_loss": _amount(contract.simplify_loss, relative=True),
         "budget.experiments": _number(contract.budget.experiments),
         "budget.hours": _number(contract.budget.hours),
+        "budget.usd": _number(contract.budget.usd),
+        "budget.tokens": _number(contract.budget.tokens),
         "stop_on_plateau": _truth(contract.stop_on_plateau),
         "sandbox": contract.sandbox.value,
     }

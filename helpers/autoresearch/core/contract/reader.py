@@ -28,10 +28,12 @@ DEFAULT_TIMEOUT_S = 120.0
 DEFAULT_GUARD_TIMEOUT_S = 900.0
 DEFAULT_RACE = RaceRule(alpha=0.02, seconds=60.0, max_runs=None, pairs=None)
 DEFAULT_SIMPLIFY_LOSS = 0.01
-NO_BUDGET = Budget(experiments=None, hours=None)
+NO_BUDGET = Budget(experiments=None, hours=None, usd=None, tokens=None)
 
 DAY_S = 86_400.0
 MAX_HOURS = 8_760
+MAX_USD = 1_000_000
+MAX_TOKENS = 1_000_000_000_000
 MAX_ALPHA = 0.2
 """Above it a keep says nothing."""
 MAX_PAIRS = 100
@@ -223,9 +225,19 @@ def _hours(value: Value) -> float:
     return hours
 
 
+def _usd(value: Value) -> float:
+    usd = number(value)
+    if not 0 < usd <= MAX_USD:
+        hint = f"Write more than 0 and at most {MAX_USD}, in dollars."
+        raise value.error(f"is {value.shown}, out of range", hint)
+    return usd
+
+
 def _budget(value: Value) -> Budget:
-    entries = section(value, ("experiments", "hours"))
+    entries = section(value, ("experiments", "hours", "usd", "tokens"))
     return Budget(
         experiments=entries.optional("experiments", lambda at: integer(at, 1, 1_000_000), None),
         hours=entries.optional("hours", _hours, None),
+        usd=entries.optional("usd", _usd, None),
+        tokens=entries.optional("tokens", lambda at: integer(at, 1, MAX_TOKENS), None),
     )

@@ -17,8 +17,6 @@ UNSUPPORTED: Mapping[str, str] = {
     "holdout": "a second verify command is not run yet",
     "network": "there is no sandbox yet that could cut it off",
     "notify": "nothing is sent yet",
-    "budget.usd": "the host's cost is not read yet",
-    "budget.tokens": "the host's usage is not read yet",
     "sandbox: require": "there is no sandbox yet",
 }
 """Known terms that this version would not honour, and why; refused rather than ignored."""

@@ -94,10 +94,14 @@ class Budget:
     Attributes:
         experiments: most experiments of the session, >= 1.
         hours: most hours since its start, > 0.
+        usd: most dollars that the agent may cost, > 0.
+        tokens: most tokens that it may use, those read from a cache included, >= 1.
     """
 
     experiments: int | None
     hours: float | None
+    usd: float | None
+    tokens: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,10 @@ def _budget_words(budget: Budget, *, stop_on_plateau: bool) -> str:
         ends.append(_counted(budget.experiments, "experiment"))
     if budget.hours is not None:
         ends.append(f"{budget.hours:g} h")
+    if budget.usd is not None:
+        ends.append(f"{budget.usd:g} dollars")
+    if budget.tokens is not None:
+        ends.append(_counted(budget.tokens, "token"))
     plateau = " A plateau ends the session." if stop_on_plateau else ""
     return f"Budget: {', '.join(ends) or 'none'}.{plateau}"
 

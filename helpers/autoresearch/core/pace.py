@@ -1,0 +1,45 @@
+"""How long the next `try` may take, and what an agent does when that is long for its host."""
+
+from __future__ import annotations
+
+import math
+
+from autoresearch.core import phrases
+
+FOREGROUND_S = 120.0
+"""After so long Claude Code ends a command that was started plainly; others are no more patient."""
+
+NEAR = 0.8
+"""From this share of it on a forecast counts as near."""
+
+BACKGROUND_S = 7200.0
+"""The longest time-out that Claude Code gives a command in the background."""
+
+_MARGIN = 2
+_MINUTE_S = 60
+
+
+def is_long(forecast_s: float | None) -> bool:
+    """Whether a command may outlast what a host grants in the foreground."""
+    return forecast_s is not None and forecast_s >= NEAR * FOREGROUND_S
+
+
+def time_out_s(forecast_s: float) -> int:
+    """The time-out to start it with: twice the forecast, in whole minutes, at most two hours."""
+    minutes = math.ceil(_MARGIN * forecast_s / _MINUTE_S)
+    return int(min(minutes * _MINUTE_S, BACKGROUND_S))
+
+
+def advice(forecast_s: float | None) -> str:
+    """How to start the next `try`, in one line; empty when plainly will do."""
+    if forecast_s is None or not is_long(forecast_s):
+        return ""
+    if forecast_s > BACKGROUND_S:
+        return (
+            f"the next try may take {phrases.duration(forecast_s)}, longer than hosts let a "
+            "command run: a human should make race.seconds or the guard shorter (`amend`)"
+        )
+    return (
+        f"the next try may take {phrases.duration(forecast_s)}: start it in the background with a "
+        f"time-out of {time_out_s(forecast_s)} s and wait to be woken, do not poll"
+    )

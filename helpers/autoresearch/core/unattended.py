@@ -1,0 +1,39 @@
+"""What stands between a run and a night without questions: the host's permission mode."""
+
+from __future__ import annotations
+
+WITHOUT_QUESTIONS = frozenset({"bypassPermissions", "auto", "dontAsk"})
+"""Modes in which nothing waits for a human (`dontAsk` refuses instead)."""
+
+ACCEPT = "acceptEdits"
+PLAN = "plan"
+
+_EDITS = "edits in scope and calls of `autoresearch` pass by themselves"
+_OTHERS = 'other commands ask unless allowed: `--allowedTools "Bash(python3 *)"` and the like'
+
+
+def advice(mode: str | None) -> str:
+    """Which setting lets a night pass, in one line; empty when nothing stands in its way.
+
+    Args:
+        mode: the permission mode that a hook of ours was told; empty when the host names none,
+            None when no hook was called.
+    """
+    if mode is None:
+        return (
+            "permissions: no hook of ours was called, so edits may wait for a human; for a night "
+            f"without questions start the host with `--permission-mode {ACCEPT}`"
+        )
+    if mode == PLAN:
+        return (
+            "permissions: plan mode refuses every edit; leave it, or start the host with "
+            f"`--permission-mode {ACCEPT}`"
+        )
+    if mode in WITHOUT_QUESTIONS:
+        return ""
+    if mode == ACCEPT:
+        return f"permissions: {ACCEPT}, {_EDITS}; {_OTHERS}"
+    return (
+        f"permissions: {_EDITS} while the run lasts, edits elsewhere ask; for a night without "
+        f"questions start the host with `--permission-mode {ACCEPT}`; {_OTHERS}"
+    )

@@ -1,0 +1,162 @@
+"""What an agent session used, read from its host's transcripts: best effort, never an error.
+
+A call reads only what was added since the one before; how far it got stands in a small file
+beside those of `hostfiles`. Where nothing can be read the answer is None.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoresearch.core import jsonform
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.prices import parse_prices
+from autoresearch.core.usage import Reading, Sum, Turn, meter_of, read_on
+from autoresearch.edges.files import atomic_write
+from autoresearch.edges.hostfiles import known
+from autoresearch.edges.whereabouts import OURS, host_file, state_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from autoresearch.core.model import Meter
+    from autoresearch.core.prices import Price
+
+PRICES_VARIABLE = "AUTORESEARCH_PRICES"
+PRICES_FILE = "prices.json"
+MOST_BYTES = 64 * 1024 * 1024
+"""Most of a transcript that one call reads; a later call goes on from there."""
+
+_PART = 1024 * 1024
+
+
+def read_meter(environ: Mapping[str, str], host_session: str) -> Meter | None:
+    """What the agent session used so far; None when its host shows no transcript.
+
+    Args:
+        environ: of the process.
+        host_session: as its host names it.
+    """
+    paths = transcripts(environ, host_session)
+    if not paths:
+        return None
+    own = own_prices(environ)
+    before = _remembered(environ, host_session)
+    now: dict[str, tuple[int, Reading]] = {}
+    for path in paths:
+        offset, reading = before.get(str(path), (0, Reading()))
+        with contextlib.suppress(OSError):  # it was removed meanwhile
+            now[str(path)] = _read_on(path, offset, reading, own)
+    _remember(environ, host_session, now)
+    return meter_of(host_session, (reading.total for _, reading in now.values()))
+
+
+def transcripts(environ: Mapping[str, str], host_session: str) -> tuple[Path, ...]:
+    """The transcript of an agent session and those of its sub-agents; empty when not found."""
+    told = known(environ, host_session)
+    main = Path(told.transcript) if told is not None and told.transcript else None
+    if main is None or not main.is_file():
+        main = next(_claude_transcripts(environ, host_session), None)
+    if main is None:
+        return ()
+    return (main, *sorted((main.parent / main.stem / "subagents").glob("agent-*.jsonl")))
+
+
+def own_prices(environ: Mapping[str, str]) -> dict[str, Price]:
+    """The user's own prices; none without a file, or where `price_trouble` has something to say."""
+    try:
+        return _own_prices(environ)
+    except (OSError, ValueError):
+        return {}
+
+
+def price_trouble(environ: Mapping[str, str]) -> str:
+    """What is wrong with the user's file of prices, in one line; empty when nothing is."""
+    try:
+        _own_prices(environ)
+    except (OSError, ValueError) as error:
+        return f"{prices_path(environ)}: {error}"
+    return ""
+
+
+def prices_path(environ: Mapping[str, str]) -> Path:
+    """Where the user's own prices are looked for."""
+    named = environ.get(PRICES_VARIABLE, "")
+    if named:
+        return Path(named)
+    config = environ.get("XDG_CONFIG_HOME", "")
+    base = Path(config) if config.startswith("/") else Path(environ.get("HOME", "/")) / ".config"
+    return base / OURS / PRICES_FILE
+
+
+def _own_prices(environ: Mapping[str, str]) -> dict[str, Price]:
+    path = prices_path(environ)
+    if not path.is_file() and PRICES_VARIABLE not in environ:
+        return {}
+    return parse_prices(json.loads(path.read_bytes()))
+
+
+def _claude_transcripts(environ: Mapping[str, str], host_session: str) -> Iterator[Path]:
+    config = environ.get("CLAUDE_CONFIG_DIR") or f"{environ.get('HOME', '/')}/.claude"
+    if host_file("/", host_session, "") is None:  # no name that a pattern could hold
+        return
+    yield from sorted(Path(config).glob(f"projects/*/{host_session}.jsonl"))
+
+
+def _read_on(
+    path: Path, offset: int, reading: Reading, own: Mapping[str, Price]
+) -> tuple[int, Reading]:
+    """Where the last whole line ends now, and the reading up to there."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        if size < offset:  # not the file that was read before
+            offset, reading = 0, Reading()
+        file.seek(offset)
+        end = min(size, offset + MOST_BYTES)
+        rest = b""
+        while (part := file.read(min(_PART, end - offset - len(rest)))) != b"":
+            *lines, rest = (rest + part).split(b"\n")
+            reading = read_on(reading, lines, own)
+            offset += sum(len(line) + 1 for line in lines)
+    return offset, reading
+
+
+def _remembered(environ: Mapping[str, str], host_session: str) -> dict[str, tuple[int, Reading]]:
+    path = _path(environ, host_session)
+    if path is None:
+        return {}
+    try:
+        stored = json.loads(path.read_bytes())
+        return {
+            name: (
+                int(entry["offset"]),
+                Reading(Sum(*entry["total"]), tuple(Turn(*turn) for turn in entry["recent"])),
+            )
+            for name, entry in stored.items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}  # missing or not ours: everything is read again
+
+
+def _remember(
+    environ: Mapping[str, str], host_session: str, now: Mapping[str, tuple[int, Reading]]
+) -> None:
+    path = _path(environ, host_session)
+    if path is None:
+        return
+    stored = {
+        name: {"offset": offset, "total": list(reading.total), "recent": list(reading.recent)}
+        for name, (offset, reading) in now.items()
+    }
+    with contextlib.suppress(OSError, AutoresearchError):  # read again next time
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        atomic_write(path, jsonform.dumps(stored).encode("ascii"), mode=0o600, sync=False)
+
+
+def _path(environ: Mapping[str, str], host_session: str) -> Path | None:
+    state = state_folder(environ)
+    found = None if state is None else host_file(state, host_session, ".meter.json")
+    return None if found is None else Path(found)

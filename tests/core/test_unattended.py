@@ -1,0 +1,26 @@
+"""What is said of a host's permission mode before a night."""
+
+from __future__ import annotations
+
+import pytest
+from autoresearch.core.unattended import advice
+
+
+@pytest.mark.parametrize("mode", ["bypassPermissions", "auto", "dontAsk"])
+def test_nothing_is_said_where_nothing_asks(mode):
+    """A warning that teaches people to skip warnings."""
+    assert advice(mode) == ""
+
+
+@pytest.mark.parametrize("mode", [None, "", "default", "manual", "plan", "some-new-mode"])
+def test_setting_that_lets_the_night_pass_is_named(mode):
+    """A night that waits for an answer from nine in the evening on."""
+    assert "`--permission-mode acceptEdits`" in advice(mode)
+
+
+def test_each_mode_is_told_apart():
+    """Advice for another situation than the one at hand."""
+    assert "no hook of ours was called" in advice(None)
+    assert "plan mode refuses every edit" in advice("plan")
+    assert "edits elsewhere ask" in advice("default")
+    assert advice("acceptEdits").startswith("permissions: acceptEdits, edits in scope")
