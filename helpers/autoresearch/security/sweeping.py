@@ -17,7 +17,7 @@ from autoresearch.core.security.stride import APPLIES, Persona, Stride
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitdiff import changed_paths
-from autoresearch.loop.runs import host_session
+from autoresearch.edges.hostfiles import host_session
 from autoresearch.security.look import audited_files, covered
 from autoresearch.security.modelling import element_of, inventory, require_model
 
