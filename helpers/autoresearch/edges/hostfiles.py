@@ -19,7 +19,8 @@ from autoresearch.edges.whereabouts import host_file, state_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HOST_SESSION_VARIABLES = ("CLAUDE_CODE_SESSION_ID", "AUTORESEARCH_HOST_SESSION")
+CLAUDE_CODE = "CLAUDE_CODE_SESSION_ID"
+HOST_SESSION_VARIABLES = (CLAUDE_CODE, "CODEX_SESSION_ID", "AUTORESEARCH_HOST_SESSION")
 NO_HOST = "local"
 
 KEPT_S = 30 * 86_400.0

@@ -9,7 +9,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Run, RunEnd
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.hostfiles import NO_HOST, host_session, is_over, known, mark
+from autoresearch.edges.hostfiles import CLAUDE_CODE, host_session, is_over, known, mark
 from autoresearch.edges.transcript import read_meter, transcripts
 from autoresearch.loop import memory
 from autoresearch.loop.briefing import forecast_s
@@ -110,12 +110,12 @@ def run_advice(session: Session) -> tuple[str, ...]:
     """What the agent, or its human, should know before a run: time, permissions, budgets."""
     environ, host = session.environ, host_session(session.environ)
     told = known(environ, host)
-    in_host = host != NO_HOST
+    in_claude = bool(environ.get(CLAUDE_CODE))
     mode = None if told is None else told.mode
     time = pace.advice(forecast_s(session, session.progress))
     found = (
         f"time: {time}" if time else "",
-        unattended.advice(mode) if in_host else "",
+        unattended.advice(mode) if in_claude else "",
         costs.blind_spot(
             session.progress,
             session.contract.budget,
