@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 
 from support.claude import Claude, rewrite
-from support.counting import CONTRACT, ORDERED, QUICK, SLOWER, UNORDERED, make_counting
+from support.counting import CONTRACT, ORDERED, QUICK, SLOW, SLOWER, UNORDERED, make_counting
 from support.hosts import ROOT
 from support.model import Request, Script, bash, say, scripted, use
 from support.session import Helper
+from support.transcript import landmarks, page
 
+PAGE = ROOT / "docs" / "session.md"
+PROMPTS = (
+    "/autoresearch:plan find repeated words with less work",
+    "/autoresearch run 4",
+    "/autoresearch:validate",
+)
 APPROVED = ("--allowedTools", "Bash(autoresearch check *)", "Bash(autoresearch init *)")
 """What a human says yes to in a session where somebody can be asked."""
 
@@ -60,9 +69,7 @@ def test_planned_run_and_validated(claude: Claude, tmp_path: Path) -> None:
     with scripted(agent) as model:
         talk = claude.talk(
             model,
-            "/autoresearch:plan find repeated words with less work",
-            "/autoresearch run 4",
-            "/autoresearch:validate",
+            *PROMPTS,
             cwd=repo.root,
             options=("--permission-mode", "acceptEdits", "--add-dir", str(draft), *APPROVED),
         )
@@ -83,3 +90,21 @@ def test_planned_run_and_validated(claude: Claude, tmp_path: Path) -> None:
         "one pass, and a dict keeps the order",
         "remember seen words in a set",
     ]
+    names = {
+        str(draft): "/tmp/draft",
+        str(repo.root): "~/words",
+        sys.executable: "python3",
+        os.environ["XDG_STATE_HOME"]: "~/.local/state",
+        os.environ["XDG_CACHE_HOME"]: "~/.cache",
+    }
+    check_page(page(talk, PROMPTS, {str(source): SLOW}, names))
+
+
+def check_page(shown: str) -> None:
+    """The page in docs/ is what happens today; WRITE_DOCS=1 writes it anew."""
+    intro, start, written = PAGE.read_text("utf-8").partition("\n**You:** ")
+    if os.environ.get("WRITE_DOCS"):
+        PAGE.write_text(intro + shown.rstrip() + "\n", "utf-8")
+    else:
+        again = f"WRITE_DOCS=1 python -m pytest {__file__} writes the page anew"
+        assert landmarks(start + written) == landmarks(shown), again
