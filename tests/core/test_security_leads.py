@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from autoresearch.core.security import leads
 from autoresearch.core.security.leads import Hint, hints
-from autoresearch.core.security.proving import command_for, judge
-from autoresearch.core.security.records import Result
+from autoresearch.core.security.proving import Result, command_for, judge
 
 SARIF = {
     "version": "2.1.0",

@@ -7,12 +7,12 @@ from autoresearch.core import codec
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.security.coverage import Cell, coverage, files_of, next_cell
 from autoresearch.core.security.ledger import read
+from autoresearch.core.security.proving import Result
 from autoresearch.core.security.records import (
     LEDGER,
     Decision,
     Lead,
     Proof,
-    Result,
     Severity,
     State,
     Sweep,

@@ -38,6 +38,7 @@ COMMANDS = {
     "state": "security_books",
     "report": "security_out",
     "gate": "security_out",
+    "fix": "security_out",
 }
 """Subcommand -> module of this package that defines it."""
 

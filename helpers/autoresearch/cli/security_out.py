@@ -123,3 +123,50 @@ def gate_command(fail_on: str, baseline: Path | None) -> Answer:
         exit_code=EXIT_GATE if failing else 0,
         max_bytes=WIDE_BYTES,
     )
+
+
+@click.command("fix")
+@click.option("--session", default="security-fix", show_default=True, help="Name of the session.")
+@click.option("--guard", required=True, help="Command that must pass: the tests.")
+@click.option("--scope", multiple=True, required=True, help="Files a fix may change; repeatable.")
+@answers
+def fix_command(session: str, guard: str, scope: tuple[str, ...]) -> Answer:
+    """Freeze open findings with their proofs, and draft the contract of a session that fixes them.
+
+    Its metric is the sum of their CVSS scores while the helper's run of the proof is not
+    withstood; its guard is yours and every proof that the incumbent withstands. A finding without
+    a proof that succeeds now is left out.
+
+    Example: autoresearch security fix --guard "python -m pytest -q" --scope "app/**"
+    """
+    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
+    from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
+    from autoresearch.security.fixing import FOLDER, prepare  # noqa: PLC0415 - start fast
+
+    with writing(Path.cwd(), environment(), "security fix") as books:
+        found = prepare(books, session, guard, scope)
+    weight = sum(finding.score for finding in found.findings)
+    left = ", ".join(f"F{number}" for number in found.left_out)
+    return Answer(
+        lines=(
+            *news_lines(books),
+            f"frozen: {phrases.count(len(found.findings), 'finding')}, weight {weight:.1f}",
+            *(
+                f"  F{finding.number} {finding.score:.1f} {clean_line(finding.title, 100)}"
+                for finding in found.findings
+            ),
+            *([f"left out, no proof that succeeds: {left}"] if left else []),
+            f"proofs: {FOLDER}/",
+            f"contract: {found.draft}",
+        ),
+        data={
+            "findings": [finding.number for finding in found.findings],
+            "left_out": list(found.left_out),
+            "weight": weight,
+            "folder": FOLDER,
+            "draft": str(found.draft),
+        },
+        next_step=f"`git add {FOLDER}` and commit it, then `autoresearch check` and "
+        "`autoresearch init` with that contract",
+        max_bytes=WIDE_BYTES,
+    )

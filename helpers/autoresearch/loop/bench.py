@@ -107,6 +107,9 @@ class Bench:
         scope: what an experiment may change.
         frozen: the environment fixed by `init`.
         passed: values of the variables that the contract lets through.
+
+    Attributes:
+        told: variables of the helper's own that every command gets from here on.
     """
 
     def __init__(
@@ -125,6 +128,7 @@ class Bench:
         self.scope = scope
         self.frozen = frozen
         self.passed = passed
+        self.told: dict[str, str] = {}
         self.void = 0
         self._ran: Slot | None = None
         self.slots = tuple(self._slot(name) for name in SLOT_NAMES)
@@ -284,6 +288,7 @@ class Bench:
                 seed=seed,
                 time_budget_s=self.contract.time_budget_s,
             )
+            environment.update(self.told)
             limits = Limits(timeout_s=timeout_s, output_bytes=output_bytes)
             return run_command(command, cwd=built.slot.root, env=environment, limits=limits)
 

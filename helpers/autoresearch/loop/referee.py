@@ -24,6 +24,7 @@ from autoresearch.core.model import (
     Verdict,
 )
 from autoresearch.core.patience import pairs_allowed, retest_alpha
+from autoresearch.core.rival import VARIABLE, incumbent_metrics
 from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.files import append_once
 from autoresearch.edges.lock import Lock
@@ -186,6 +187,7 @@ class Referee:
         """Guard and `same`, in a checkout of their own, once the race says keep."""
         label = f"{prepared.begun.number:04d}"
         tree = self.session.tree(prepared.candidate.commit)
+        self.bench.told = self._told(kept)
         found = run_checks(self.bench, tree, self._epoch.same_sha256, label, self.say)
         ruling = replace(kept, guard=found.guard, same=found.same, output=found.output)
         if found.failed is None:
@@ -196,6 +198,13 @@ class Referee:
         verdict = Verdict.REWORK if found.failed is Reason.GUARD else Verdict.DISCARD
         detail = f"better, but {found.text} ({found.output})"
         return replace(ruling, verdict=verdict, reason=found.failed, flags=(), detail=detail)
+
+    def _told(self, kept: Ruling) -> dict[str, str]:
+        """What the guard is told: the incumbent's numbers, so that it can defend them."""
+        if kept.race is None:
+            return {}
+        found = incumbent_metrics(kept.race, self.session.contract.metric.name)
+        return {VARIABLE: jsonform.dumps(dict(found))} if found else {}
 
     # --- what the race is asked ------------------------------------------------------------
 

@@ -90,7 +90,8 @@ _RULES: tuple[tuple[Kind, tuple[str, ...], str], ...] = (
                          r"|Math\.random\(|\bsecrets\.|verify\s*=\s*False|rejectUnauthorized"),
     (Kind.TEMPLATE, _CODE, r"innerHTML|render_template|dangerouslySetInnerHTML|\.render\(|<html"
                            r"|text/html|Markup\(|mark_safe"),
-    (Kind.LOGGING, _CODE, r"\blogg(?:er|ing)\.\w+\(|console\.(?:log|warn|error)\(|\baudit\w*\("),
+    (Kind.LOGGING, _CODE, r"\blogg(?:er|ing)\.\w+\(|console\.(?:log|warn|error)\("
+                          r"|\baudit\w*(?:\.\w+)?\("),
     (Kind.LLM, _CODE, r"(?i)\b(?:openai|anthropic|langchain|llama|chat\.completions"
                       r"|messages\.create)\b"),
 )  # fmt: skip

@@ -1,11 +1,22 @@
-"""How a proof of concept is started and what its ending means."""
+"""How a proof of concept is started and what its ending means.
+
+Standard library only: `security fix` copies this file beside the proofs of a contract.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
+from enum import Enum
 
-from autoresearch.core.security.records import Result
+
+class Result(str, Enum):
+    """What a proof of concept showed."""
+
+    EXPLOITED = "exploited"
+    WITHSTOOD = "withstood"
+    BROKEN = "broken"
+
 
 _VERDICT = re.compile(rb"^[ \t]*PROOF\b[^\n]*", re.MULTILINE)
 _EXPLOITED = b"PROOF exploited"

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from autoresearch.core.codec import Codec
+from autoresearch.core.security.proving import Result
 from autoresearch.core.security.stride import ElementKind, Persona, Stride
 
 # ruff: noqa: TC001 - the codec reads the types of fields at run time
@@ -37,14 +38,6 @@ class State(str, Enum):
     FIXED = "fixed"
     ACCEPTED = "accepted"
     FALSE_POSITIVE = "false-positive"
-
-
-class Result(str, Enum):
-    """What a proof of concept showed when the helper ran it."""
-
-    EXPLOITED = "exploited"
-    WITHSTOOD = "withstood"
-    BROKEN = "broken"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

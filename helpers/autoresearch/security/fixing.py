@@ -1,0 +1,164 @@
+"""`security fix`: findings with their proofs, frozen as the contract of a session."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.scope import compile_scope
+from autoresearch.core.security import proving
+from autoresearch.core.security.proving import Result
+from autoresearch.core.security.records import State
+from autoresearch.edges.files import atomic_write
+from autoresearch.security import proofs, weigh
+from autoresearch.security.books import sha256
+
+if TYPE_CHECKING:
+    from autoresearch.core.security.records import Finding
+    from autoresearch.security.books import Books
+
+FOLDER = "autoresearch.proofs"
+"""At the repository's root, committed before the session starts: its evaluator."""
+DRAFT = "fix.yaml"
+MAX_FINDINGS = 80
+_IMPORT = "from autoresearch.core.security.proving import"
+
+
+class Prepared(NamedTuple):
+    """What a session needs to begin.
+
+    Attributes:
+        findings: that count, with their weights.
+        left_out: open findings without a proof that succeeds now.
+        draft: the contract's file.
+    """
+
+    findings: tuple[Finding, ...]
+    left_out: tuple[int, ...]
+    draft: Path
+
+
+def prepare(books: Books, session: str, guard: str, scope: tuple[str, ...]) -> Prepared:
+    """Freeze the open findings whose proofs succeed on the commit that is checked out.
+
+    Args:
+        books: open for writing.
+        session: name of the session to be.
+        guard: command that must pass before a fix is kept: tests.
+        scope: patterns of the files a fix may change.
+
+    Raises:
+        AutoresearchError: `nothing_to_fix`, `exists`, `scope`.
+    """
+    _require_scope(books, scope)
+    frozen: list[Finding] = []
+    left_out: list[int] = []
+    for standing in books.ledger.standings:
+        finding = standing.finding
+        if standing.state(books.today) is not State.OPEN:
+            continue
+        if finding.proof is None or len(frozen) == MAX_FINDINGS:
+            left_out.append(finding.number)
+            continue
+        ran = proofs.run(books, finding.number, proofs.filed(books, finding.number))
+        books.write(ran.proof)
+        if ran.proof.result is Result.EXPLOITED:
+            frozen.append(finding)
+        else:
+            left_out.append(finding.number)
+    if not frozen:
+        raise AutoresearchError(
+            "no open finding has a proof that succeeds",
+            code="nothing_to_fix",
+            hint="A finding counts by its proof: add one with `proof: FILE`.",
+        )
+    _write_folder(books, frozen)
+    draft = books.state / DRAFT
+    atomic_write(draft, _contract(books, frozen, session, guard, scope).encode("utf-8"))
+    return Prepared(tuple(frozen), tuple(left_out), draft)
+
+
+def _require_scope(books: Books, scope: tuple[str, ...]) -> None:
+    try:
+        covers = compile_scope(scope, ()).covers
+    except ValueError as error:
+        raise AutoresearchError(
+            f"a pattern of the scope {error}", code="scope", hint="See docs/contract.md."
+        ) from error
+    for path in books.tree.entries:
+        if covers(path) and path.startswith(f"{FOLDER}/"):
+            raise AutoresearchError(
+                f"the scope covers {path}, which judges the fixes",
+                code="scope",
+                hint="Name the folders of the code only.",
+            )
+
+
+def _write_folder(books: Books, frozen: list[Finding]) -> None:
+    folder = books.repo.toplevel / FOLDER
+    ours = {"frozen.json", "proving.py", "weigh.py"}
+    strange = [
+        path.name
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if path.name not in ours and not path.name.startswith("finding-")
+    ]
+    if strange or folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise AutoresearchError(
+            f"{FOLDER} is there already and holds something else",
+            code="exists",
+            hint="Move it out of the way.",
+        )
+    folder.mkdir(exist_ok=True)
+    listed = []
+    for finding in frozen:
+        script = proofs.filed(books, finding.number)
+        name = f"finding-{finding.number:03d}{script.ending}"
+        atomic_write(folder / name, script.content)
+        listed.append(
+            {
+                "number": finding.number,
+                "title": finding.title,
+                "weight": finding.score,
+                "script": name,
+                "sha256": sha256(script.content),
+            }
+        )
+    text = json.dumps({"schema": 1, "findings": listed}, indent=1)
+    atomic_write(folder / "frozen.json", text.encode("ascii") + b"\n")
+    atomic_write(folder / "proving.py", inspect.getsource(proving).encode("utf-8"))
+    source = inspect.getsource(weigh).replace(_IMPORT, "from proving import")
+    atomic_write(folder / "weigh.py", source.encode("utf-8"))
+
+
+def _contract(
+    books: Books, frozen: list[Finding], session: str, guard: str, scope: tuple[str, ...]
+) -> str:
+    links = sorted(
+        {name for finding in frozen for name in books.ledger.proofs[finding.number].link}
+    )
+    evaluator = f"python3 {FOLDER}/weigh.py"
+    numbers = ", ".join(f"F{finding.number}" for finding in frozen)
+    terms = {
+        "session": session,
+        "goal": f"Fix {numbers} without breaking what works",
+        "metric": {
+            "name": "open_weight",
+            "direction": "lower",
+            "target": 0,
+            "deterministic": True,
+        },
+        "verify": evaluator,
+        "guard": f"sh -c {shlex.quote(guard)} && {evaluator} --guard",
+        "scope": list(scope),
+        "secondary": [
+            {"name": f"finding_{finding.number}", "direction": "lower"} for finding in frozen
+        ],
+        "timeout": f"{len(frozen) * weigh.TIMEOUT_S + 60}s",
+        "race": {"max_runs": 4},
+        **({"link": links} if links else {}),
+    }
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in terms.items())

@@ -1,0 +1,3 @@
+"""The fixture application has checks of its own, which its sessions run."""
+
+collect_ignore = ["fixture", "proofs"]
