@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def setting(environ: Mapping[str, str], folders: Sequence[str]) -> str:
     """What to write into which file of the host in which this process runs.
 
-    Codex 0.169 and Claude Code 2.1.330 were read and, the former, tried; the variables are those
-    that they set for the commands of their agents.
+    Tried with Codex 0.169 and Claude Code 2.1.330; the variables are those that they set for the
+    commands of their agents.
 
     Args:
         environ: of the process.
