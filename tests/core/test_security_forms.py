@@ -73,7 +73,7 @@ def test_finding_is_read():
     """Weaknesses counted twice, an optional key that is demanded."""
     form = read_finding(text(FINDING))
     assert form.cwe == (89, 564)
-    assert (form.lists, form.flow, form.proof, form.link) == ((), (), None, ())
+    assert (form.lists, form.flow) == ((), ())
     step = {"file": "app/web.py", "lines": 3, "quote": "name = arg", "note": "the source"}
     form = read_finding(
         text(
@@ -81,13 +81,10 @@ def test_finding_is_read():
             cwe=22,
             lists=["API1", "LLM06", "API1"],
             flow=[step],
-            proof="poc.py",
-            link=[".venv", "web/node_modules"],
         )
     )
     assert (form.cwe, form.lists) == ((22,), ("API1", "LLM06"))
     assert form.flow == (Claim("app/web.py", 3, 3, "name = arg", "the source"),)
-    assert (form.proof, form.link) == ("poc.py", (".venv", "web/node_modules"))
 
 
 def test_model_is_read():
@@ -142,7 +139,7 @@ def test_examined_that_says_too_little_is_refused(changes, complaint):
         ({"score": 9.8}, "unknown key 'score'"),
         ({"lists": ["A03"]}, "none of LLM01"),
         ({"title": "x" * 121}, "more than 120"),
-        ({"link": ["../x"]}, "no folder of the repository"),
+        ({"proof": "poc.py"}, "unknown key 'proof'"),
     ],
 )
 def test_finding_that_cannot_be_filed_is_refused(changes, complaint):

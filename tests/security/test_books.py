@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 
+import click
 import pytest
+from autoresearch.cli import group
+from autoresearch.cli.security import COMMANDS, security_command
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.security.records import State
 from autoresearch.loop.session import environment
@@ -55,8 +58,9 @@ def with_fix(repo):
     return repo.commit("bind the sender")
 
 
-def injection(**changes):
-    return finding("sql-injection", proof="sql-injection.py", **changes)
+def prove(books, name="sql-injection"):
+    number = findings.add(books, finding(name)).number
+    return findings.prove(books, number, PROOFS / f"{name}.py", ())
 
 
 def state_folder(repo):
@@ -67,14 +71,14 @@ def state_folder(repo):
 def test_every_line_is_chained_and_a_torn_one_is_moved_aside(repo):
     """Half a line that swallows the next record, or a record that was reported and is lost."""
     with write(repo) as books:
-        findings.add(books, finding("pickle"), PROOFS)
+        findings.add(books, finding("pickle"))
     log = state_folder(repo) / "security.jsonl"
     whole = log.read_bytes()
     log.write_bytes(whole + b'{"schema":1,"kind":"find')
     with read(repo) as books:
         assert len(books.ledger.findings) == 1
     with write(repo) as books:
-        findings.add(books, finding("open-export"), PROOFS)
+        findings.add(books, finding("open-export"))
         assert "was moved to" in books.news[0]
     assert log.read_bytes().startswith(whole)
     assert len(log.read_bytes().splitlines()) == 3
@@ -85,8 +89,8 @@ def test_every_line_is_chained_and_a_torn_one_is_moved_aside(repo):
 def test_edited_ledger_is_found_out(repo):
     """A severity lowered, a finding cut off: in the middle and at the end."""
     with write(repo) as books:
-        findings.add(books, finding("pickle"), PROOFS)
-        findings.add(books, finding("open-export"), PROOFS)
+        findings.add(books, finding("pickle"))
+        findings.add(books, finding("open-export"))
     log = state_folder(repo) / "security.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
     for edited in (
@@ -110,7 +114,7 @@ def test_copies_are_made_anew_and_edits_kept(repo):
     page.write_text(right.replace("Open findings: none", "All is well"), "utf-8")
     copy.write_text("{}\n", "utf-8")
     with write(repo) as books:
-        findings.add(books, finding("pickle"), PROOFS)
+        findings.add(books, finding("pickle"))
     assert [line.split(" was")[0] for line in books.news] == [LOG_COPY, PAGE_COPY]
     assert "All is well" not in page.read_text("utf-8")
     aside = sorted(path.read_text("utf-8") for path in (books.state / "set-aside").iterdir())
@@ -121,7 +125,7 @@ def test_copies_are_made_anew_and_edits_kept(repo):
 def test_committed_copy_serves_another_machine(repo, tmp_path, monkeypatch):
     """A gate in CI that knows nothing of the findings, or takes a forged chain."""
     with write(repo) as books:
-        findings.add(books, finding("pickle"), PROOFS)
+        findings.add(books, finding("pickle"))
     repo("add", "-f", LOG_COPY)
     repo("commit", "-qm", "the ledger")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
@@ -131,7 +135,7 @@ def test_committed_copy_serves_another_machine(repo, tmp_path, monkeypatch):
     assert f"read from {LOG_COPY}" in helper("security", "status").out
     with write(repo) as books:
         assert LOG_COPY in books.news[0]
-        findings.add(books, finding("open-export"), PROOFS)
+        findings.add(books, finding("open-export"))
     assert helper.json("security", "gate", code=4)["failing"] == [1, 2]
     copy = repo.root / LOG_COPY
     copy.write_bytes(copy.read_bytes().replace(b'"high"', b'"none"'))
@@ -158,24 +162,25 @@ def test_proof_is_run_by_the_helper_and_must_succeed(repo, tmp_path):
     for name, text in scripts.items():
         (tmp_path / name).write_text(text, "utf-8")
     with write(repo) as books:
+        assert codes(findings.prove, books, 1, PROOFS / "sql-injection.py", ()) == "no_finding"
+        findings.add(books, finding("sql-injection"))
         for name in scripts:
-            form = finding("sql-injection", proof=name)
-            assert codes(findings.add, books, form, tmp_path) == "proof", name
-        form = finding("sql-injection", proof="withstood.py", link=["node_modules"])
-        assert codes(findings.add, books, form, tmp_path) == "proof"
-        assert codes(findings.add, books, injection(), tmp_path) == "file"
-        assert books.ledger.findings == {}
-        added = findings.add(books, injection(), PROOFS)
-        assert added.proof is not None
-        assert (added.proof.result.value, added.proof.exit_code) == ("exploited", 1)
+            assert codes(findings.prove, books, 1, tmp_path / name, ()) == "proof", name
+        call = (books, 1, PROOFS / "sql-injection.py")
+        for link in ("node_modules", "desk", "..", "/tmp"):
+            assert codes(findings.prove, *call, (link,)) == "proof", link
+        assert codes(findings.prove, books, 1, tmp_path / "nothing.py", ()) == "file"
+        assert books.ledger.proofs == {}
+        proof = findings.prove(*call, ())
+        assert (proof.result.value, proof.exit_code) == ("exploited", 1)
     assert repo("status", "--porcelain") == ""
 
 
 def test_fix_is_believed_when_it_was_seen(repo):
     """A finding closed by somebody's word, by a broken proof, or by nobody after a real fix."""
     with write(repo) as books:
-        findings.add(books, injection(), PROOFS)
-        findings.add(books, finding("pickle"), PROOFS)
+        prove(books)
+        findings.add(books, finding("pickle"))
         for number in (1, 2):
             call = (books, number, State.FIXED, "mended in the last commit", None)
             assert codes(findings.decide, *call) == "not_fixed"
@@ -201,7 +206,7 @@ def test_fix_is_believed_when_it_was_seen(repo):
 def test_finding_without_a_proof_is_fixed_when_its_lines_are_gone(repo):
     """A finding that closes itself because a line was reformatted."""
     with write(repo) as books:
-        findings.add(books, finding("pickle"), PROOFS)
+        findings.add(books, finding("pickle"))
     path = repo.root / "desk/imports.py"
     text = path.read_text("utf-8")
     path.write_text(text.replace("pickle.loads(content)", "json.loads(content)"), "utf-8")
@@ -221,7 +226,7 @@ def test_finding_without_a_proof_is_fixed_when_its_lines_are_gone(repo):
 def test_decisions_need_a_reason_and_acceptance_a_last_day(repo):
     """A risk that is waved through for ever and without a word."""
     with write(repo) as books:
-        findings.add(books, finding("pickle"), PROOFS)
+        findings.add(books, finding("pickle"))
         why = "the import is switched off at all our customers"
         for state, reason, until, code in (
             (State.ACCEPTED, why, None, "until"),
@@ -245,10 +250,11 @@ def test_reports_and_gate_by_the_installed_command(repo, tmp_path):
     helper = Helper(repo)
     assert helper("security", "gate").out.startswith("gate: passed")
     form = tmp_path / "finding.json"
-    (tmp_path / "sql-injection.py").write_bytes((PROOFS / "sql-injection.py").read_bytes())
-    form.write_text(injection(), "utf-8")
+    form.write_text(finding("sql-injection"), "utf-8")
     answer = helper.json("security", "add", str(form))
-    assert (answer["severity"], answer["proof"]) == ("high", "exploited")
+    assert answer["severity"] == "high"
+    script = str(PROOFS / "sql-injection.py")
+    assert helper.json("security", "prove", "1", script)["proof"] == "exploited"
     assert answer["categories"][0] == "A05:2025 Injection"
     assert helper.error("security", "add", str(form)) == "duplicate"
     names = ("sarif", "markdown", "html", "badge")
@@ -293,26 +299,16 @@ def test_without_a_ledger_or_a_model_it_says_so(tmp_path):
         assert helper.error("security", *words) == "no_ledger"
     with write(repo) as books:
         text = finding("pickle", evidence=[evidence(FLAWS["pickle"])])
-        assert codes(findings.add, books, text, PROOFS) == "no_model"
+        assert codes(findings.add, books, text) == "no_model"
     assert helper.error("security", "next") == "no_sweep"
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "init", "model", "sweep", "next", "examined", "add", "import", "leads", "status", "show",
-        "recheck", "state", "report", "gate", "fix",
-    ],
-)  # fmt: skip
-def test_help_of_every_subcommand_is_one_screen(command, tmp_path):
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_subcommand_is_one_screen(command):
     """A command whose help an agent cannot read at once, or that shows no example."""
-    done = subprocess.run(
-        [*COMMAND, "security", command, "--help"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert len(done.stdout.splitlines()) <= 30
-    assert f"autoresearch security {command}" in done.stdout.partition("Example: ")[2]
+    with click.Context(group, info_name="autoresearch", **group.context_settings) as context:
+        found = security_command.get_command(context, command)
+        assert found is not None
+        text = found.get_help(click.Context(found, info_name=command, parent=context))
+    assert len(text.splitlines()) <= 30
+    assert f"autoresearch security {command}" in text.partition("Example: ")[2]

@@ -20,6 +20,7 @@ BOUND = (
     "f\"SELECT * FROM parcels WHERE owner = {int(owner)} AND sender LIKE '%{sender}%'\"",
     ('"SELECT * FROM parcels WHERE owner = ? AND sender LIKE ?", (int(owner), f"%{sender}%")'),
 )
+GRAVER = VECTOR.replace("PR:L", "PR:N")
 SIGNED = ('if algorithm == "HS256" and not hmac', 'if algorithm != "HS256" or not hmac')
 
 
@@ -29,13 +30,10 @@ def repo(tmp_path):
     found = make_fixture(tmp_path / "desk")
     with writing(found.root, environment(), "test", begin=True) as books:
         modelling.complete(books, json.dumps(PLANTED["model"]))
-        findings.add(books, finding("sql-injection", proof="sql-injection.py"), PROOFS)
-        findings.add(
-            books,
-            finding("alg-none", proof="alg-none.py", vector=VECTOR.replace("PR:L", "PR:N")),
-            PROOFS,
-        )
-        findings.add(books, finding("pickle"), PROOFS)
+        for name, vector in (("sql-injection", VECTOR), ("alg-none", GRAVER)):
+            number = findings.add(books, finding(name, vector=vector)).number
+            findings.prove(books, number, PROOFS / f"{name}.py", ())
+        findings.add(books, finding("pickle"))
     return found
 
 

@@ -15,7 +15,6 @@ from support.session import Helper
 from support.vulnerable import (
     FLAWS,
     PLANTED,
-    PROOFS,
     evidence,
     examined,
     finding,
@@ -39,11 +38,11 @@ def begin(repo):
         modelling.complete(books, json.dumps(PLANTED["model"]))
 
 
-def refused(books, text, folder=PROOFS):
+def refused(books, text):
     """The code of the refusal of a finding; nothing of it may be recorded."""
     before = (len(books.ledger.findings), books.chain.tail())
     with pytest.raises(AutoresearchError) as caught:
-        findings.add(books, text, folder)
+        findings.add(books, text)
     assert (len(books.ledger.findings), books.chain.tail()) == before
     return caught.value.code
 
@@ -105,7 +104,7 @@ def test_every_planted_flaw_is_recorded_and_covers_its_cell(repo):
     with write(repo) as books:
         sweeping.open_sweep(books, 25, (), None)
         for name in FLAWS:
-            findings.add(books, finding(name), PROOFS)
+            findings.add(books, finding(name))
         found = look.overview(books)
         assert books.ledger.used(1) == 20
     cells = {(flaw["element"], flaw["stride"]) for flaw in FLAWS.values()}
@@ -154,14 +153,14 @@ def test_edit_of_the_working_tree_is_no_evidence(repo):
     with write(repo) as books:
         lie = {"file": "desk/imports.py", "lines": 1, "quote": "state = pickle.loads(content)"}
         assert refused(books, finding("pickle", evidence=[lie])) == "evidence"
-        findings.add(books, finding("pickle"), PROOFS)
+        findings.add(books, finding("pickle"))
 
 
 def test_same_flaw_is_recorded_once_whatever_lines_moved(repo):
     """A report that counts one flaw three times."""
     begin(repo)
     with write(repo) as books:
-        first = findings.add(books, finding("pickle"), PROOFS).finding
+        first = findings.add(books, finding("pickle"))
         assert refused(books, finding("pickle")) == "duplicate"
     path = repo.root / "desk/imports.py"
     path.write_text(path.read_text("utf-8").replace("import ast\n", "import ast\n\n\n"), "utf-8")
@@ -264,7 +263,7 @@ def test_leads_are_hints_until_somebody_looked(repo, tmp_path):
         first = scanners.take_in(books, file)
         assert [lead.path for lead in first.fresh] == ["desk/imports.py", "desk/store.py"]
         assert (len(scanners.take_in(books, file).fresh), books.ledger.findings) == (0, {})
-        findings.add(books, finding("pickle", lead=1), PROOFS)
+        findings.add(books, finding("pickle", lead=1))
         decoy = PLANTED["decoys"][0]
         form = examined("database", "tampering", decoy["file"], line_of(decoy), lead=2)
         sweeping.examine(books, form)

@@ -30,6 +30,7 @@ COMMANDS = {
     "next": "security",
     "examined": "security",
     "add": "security",
+    "prove": "security_books",
     "import": "security_books",
     "leads": "security_books",
     "status": "security_books",
@@ -330,8 +331,6 @@ def add_command(file: Path) -> Answer:
     reproduction: steps that show it
     remedy: what to change
     flow: […]                         # optional: quotes from source to flaw
-    proof: proof.py                   # optional: runs now, in a clean checkout of HEAD
-    link: [.venv]                     # optional: ignored folders that it needs
     The evidence begins with the flaw's own lines, at most 40.
 
     Example: autoresearch security add finding.yaml
@@ -343,12 +342,9 @@ def add_command(file: Path) -> Answer:
     from autoresearch.security.look import covered  # noqa: PLC0415 - start fast
 
     text = form_text(file)
-    folder = Path.cwd() if str(file) == "-" else file.parent
     with writing(Path.cwd(), environment(), "security add") as books:
-        added = add(books, text, folder)
+        finding = add(books, text)
         found = covered(books, books.ledger.sweep)
-    finding, proof = added.finding, added.proof
-    said = "none" if proof is None else f"{proof.result.value}, sandbox {proof.sandbox}"
     labels = [category.label for category in categories(finding.cwe, finding.lists)]
     return Answer(
         lines=(
@@ -356,7 +352,6 @@ def add_command(file: Path) -> Answer:
             f"F{finding.number} recorded: {finding.severity.value} {finding.score:.1f}, "
             f"{phrases.count(len(finding.evidence) + len(finding.flow), 'quote')} verified",
             f"fingerprint: {finding.fingerprint}",
-            f"proof: {said}",
             *labels,
             coverage_line(found),
         ),
@@ -366,11 +361,11 @@ def add_command(file: Path) -> Answer:
             "severity": finding.severity.value,
             "vector": finding.vector,
             "fingerprint": finding.fingerprint,
-            "proof": None if proof is None else proof.result.value,
             "categories": labels,
             "covered": found.covered,
             "cells": found.cells,
         },
-        next_step="`autoresearch security next`",
+        next_step=f"`autoresearch security prove {finding.number} FILE` where an attack can be "
+        "scripted, then `autoresearch security next`",
         max_bytes=WIDE_BYTES,
     )

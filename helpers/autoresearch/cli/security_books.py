@@ -225,6 +225,40 @@ def _quoted(place: Place) -> Iterable[str]:
     yield from fence(clean_block(place.text, 40), secrets.token_hex(4)).splitlines()
 
 
+@click.command("prove")
+@click.argument("number", type=click.IntRange(min=1))
+@click.argument("file", type=FILE)
+@click.option("--link", multiple=True, help="Ignored folder that it may read, as .venv.")
+@answers
+def prove_command(number: int, file: Path, link: tuple[str, ...]) -> Answer:
+    r"""Run a proof of concept of finding NUMBER on HEAD, in a clean checkout, and keep it.
+
+    FILE is .py, .js or .sh, runs at the checkout's root, and ends with one line on stdout:
+
+    \b
+    PROOF exploited   and exit status 1, while the flaw stands (as it must now)
+    PROOF withstood   and exit status 0, once the attack no longer works
+    Anything else is broken, and no proof of a fix. It talks to nothing but loopback.
+
+    Example: autoresearch security prove 3 /tmp/proof.py --link .venv
+    """
+    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
+    from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
+    from autoresearch.security.findings import prove  # noqa: PLC0415 - start fast
+
+    with writing(Path.cwd(), environment(), "security prove") as books:
+        proof = prove(books, number, file, link)
+    return Answer(
+        lines=(
+            *news_lines(books),
+            f"F{number}: {proof.result.value} at {proof.commit[:12]} in "
+            f"{phrases.duration(proof.duration_s)}, sandbox {proof.sandbox}",
+        ),
+        data={"finding": number, "proof": proof.result.value, "sandbox": proof.sandbox},
+        next_step="`autoresearch security next`",
+    )
+
+
 @click.command("recheck")
 @answers
 def recheck_command() -> Answer:

@@ -1,11 +1,9 @@
-"""`security add`, `state`, `recheck`: findings, what is decided about them, what still holds."""
+"""`security add`, `prove`, `state`, `recheck`: findings, and what still holds of them."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
@@ -21,19 +19,14 @@ from autoresearch.security import proofs
 from autoresearch.security.sweeping import checked_cell, sweep_number
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from autoresearch.core.security.records import Proof
     from autoresearch.security.books import Books
 
 MAX_DAYS = 366
 """Longest acceptance of a risk: then somebody looks again."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-class Added(NamedTuple):
-    """A finding that was recorded, and the run of its proof."""
-
-    finding: Finding
-    proof: Proof | None
 
 
 class Rechecked(NamedTuple):
@@ -50,41 +43,46 @@ class Rechecked(NamedTuple):
     news: tuple[str, ...]
 
 
-def add(books: Books, text: str, folder: Path) -> Added:
+def add(books: Books, text: str) -> Finding:
     """Record a finding whose evidence holds.
-
-    Args:
-        books: open for writing.
-        text: the form.
-        folder: what the proof's path is relative to.
 
     Raises:
         FormError, EvidenceError: it cannot be read, or a quote does not hold.
-        AutoresearchError: `vector`, `duplicate`, `proof`; or as `checked_cell`.
+        AutoresearchError: `vector`, `duplicate`; or as `checked_cell`.
     """
     form = read_finding(text)
-    script = None
-    if form.proof is not None:
-        script = proofs.load(folder / form.proof, form.link)
     evidence = checked_cell(books, form.cell)
-    flow = books.tree.verified(form.flow)
-    finding = _finding(books, form, evidence, flow)
+    finding = _finding(books, form, evidence, books.tree.verified(form.flow))
     _refuse_duplicate(books, finding)
-    ran = None
-    if script is not None:
-        ran = proofs.run(books, finding.number, script)
-        if ran.proof.result is not Result.EXPLOITED:
-            raise AutoresearchError(
-                f"the proof says {ran.proof.result.value} (exit {ran.proof.exit_code}) on "
-                f"{books.tree.commit[:12]}, so it proves no flaw: {ran.output[-300:]}",
-                code="proof",
-                hint="It must print `PROOF exploited` and end with status 1 while the flaw stands.",
-            )
-        finding = replace(finding, proof=proofs.file_away(books, finding.number, script))
     books.write(finding)
-    if ran is not None:
-        books.write(ran.proof)
-    return Added(finding, None if ran is None else ran.proof)
+    return finding
+
+
+def prove(books: Books, number: int, path: Path, link: tuple[str, ...]) -> Proof:
+    """Run a proof of concept and file it, once it succeeds on the commit that is checked out.
+
+    Args:
+        books: open for writing.
+        number: of the finding.
+        path: the script.
+        link: ignored folders of the repository that it may read.
+
+    Raises:
+        AutoresearchError: `no_finding`; `proof` when it does not show the flaw.
+    """
+    require_finding(books, number)
+    script = proofs.load(path, link)
+    ran = proofs.run(books, number, script)
+    if ran.proof.result is not Result.EXPLOITED:
+        raise AutoresearchError(
+            f"the proof says {ran.proof.result.value} (exit {ran.proof.exit_code}) on "
+            f"{books.tree.commit[:12]}, so it proves no flaw: {ran.output[-300:]}",
+            code="proof",
+            hint="It must print `PROOF exploited` and end with status 1 while the flaw stands.",
+        )
+    proofs.file_away(books, number, script)
+    books.write(ran.proof)
+    return ran.proof
 
 
 def _finding(
@@ -123,7 +121,6 @@ def _finding(
         reproduction=redact(form.reproduction),
         remedy=redact(form.remedy),
         lead=form.cell.lead,
-        proof=None,
     )
 
 
@@ -202,8 +199,7 @@ def _problem_of_day(until: str, today: str) -> str:
 
 def _checked_fixed(books: Books, number: int) -> str:
     """What the helper saw of a fix; raises AutoresearchError `not_fixed`."""
-    finding = books.ledger.findings[number]
-    if finding.proof is not None:
+    if number in books.ledger.proofs:
         ran = proofs.run(books, number, proofs.filed(books, number))
         books.write(ran.proof)
         if ran.proof.result is Result.WITHSTOOD:
@@ -214,7 +210,7 @@ def _checked_fixed(books: Books, number: int) -> str:
             code="not_fixed",
             hint="Mend the flaw and commit; a proof that breaks proves no fix.",
         )
-    if books.tree.stands(finding.evidence[0]):
+    if books.tree.stands(books.ledger.findings[number].evidence[0]):
         raise AutoresearchError(
             f"the lines of F{number} are still there, and it has no proof that they are harmless",
             code="not_fixed",
@@ -251,7 +247,7 @@ def recheck(books: Books) -> Rechecked:
         finding, state = standing.finding, standing.state(books.today)
         if state not in {State.OPEN, State.FIXED}:
             continue
-        if finding.proof is None:
+        if standing.proof is None:
             stands = books.tree.stands(finding.evidence[0])
             if stands and state is State.FIXED:
                 _decide(books, finding.number, State.OPEN, "its lines are back", "gone")

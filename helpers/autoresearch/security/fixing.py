@@ -61,7 +61,7 @@ def prepare(books: Books, session: str, guard: str, scope: tuple[str, ...]) -> P
         finding = standing.finding
         if standing.state(books.today) is not State.OPEN:
             continue
-        if finding.proof is None or len(frozen) == MAX_FINDINGS:
+        if standing.proof is None or len(frozen) == MAX_FINDINGS:
             left_out.append(finding.number)
             continue
         ran = proofs.run(books, finding.number, proofs.filed(books, finding.number))
@@ -74,7 +74,7 @@ def prepare(books: Books, session: str, guard: str, scope: tuple[str, ...]) -> P
         raise AutoresearchError(
             "no open finding has a proof that succeeds",
             code="nothing_to_fix",
-            hint="A finding counts by its proof: add one with `proof: FILE`.",
+            hint="A finding counts by its proof: `autoresearch security prove N FILE`.",
         )
     _write_folder(books, frozen)
     draft = books.state / DRAFT

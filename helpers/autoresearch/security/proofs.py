@@ -88,7 +88,9 @@ def run(books: Books, number: int, script: Script) -> Ran:
     root = books.cache / "proof"
     links = {name: books.repo.toplevel / name for name in script.link}
     for name, target in links.items():
-        if not target.is_dir() or name in books.tree.whole:
+        plain = all(part not in {"", ".", ".."} for part in name.split("/"))
+        tracked = any(f"{path}/".startswith(f"{name}/") for path in books.tree.whole)
+        if not plain or tracked or not target.is_dir():
             raise AutoresearchError(
                 f"there is no ignored folder {name} to link", code="proof", hint="Take it out."
             )
@@ -128,6 +130,7 @@ def run(books: Books, number: int, script: Script) -> Ran:
         at=now_utc(),
         finding=number,
         commit=books.tree.commit,
+        script=name_of(number, script),
         script_sha256=sha256(script.content),
         link=script.link,
         result=result,
@@ -139,12 +142,15 @@ def run(books: Books, number: int, script: Script) -> Ran:
     return Ran(proof, clean_block(redact(said.decode("utf-8", "replace")), 8, 1_000))
 
 
-def file_away(books: Books, number: int, script: Script) -> str:
-    """Keep a script in the state folder; its name there."""
+def name_of(number: int, script: Script) -> str:
+    """The file name under which the script of a finding is kept."""
+    return f"finding-{number:03d}{script.ending}"
+
+
+def file_away(books: Books, number: int, script: Script) -> None:
+    """Keep a script in the state folder."""
     books.proofs.mkdir(mode=0o700, exist_ok=True)
-    name = f"finding-{number:03d}{script.ending}"
-    atomic_write(books.proofs / name, script.content, mode=0o600)
-    return name
+    atomic_write(books.proofs / name_of(number, script), script.content, mode=0o600)
 
 
 def filed(books: Books, number: int) -> Script:
@@ -153,12 +159,13 @@ def filed(books: Books, number: int) -> Script:
     Raises:
         AutoresearchError: `proof` when it is missing or not the one that was filed.
     """
-    finding, proof = books.ledger.findings[number], books.ledger.proofs.get(number)
-    name = finding.proof or ""
-    path = books.proofs / name
-    if not name or proof is None or not path.is_file():
+    proof = books.ledger.proofs[number]
+    path = books.proofs / proof.script
+    if not path.is_file():
         raise AutoresearchError(
-            f"the proof of F{number} is not on this machine", code="proof", hint="Add it anew."
+            f"the proof of F{number} is not on this machine",
+            code="proof",
+            hint=f"`autoresearch security prove {number} FILE` files it again.",
         )
     content = path.read_bytes()
     if sha256(content) != proof.script_sha256:

@@ -88,8 +88,6 @@ class FindingForm(NamedTuple):
     scenario: str
     reproduction: str
     remedy: str
-    proof: str | None
-    link: tuple[str, ...]
 
 
 class ModelForm(NamedTuple):
@@ -209,8 +207,6 @@ def read_finding(text: str) -> FindingForm:
         scenario=form.take("scenario", _reason),
         reproduction=form.take("reproduction", _reason),
         remedy=form.take("remedy", _reason),
-        proof=form.take("proof", _text) if form.has("proof") else None,
-        link=form.each("link", _path),
     )
     form.end()
     return found
@@ -379,10 +375,3 @@ def _pattern(value: object, where: str) -> str:
     except ValueError as error:
         raise FormError(f"{where}: pattern '{clean_line(pattern, 60)}' {error}") from error
     return pattern
-
-
-def _path(value: object, where: str) -> str:
-    path = _text(value, where)
-    if any(part in {"", ".", ".."} for part in path.split("/")):
-        raise FormError(f"{where}: '{clean_line(path, 60)}' is no folder of the repository")
-    return path

@@ -174,7 +174,6 @@ class Finding:
         evidence: the flaw's own lines first.
         flow: how data gets there, source first; may be empty.
         lead: the scanner's lead that it confirms, or None.
-        proof: file name of the proof of concept in the state folder; None without one.
     """
 
     schema: int
@@ -199,7 +198,6 @@ class Finding:
     reproduction: str
     remedy: str
     lead: int | None
-    proof: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +206,8 @@ class Proof:
 
     Attributes:
         finding: its number.
-        script_sha256: of the script's bytes.
+        script: the script's file name in the state folder.
+        script_sha256: of its bytes.
         link: ignored directories that the checkout could read.
         sandbox: what was in force; `none` without.
     """
@@ -217,6 +216,7 @@ class Proof:
     at: str
     finding: int
     commit: str
+    script: str
     script_sha256: str
     link: tuple[str, ...]
     result: Result
