@@ -12,8 +12,8 @@ from autoresearch.core.brief import (
     next_step,
 )
 from autoresearch.core.budget import Halt, StopRule, halt, outlook_of, remaining
-from autoresearch.core.contract.values import Budget, Metric, Secondary
-from autoresearch.core.model import Direction, Reason, Scale, Source, Verdict
+from autoresearch.core.contract.values import Budget, Holdout, Metric, Secondary
+from autoresearch.core.model import Direction, Flag, Reason, Scale, Source, Verdict
 from autoresearch.core.records import Run, Stop, Validation
 from autoresearch.core.summary import summary_of
 from hypothesis import given, settings
@@ -285,3 +285,15 @@ def test_hostile_text_is_inert():
     assert [line for line in shown.splitlines() if line.startswith("next:")] == [
         "next: `autoresearch recover` finishes or rolls back the interrupted step"
     ]
+
+
+def test_holdout_and_suspicious_keeps_are_named():
+    """An agent that overfits unwarned, or a keep that nobody is told to look at."""
+    unseen = make(Holdout, command="sh /srv/secret.sh", every=1, limit=0.01, limit_relative=True)
+    found = history(experiment(1, Verdict.KEEP, flags=(Flag.SUSPICIOUS,), suspicions=("odd",)))
+    text = brief(situation(found, contract(holdout=unseen)))
+    assert "holdout: every keep is also measured on inputs that are not shown" in text
+    assert "suspicious keeps, for the human to review first: 1" in text
+    assert "secret" not in text
+    third = dataclasses.replace(unseen, every=3)
+    assert "holdout: 1 keep in 3 is also" in brief(situation(found, contract(holdout=third)))

@@ -10,6 +10,7 @@ import pytest
 from autoresearch.core.contract import (
     Budget,
     Contract,
+    Holdout,
     Metric,
     RaceRule,
     Sandbox,
@@ -67,6 +68,13 @@ FULL = Contract(
         ),
     ),
     same="python dump_outputs.py",
+    holdout=Holdout(
+        command="python3 /srv/holdout/bench.py",
+        every=2,
+        limit=0.01,
+        limit_relative=True,
+        paths=("/srv/holdout/bench.py", "/srv/holdout/data"),
+    ),
     profile="python -m cProfile bench.py",
     setup="npm ci",
     build="npm run build",
@@ -122,6 +130,7 @@ def test_defaults() -> None:
         protect=(),
         secondary=(),
         same=None,
+        holdout=None,
         profile=None,
         setup=None,
         build=None,
@@ -323,7 +332,7 @@ DOCUMENTED_ERRORS = re.findall(
 
 def test_documented_errors_are_found() -> None:
     """A table of errors that the next test no longer reads."""
-    assert len(DOCUMENTED_ERRORS) == 11
+    assert len(DOCUMENTED_ERRORS) == 10
 
 
 @pytest.mark.parametrize(("line", "message", "hint"), DOCUMENTED_ERRORS)
@@ -341,3 +350,31 @@ def test_metric_is_compared_by_the_scale_that_fits():
     assert metric.scale is Scale.RATIO
     assert replace(metric, unit="%").scale is Scale.DIFFERENCE
     assert replace(metric, min_effect_relative=False).scale is Scale.DIFFERENCE
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("./h", ("./h", 1, 0.01, True, ())),
+        (
+            "python3 /opt/x.py /usr/bin/env",
+            ("python3 /opt/x.py /usr/bin/env", 1, 0.01, True, ("/opt/x.py",)),
+        ),
+        ("/opt/py/bin/python3.12 h.py", ("/opt/py/bin/python3.12 h.py", 1, 0.01, True, ())),
+        ("echo '/open", ("echo '/open", 1, 0.01, True, ())),
+        ("{command: ./h, every: 3, limit: 0%}", ("./h", 3, 0.0, True, ())),
+        ("{command: ./h, limit: 2.5}", ("./h", 1, 2.5, False, ())),
+        ("{command: sh /a/b, reads: [/a/b/, /c]}", ("sh /a/b", 1, 0.01, True, ("/a/b", "/c"))),
+    ],
+)
+def test_holdout_short_and_long(written, expected) -> None:
+    """A holdout that is read into another field, or paths of it that stay visible."""
+    found = with_line(f"holdout: {written}\n").holdout
+    assert found is not None
+    assert (
+        found.command,
+        found.every,
+        found.limit,
+        found.limit_relative,
+        found.paths,
+    ) == expected

@@ -240,7 +240,21 @@ ADDED = [  # one line after the small contract
     ("stop_on_plateau: 'maybe'", "`stop_on_plateau` is 'maybe'", "Write true or false"),
     ("sandbox: on", "`sandbox` is 'on'", "Write auto or off"),
     ("sandbox: require", "`sandbox: require` is not supported by this version", "Remove it"),
-    ("holdout: ./h", "`holdout` is not supported by this version", "Remove it"),
+    ("holdout: {every: 2}", "`holdout` lacks the key `command`", "Add `command"),
+    ("holdout: {command: ./h, every: 0}", "`holdout.every` is '0'", "a whole number from 1"),
+    (
+        "holdout: {command: ./h, limit: 100%}",
+        "`holdout.limit` is '100%', out of range",
+        "below 100%",
+    ),
+    ("holdout: {command: ./h, limit: -1}", "`holdout.limit` is '-1', out of range", "below 100%"),
+    ("holdout: {command: ./h, reads: [data]}", "no absolute path", "from the root"),
+    (
+        f"holdout: {{command: ./h, reads: [{', '.join(f'/d{n}' for n in range(21))}]}}",
+        "lists 21 paths",
+        "Name the folder",
+    ),
+    ("holdout: {command: ./h, reads: [/]}", "no absolute path", "from the root"),
     ("network: true", "`network` is not supported by this version", "Remove it"),
     ("notify: me", "`notify` is not supported by this version", "Remove it"),
 ]

@@ -9,6 +9,7 @@ import pytest
 from autoresearch.core.contract import (
     Budget,
     Contract,
+    Holdout,
     Metric,
     RaceRule,
     Sandbox,
@@ -64,6 +65,11 @@ OTHER_VALUES = {
     "profile": None,
     "setup": None,
     "build": None,
+    "holdout.command": "./other",
+    "holdout.every": 1,
+    "holdout.limit": 0.0,
+    "holdout.limit_relative": False,
+    "holdout.paths": (),
     "env": (("PYTHONPATH", ""),),
     "pass_through": (),
     "link": (".venv",),
@@ -91,6 +97,9 @@ NOT_MEASURING = {
     "secondary.limit",
     "secondary.limit_relative",
     "profile",
+    "holdout.every",
+    "holdout.limit",
+    "holdout.limit_relative",
     "timeout_s",
     "guard_timeout_s",
     "race.alpha",
@@ -120,7 +129,7 @@ def changed(key: str) -> Contract:
 
 def test_every_field_has_another_value() -> None:
     """A new field that the comparisons below do not try."""
-    nested = {"metric": Metric, "race": RaceRule, "budget": Budget}
+    nested = {"metric": Metric, "race": RaceRule, "budget": Budget, "holdout": Holdout}
     keys = {field.name for field in fields(Contract)} - nested.keys()
     keys |= {f"{name}.{field.name}" for name, kind in nested.items() for field in fields(kind)}
     keys |= {f"secondary.{field.name}" for field in fields(Secondary)}
@@ -181,6 +190,7 @@ def test_words_of_the_full_contract() -> None:
         "Set-up of a bench checkout: `npm ci`",
         "Build, once a candidate: `npm run build`",
         "Profiler: `python -m cProfile bench.py`",
+        "Holdout: 1 keep in 2 may lose at most 1 % on inputs that are not shown.",
         "Environment: `PYTHONPATH=src`",
         "Passed through: `CUDA_VISIBLE_DEVICES`",
         "Readable in bench checkouts: `node_modules`, `.venv`",
@@ -236,3 +246,18 @@ def test_words_of_the_small_contract() -> None:
 def test_words_of_single_terms(line: str, words: str) -> None:
     """A term put into the wrong words, or output without bound."""
     assert words in "\n".join(render_words(with_line(line)))
+
+
+def test_words_of_a_holdout_without_its_command() -> None:
+    """The command of the holdout in the document, for any agent to run."""
+    words = render_words(parse(SMALL + "holdout: {command: sh /srv/secret.sh, limit: 3}\n"))
+    assert "Holdout: every keep may lose at most 3 on inputs that are not shown." in words
+    assert "secret" not in " ".join(words)
+
+
+def test_a_holdout_that_comes_or_goes_measures_differently() -> None:
+    """Keeps compared that were held to different standards."""
+    small, unseen = parse(SMALL), parse(SMALL + "holdout: ./h\n")
+    assert not measures_differently(small, replace(small, goal="other"))
+    assert measures_differently(small, unseen)
+    assert ("holdout.command", "", "./h") in differences(small, unseen)

@@ -232,3 +232,14 @@ def test_page_is_bounded_whatever_the_log_and_its_texts():
     assert (
         rendered.splitlines().count("| # | change | estimate, unvalidated | lines | commit |") == 1
     )
+
+
+def test_suspicious_keeps_come_first_until_undone():
+    """A gain too good to be true that is found on the last page, or after it was taken back."""
+    kept = experiment(1, Verdict.KEEP, flags=(Flag.SUSPICIOUS,), suspicions=("a | b", "two"))
+    page = render(history(kept), [], plateau="", notes="")
+    head = page.partition("## Goal")[0]
+    assert "## To be reviewed first: suspicious keeps" in head
+    assert "- **1** no estimate (suspicious): a \\| b; two" in head
+    undone = history(kept, make(Undo, experiment=1, commit="d" * 40))
+    assert "To be reviewed" not in render(undone, [], plateau="", notes="")

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from autoresearch.core.errors import MetricError
-from autoresearch.core.metrics import Reading, read_metrics, read_secondary
+from autoresearch.core.metrics import Reading, read_checksums, read_metrics, read_secondary
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -311,3 +311,12 @@ def test_plain_message_holds_no_word_of_the_output(printed, pattern):
         read_metrics(printed, truncated=False, primary="ms", pattern=pattern, secondary=())
     assert "DO THIS" in caught.value.message
     assert "DO THIS" not in caught.value.plain
+
+
+def test_checksums_are_read_by_name():
+    """A checksum that is missed, or a second one under its name that hides the first."""
+    printed = (
+        b"x\nCHECKSUM out=ab12\nCHECKSUM b=1+/=\n CHECKSUM c=1\nCHECKSUM out=cd\nCHECKSUM d=\n"
+    )
+    assert read_checksums(printed) == (("b", "1+/="), ("out", "ab12 cd"))
+    assert read_checksums(b"METRIC ms=1\n") == ()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from autoresearch.loop.session import Session
 
 KEPT_SHOWN = 8
+REVIEW_SHOWN = 4
 LOG_SHOWN = 20
 DIFF_LINES = 120
 
@@ -57,8 +58,10 @@ def status_command() -> Answer:
             remaining_line(budget.remaining(history, contract.budget)),
             *([cost] if cost else []),
             f"outlook: {_outlook(session, history)}",
+            *_holdout_lines(session),
             f"sandbox: {'none' if history.epoch is None else history.epoch.sandbox}",
         ]
+        lines[1:1] = _review_lines(history, unit)
         if doing:
             lines.insert(1, f"now: {doing}")
         if halt is not None:
@@ -68,6 +71,21 @@ def status_command() -> Answer:
             data=_status_facts(session, history),
             next_step=_status_step(history, done=halt is not None),
         )
+
+
+def _review_lines(history: History, unit: str) -> list[str]:
+    """What a human is to look at first."""
+    found = history.suspicious
+    if not found:
+        return []
+    lines = [f"REVIEW FIRST: {phrases.count(len(found), 'suspicious keep')}"]
+    for kept in found[:REVIEW_SHOWN]:
+        why = clean_line("; ".join(kept.suspicions), 160)
+        lines.append(f"  {kept.number:>4}  {estimate(kept, unit)}: {why}")
+    if len(found) > REVIEW_SHOWN:
+        lines.append(f"  … {len(found) - REVIEW_SHOWN} earlier")
+    lines.append("  `autoresearch show N` prints its diff, `autoresearch undo N` takes it back")
+    return lines
 
 
 def _kept_lines(history: History, unit: str) -> list[str]:
@@ -81,6 +99,27 @@ def _kept_lines(history: History, unit: str) -> list[str]:
     if history.kept_count > KEPT_SHOWN:
         lines.append(f"  … {history.kept_count - KEPT_SHOWN} earlier")
     return lines
+
+
+def _holdout_lines(session: Session) -> list[str]:
+    """How often the holdout passed, and where its values lie for people."""
+    from autoresearch.loop.holdout import standing  # noqa: PLC0415 - start fast
+
+    found = standing(session)
+    if found is None:
+        return []
+    line = f"holdout: {found.passed} of {found.checked} passed"
+    if found.advisory:
+        line += f" (advisory: {found.advisory})"
+    where = f"; values, for people: {shown_path(found.table)}" if found.checked else ""
+    return [line + where]
+
+
+def _holdout_facts(session: Session) -> dict[str, object] | None:
+    from autoresearch.loop.holdout import standing  # noqa: PLC0415 - as above
+
+    found = standing(session)
+    return None if found is None else {**found._asdict(), "table": str(found.table)}
 
 
 def _outlook(session: Session, history: History) -> str:
@@ -109,6 +148,8 @@ def _status_facts(session: Session, history: History) -> dict[str, object]:
         "incumbent_experiment": history.incumbent_number,
         "epoch": history.epoch_number,
         "stopped": history.stopped,
+        "suspicious": [kept.number for kept in history.suspicious],
+        "holdout": _holdout_facts(session),
         "validation": None if validated is None else jsonform.to_object(validated),
         "run": None if history.run is None else jsonform.to_object(history.run),
         "cost": {

@@ -24,6 +24,7 @@ _OUTPUT = re.compile(r"\((output/[^/()]+\.txt)\)$")
 TAIL_LINES = 12
 TAIL_BYTES = 800
 VALUES_SHOWN = 24
+REASONS_SHOWN = 4
 
 
 def verdict_line(record: Experiment | Tried, unit: str) -> str:
@@ -39,6 +40,7 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
     if record.detail:
         # Where the output is stands in a line of its own, whole.
         lines.append(f"why: {_OUTPUT.sub('', record.detail).rstrip()}")
+    lines += [f"suspicious: {clean_line(text, 160)}" for text in record.suspicions[:REASONS_SHOWN]]
     if record.race is not None:
         lines.append(samples_line(record))
     lines += limit_lines(record, contract)
@@ -47,6 +49,8 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
         lines.append(f"guard: {state} in {phrases.duration(record.guard.duration_s)}")
     if record.same is not None:
         lines.append(f"same: {'equal' if record.reason is not Reason.SAME else 'DIFFERS'}")
+    if record.holdout is not None:
+        lines.append(f"holdout: {'passed' if record.holdout else 'FAILED'}")
     if record.touched:
         lines.append(f"touched: {clean_line(', '.join(record.touched[:5]))}")
     if record.meanwhile:
@@ -166,7 +170,8 @@ def next_after(record: Experiment, halt: Halt | None, *, unvalidated: bool) -> s
         )
     learn = "`autoresearch note` what it taught, then the next idea"
     if record.verdict is Verdict.KEEP:
-        return f"{learn}, on top of this"
+        doubt = "tell the human what it may skip or assume; " if record.suspicions else ""
+        return f"{doubt}{learn}, on top of this"
     if record.verdict is Verdict.CRASH:
         return f"`autoresearch apply {record.number}` brings the edit back to mend it; or {learn}"
     if record.verdict is Verdict.VIOLATION:
@@ -196,6 +201,8 @@ def _after_discard(record: Experiment) -> str:
         )
     if record.reason is Reason.LIMITS:
         return "find a way that costs the limited metric less"
+    if record.reason is Reason.HOLDOUT:
+        return "it fits the benchmark's inputs alone: find a gain that does not depend on them"
     if record.reason is Reason.SAME:
         return (
             f"`autoresearch apply {record.number}` brings the edit back to mend it: "

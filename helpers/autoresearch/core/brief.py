@@ -139,6 +139,10 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
         first, *rest = contract.same.strip().splitlines()
         command = clean_line(f"{first} …" if rest else first, _COMMAND)
         yield f"same: the output of `{command}` must not change"
+    if contract.holdout is not None:
+        often = contract.holdout.every
+        which = "every keep" if often == 1 else f"1 keep in {often}"
+        yield f"holdout: {which} is also measured on inputs that are not shown"
     yield from _bounds(contract)
     if contract.profile is not None:
         yield "profiler: `autoresearch profile` shows where the incumbent spends its cost"
@@ -201,6 +205,9 @@ def _outlook(outlook: Outlook) -> str:
 def _troubles(situation: Situation) -> Iterable[str]:
     history = situation.history
     rework = history.pending_rework
+    if history.suspicious:
+        numbers = phrases.numbers([kept.number for kept in history.suspicious])
+        yield f"suspicious keeps, for the human to review first: {numbers}"
     if rework is not None:
         yield (
             f"REWORK: experiment {rework.number} was better but failed the guard "

@@ -87,6 +87,7 @@ class Kept:
     lines_added: int
     lines_removed: int
     undone: bool
+    suspicions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +205,7 @@ class Progress:
         spent_tokens, spent_usd: by the agent on all experiments for which they are known.
         unpriced, unmetered: how many experiments' dollars, or even tokens, are not known.
         simplify, secondary: losses carried since the epoch began.
+        guard_tests: how many tests the guard ran on the incumbent, None where it does not say.
         machine: where the pools were measured, see `RaceRecord`.
         pool_ratio, pool_difference: same-code differences of this epoch's races, oldest first.
     """
@@ -245,6 +247,12 @@ class Progress:
     pool_ratio: tuple[float, ...]
     pool_difference: tuple[float, ...]
     recovery: Recovery | None
+    guard_tests: int | None
+
+    @property
+    def suspicious(self) -> tuple[Kept, ...]:
+        """The keeps that a human is to review, newest first; none that was undone."""
+        return tuple(k for k in self.kept if Flag.SUSPICIOUS in k.flags and not k.undone)
 
     @property
     def keeps(self) -> tuple[bool, ...]:

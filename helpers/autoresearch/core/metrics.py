@@ -25,6 +25,9 @@ _SHOWN_CHARS = 80
 _NUMBER = r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{1,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,4})?"
 _LONE_NUMBER = re.compile(_NUMBER.encode())
 _NUMBER_TEXT = re.compile(_NUMBER)
+_CHECKSUM = re.compile(
+    rb"^CHECKSUM ([A-Za-z_][A-Za-z0-9_.]{0,39})=([A-Za-z0-9+/=_.:-]{1,200})$", re.MULTILINE
+)
 _NAME_CHARS = rb"[A-Za-z0-9_.\-]"
 
 
@@ -82,6 +85,19 @@ def read_secondary(
         return ()
     _refuse_truncated(stdout, truncated=truncated)
     return _read_each(stdout, secondary)
+
+
+def read_checksums(stdout: bytes) -> tuple[tuple[str, str], ...]:
+    """The lines `CHECKSUM <name>=<value>` of an output, by name; of a doubled name all values.
+
+    Args:
+        stdout: standard output of verify, in any encoding. Other lines that mention CHECKSUM are
+            none: whoever spoils its line has another checksum than before.
+    """
+    found: dict[str, list[str]] = {}
+    for name, value in _CHECKSUM.findall(stdout):
+        found.setdefault(name.decode("ascii"), []).append(value.decode("ascii"))
+    return tuple((name, " ".join(values)) for name, values in sorted(found.items()))
 
 
 def _read_each(

@@ -124,6 +124,7 @@ class Sample:
         wall_s: elapsed seconds, by the helper's clock.
         cpu_s: user + system seconds of the process and the children it waited for.
         secondary: (name, value) of every secondary metric of the contract, in its order.
+        checksums: (name, value) of the lines `CHECKSUM name=value` that verify printed, by name.
     """
 
     arm: Arm
@@ -131,6 +132,7 @@ class Sample:
     wall_s: float
     cpu_s: float
     secondary: tuple[tuple[str, float], ...] = ()
+    checksums: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         require_finite("value", self.value)

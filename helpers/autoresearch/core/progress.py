@@ -93,6 +93,7 @@ def begin(opened: Opened) -> Progress:
         pool_ratio=(),
         pool_difference=(),
         recovery=None,
+        guard_tests=None,
     )
 
 
@@ -164,6 +165,7 @@ def _epoch(record: Epoch, progress: Progress) -> Progress:
         incumbent_value=statistics.median(record.values) if record.values else None,
         simplify=(),
         secondary=(),
+        guard_tests=record.guard_tests,
     )
 
 
@@ -348,6 +350,7 @@ def _kept(progress: Progress, record: Experiment) -> Progress:
         incumbent_commit=record.commit,
         incumbent_number=record.number,
         incumbent_value=_candidate_value(record.race),
+        guard_tests=progress.guard_tests if record.guard_tests is None else record.guard_tests,
     )
 
 

@@ -56,6 +56,8 @@ class Epoch:
         machine: as in `RaceRecord`.
         sandbox: what was in force while measuring ("none" without).
         restarts_measuring: False when only budget, goal or notify changed.
+        holdout_s: elapsed seconds of one run of the holdout, or None without one.
+        guard_tests: how many tests the guard said it ran, or None where it does not say.
     """
 
     schema: int
@@ -74,6 +76,8 @@ class Epoch:
     machine: str
     sandbox: str
     restarts_measuring: bool
+    holdout_s: float | None = None
+    guard_tests: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,11 @@ class Experiment:
         attempt: 0 for a first try, 1 or 2 for a rework.
         retest: how many times this tree, or this change to another incumbent, was raced before.
         related: the experiment that this one reworks, repeats or nearly duplicates.
-        limits, guard, same, holdout: None or empty when not reached.
+        limits, guard, same: None or empty when not reached.
+        holdout: whether the holdout passed; None when it was not asked.
+        suspicions: what made it look too good, a sentence each; empty when nothing did.
+        first_race: the race that looked too good; `race` is then the one that measured again.
+        guard_tests: how many tests the guard said it ran, or None where it does not say.
         touched: what a violation touched.
         duration_s: from call to record.
         spent: by the agent since the record before it; None when unknown, as in older logs.
@@ -132,6 +140,10 @@ class Experiment:
     duration_s: float
     spent: Spent | None = None
     meter: Meter | None = None
+    holdout: bool | None = None
+    suspicions: tuple[str, ...] = ()
+    first_race: RaceRecord | None = None
+    guard_tests: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

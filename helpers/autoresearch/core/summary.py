@@ -69,4 +69,5 @@ def kept_of(record: Experiment) -> Kept:
         lines_added=record.lines_added,
         lines_removed=record.lines_removed,
         undone=False,
+        suspicions=record.suspicions,
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError, MetricError, SessionBroken
-from autoresearch.core.metrics import read_metrics, read_secondary
+from autoresearch.core.metrics import read_checksums, read_metrics, read_secondary
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample, Source
 from autoresearch.core.text import clean_line
 from autoresearch.edges.checkout import Layer, Slot
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from autoresearch.core.contract import Contract, Metric, Secondary
+    from autoresearch.core.contract import Contract, Holdout, Metric, Secondary
     from autoresearch.core.scope import Scope
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.gitrepo import GitRepo
@@ -200,8 +200,10 @@ class Bench:
 
     # --- running ---------------------------------------------------------------------------
 
-    def sample(self, built: Built, arm: Arm, *, seed: int, label: str) -> Sample:
-        """One execution of verify.
+    def sample(
+        self, built: Built, arm: Arm, *, seed: int, label: str, holdout: Holdout | None = None
+    ) -> Sample:
+        """One execution of verify, or of the holdout where it is given.
 
         A sample during which the machine slept or its clock jumped is thrown away and taken again.
 
@@ -214,11 +216,14 @@ class Bench:
         self._require_untouched(built, label)
         while True:
             outcome = self.run(
-                built, self.contract.verify, timeout_s=self.contract.timeout_s, seed=seed
+                built,
+                self.contract.verify if holdout is None else holdout.command,
+                timeout_s=self.contract.timeout_s,
+                seed=seed,
             )
             self._tidy(built, label)
             if not outcome.void:
-                return self.read(outcome, arm, label)
+                return self.read(outcome, arm, label, unseen=holdout is not None)
             self.void += 1
             if self.void > MAX_VOID:
                 raise SessionBroken(
@@ -305,8 +310,11 @@ class Bench:
         finally:
             remove_tree(root)
 
-    def read(self, outcome: Outcome, arm: Arm, label: str) -> Sample:
-        """The sample that a run of verify yielded; raises CandidateFailed when it is none."""
+    def read(self, outcome: Outcome, arm: Arm, label: str, *, unseen: bool = False) -> Sample:
+        """The sample that a run of verify yielded; raises CandidateFailed when it is none.
+
+        Of the holdout (`unseen`) the metric alone is read.
+        """
         contract = self.contract
         hint = ""
         if outcome.timed_out or outcome.exit_code:
@@ -315,18 +323,16 @@ class Bench:
             full = message + last_words(outcome)
         else:
             try:
-                return self._sample_of(outcome, arm)
+                return self._sample_of(outcome, arm, () if unseen else contract.secondary)
             except MetricError as error:
                 reason, message, hint = Reason.METRIC, error.plain, error.hint
                 full = error.message
         kept = self.keep_output(f"{label}-{contract.metric.name}", outcome)
         raise CandidateFailed(reason, message, hint=hint, output=kept, full=full)
 
-    def _sample_of(self, outcome: Outcome, arm: Arm) -> Sample:
+    def _sample_of(self, outcome: Outcome, arm: Arm, secondary: tuple[Secondary, ...]) -> Sample:
         metric = self.contract.metric
-        printed = [
-            (m.name, m.pattern) for m in self.contract.secondary if m.source is Source.OUTPUT
-        ]
+        printed = [(m.name, m.pattern) for m in secondary if m.source is Source.OUTPUT]
         if metric.source is Source.OUTPUT:
             reading = read_metrics(
                 outcome.stdout,
@@ -342,7 +348,7 @@ class Bench:
                     outcome.stdout, truncated=outcome.stdout_truncated, secondary=printed
                 )
             )
-        measured: tuple[Metric | Secondary, ...] = (metric, *self.contract.secondary)
+        measured: tuple[Metric | Secondary, ...] = (metric, *secondary)
         for own in measured:
             if own.source is not Source.OUTPUT:
                 seconds = outcome.cpu_s if own.source is Source.CPU else outcome.wall_s
@@ -352,7 +358,8 @@ class Bench:
             value=values[metric.name],
             wall_s=outcome.wall_s,
             cpu_s=outcome.cpu_s,
-            secondary=tuple((m.name, values[m.name]) for m in self.contract.secondary),
+            secondary=tuple((m.name, values[m.name]) for m in secondary),
+            checksums=read_checksums(outcome.stdout),
         )
 
     def keep_output(self, label: str, outcome: Outcome) -> str:

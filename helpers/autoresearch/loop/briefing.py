@@ -8,6 +8,7 @@ from autoresearch.core import budget
 from autoresearch.core.brief import Situation, brief, next_step
 from autoresearch.core.patience import most_seconds, pairs_allowed
 from autoresearch.core.pool import smallest_visible
+from autoresearch.core.unseen import is_due
 
 if TYPE_CHECKING:
     from autoresearch.core.history import Progress
@@ -52,15 +53,18 @@ def situation_of(session: Session, *, interrupted: str | None = None) -> Situati
 
 
 def forecast_s(session: Session, progress: Progress) -> float | None:
-    """Seconds that the next `try` may take: its race and its guard, and no less than lately.
+    """Seconds that the next `try` may take: race, guard and holdout, and no less than lately.
 
-    What the latest experiments took holds what nobody measured apart: build, `same`, holdout.
+    What the latest experiments took holds what nobody measured apart: build, `same`.
     """
     epoch = progress.epoch
     if epoch is None:
         return None
     pairs = EXACT_PAIRS if progress.deterministic else _pairs(session, epoch)
     known = most_seconds(epoch.sample_s, pairs) + (epoch.guard_s or 0.0)
+    holdout = session.contract.holdout
+    if holdout is not None and is_due(progress.kept_count, holdout.every):
+        known += most_seconds(epoch.holdout_s or epoch.sample_s, pairs)
     lately = [tried.duration_s for tried in progress.recent[:LATELY] if tried.epoch >= epoch.number]
     return max([known, *lately])
 

@@ -148,4 +148,8 @@ def _record(
         duration_s=round(duration_s, 3),
         spent=spent_between(session.progress.meter, meter),
         meter=meter,
+        holdout=ruling.holdout,
+        suspicions=ruling.suspicions,
+        first_race=ruling.first_race,
+        guard_tests=ruling.guard_tests,
     )

@@ -9,6 +9,7 @@ from autoresearch.core.decision import Decision, Policy, Rule, still_open
 from autoresearch.core.deterministic import deterministic_step
 from autoresearch.core.limits import Bound, LimitCheck, judge_limit, limit_pairs, under_limits
 from autoresearch.core.model import RULE, Arm, Pair, RaceRecord, Reason, Scale
+from autoresearch.core.order import rounds_of
 from autoresearch.core.race import judge, pairs_of
 from autoresearch.core.simplify import judge_simplify
 from autoresearch.core.stats import effect_of
@@ -68,11 +69,16 @@ class Question:
 
 
 class Raced(NamedTuple):
-    """A race that ended."""
+    """A race that ended.
+
+    Attributes:
+        rounds: (incumbent's sample, candidate's), under the same seed each.
+    """
 
     decision: Decision
     record: RaceRecord
     limits: tuple[LimitResult, ...]
+    rounds: tuple[tuple[Sample, Sample], ...]
 
 
 def policy_of(contract: Contract, *, pairs: int, alpha: float) -> Policy:
@@ -314,7 +320,7 @@ class Race:
         )
         asked = decision.keep or decision.reason is Reason.LIMITS
         limits = tuple(check.result for check in self._checks(exact=exact)) if asked else ()
-        return Raced(decision, record, limits)
+        return Raced(decision, record, limits, rounds_of(self.samples, exact=exact))
 
 
 def _is_constant(pairs: Sequence[Pair]) -> bool:

@@ -28,9 +28,10 @@ from autoresearch.core.rival import VARIABLE, incumbent_metrics
 from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.files import append_once
 from autoresearch.edges.lock import Lock
-from autoresearch.loop import unharmed
+from autoresearch.loop import scrutiny, unharmed
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched, RivalTouched
 from autoresearch.loop.checks import broken, current_epoch, require_sound_guard, run_checks
+from autoresearch.loop.holdout import Unseen
 from autoresearch.loop.measure import SEED_BITS, Question, Race, bound_of, policy_of
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ class Ruling:
     meanwhile: tuple[str, ...] = ()
     sandbox: str = SANDBOX
     output: str = ""
+    holdout: bool | None = None
+    suspicions: tuple[str, ...] = ()
+    first_race: RaceRecord | None = None
+    guard_tests: int | None = None
 
 
 class Referee:
@@ -93,6 +98,7 @@ class Referee:
         self.watch = watch
         self.say = say
         self.bench = session.bench()
+        self._best: Built | None = None
 
     def judge(self, prepared: Prepared) -> Ruling:
         """The verdict on a prepared candidate.
@@ -120,9 +126,9 @@ class Referee:
 
     def _measured(self, prepared: Prepared) -> Ruling:
         try:
-            raced = self._race(prepared)
+            raced = self._race(prepared, f"{prepared.begun.number:04d}")
             ruling = _ruled(raced)
-            return self._checked(prepared, ruling) if raced.decision.keep else ruling
+            return self._checked(prepared, raced, ruling) if raced.decision.keep else ruling
         except CandidateFailed as error:
             where = f" ({error.output})" if error.output else ""
             detail = f"{error.message}{where}"
@@ -137,8 +143,7 @@ class Referee:
                 touched=error.paths,
             )
 
-    def _race(self, prepared: Prepared) -> Raced:
-        label = f"{prepared.begun.number:04d}"
+    def _race(self, prepared: Prepared, label: str) -> Raced:
         incumbent = self.session.tree(prepared.begun.parent)
         unharmed.require_frozen(self.session, prepared.begun.parent, self._epoch.commit)
         first, second = self.bench.slots[:2]
@@ -148,6 +153,7 @@ class Referee:
         try:
             best = self.bench.bring(first, incumbent, label=f"{label}-incumbent")
             question = self._question(prepared, best, label)
+            self._best = best
         except (CandidateFailed, ProtectedTouched) as error:
             raise broken("set-up, build or verify", error) from error
         tree = self.session.tree(prepared.candidate.commit)
@@ -158,7 +164,7 @@ class Referee:
             question=question,
             randomness=self.randomness,
             label=label,
-            taken=self._keep_raw(prepared.begun.number),
+            taken=self._keep_raw(label),
             watch=self.watch,
             sample_s=self._epoch.sample_s,
         )
@@ -183,15 +189,20 @@ class Referee:
         except (CandidateFailed, ProtectedTouched) as error:
             raise broken("verify", error) from error
 
-    def _checked(self, prepared: Prepared, kept: Ruling) -> Ruling:
-        """Guard and `same`, in a checkout of their own, once the race says keep."""
+    def _checked(self, prepared: Prepared, raced: Raced, kept: Ruling) -> Ruling:
+        """Guard and `same`, in a checkout of their own, once the race says keep; then doubts."""
         label = f"{prepared.begun.number:04d}"
         tree = self.session.tree(prepared.candidate.commit)
         self.bench.told = self._told(kept)
         found = run_checks(self.bench, tree, self._epoch.same_sha256, label, self.say)
-        ruling = replace(kept, guard=found.guard, same=found.same, output=found.output)
+        tests = scrutiny.tests_run(self.session, found.guard)
+        ruling = replace(
+            kept, guard=found.guard, same=found.same, output=found.output, guard_tests=tests
+        )
         if found.failed is None:
-            return ruling
+            self.bench.told = {}  # who is measured again must not be able to tell
+            ruling = self._doubted(prepared, raced, ruling)
+            return self._held_out(prepared, ruling) if ruling.verdict is Verdict.KEEP else ruling
         if found.failed is Reason.GUARD:
             best = self.session.tree(prepared.begun.parent)
             require_sound_guard(self.bench, best, f"{label}-incumbent-guard")
@@ -205,6 +216,48 @@ class Referee:
             return {}
         found = incumbent_metrics(kept.race, self.session.contract.metric.name)
         return {VARIABLE: jsonform.dumps(dict(found))} if found else {}
+
+    def _doubted(self, prepared: Prepared, raced: Raced, kept: Ruling) -> Ruling:
+        """What looks too good is measured again, in fresh checkouts and under other seeds."""
+        if self._best is None:
+            return kept
+        self.say("looking for what is too good to be true")
+        where = (self.bench, self._best)
+        found = scrutiny.suspicions(self.session, prepared, raced, kept.guard, where)
+        if not found:
+            return kept
+        self.say("measuring again what looks too good")
+        for slot in self.bench.slots[:2]:
+            slot.clear()
+        again = _ruled(self._race(prepared, f"{prepared.begun.number:04d}-again"))
+        flags = (*again.flags, Flag.SUSPICIOUS) if again.verdict is Verdict.KEEP else ()
+        how = "measured again, it holds" if flags else "measured again, it does not hold"
+        return replace(
+            again,
+            guard=kept.guard,
+            same=kept.same,
+            guard_tests=kept.guard_tests,
+            flags=flags,
+            detail=f"{again.detail}; {how}",
+            suspicions=found,
+            first_race=kept.race,
+        )
+
+    def _held_out(self, prepared: Prepared, kept: Ruling) -> Ruling:
+        """The holdout has the last word; only whether it passed is told."""
+        unseen = Unseen(self.session, self.bench, self.randomness, self.say)
+        commit = prepared.candidate.commit
+        passed = unseen.passes(prepared.begun.number, commit, kept.effect)
+        if passed is None or passed:
+            return replace(kept, holdout=passed)
+        return replace(
+            kept,
+            verdict=Verdict.DISCARD,
+            reason=Reason.HOLDOUT,
+            flags=(),
+            detail="better, but not on inputs that it has not seen",
+            holdout=False,
+        )
 
     # --- what the race is asked ------------------------------------------------------------
 
@@ -246,8 +299,8 @@ class Referee:
             allowed *= abs(sorted(self._epoch.values)[len(self._epoch.values) // 2])
         return self.session.progress.simplify_loss(policy.direction, policy.scale), allowed
 
-    def _keep_raw(self, number: int) -> Callable[[Sample], None]:
-        path = self.session.places.raw / f"{number:04d}.jsonl"
+    def _keep_raw(self, label: str) -> Callable[[Sample], None]:
+        path = self.session.places.raw / f"{label}.jsonl"
         path.unlink(missing_ok=True)
 
         def keep(sample: Sample) -> None:

@@ -279,4 +279,6 @@ def epoch_record(number: int, commit: str, draft: bytes, rehearsal: Rehearsal) -
         machine=machine_id(),
         sandbox=SANDBOX,
         restarts_measuring=True,
+        holdout_s=rehearsal.holdout_s,
+        guard_tests=rehearsal.guard_tests,
     )

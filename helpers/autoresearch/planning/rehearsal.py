@@ -7,14 +7,16 @@ one sample, `same`, the guard, the proof of self-measurement, and only then the 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from autoresearch.core.errors import GateFailed
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample
 from autoresearch.core.patience import calibration_runs, most_seconds, pairs_allowed
 from autoresearch.core.pool import same_code_differences, smallest_visible
+from autoresearch.core.testcounts import count_tests
 from autoresearch.core.text import clean_line
+from autoresearch.core.unseen import advisory
 from autoresearch.loop.bench import (
     SAME_BYTES,
     CandidateFailed,
@@ -67,6 +69,9 @@ class Rehearsal:
         guard: the guard's run on the unchanged code, None without a guard.
         same_sha256: hash of what `same` printed, None without.
         warnings: findings that do not forbid the contract.
+        holdout_s: elapsed seconds of one run of the holdout, None without.
+        holdout_share: share of the keeps that it is asked of, 0 without.
+        guard_tests: how many tests the guard said it ran, None where it does not say.
     """
 
     files_in_scope: int
@@ -82,6 +87,9 @@ class Rehearsal:
     guard: CommandResult | None
     same_sha256: str | None
     warnings: tuple[str, ...]
+    holdout_s: float | None
+    holdout_share: float
+    guard_tests: int | None
 
     @property
     def guard_s(self) -> float | None:
@@ -89,8 +97,9 @@ class Rehearsal:
         return None if self.guard is None else self.guard.duration_s
 
     def forecast_s(self, experiments: int) -> float:
-        """Seconds that so many experiments take at most: races that go to their end, and guards."""
-        return experiments * (self.race_s + (self.guard_s or 0.0))
+        """Seconds that so many experiments take at most: races to their end, guards, holdouts."""
+        holdout_s = self.holdout_share * most_seconds(self.holdout_s or 0.0, self.pairs)
+        return experiments * (self.race_s + (self.guard_s or 0.0) + holdout_s)
 
 
 def rehearse(
@@ -115,12 +124,16 @@ def rehearse(
         ground = _guarded(bench, lambda: bench.bring(bench.slots[2], tree, label="0000-guard"))
         same = _steady_same(bench, ground)
         guard = _passing_guard(bench, ground)
+    holdout_s = _holdout_s(bench, built, randomness, say)
     say("proof that a checkout measures itself")
     broken = values_when_broken(bench, tree, scoped, randomness)
     say("calibration")
     samples = calibrate(bench, built, warm, randomness)
     require_noticed(bench, [sample.value for sample in samples], broken)
-    return _summary(contract, len(scoped), samples, guard, same)
+    tests = None if guard is None else count_tests(_printed(bench, guard))
+    summary = _summary(contract, len(scoped), samples, guard, same)
+    warnings = (*summary.warnings, *_holdout_warnings(bench))
+    return replace(summary, holdout_s=holdout_s, guard_tests=tests, warnings=warnings)
 
 
 def calibrate(
@@ -159,6 +172,38 @@ def _sample(bench: Bench, built: Built, randomness: Randomness) -> Sample:
     return _guarded(
         bench, lambda: bench.sample(built, Arm.INCUMBENT, seed=seed, label="0000-verify")
     )
+
+
+def _holdout_s(
+    bench: Bench, built: Built, randomness: Randomness, say: Callable[[str], None]
+) -> float | None:
+    """Elapsed seconds of one run of the holdout on the unchanged code; None without one."""
+    holdout = bench.contract.holdout
+    if holdout is None:
+        return None
+    say("holdout on the unchanged code")
+    seed = randomness.getrandbits(SEED_BITS)
+    try:
+        sample = bench.sample(
+            built, Arm.INCUMBENT, seed=seed, label="0000-holdout", holdout=holdout
+        )
+    except CandidateFailed as error:
+        raise GateFailed(
+            f"the holdout does not work in a bench checkout: {error.full}",
+            code="holdout_failed",
+            hint=f"It prints the same metric as verify. {_where(bench, error.output)}".strip(),
+        ) from error
+    return sample.wall_s
+
+
+def _holdout_warnings(bench: Bench) -> tuple[str, ...]:
+    holdout = bench.contract.holdout
+    why = "" if holdout is None else advisory(holdout, str(bench.repo.toplevel))
+    return (f"the holdout is advisory, an agent can run it itself: {why}",) if why else ()
+
+
+def _printed(bench: Bench, result: CommandResult) -> bytes:
+    return (bench.places.output.parent / result.output).read_bytes()
 
 
 def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
@@ -282,4 +327,7 @@ def _summary(
         guard=guard,
         same_sha256=same,
         warnings=warnings_about(contract, samples, deterministic=deterministic),
+        holdout_s=None,
+        holdout_share=0.0 if contract.holdout is None else 1 / contract.holdout.every,
+        guard_tests=None,
     )

@@ -7,6 +7,7 @@ from autoresearch.core.contract.reader import parse
 from autoresearch.core.contract.values import (
     Budget,
     Contract,
+    Holdout,
     Metric,
     RaceRule,
     Sandbox,
@@ -17,6 +18,7 @@ from autoresearch.core.contract.words import render_words
 __all__ = [
     "Budget",
     "Contract",
+    "Holdout",
     "Metric",
     "RaceRule",
     "Sandbox",

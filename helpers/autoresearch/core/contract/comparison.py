@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import chain
 
-from autoresearch.core.contract.values import Budget, Contract, Metric, RaceRule, Secondary
+from autoresearch.core.contract.values import Budget, Contract, Holdout, Metric, RaceRule, Secondary
 
 _NO_BUDGET = Budget(experiments=None, hours=None, usd=None, tokens=None)
 _ANY_RACE = RaceRule(alpha=0.02, seconds=60.0, max_runs=None, pairs=None)
@@ -36,10 +36,14 @@ def _evaluator(contract: Contract) -> Contract:
     """The contract with all that only decides, ends or describes blanked out."""
     metric = replace(contract.metric, target=None, min_effect=0.0, min_effect_relative=True)
     secondary = tuple(replace(one, limit=None, limit_relative=True) for one in contract.secondary)
+    holdout = contract.holdout
+    if holdout is not None:
+        holdout = replace(holdout, every=1, limit=0.0, limit_relative=True)
     return replace(
         contract,
         goal="",
         metric=metric,
+        holdout=holdout,
         secondary=secondary,
         profile=None,
         timeout_s=1.0,
@@ -68,6 +72,7 @@ def _texts(contract: Contract) -> dict[str, str]:
         "protect": _list(contract.protect),
         **_secondary_texts(contract.secondary),
         "same": contract.same,
+        **_holdout_texts(contract.holdout),
         "profile": contract.profile,
         "setup": contract.setup,
         "build": contract.build,
@@ -111,6 +116,17 @@ def _secondary_texts(secondary: tuple[Secondary, ...]) -> dict[str, str | None]:
         texts |= _metric_texts(key, one)
         texts[f"{key}.limit"] = _amount(one.limit, relative=one.limit_relative)
     return texts
+
+
+def _holdout_texts(holdout: Holdout | None) -> dict[str, str | None]:
+    if holdout is None:
+        return {}
+    return {
+        "holdout.command": holdout.command,
+        "holdout.every": _number(holdout.every),
+        "holdout.limit": _amount(holdout.limit, relative=holdout.limit_relative),
+        "holdout.reads": _list(holdout.paths),
+    }
 
 
 def _list(items: tuple[str, ...]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from autoresearch.core.contract import metric, variables
+from autoresearch.core.contract import holdout, metric, variables
 from autoresearch.core.contract.scalars import (
     choice,
     duration,
@@ -50,6 +50,7 @@ _KEYS = (
     "protect",
     "secondary",
     "same",
+    "holdout",
     "profile",
     "setup",
     "build",
@@ -92,6 +93,7 @@ def parse(content: str, *, name: str = "autoresearch.yaml") -> Contract:
         protect=top.optional("protect", _patterns, ()),
         secondary=top.optional("secondary", lambda at: _secondary(at, measured.name), ()),
         same=top.optional("same", text, None),
+        holdout=top.optional("holdout", holdout.read, None),
         profile=top.optional("profile", text, None),
         setup=top.optional("setup", text, None),
         build=top.optional("build", text, None),

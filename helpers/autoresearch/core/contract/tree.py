@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 UNSUPPORTED: Mapping[str, str] = {
-    "holdout": "a second verify command is not run yet",
     "network": "there is no sandbox yet that could cut it off",
     "notify": "nothing is sent yet",
     "sandbox: require": "there is no sandbox yet",

@@ -71,6 +71,25 @@ class Secondary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holdout:
+    """A second verify command, on inputs that the agent does not see.
+
+    Attributes:
+        command: shell command that prints the same metric.
+        every: it is asked on every so many-th keep, >= 1.
+        limit: most that a keep may lose on it, a magnitude >= 0.
+        limit_relative: True: `limit` is a fraction, else in the metric's unit.
+        paths: absolute paths that it reads, hidden from every other command in a sandbox.
+    """
+
+    command: str
+    every: int
+    limit: float
+    limit_relative: bool
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RaceRule:
     """How patient and how strict a race is.
 
@@ -114,6 +133,7 @@ class Contract:
         guard: shell command that must pass before a keep.
         scope, protect: patterns of scope.py; `protect` takes out of `scope` again.
         same: shell command whose output must stay what the baseline's code prints.
+        holdout: second verify command on unseen inputs, or None.
         profile: shell command that shows where the incumbent spends its cost.
         setup: shell command run once in each bench checkout.
         build: shell command run once a candidate, never timed.
@@ -137,6 +157,7 @@ class Contract:
     protect: tuple[str, ...]
     secondary: tuple[Secondary, ...]
     same: str | None
+    holdout: Holdout | None
     profile: str | None
     setup: str | None
     build: str | None

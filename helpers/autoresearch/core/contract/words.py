@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from autoresearch.core.model import Direction, Source
 
 if TYPE_CHECKING:
-    from autoresearch.core.contract.values import Budget, Contract, Metric, RaceRule, Secondary
+    from autoresearch.core.contract.values import (
+        Budget,
+        Contract,
+        Holdout,
+        Metric,
+        RaceRule,
+        Secondary,
+    )
 
 _LONGEST_CODE = 160
 _MOST_LISTED = 12
@@ -36,6 +43,8 @@ def render_words(contract: Contract) -> tuple[str, ...]:
         "Profiler": contract.profile,
     }
     lines += [f"{what}: {_code(command)}" for what, command in commands.items() if command]
+    if contract.holdout is not None:
+        lines.append(_holdout_words(contract.holdout))
     lists = {
         "Environment": tuple(f"{name}={value}" for name, value in contract.env),
         "Passed through": contract.pass_through,
@@ -83,6 +92,13 @@ def _verify_words(contract: Contract) -> str:
 def _scope_words(contract: Contract) -> str:
     but = f", but not {_codes(contract.protect)}" if contract.protect else ""
     return f"May change: {_codes(contract.scope)}{but}. Everything else is protected."
+
+
+def _holdout_words(holdout: Holdout) -> str:
+    """Without the command: who reads this is not to run it."""
+    often = "every keep" if holdout.every == 1 else f"1 keep in {holdout.every}"
+    bound = f"{holdout.limit * 100:g} %" if holdout.limit_relative else f"{holdout.limit:g}"
+    return f"Holdout: {often} may lose at most {bound} on inputs that are not shown."
 
 
 def _race_words(race: RaceRule) -> str:

@@ -1,0 +1,243 @@
+"""What makes a gain look too good to be true; never proof, always a reason to look again.
+
+A suspicious candidate is measured again at once, in fresh checkouts and under other seeds, and
+kept only when it holds; then a human is asked to look at it first. The rules, documented in
+docs/trust.md:
+
+- the gain is far beyond anything seen: the metric changed by a factor of 3 or more in one step,
+  or by more than 20 % and more than 5 times the median of at least 3 earlier keeps;
+- the guard ran fewer tests than it did on the incumbent;
+- the time claimed fell, and the elapsed time did not fall with it;
+- a checksum that verify printed is another one than the incumbent's under the same seed;
+- the change holds words that honest code rarely needs, or a literal of the protected data.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.decision import gain_of
+from autoresearch.core.model import Scale
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from autoresearch.core.model import Direction, Effect, Sample
+
+FACTOR = 3.0
+MEDIAN_STEPS = 5.0
+FEWEST_STEPS = 3
+SMALL_GAIN = 0.2
+"""A gain below it is never far beyond anything seen."""
+
+CLAIM_SHARE = 0.05
+"""A claimed saving below this share of the elapsed time cannot be checked against it."""
+
+CLAIM_SLACK = 1.05
+CLOCK_DOUBT = 3.0
+
+LONG_NUMBER = 8
+SHOWN = 40
+
+TRIPWIRES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (what, re.compile(pattern))
+    for what, pattern in (
+        ("runs code as the process ends", r"\batexit\b|process\.on\(\s*['\"](?:exit|beforeExit)"),
+        (
+            "traces or profiles its process",
+            r"\b(?:sys|threading)\.(?:settrace|setprofile)\b|\bsys\.monitoring\b",
+        ),
+        (
+            "changes built-in names",
+            r"\b(?:__)?builtins(?:__)?\b|Object\.defineProperty\(\s*(?:globalThis|global|performance|"
+            r"Date|process)\b",
+        ),
+        (
+            "replaces a clock",
+            r"\b(?:time|timeit|performance|Date|process)\.(?:perf_counter|perf_counter_ns|monotonic"
+            r"|monotonic_ns|process_time|process_time_ns|time|time_ns|now|hrtime|default_timer)"
+            r"\s*=(?!=)|\bsetattr\(\s*(?:time|timeit|builtins)\b|\bfreezegun\b",
+        ),
+        ("ends its process from within", r"\bos\._exit\b|\bos\.(?:kill|abort)\b|\bsignal\.raise_"),
+        (
+            "looks at its caller",
+            r"\bsys\._getframe\b|\binspect\.(?:stack|currentframe|getouterframes)\b"
+            r"|\bgc\.get_(?:objects|referrers)\b|\bsys\.modules\b",
+        ),
+        ("speaks like the evaluator", r"\bMETRIC\b|\bCHECKSUM\b|\bAUTORESEARCH"),
+        (
+            "knows the test runner",
+            r"\bPYTEST_CURRENT_TEST\b|\b_pytest\b|\bunittest\.(?:case|runner|result)\b"
+            r"|\bJEST_WORKER_ID\b|\bVITEST\b",
+        ),
+        ("looks into processes", r"/proc/(?:self|\d)|\bptrace\b|\bprocess_vm_(?:read|write)v\b"),
+    )
+)
+
+_TEXT = re.compile(r"""(["'`])((?:(?!\1)[^\\\n]){20,400})\1""")
+"""A quoted text of 20 characters and more: a shorter one may stand anywhere."""
+
+_NUMBER = re.compile(r"(?<![\w.])-?\d+\.?\d*(?![\w.])")
+
+
+class Facts(NamedTuple):
+    """What is known of a candidate that the race and the guard would keep.
+
+    Attributes:
+        effect: of its race.
+        direction: of the metric.
+        earlier: gains of earlier keeps, on the effect's scale, as `size_of` gives them.
+        incumbent: median of the incumbent's values.
+        rounds: (incumbent's sample, candidate's) of the race, under the same seed each.
+        unit_s: seconds that one unit of a printed time is; None where the metric is no such time.
+        tests, tests_before: how many tests the guard ran, on candidate and incumbent.
+        added: lines that the change adds and nowhere takes away.
+        data: protected data by path.
+        unsteady: names of checksums that the incumbent does not repeat under the same seed.
+    """
+
+    effect: Effect | None
+    direction: Direction
+    earlier: tuple[float, ...]
+    incumbent: float
+    rounds: tuple[tuple[Sample, Sample], ...]
+    unit_s: float | None
+    tests: int | None
+    tests_before: int | None
+    added: tuple[str, ...]
+    data: Mapping[str, bytes]
+    unsteady: frozenset[str]
+
+
+def suspicions(facts: Facts) -> tuple[str, ...]:
+    """Return what looks too good, a sentence each; empty when nothing does."""
+    found = [
+        _beyond(facts),
+        _fewer_tests(facts.tests, facts.tests_before),
+        _clock(facts),
+        *_checksums(facts),
+        *tripped(facts.added),
+        _known_literal(facts.added, facts.data),
+    ]
+    return tuple(text for text in found if text)
+
+
+def size_of(effect: Effect) -> float:
+    """Return the size of a change: |log ratio|, infinite for a metric brought to 0; or the unit."""
+    if effect.scale is Scale.DIFFERENCE:
+        return abs(effect.change)
+    return abs(math.log1p(effect.change)) if effect.change > -1 else math.inf
+
+
+def _beyond(facts: Facts) -> str:
+    """Whether the gain is far beyond anything seen."""
+    effect = facts.effect
+    if effect is None or gain_of(effect, facts.direction) <= 0:
+        return ""
+    size = size_of(effect)
+    if effect.scale is Scale.RATIO:
+        large, small = math.log(FACTOR), math.log1p(SMALL_GAIN)
+    else:
+        large = (FACTOR - 1) * abs(facts.incumbent) or math.inf
+        small = SMALL_GAIN * abs(facts.incumbent)
+    if size >= large:
+        return f"the metric changed by a factor of {FACTOR:g} or more in one step"
+    if len(facts.earlier) < FEWEST_STEPS:
+        return ""
+    usual = median(facts.earlier)
+    if size > small and size > MEDIAN_STEPS * usual:
+        return f"the gain is more than {MEDIAN_STEPS:g} times the median of earlier keeps"
+    return ""
+
+
+def _fewer_tests(tests: int | None, before: int | None) -> str:
+    if before is None or (tests is not None and tests >= before):
+        return ""
+    ran = "does not say how many tests it ran" if tests is None else f"ran {tests} tests"
+    return f"the guard {ran}, {before} on the incumbent"
+
+
+def _clock(facts: Facts) -> str:
+    """Whether the time claimed fell without the elapsed time."""
+    if facts.unit_s is None:
+        return ""
+    if len(facts.rounds) < 2:  # noqa: PLR2004 - one run has no spread
+        return ""
+    unit_s = facts.unit_s
+    claims = [[sample.value * unit_s for sample in arm] for arm in zip(*facts.rounds, strict=True)]
+    walls = [[sample.wall_s for sample in arm] for arm in zip(*facts.rounds, strict=True)]
+    claimed, elapsed = (median(values[0]) - median(values[1]) for values in (claims, walls))
+    whole = median(walls[0])
+    if median(claims[0]) > CLAIM_SLACK * whole or claimed <= CLAIM_SHARE * whole:
+        return ""
+    doubt = CLOCK_DOUBT * max(_spread(wall) for wall in walls)
+    if elapsed + doubt >= claimed / 2:
+        return ""
+    return f"it claims to save {claimed:.3g} s a run, the elapsed time fell by {elapsed:.3g} s"
+
+
+def _spread(values: Sequence[float]) -> float:
+    middle = median(values)
+    return median(abs(value - middle) for value in values)
+
+
+def _checksums(facts: Facts) -> list[str]:
+    return [
+        f"the checksum {name} is not the incumbent's"
+        for name in differing_checksums(facts.rounds)
+        if name not in facts.unsteady
+    ]
+
+
+def differing_checksums(rounds: Sequence[tuple[Sample, Sample]]) -> tuple[str, ...]:
+    """Return the names of checksums that differ between the arms in every round.
+
+    Args:
+        rounds: (incumbent's sample, candidate's), under the same seed each.
+    """
+    pairs = [(dict(one.checksums), dict(two.checksums)) for one, two in rounds]
+    names = dict.fromkeys(name for pair in pairs for sums in pair for name in sums)
+    return tuple(
+        name for name in names if all(one.get(name) != two.get(name) for one, two in pairs)
+    )
+
+
+def tripped(added: Iterable[str]) -> tuple[str, ...]:
+    """Return what the added lines do that honest code rarely needs, a sentence each."""
+    text = "\n".join(added)
+    return tuple(f"the change {what}" for what, pattern in TRIPWIRES if pattern.search(text))
+
+
+def _known_literal(added: Sequence[str], data: Mapping[str, bytes]) -> str:
+    """The first long literal of the change that stands in protected data."""
+    text = "\n".join(added)
+    literals = [match[2] for match in _TEXT.finditer(text)]
+    literals += [
+        number[0]
+        for number in _NUMBER.finditer(text)
+        if sum(char.isdigit() for char in number[0]) >= LONG_NUMBER
+    ]
+    for literal in dict.fromkeys(literals):
+        sought = literal.encode("utf-8", "surrogateescape")
+        path = next((path for path, content in data.items() if sought in content), None)
+        if path is not None:
+            return f"the change holds a literal that stands in {path[:SHOWN]}"
+    return ""
+
+
+def added_lines(patch: bytes) -> tuple[str, ...]:
+    """Return the lines that a patch adds and nowhere removes, so that moved code is not new.
+
+    Args:
+        patch: unified, as git prints it.
+    """
+    added, removed = [], set()
+    for line in patch.decode("utf-8", "surrogateescape").split("\n"):
+        if line.startswith("+") and not line.startswith("+++ "):
+            added.append(line[1:])
+        elif line.startswith("-") and not line.startswith("--- "):
+            removed.add(line[1:].strip())
+    return tuple(line for line in added if line.strip() not in removed)
