@@ -23,9 +23,21 @@ FOLDERS = ("/r/.git", '/home/a "b"/state')
             "then start it anew.",
         ),
         (
+            {"CURSOR_AGENT": "1"},
+            "Cursor: in ~/.cursor/sandbox.json, "
+            r'{"additionalReadwritePaths": ["/r/.git", "/home/a \"b\"/state"]}; '
+            "then start it anew.",
+        ),
+        (
+            {"GEMINI_CLI": "1"},
+            "Gemini CLI: in its environment, "
+            'SANDBOX_MOUNTS=/r/.git:/r/.git:rw,/home/a "b"/state:/home/a "b"/state:rw; '
+            "then start it anew.",
+        ),
+        (
             {"PATH": "/bin"},
             r'Allow writing to ["/r/.git", "/home/a \"b\"/state"] in the settings of your '
-            "agent's sandbox, or check who owns it.",
+            "agent's sandbox; then start it anew.",
         ),
     ],
 )

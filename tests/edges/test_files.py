@@ -20,6 +20,16 @@ def test_atomic_write_replaces_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_is_writable_asks_the_disk_and_leaves_nothing(tmp_path):
+    """A sandbox found out too late, or a trace of having asked."""
+    assert files.is_writable(tmp_path)
+    assert files.is_writable(tmp_path / "to" / "be" / "made")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    assert not files.is_writable(tmp_path / "file")
+    assert not files.is_writable(tmp_path / "file" / "below")
+
+
 def test_atomic_write_does_not_follow_a_link(tmp_path):
     """A link planted at the path is replaced, and what it led to stays."""
     (tmp_path / "target").write_text("precious")

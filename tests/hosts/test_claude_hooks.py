@@ -160,7 +160,7 @@ def test_ticks_of_a_loop_share_one_run(claude: Claude, tmp_path: Path) -> None:
             model,
             *[prompt] * 3,
             cwd=helper.root,
-            options=(*PLUGIN, "--allowedTools", "Skill", "ScheduleWakeup"),
+            options=(*PLUGIN, "--allowedTools", "ScheduleWakeup"),
         )
     opened, kept, resumed, discarded, over = heard
     assert "0 of 2 used" in opened

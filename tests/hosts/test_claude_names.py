@@ -17,8 +17,6 @@ SKILL = (ROOT / "skill" / "SKILL.md").read_text("utf-8")
 COMMANDS = sorted(path.stem for path in (ROOT / "commands").glob("*.md"))
 TYPED_TO_THE_SKILL = ("run 5", "run", "make parsing faster without changing output", "")
 PLUGIN = ("--plugin-dir", str(ROOT))
-YES = ("--allowedTools", "Skill")
-"""What a human answers when the agent asks to load a skill."""
 
 
 def words_of(command: str, arguments: str) -> str:
@@ -65,7 +63,8 @@ def test_goal_in_words_is_offered_the_skill(claude: Claude, tmp_path: Path) -> N
         yield say("loaded")
 
     with scripted(agent) as model:
-        claude.talk(model, "make this faster overnight", cwd=repo.root, options=(*PLUGIN, *YES))
+        talk = claude.talk(model, "make this faster overnight", cwd=repo.root, options=PLUGIN)
+    assert talk.denied == []
 
 
 def test_a_loop_with_a_bare_number_reaches_the_skill_whole(claude: Claude, tmp_path: Path) -> None:
@@ -79,4 +78,4 @@ def test_a_loop_with_a_bare_number_reaches_the_skill_whole(claude: Claude, tmp_p
         yield say("loaded")
 
     with scripted(agent) as model:
-        claude.talk(model, "/loop 5 /autoresearch run", cwd=repo.root, options=(*PLUGIN, *YES))
+        claude.talk(model, "/loop 5 /autoresearch run", cwd=repo.root, options=PLUGIN)

@@ -75,7 +75,7 @@ class Claude:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
         self._environment = environment(
-            home, IS_SANDBOX="1", AUTORESEARCH_DATA=str(data), ANTHROPIC_API_KEY="none", **QUIET
+            home, AUTORESEARCH_DATA=str(data), ANTHROPIC_API_KEY="none", **QUIET
         )
 
     def command(self, *arguments: str | Path, cwd: Path, code: int = 0) -> str:

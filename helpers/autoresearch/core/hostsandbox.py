@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def setting(environ: Mapping[str, str], folders: Sequence[str]) -> str:
     """What to write into which file of the host in which this process runs.
 
-    Tried with Codex 0.169 and Claude Code 2.1.330; the variables are those that they set for the
-    commands of their agents.
+    Tried with Codex 0.169 and Claude Code 2.1.330; for Cursor and Gemini CLI their documentation
+    is the source. The variables are those that they set for the commands of their agents.
 
     Args:
         environ: of the process.
@@ -21,15 +21,16 @@ def setting(environ: Mapping[str, str], folders: Sequence[str]) -> str:
     """
     listed = json.dumps(list(folders), ensure_ascii=False)
     if any(name.startswith("CODEX_") for name in environ):
-        return (
-            "Codex: in ~/.codex/config.toml, below [sandbox_workspace_write], "
-            f"writable_roots = {listed}; then start it anew."
-        )
-    if "CLAUDECODE" in environ:
-        return (
-            "Claude Code: in .claude/settings.local.json, "
-            f'{{"sandbox": {{"filesystem": {{"allowWrite": {listed}}}}}}}; then start it anew.'
-        )
-    return (
-        f"Allow writing to {listed} in the settings of your agent's sandbox, or check who owns it."
-    )
+        where = "in ~/.codex/config.toml, below [sandbox_workspace_write]"
+        what = f"Codex: {where}, writable_roots = {listed}"
+    elif "CLAUDECODE" in environ:
+        inner = f'{{"filesystem": {{"allowWrite": {listed}}}}}'
+        what = f'Claude Code: in .claude/settings.local.json, {{"sandbox": {inner}}}'
+    elif "CURSOR_AGENT" in environ:
+        what = f'Cursor: in ~/.cursor/sandbox.json, {{"additionalReadwritePaths": {listed}}}'
+    elif "GEMINI_CLI" in environ:
+        mounts = ",".join(f"{folder}:{folder}:rw" for folder in folders)
+        what = f"Gemini CLI: in its environment, SANDBOX_MOUNTS={mounts}"
+    else:
+        what = f"Allow writing to {listed} in the settings of your agent's sandbox"
+    return f"{what}; then start it anew."

@@ -62,7 +62,7 @@ def is_writable(folder: Path) -> bool:
 
     Found out by making one: a sandbox may forbid what permissions allow.
     """
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     try:
         descriptor, name = tempfile.mkstemp(prefix=".autoresearch-", dir=there)
     except OSError:
