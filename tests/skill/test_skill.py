@@ -13,7 +13,7 @@ import click
 import pytest
 import yaml
 from autoresearch import __version__
-from autoresearch.cli import COMMANDS, group
+from autoresearch.cli import COMMANDS, group, security
 from autoresearch.core.budget import MOST_REFUSALS, MOST_VIOLATIONS
 from autoresearch.core.contract import parse
 from autoresearch.core.model import Verdict
@@ -34,8 +34,16 @@ STANDARD_FIELDS = {
     "allowed-tools",
 }
 HUMAN_COMMANDS = {"amend", "stop", "undo"}
-NEVER_UNASKED = {"init", "check"}
-"""They run commands of a draft that no human has read yet."""
+NEVER_UNASKED = {
+    "init",
+    "check",
+    "security",
+    "security prove",
+    "security state",
+    "security fix",
+}
+"""They run what no human has read yet, or decide what only a human may."""
+EVERY_COMMAND = {*COMMANDS, *(f"security {name}" for name in security.COMMANDS)}
 
 RUN_TOKENS = 2_000
 BYTES_PER_TOKEN = 3.5
@@ -78,7 +86,10 @@ def spans(path: Path) -> list[str]:
 
 def options_of(command: str) -> set[str]:
     """The option names that a command takes."""
-    found = group.get_command(click.Context(group), command)
+    name, _, below = command.partition(" ")
+    found = group.get_command(click.Context(group), name)
+    if below and isinstance(found, click.Group):
+        found = found.get_command(click.Context(found), below)
     assert found is not None, command
     named = {name for param in found.params for name in (*param.opts, *param.secondary_opts)}
     return {name for name in named if name.startswith("-")} | {"--help", "-h"}
@@ -93,6 +104,8 @@ def calls(path: Path) -> list[tuple[str, list[str]]]:
         name = words[1] if full else (words or [""])[0]
         if name in COMMANDS or (full and re.fullmatch(r"[a-z]+", name)):
             options = re.findall(r"(?<=\s)--?[a-z][a-z-]*", re.sub(r'"[^"]*"', "", span))
+            if name == "security" and len(words) > 2 and re.fullmatch(r"[a-z]+", words[2]):
+                name = f"security {words[2]}"
             found.append((name, options))
     return found
 
@@ -156,9 +169,9 @@ def test_invariants_are_few_and_each_names_its_command() -> None:
 def test_every_command_and_option_exists(path: Path) -> None:
     """Catches text that teaches a command or an option the command line does not have."""
     for command, options in calls(path):
-        assert command in COMMANDS, command
+        assert command in EVERY_COMMAND, command
         assert set(options) <= options_of(command), (command, options)
-    every = set().union(*(options_of(command) for command in COMMANDS))
+    every = set().union(*(options_of(command) for command in EVERY_COMMAND))
     bare = {span.split()[0] for span in spans(path) if span.startswith("--")}
     assert bare <= every
 
@@ -241,7 +254,7 @@ def test_gathered_context_cannot_abort_the_command(path: Path) -> None:
     """Catches a `!` line that fails or asks: the host then drops the whole command."""
     page = read(path)
     for line in re.findall(r"!`([^`]+)`", page.body):
-        found = re.fullmatch(r"(autoresearch ([a-z]+)[a-z -]*) 2>&1 \|\| true", line)
+        found = re.fullmatch(r"(autoresearch ((?:security )?[a-z]+)[a-z -]*) 2>&1 \|\| true", line)
         assert found is not None, line
         assert f"Bash(autoresearch {found[2]} *)" in allowed(page)
 
@@ -252,10 +265,10 @@ def test_allowed_tools_are_our_own_and_safe(path: Path) -> None:
     for tool in allowed(read(path)):
         if tool == "Skill":
             continue
-        found = re.fullmatch(r"Bash\(autoresearch ([a-z]+)( --dry-run)? \*\)", tool)
+        found = re.fullmatch(r"Bash\(autoresearch ((?:security )?[a-z]+)( --dry-run)? \*\)", tool)
         assert found is not None, tool
         command, dry = found[1], found[2] is not None
-        assert command in COMMANDS
+        assert command in EVERY_COMMAND
         assert command not in NEVER_UNASKED
         assert dry or command not in HUMAN_COMMANDS or path.stem == command
 

@@ -1,0 +1,39 @@
+"""docs/security-ledger.md against the records."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from autoresearch.core import jsonform
+from autoresearch.core.security.proving import Result
+from autoresearch.core.security.records import (
+    LEDGER,
+    Asset,
+    Boundary,
+    Element,
+    Quote,
+    Severity,
+    State,
+)
+from autoresearch.core.security.stride import ElementKind
+
+TEXT = (Path(__file__).parents[2] / "docs" / "security-ledger.md").read_text(encoding="utf-8")
+OBJECTS = {"quote": Quote, "element": Element, "boundary": Boundary, "asset": Asset}
+
+
+@pytest.mark.parametrize(("title", "record"), sorted({**LEDGER.kinds, **OBJECTS}.items()))
+def test_every_field_is_documented_in_its_order(title, record):
+    """A field that only the source explains, or one that is gone."""
+    body = re.split(r"^##", TEXT.partition(f"### {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    documented = re.findall(r"^\| `([a-z0-9_]+)` \|", body, flags=re.MULTILINE)
+    fields = [jsonform.key_of(record, field.name) for field in dataclasses.fields(record)]
+    assert documented == [name for name in fields if name not in {"schema", "at"}]
+
+
+@pytest.mark.parametrize("member", [*Result, *State, *Severity, *ElementKind])
+def test_every_closed_set_is_documented(member):
+    """A state or a kind that a reader of the ledger has never heard of."""
+    assert f"`{member.value}`" in TEXT
