@@ -16,7 +16,7 @@ from autoresearch.core.security.forms import foreign_hosts
 from autoresearch.core.security.proving import Result, command_for, judge
 from autoresearch.core.security.records import Proof
 from autoresearch.core.security.redact import redact
-from autoresearch.core.text import clean_block
+from autoresearch.core.text import clean_block, clean_line
 from autoresearch.edges.checkout import Slot
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.environment import find_environment, sample_environment
@@ -25,6 +25,7 @@ from autoresearch.edges.proc import Limits, run_command
 from autoresearch.security.books import sha256
 
 if TYPE_CHECKING:
+    from autoresearch.edges.proc import Outcome
     from autoresearch.security.books import Books
 
 MAX_SCRIPT_BYTES = 64 * 1024
@@ -85,15 +86,44 @@ def run(books: Books, number: int, script: Script) -> Ran:
     Raises:
         AutoresearchError: a link is missing or tracked, or the process cannot be started.
     """
-    root = books.cache / "proof"
-    links = {name: books.repo.toplevel / name for name in script.link}
-    for name, target in links.items():
+    _check_links(books, script.link)
+    outcome = _executed(books, script)
+    result = judge(outcome.stdout, outcome.exit_code)
+    if outcome.timed_out or outcome.stdout_truncated:
+        result = Result.BROKEN
+    proof = Proof(
+        schema=SCHEMA,
+        at=now_utc(),
+        finding=number,
+        commit=books.tree.commit,
+        script=name_of(number, script),
+        script_sha256=sha256(script.content),
+        link=script.link,
+        result=result,
+        exit_code=outcome.exit_code,
+        duration_s=outcome.wall_s,
+        sandbox=SANDBOX,
+    )
+    said = outcome.stdout + b"\n" + outcome.stderr
+    return Ran(proof, clean_block(redact(said.decode("utf-8", "replace")), 8, 1_000))
+
+
+def _check_links(books: Books, names: tuple[str, ...]) -> None:
+    for name in names:
         plain = all(part not in {"", ".", ".."} for part in name.split("/"))
         tracked = any(f"{path}/".startswith(f"{name}/") for path in books.tree.whole)
-        if not plain or tracked or not target.is_dir():
+        if not plain or tracked or not (books.repo.toplevel / name).is_dir():
             raise AutoresearchError(
-                f"there is no ignored folder {name} to link", code="proof", hint="Take it out."
+                f"there is no ignored folder {clean_line(name, 100)} to link",
+                code="proof",
+                hint="Take it out.",
             )
+
+
+def _executed(books: Books, script: Script) -> Outcome:
+    """One run in a clean checkout, with a home and a temporary folder of its own."""
+    root = books.cache / "proof"
+    links = {name: books.repo.toplevel / name for name in script.link}
     slot = Slot(root / "tree", books.repo, links=links)
     work = root / "work"
     remove_tree(work)
@@ -122,24 +152,7 @@ def run(books: Books, number: int, script: Script) -> Ran:
         slot.restore()
     finally:
         remove_tree(work)
-    result = judge(outcome.stdout, outcome.exit_code)
-    if outcome.timed_out or outcome.stdout_truncated:
-        result = Result.BROKEN
-    proof = Proof(
-        schema=SCHEMA,
-        at=now_utc(),
-        finding=number,
-        commit=books.tree.commit,
-        script=name_of(number, script),
-        script_sha256=sha256(script.content),
-        link=script.link,
-        result=result,
-        exit_code=outcome.exit_code,
-        duration_s=outcome.wall_s,
-        sandbox=SANDBOX,
-    )
-    said = outcome.stdout + b"\n" + outcome.stderr
-    return Ran(proof, clean_block(redact(said.decode("utf-8", "replace")), 8, 1_000))
+    return outcome
 
 
 def name_of(number: int, script: Script) -> str:
