@@ -64,9 +64,7 @@ class SecurityGroup(click.Group):
 
 @click.group("security", cls=SecurityGroup, no_args_is_help=True)
 def security_command() -> None:
-    """Sweep the code for flaws; only what was checked is recorded.
-    Example: autoresearch security init
-    """  # noqa: D205 - one paragraph, so that all commands fit on the screen
+    """Sweep code for flaws, evidence checked. Example: autoresearch security init."""
 
 
 def form_text(file: Path) -> str:
