@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
+from autoresearch.edges.places import repository_key
 from support.hooks import AGENT, Host, run_hook
+from support.project import make_project
 from support.session import open_session
 
 
@@ -157,6 +159,25 @@ def test_plain_calls_pass_and_the_humans_are_asked_for(helper):
         ("ls", None),
     ):
         assert host.bash(command) == decision, command
+
+
+def test_audit_is_a_session_of_its_own(tmp_path):
+    """An audit that asks for every finding, or runs a proof that no human has read."""
+    repo = make_project(tmp_path / "r")
+    host = Host(repo.root)
+    folder = places("XDG_STATE_HOME") / repository_key(repo.root, repo.root / ".git") / ".security"
+    for exists in (False, True):
+        if exists:
+            folder.mkdir(parents=True)
+            (folder / "security.jsonl").write_text("")
+        for command, decision in (
+            ("autoresearch security next", "allow"),
+            ("autoresearch security add -m 'x'", "allow"),
+            ("autoresearch security prove 3 proof.py", None),
+            ("autoresearch security fix", None),
+            ("autoresearch security state 3 accepted --reason x", "ask"),
+        ):
+            assert host.bash(command) == (decision if exists else None), command
 
 
 def test_own_launcher_passes_and_another_one_does_not(helper, tmp_path):

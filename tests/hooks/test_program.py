@@ -144,7 +144,7 @@ def test_old_pythons_understand_every_line():
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 imported.add((node.module or "").split(".")[0])
-    slow = {"hashlib", "subprocess", "traceback", "unicodedata"}  # where they are rarely needed
+    slow = {"hashlib", "traceback", "unicodedata"}  # where they are rarely needed
     never_run = {"collections", "typing"}  # for the type checker
     assert imported - {"autoresearch", "__future__"} == (
         {"json", "os", "re", "sys", "time"} | slow | never_run

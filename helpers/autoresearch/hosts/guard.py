@@ -10,8 +10,7 @@ import re
 
 from autoresearch.core.inscope import covers, folded
 from autoresearch.edges.whereabouts import cache_folder
-from autoresearch.hosts import shell
-from autoresearch.hosts.live import Live, live_in
+from autoresearch.hosts.live import Live, has_ledger, live_in
 
 TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
 if TYPE_CHECKING:
@@ -35,9 +34,15 @@ WITHOUT_QUESTION = frozenset(
         "validate",
         "doctor",
         "recover",
+        "scan",
     }
 )
 """Calls of the loop. `check` and `init` are not among them: they run what no human has read yet."""
+
+AUDIT = frozenset(
+    {"model", "sweep", "next", "examined", "add", "leads", "status", "show", "report", "gate"}
+)
+"""Calls of `security` that run nothing an agent wrote; `prove`, `recheck` and `fix` do."""
 
 HUMAN = frozenset({"amend", "stop", "undo", "finalize"})
 
@@ -45,6 +50,8 @@ CONTRACT, LOG, DOCUMENT = "autoresearch.yaml", "autoresearch.jsonl", "autoresear
 NOTES_BEGIN = "<!-- autoresearch: notes begin -->"
 _NO_EDITS = frozenset({"plan"})
 _SCOPE_SHOWN = 4
+_UNTRACKED = 1
+"""What `git ls-files --error-unmatch` ends with for a file that it does not track."""
 
 
 class Ruling:
@@ -198,6 +205,8 @@ def _edited(given: dict[str, Any], before: str) -> str:
 
 
 def _judge_command(call: Call, state: str, environ: Mapping[str, str]) -> Ruling | None:
+    from autoresearch.hosts import shell  # noqa: PLC0415 - edits need none of it
+
     command = str(call.given.get("command", ""))
     ours = "autoresearch" in command
     words = shell.plain_words(command.strip()) if ours else None
@@ -207,7 +216,8 @@ def _judge_command(call: Call, state: str, environ: Mapping[str, str]) -> Ruling
         asked = shell.asked_for(command) if ours else None
         ruling = None if asked is None else _judge_call([asked[0], *asked[1].split()])
     if ruling is not None:
-        return ruling if live_in(state, call.cwd) is not None else None
+        concerned = live_in(state, call.cwd) is not None or has_ledger(state, call.cwd)
+        return ruling if concerned else None
     return _warning(call, command, state, environ)
 
 
@@ -222,15 +232,19 @@ def _judge_call(arguments: list[str]) -> Ruling | None:
     command = arguments[0] if arguments else ""
     if command in HUMAN and "--dry-run" not in arguments and "--help" not in arguments:
         return Ruling(ASK, f"autoresearch: `{command}` is the human's to decide.")
-    if command in WITHOUT_QUESTION:
+    if command == "security" and arguments[1:2] == ["state"]:
+        return Ruling(ASK, "autoresearch: what becomes of a finding is the human's to decide.")
+    audits = command == "security" and not AUDIT.isdisjoint(arguments[1:2])
+    if command in WITHOUT_QUESTION or audits:
         return Ruling(ALLOW, "autoresearch: a call of the loop")
     return None
 
 
 def _warning(call: Call, command: str, state: str, environ: Mapping[str, str]) -> Ruling | None:
     """A word about an obvious write to a protected file; it never stops the command."""
-    written = shell.written_paths(command)
-    for word in written:
+    from autoresearch.hosts.shell import written_paths  # noqa: PLC0415 - as above
+
+    for word in written_paths(command):
         path = os.path.realpath(os.path.join(call.cwd, os.path.expanduser(word)))
         found = judge_edit(call, path, state, environ) if os.path.exists(path) else None
         if found is not None and found.decision == DENY:
@@ -246,14 +260,13 @@ def _is_tracked(toplevel: str, relative: str) -> bool:
     """Whether git tracks a file that exists; a protected one is, a scratch file is not."""
     if not os.path.lexists(os.path.join(toplevel, relative)):
         return False
-    import subprocess  # noqa: PLC0415 - only where an edit is about to be refused
-
     git = ["git", "-c", "core.fsmonitor=false", "--literal-pathspecs", "-C", toplevel]
-    asked = subprocess.run(
-        [*git, "ls-files", "--error-unmatch", "-z", "--", relative],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
+    silent = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+    asked = os.posix_spawnp(  # half the time of importing subprocess
+        "git",
+        [*git, "ls-files", "--error-unmatch", "--", relative],
+        os.environ,
+        file_actions=silent,
     )
-    return asked.returncode != 1
+    _, status = os.waitpid(asked, 0)
+    return not (os.WIFEXITED(status) and os.WEXITSTATUS(status) == _UNTRACKED)

@@ -9,13 +9,15 @@ import json
 import os
 import sys
 
-from autoresearch.hosts import guard, sessions
+from autoresearch.hosts import sessions
 from autoresearch.hosts.live import Live, any_session, live_in, live_of_host
 
 TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from autoresearch.hosts.guard import Ruling
 
 SWITCH = "AUTORESEARCH_HOOKS"
 """`off` turns all hooks off; names of events with commas between turn off those."""
@@ -51,7 +53,7 @@ def answer(event: str, given: bytes, environ: Mapping[str, str]) -> str:
     if not isinstance(said, dict):
         return ""
     if of_skill and said.get("tool_name") == "Skill":
-        found = _told(guard.judge_skill(said.get("tool_input")))
+        found = _skill(said)
     else:
         found = None if state is None else handle(said, state, environ)
     return "" if found is None else json.dumps(found)
@@ -101,6 +103,8 @@ def _context(live: Live, host_session: str) -> str:
 def _pre_tool_use(
     said: dict[str, Any], state: str, environ: Mapping[str, str]
 ) -> dict[str, Any] | None:
+    from autoresearch.hosts import guard  # noqa: PLC0415 - other events need none of it
+
     host_session = str(said.get("session_id", ""))
     call = guard.Call(said, amending=sessions.is_amending(state, host_session))
     if call.tool == "Bash" and "autoresearch" in str(call.given.get("command", "")):
@@ -108,7 +112,13 @@ def _pre_tool_use(
     return _told(guard.judge(call, state, environ))
 
 
-def _told(ruling: guard.Ruling | None) -> dict[str, Any] | None:
+def _skill(said: dict[str, Any]) -> dict[str, Any] | None:
+    from autoresearch.hosts import guard  # noqa: PLC0415 - as above
+
+    return _told(guard.judge_skill(said.get("tool_input")))
+
+
+def _told(ruling: Ruling | None) -> dict[str, Any] | None:
     if ruling is None:
         return None
     told: dict[str, str] = {"hookEventName": "PreToolUse"}

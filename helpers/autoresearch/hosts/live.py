@@ -106,17 +106,33 @@ def live_in(state: str, folder: str) -> Live | None:
     repository = find_repository(folder)
     if repository is None:
         return None
-    name = f"{repository_name(repository.toplevel, repository.common_dir)}-"
-    if not any(known.startswith(name) for known in os.listdir(state)):
-        return None  # without hashing anything
-    key = repository_key(repository.toplevel, repository.common_dir)
-    try:
-        sessions = sorted(os.listdir(os.path.join(state, key)))
-    except OSError:
-        return None
     branch = branch_of(repository)
-    found = (_live(repository, branch, os.path.join(state, key, one)) for one in sessions)
-    return next((live for live in found if live is not None), None)
+    for ours in _folders_like(state, repository):
+        for session in sorted(os.listdir(ours)):
+            live = _live(repository, branch, os.path.join(ours, session))
+            if live is not None:
+                return live
+    return None
+
+
+def has_ledger(state: str, folder: str) -> bool:
+    """Whether the repository that a folder lies in is being audited (`autoresearch security`)."""
+    repository = find_repository(folder)
+    if repository is None or not _folders_like(state, repository):
+        return False
+    key = repository_key(repository.toplevel, repository.common_dir)
+    return os.path.exists(os.path.join(state, key, ".security", "security.jsonl"))
+
+
+def _folders_like(state: str, repository: Repository) -> list[str]:
+    """The folders of state of all repositories with this one's name.
+
+    Which of them is the repository's own is told by the working tree that a view names: that is
+    as sure as the key, and needs no hash.
+    """
+    name = f"{repository_name(repository.toplevel, repository.common_dir)}-"
+    found = (os.path.join(state, known) for known in os.listdir(state) if known.startswith(name))
+    return [folder for folder in found if os.path.isdir(folder)]
 
 
 def live_of_host(state: str, host_session: str) -> Live | None:
