@@ -20,7 +20,7 @@ def test_permission_mode_is_seen_and_the_setting_named(tmp_path):
     assert "permissions: no hook of ours was called" in unseen
     host = Host(helper.root)
     for mode, words in (
-        ("default", "edits elsewhere ask; for a night without questions"),
+        ("default", "edits elsewhere ask; tell your human that"),
         ("plan", "plan mode refuses every edit"),
         ("acceptEdits", "permissions: acceptEdits, edits in scope"),
         ("bypassPermissions", ""),

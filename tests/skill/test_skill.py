@@ -306,5 +306,5 @@ def test_documented_slash_commands_exist() -> None:
     """Catches a page that promises a slash command nobody wrote."""
     names = {path.stem for path in COMMAND_FILES}
     for path in (*READ_BY_AGENTS, ROOT / "docs" / "hosts.md"):
-        named = re.findall(r"(?:/autoresearch|`):([a-z]+)", path.read_text("utf-8"))
+        named = re.findall(r"(?:(?<!\w)/autoresearch|`):([a-z]+)", path.read_text("utf-8"))
         assert set(named) <= names, path

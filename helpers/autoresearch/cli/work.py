@@ -253,6 +253,8 @@ def drop_command(*, outside: bool) -> Answer:
             data={"ref": done.ref, "paths": list(done.paths), "outside": list(done.outside)},
             next_step="`autoresearch drop --outside` puts those back"
             if done.outside
+            else "`autoresearch try -m …` with what is edited in scope, or the next idea"
+            if outside
             else "the next idea: edit, then `autoresearch try -m …`",
         )
 

@@ -21,8 +21,8 @@ def advice(mode: str | None) -> str:
     """
     if mode is None:
         return (
-            "permissions: no hook of ours was called, so edits may wait for a human; for a night "
-            f"without questions start the host with `--permission-mode {ACCEPT}`"
+            "permissions: no hook of ours was called, so edits may wait for a human; tell yours "
+            f"that `--permission-mode {ACCEPT}` lets a night pass, and go on"
         )
     if mode == PLAN:
         return (
@@ -34,6 +34,6 @@ def advice(mode: str | None) -> str:
     if mode == ACCEPT:
         return f"permissions: {ACCEPT}, {_EDITS}; {_OTHERS}"
     return (
-        f"permissions: {_EDITS} while the run lasts, edits elsewhere ask; for a night without "
-        f"questions start the host with `--permission-mode {ACCEPT}`; {_OTHERS}"
+        f"permissions: {_EDITS} while the run lasts, edits elsewhere ask; tell your human that "
+        f"`--permission-mode {ACCEPT}` lets a night pass, and go on; {_OTHERS}"
     )
