@@ -38,7 +38,9 @@ FOLDER = ".security"
 LOG_NAME = "security.jsonl"
 LOG_COPY = "autoresearch.security.jsonl"
 PAGE_COPY = "autoresearch.security.md"
-EXCLUDED = (f"/{LOG_COPY}", f"/{PAGE_COPY}")
+FORMS = "autoresearch.forms"
+"""Where agents write what they hand in: inside the folder that their host lets them write."""
+EXCLUDED = (f"/{LOG_COPY}", f"/{PAGE_COPY}", f"/{FORMS}/")
 
 _REMEDY = f"Bring {LOG_NAME} back from a backup, or from a copy ({LOG_COPY}) that `git log` knows."
 
