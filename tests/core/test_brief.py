@@ -88,7 +88,7 @@ def test_fresh_session():
         "scope: src/**/*.py",
         "incumbent: 11111111 (baseline), last measured 10.5 ms",
         "gain: not validated yet, so no gain is claimed",
-        "budget: session: 50 experiments and 8 h left; the next try takes at most 40 s",
+        "budget: session: 50 experiments and 8 h left; the next try may take 40 s",
         "noise: a race finds a gain of 1.2% about every second time, more gain more often",
         'next: edit files in scope for one idea, then `autoresearch try -m "what and why"`',
     ]

@@ -7,7 +7,7 @@ from autoresearch.core.pace import advice, is_long, time_out_s
 
 
 @pytest.mark.parametrize(
-    ("seconds", "long"), [(None, False), (95.9, False), (96, True), (7201, True)]
+    ("seconds", "long"), [(None, False), (71.9, False), (72, True), (7201, True)]
 )
 def test_what_a_foreground_command_can_hold(seconds, long):
     """An experiment that its host kills after two minutes."""
@@ -17,7 +17,7 @@ def test_what_a_foreground_command_can_hold(seconds, long):
 
 def test_background_with_a_time_out_of_twice_the_forecast():
     """A time-out that ends the race it was made for, or one that the host refuses."""
-    assert time_out_s(96) == 240
+    assert time_out_s(72) == 180
     assert time_out_s(300) == 600
     assert time_out_s(301) == 660
     assert time_out_s(7000) == 7200

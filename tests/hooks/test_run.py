@@ -40,7 +40,7 @@ def test_forecast_is_no_shorter_than_what_experiments_took_lately():
     known = forecast_s(session, history(measured, quick))
     assert known == 60.0  # a warm-up, two pairs, and the guard
     slow = experiment(2, epoch=1, duration_s=300.0)
-    assert forecast_s(session, history(measured, quick, slow)) == 300.0
+    assert forecast_s(session, history(measured, quick, slow)) == 360.0
     of_another_evaluator = experiment(1, epoch=0, duration_s=300.0)
     assert forecast_s(session, history(of_another_evaluator, measured)) == known
 

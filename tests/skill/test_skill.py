@@ -216,7 +216,7 @@ def test_each_reference_is_linked_once_with_its_condition() -> None:
     assert sorted(links) == [f"references/{path.name}" for path in REFERENCES]
     for line in body.splitlines():
         if "](references/" in line:
-            assert re.search(r"\bwhen\b|in a row:|\bno session\b", line), line
+            assert re.search(r"\bwhen\b|of the last five:|\bno session\b", line), line
 
 
 @pytest.mark.parametrize("path", READ_BY_AGENTS, ids=lambda path: path.stem)

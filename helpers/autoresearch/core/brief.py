@@ -40,7 +40,7 @@ class Situation:
 
     Attributes:
         neighbours: experiments that touched the files of the latest one or of what is edited now.
-        forecast_s: seconds that the next `try` takes at most, or None when unknown.
+        forecast_s: seconds that the next `try` may take, or None when unknown.
         smallest_gain: gain, as a fraction or in the metric's unit, that a race finds about every
             second time; None when unknown or when the metric never varies.
         smallest_gain_scale: scale of `smallest_gain`.
@@ -194,7 +194,7 @@ def _incumbent(history: History, unit: str) -> str:
 
 
 def _forecast(seconds: float | None) -> str:
-    return "" if seconds is None else f"; the next try takes at most {phrases.duration(seconds)}"
+    return "" if seconds is None else f"; the next try may take {phrases.duration(seconds)}"
 
 
 def _outlook(outlook: Outlook) -> str:

@@ -9,8 +9,8 @@ from autoresearch.core import phrases
 FOREGROUND_S = 120.0
 """After so long Claude Code ends a command that was started plainly; others are no more patient."""
 
-NEAR = 0.8
-"""From this share of it on a forecast counts as near."""
+NEAR = 0.6
+"""From this share of it on a forecast counts as near: on a busy machine all takes longer."""
 
 BACKGROUND_S = 7200.0
 """The longest time-out that Claude Code gives a command in the background."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NEIGHBOURS = 8
 EXACT_PAIRS = 2
 LATELY = 5
+LATELY_MARGIN = 1.2
 """Experiments that tell how long the next one may take."""
 
 
@@ -66,7 +67,7 @@ def forecast_s(session: Session, progress: Progress) -> float | None:
     if holdout is not None and is_due(progress.kept_count, holdout.every):
         known += most_seconds(epoch.holdout_s or epoch.sample_s, pairs)
     lately = [tried.duration_s for tried in progress.recent[:LATELY] if tried.epoch >= epoch.number]
-    return max([known, *lately])
+    return max([known, *(LATELY_MARGIN * duration_s for duration_s in lately)])
 
 
 def smallest_gain(session: Session, progress: Progress) -> float | None:
