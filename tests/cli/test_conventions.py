@@ -38,6 +38,14 @@ def test_help_is_complete_on_one_screen(command, tmp_path):
     assert len(done.stdout.splitlines()) <= 25
     assert f"autoresearch {command}" in done.stdout.partition("Example: ")[2]
     assert not ANSI.search(done.stdout)
+    assert "\\b" not in done.stdout
+
+
+def test_first_help_shows_how_to_start(tmp_path):
+    """A first screen whose examples run together in one paragraph."""
+    done = run("--help", cwd=tmp_path)
+    assert "\n  Start:   autoresearch demo\n" in done.stdout
+    assert "\\b" not in done.stdout
 
 
 def test_wrong_usage_is_exit_code_two_in_words_and_in_json(tmp_path):

@@ -6,7 +6,8 @@ import math
 
 import pytest
 from autoresearch.core.errors import GitError
-from autoresearch.core.model import Arm, CommandResult, Effect, Pair, Sample, Scale
+from autoresearch.core.model import Arm, CommandResult, Effect, LimitResult, Pair, Sample, Scale
+from support.records import make
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -49,3 +50,19 @@ def test_git_error_carries_code_and_remedy():
         "Use a working tree.",
         1,
     )
+
+
+@pytest.mark.parametrize(
+    ("carried", "estimate", "held", "noisy"),
+    [
+        (-0.3, 0.1, False, True),
+        (0.02, 0.02, False, True),
+        (0.02, 0.04, False, False),
+        (0, 0, True, False),
+    ],
+)
+def test_limit_tells_noise_from_a_loss(carried, estimate, held, noisy):
+    """An agent that is told to spend less of a metric that only could not be measured."""
+    limit = make(LimitResult, carried=carried, estimate=estimate, limit=0.05, held=held)
+    assert limit.is_too_noisy is noisy
+    assert limit.since_baseline == carried + estimate

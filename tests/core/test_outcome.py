@@ -22,5 +22,5 @@ from support.pairs import climbing, lower
 def test_worse_needs_an_interval_that_excludes_no_change(changes, reason):
     """Breaks if an agent is told to drop an idea that was not refuted."""
     pairs = tuple(climbing(changes))
-    call = Call(keep=False, rule=Rule.FUTILITY, pairs=len(pairs), p_value=None)
+    call = Call(keep=False, rule=Rule.FUTILITY, pairs=len(pairs), p_value=None, needed=None)
     assert spoken(Seen(lower(20), (), pairs), call).reason is reason

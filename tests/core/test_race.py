@@ -119,6 +119,17 @@ def test_noisy_race_claims_no_more_than_it_saw():
     )
 
 
+def test_undecided_race_says_how_near_it_came():
+    """An interval beside which nobody can see why the race did not end in a keep."""
+    # All eight pairs swap like coins of one size: one lost has 1 + 8 of 256 labellings at least as
+    # good. A keep may spend up to alpha = .02; only "none lost", 1 of 256, fits into that.
+    decision = judge(climbing([-0.01] * 7 + [0.05]), lower(8), [])
+    assert short(decision) == (False, Rule.END, 8, Reason.UNDECIDED)
+    assert decision.detail.startswith(
+        "could not tell after 8 pairs (p = 0.035, a keep needs 0.0039); "
+    )
+
+
 def test_losses_beyond_the_known_noise_are_called_worse():
     """Breaks if a clear loss is called undecided: the agent would try it again."""
     # two losses over two thirds of three known differences: .25 / C(4, 2) = .042 <= .05

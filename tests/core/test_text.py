@@ -6,7 +6,7 @@ import time
 import unicodedata
 
 import pytest
-from autoresearch.core.text import clean_block, clean_line, fence, markdown_line
+from autoresearch.core.text import clean_block, clean_head, clean_line, fence, markdown_line
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -134,6 +134,14 @@ def test_block_is_bounded_in_bytes():
 def test_block_smaller_than_one_line_shows_the_count():
     """A tiny bound ends in an endless loop or is exceeded."""
     assert clean_block("x" * 100, max_bytes=30) == "[1 earlier lines left out]"
+
+
+def test_head_keeps_the_first_lines_and_counts_the_rest():
+    """A profile whose most expensive lines are what is left out."""
+    text = "\n\nworst\n\x1b[31mbad\x1b[0m\ngood\nbest\n\n"
+    assert clean_head(text, 2, 1000) == "worst\nbad\n[2 later lines left out]"
+    assert clean_head(text, 9, 1000) == "worst\nbad\ngood\nbest"
+    assert clean_head("wide\n" * 9, 9, 30) == "wide\n[8 later lines left out]"
 
 
 def test_escape_sequences_cannot_span_lines():

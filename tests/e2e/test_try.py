@@ -288,7 +288,8 @@ def test_limit_counts_losses_since_the_baseline(tmp_path):
     assert [limit["held"] for limit in record["limits"]] == [True]
     assert 0.044 < record["limits"][0]["worst"] < 0.046
     set_cost(helper.repo, 70, size=1200)
-    assert "limit size: NOT held, loss +14.8%" in helper("try", "-m", "too big").out
+    said = helper("try", "-m", "too big").out
+    assert "limit size: NOT held; loss +14.8%, since the baseline +19.3%" in said
 
 
 def test_same_must_print_what_the_baseline_printed(tmp_path):

@@ -72,13 +72,13 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="autoresearch")
 def group() -> None:
-    r"""Referee of an improvement loop: one change, one measured race, keep or put back.
+    """Referee of an improvement loop: one change, one measured race, keep or put back.
 
     \b
     Start:   autoresearch demo
     Plan:    autoresearch check draft.yaml, autoresearch init draft.yaml
     Work:    autoresearch brief, then edit and: autoresearch try -m "what and why"
-    """
+    """  # noqa: D301 - click's mark for lines to be left as they are is a real backspace
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

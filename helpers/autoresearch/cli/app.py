@@ -46,6 +46,8 @@ def answers(function: Callable[Parameters, Answer]) -> Callable[Parameters, None
         if answer.exit_code:
             raise click.exceptions.Exit(answer.exit_code)
 
+    # Click leaves lines alone below a real backspace, which no raw docstring can hold.
+    wrapper.__doc__ = (function.__doc__ or "").replace("\\b\n", "\b\n")
     return wrapper
 
 

@@ -249,7 +249,7 @@ def show_command(number: int) -> Answer:
             *([f"hypothesis: {clean_line(record.hypothesis)}"] if record.hypothesis else []),
             *([f"idea: {record.idea}"] if record.idea else []),
             *([f"related: experiment {record.related}"] if record.related else []),
-            *value_lines(record, session.contract.metric.unit),
+            *value_lines(record, session.contract),
             f"when: {record.at}, took {phrases.duration(record.duration_s)}, "
             f"sandbox {record.sandbox}, epoch {record.epoch}",
             *([f"cost: {spent_words(record.spent)}"] if record.spent else []),

@@ -12,6 +12,7 @@ from autoresearch.core.text import clean_block, clean_line, fence
 from autoresearch.edges.places import shown_path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from autoresearch.core.budget import Halt, Remaining
@@ -80,19 +81,29 @@ def samples_line(record: Experiment) -> str:
     return f"samples: {len(race.order)} ({how}) in {spent}, {', '.join(extras)}"
 
 
-def value_lines(record: Experiment, unit: str) -> tuple[str, ...]:
-    """The samples' values of either arm, in the order run."""
+def value_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
+    """The samples' values of either arm, in the order run: the metric's, then the others'."""
     race = record.race
     if race is None:
         return ()
+    units = {secondary.name: secondary.unit for secondary in contract.secondary}
+    lines = _arm_lines("", race.order, race.values, contract.metric.unit)
+    for name, values in race.secondary:
+        lines += _arm_lines(f"{name}, ", race.order, values, units.get(name, ""))
+    return tuple(lines)
+
+
+def _arm_lines(what: str, order: str, values: Sequence[float], unit: str) -> list[str]:
     lines = []
     for arm, name in ((Arm.INCUMBENT, "incumbent"), (Arm.CANDIDATE, "candidate")):
-        values = [v for a, v in zip(race.order, race.values, strict=True) if a == arm.value]
-        shown = " ".join(phrases.number(value) for value in values[:VALUES_SHOWN])
-        more = len(values) - VALUES_SHOWN
+        own = [value for letter, value in zip(order, values, strict=True) if letter == arm.value]
+        shown = " ".join(phrases.number(value) for value in own[:VALUES_SHOWN])
+        more = len(own) - VALUES_SHOWN
         tail = f" and {more} more" if more > 0 else ""
-        lines.append(f"{name}: {shown or 'not run'}{f' {unit}' if unit and shown else ''}{tail}")
-    return tuple(lines)
+        lines.append(
+            f"{what}{name}: {shown or 'not run'}{f' {unit}' if unit and shown else ''}{tail}"
+        )
+    return lines
 
 
 def limit_lines(record: Experiment, contract: Contract) -> list[str]:
@@ -110,16 +121,20 @@ def limit_lines(record: Experiment, contract: Contract) -> list[str]:
         relative = secondary is None or secondary.limit_relative
         scale = Scale.RATIO if relative else Scale.DIFFERENCE
         unit = "" if secondary is None else secondary.unit
-        loss, allowed = (phrases.change(v, scale, unit) for v in (limit.estimate, limit.limit))
-        state = "held" if limit.held else "NOT held"
-        if not limit.held and limit.worst is None:
-            state = "not proven"
-        since = (
-            ""
-            if limit.worst is None
-            else (f", since the baseline at most {phrases.change(limit.worst, scale, unit)}")
+        loss, since, allowed = (
+            phrases.change(value, scale, unit)
+            for value in (limit.estimate, limit.since_baseline, limit.limit)
         )
-        lines.append(f"limit {limit.name}: {state}, loss {loss}{since}, allowed {allowed}")
+        state = "held" if limit.held else "NOT held"
+        if limit.is_too_noisy:
+            state = "not proven, too noisy"
+        most = (
+            "" if limit.worst is None else f", at most {phrases.change(limit.worst, scale, unit)}"
+        )
+        lines.append(
+            f"limit {limit.name}: {state}; loss {loss}, since the baseline {since}{most}, "
+            f"allowed {allowed}"
+        )
     return lines
 
 
@@ -200,7 +215,7 @@ def _after_discard(record: Experiment) -> str:
             "or `try --again` once"
         )
     if record.reason is Reason.LIMITS:
-        return "find a way that costs the limited metric less"
+        return _after_limits(record)
     if record.reason is Reason.HOLDOUT:
         return "it fits the benchmark's inputs alone: find a gain that does not depend on them"
     if record.reason is Reason.SAME:
@@ -209,6 +224,16 @@ def _after_discard(record: Experiment) -> str:
             "its output must stay byte for byte the same"
         )
     return "drop the idea"
+
+
+def _after_limits(record: Experiment) -> str:
+    noisy = [limit.name for limit in record.limits if limit.is_too_noisy]
+    if noisy and not any(not limit.held for limit in record.limits if limit.name not in noisy):
+        return (
+            f"{', '.join(noisy)} varies too much to be proven within its limit: tell a human, who "
+            "can widen it or give it more work (`amend`); `--again` once if the gain is large"
+        )
+    return "find a way that costs the limited metric less"
 
 
 def next_after_refusal(record: Refusal) -> str:

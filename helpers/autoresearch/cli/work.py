@@ -216,10 +216,15 @@ def note_command(text: str, kind: str | None, retire: int | None) -> Answer:
         else:
             note = add_note(session, NoteKind(kind or "lesson"), text)
             line = f"{note.kind.value.replace('_', ' ')} {note.number} is noted"
+        history = session.index.history()
+        halt = budget.halt(history, session.contract)
+        step = "the next idea: edit, then `autoresearch try -m …`"
+        if halt is not None and not (halt.may_rework and history.pending_rework is not None):
+            step = f"DONE, {halt.text}; {after_end(unvalidated=is_unvalidated(history))}"
         return Answer(
             lines=(*session.news, line),
             data={"kind": note.kind.value, "number": note.number},
-            next_step="the next idea: edit, then `autoresearch try -m …`",
+            next_step=step,
         )
 
 

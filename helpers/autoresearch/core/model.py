@@ -247,6 +247,16 @@ class LimitResult:
     limit: float
     held: bool
 
+    @property
+    def since_baseline(self) -> float:
+        """Point estimate of the loss since the epoch's baseline, this candidate included."""
+        return self.carried + self.estimate
+
+    @property
+    def is_too_noisy(self) -> bool:
+        """Whether it seems to lie within its bound and only could not be proven to."""
+        return not self.held and self.since_baseline <= self.limit
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:

@@ -14,12 +14,18 @@ _WORSE_LEVEL = 0.05
 
 
 class Call(NamedTuple):
-    """What the rules say after `pairs` pairs: keep, discard, or None to go on."""
+    """What the rules say after `pairs` pairs: keep, discard, or None to go on.
+
+    Attributes:
+        p_value: of the last look that took one, or None.
+        needed: the level that this look could spend; a keep needs a p-value up to it.
+    """
 
     keep: bool | None
     rule: Rule
     pairs: int
     p_value: float | None
+    needed: float | None
 
 
 def _is_worse(seen: Seen, effect: Effect) -> bool:
@@ -75,6 +81,8 @@ def _praise(call: Call) -> str:
 
 def _doubt(call: Call, visible: float | None, scale: Scale) -> str:
     what = f"could not tell after {_counted(call.pairs)}"
+    if call.p_value is not None and call.needed is not None:
+        what += f" (p = {call.p_value:.2g}, a keep needs {call.needed:.2g})"
     if call.rule is Rule.FUTILITY:
         what = f"stopped early after {_counted(call.pairs)}: more would hardly have changed it"
     if visible is None:

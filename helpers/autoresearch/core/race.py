@@ -76,22 +76,25 @@ def _replay(race: Seen) -> Call:
     planned = race.policy.pairs
     short = looks.needs_differences(race.policy.alpha, planned)
     look_at, is_futile = (_look_at_size, _is_losing) if short else (_look_at_order, _is_futile)
-    spent, p_value = 0.0, None
+    spent, p_value, needed = 0.0, None, None
     for n in range(1, len(race.pairs) + 1):
         seen = race.first(n)
         if n == 1 and _is_hopeless(seen):
-            return Call(keep=False, rule=Rule.RACING, pairs=n, p_value=None)
+            return Call(keep=False, rule=Rule.RACING, pairs=n, p_value=None, needed=None)
         look = look_at(seen, spent)
         if look:
             spent += look.cost
-            p_value = p_value if look.p_value is None else look.p_value
+            if look.p_value is not None:
+                p_value, needed = look.p_value, look.cost
             if look.passed and seen.is_large_enough():
-                return Call(keep=True, rule=look.rule, pairs=n, p_value=look.p_value)
+                return Call(
+                    keep=True, rule=look.rule, pairs=n, p_value=look.p_value, needed=look.cost
+                )
         if n == planned:
-            return Call(keep=False, rule=Rule.END, pairs=n, p_value=p_value)
+            return Call(keep=False, rule=Rule.END, pairs=n, p_value=p_value, needed=needed)
         if is_futile(seen):
-            return Call(keep=False, rule=Rule.FUTILITY, pairs=n, p_value=p_value)
-    return Call(keep=None, rule=Rule.OPEN, pairs=len(race.pairs), p_value=p_value)
+            return Call(keep=False, rule=Rule.FUTILITY, pairs=n, p_value=p_value, needed=needed)
+    return Call(keep=None, rule=Rule.OPEN, pairs=len(race.pairs), p_value=p_value, needed=needed)
 
 
 def _is_hopeless(seen: Seen) -> bool:

@@ -72,18 +72,34 @@ def clean_block(
     Returns:
         Lines joined by a newline, without one at the end; empty for an output of blanks.
     """
+    lines = _lines_of(text)
+    kept = [_printable(line, LINE_CHARS).rstrip() for line in lines[-max_lines:]]
+    while kept and len(_with_count(kept, len(lines) - len(kept)).encode()) > max_bytes:
+        del kept[0]
+    return _with_count(kept, len(lines) - len(kept))
+
+
+def clean_head(text: str | bytes, max_lines: int, max_bytes: int) -> str:
+    """The first lines of an output, each clean, above a last line that counts what was left out.
+
+    Args and returned form are those of `clean_block`.
+    """
+    lines = _lines_of(text)
+    kept = [_printable(line, LINE_CHARS).rstrip() for line in lines[:max_lines]]
+    while kept and len(_with_more(kept, len(lines) - len(kept)).encode()) > max_bytes:
+        del kept[-1]
+    return _with_more(kept, len(lines) - len(kept))
+
+
+def _lines_of(text: str | bytes) -> list[str]:
+    """The lines of an output from its first to its last that is not blank, escapes dropped."""
     lines = _drop_escapes(_decoded(text)).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     first, end = 0, len(lines)
     while end > first and not lines[end - 1].strip():
         end -= 1
     while first < end and not lines[first].strip():
         first += 1
-    start = max(first, end - max_lines)
-    kept = [_printable(line, LINE_CHARS).rstrip() for line in lines[start:end]]
-    while kept and len(_with_count(kept, start - first).encode()) > max_bytes:
-        del kept[0]
-        start += 1
-    return _with_count(kept, start - first)
+    return lines[first:end]
 
 
 def fence(text: str, nonce: str) -> str:
@@ -141,3 +157,8 @@ def _substitute(char: str) -> str:
 def _with_count(lines: list[str], left_out: int) -> str:
     count = [f"[{left_out} earlier lines left out]"] if left_out else []
     return "\n".join([*count, *lines])
+
+
+def _with_more(lines: list[str], left_out: int) -> str:
+    count = [f"[{left_out} later lines left out]"] if left_out else []
+    return "\n".join([*lines, *count])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING
 
 from autoresearch.core import budget
@@ -71,12 +72,23 @@ def forecast_s(session: Session, progress: Progress) -> float | None:
 
 
 def smallest_gain(session: Session, progress: Progress) -> float | None:
-    """Gain that a race finds about every second time; None when unknown or without noise."""
+    """Gain that a race finds about every second time; None when unknown or without noise.
+
+    What the latest races saw counts where it is more: the machine may have been quieter before.
+    """
     if progress.epoch is None or progress.deterministic:
         return None
     scale = session.contract.metric.scale
     pairs = _pairs(session, progress.epoch)
-    return smallest_visible(progress.pool(scale), pairs, scale, session.contract.metric.direction)
+    known = smallest_visible(progress.pool(scale), pairs, scale, session.contract.metric.direction)
+    epoch = progress.epoch.number
+    recent = {tried.number for tried in progress.recent[:LATELY] if tried.epoch >= epoch}
+    lately = [
+        failed.smallest_visible
+        for failed in progress.failed
+        if failed.number in recent and failed.scale is scale and failed.smallest_visible
+    ]
+    return max([known or 0.0, statistics.median(lately)]) if lately else known
 
 
 def _pairs(session: Session, epoch: Epoch) -> int:

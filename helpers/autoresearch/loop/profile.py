@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.text import clean_block, fence
+from autoresearch.core.text import clean_head, fence
 from autoresearch.edges.lock import Lock
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import broken
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from autoresearch.loop.session import Session
 
 
-SHOWN_LINES = 22
+SHOWN_LINES, SHOWN_BYTES = 22, 1400
 
 
 class Profiled(NamedTuple):
-    """A profiler's run and the end of what it printed, cleaned and fenced."""
+    """A profiler's run and the beginning of what it printed, cleaned and fenced."""
 
     result: CommandResult
     shown: str
@@ -49,6 +49,5 @@ def profile(session: Session) -> Profiled:
         except (CandidateFailed, ProtectedTouched) as error:
             raise broken("set-up or build", error) from error
     printed = outcome.stdout if outcome.stdout.strip() else outcome.stderr
-    top = b"\n".join(printed.strip().splitlines()[:SHOWN_LINES])  # profilers list the worst first
-    shown = clean_block(top, max_lines=SHOWN_LINES, max_bytes=1400)
+    shown = clean_head(printed, SHOWN_LINES, SHOWN_BYTES)  # profilers list the worst first
     return Profiled(result, fence(shown, secrets.token_hex(4)))
