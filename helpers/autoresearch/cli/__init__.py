@@ -16,6 +16,7 @@ from autoresearch import __version__
 
 COMMANDS = {
     "scan": "scanning",
+    "evaluator": "plan",
     "check": "plan",
     "init": "plan",
     "amend": "plan",

@@ -1,4 +1,4 @@
-"""Commands that make and change a contract: check, init, amend."""
+"""Commands that make and change a contract: evaluator, check, init, amend."""
 
 from __future__ import annotations
 
@@ -29,6 +29,31 @@ CHECK_BYTES = 4096
 OUTSIDE = click.option(
     "--allow-outside", is_flag=True, help="A human agreed that commands reach outside."
 )
+
+
+@click.command("evaluator")
+@click.argument("folder", type=FILE)
+@answers
+def evaluator_command(folder: Path) -> Answer:
+    """Put a benchmark into FOLDER that runs the candidate in another process.
+
+    Writes evaluator.py, which needs nothing but Python, and measure.py, a template to be adapted
+    and committed. Nothing that is there already is overwritten.
+
+    Example: autoresearch evaluator bench
+    """
+    from autoresearch.planning.separate import lay_out  # noqa: PLC0415 - start fast
+
+    done = lay_out(folder)
+    where = clean_line(str(folder))
+    lines = [f"written: {where}/{name}" for name in done.written]
+    lines += [f"already there: {where}/{name}" for name in done.there]
+    return Answer(
+        lines=tuple(lines),
+        data={"written": list(done.written), "there": list(done.there)},
+        next_step=f"adapt the marked places of {where}/measure.py, commit both, and write "
+        f"`verify: exec python3 -I {where}/measure.py`",
+    )
 
 
 @click.command("check")

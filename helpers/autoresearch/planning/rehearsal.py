@@ -29,6 +29,7 @@ from autoresearch.planning.findings import noise_of, warnings_about
 from autoresearch.planning.fitness import scoped_paths
 from autoresearch.planning.missing import describe, find_missing
 from autoresearch.planning.proof import require_noticed, values_when_broken
+from autoresearch.planning.separate import imports_of_scope, warning_about
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +126,8 @@ def rehearse(
         same = _steady_same(bench, ground)
         guard = _passing_guard(bench, ground)
     holdout_s = _holdout_s(bench, built, randomness, say)
+    imported = warning_about(imports_of_scope(bench, built, scoped, randomness))
+    own = (imported,) if imported else ()
     say("proof that a checkout measures itself")
     broken = values_when_broken(bench, tree, scoped, randomness)
     say("calibration")
@@ -132,7 +135,7 @@ def rehearse(
     require_noticed(bench, [sample.value for sample in samples], broken)
     tests = None if guard is None else count_tests(_printed(bench, guard))
     summary = _summary(contract, len(scoped), samples, guard, same)
-    warnings = (*summary.warnings, *_holdout_warnings(bench))
+    warnings = (*summary.warnings, *_holdout_warnings(bench), *own)
     return replace(summary, holdout_s=holdout_s, guard_tests=tests, warnings=warnings)
 
 
