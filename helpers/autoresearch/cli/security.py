@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +68,11 @@ def security_command() -> None:
     """Sweep code for flaws, evidence checked. Example: autoresearch security init."""
 
 
+def environment() -> dict[str, str]:
+    """The process's environment; the loop's own way to it would load the whole loop."""
+    return dict(os.environ)
+
+
 def form_text(file: Path) -> str:
     """What was handed in: a file, or standard input for `-`."""
     if str(file) == "-":
@@ -94,7 +100,6 @@ def init_command() -> Answer:
 
     Example: autoresearch security init
     """
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
     from autoresearch.security.modelling import begin  # noqa: PLC0415 - start fast
 
@@ -142,7 +147,6 @@ def model_command(file: Path) -> Answer:
 
     Example: autoresearch security model model.yaml
     """
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
     from autoresearch.security.look import covered  # noqa: PLC0415 - start fast
     from autoresearch.security.modelling import complete  # noqa: PLC0415 - start fast
@@ -176,7 +180,6 @@ def sweep_command(iterations: int | None, scope: tuple[str, ...], diff: str | No
 
     Example: autoresearch security sweep 20 --diff origin/main
     """
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
     from autoresearch.security.sweeping import open_sweep  # noqa: PLC0415 - start fast
 
@@ -217,7 +220,6 @@ def next_command() -> Answer:
     Example: autoresearch security next
     """
     from autoresearch.core.security.stride import QUESTIONS  # noqa: PLC0415 - start fast
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
     from autoresearch.security.sweeping import Progress, next_task  # noqa: PLC0415 - start fast
 
@@ -292,7 +294,6 @@ def examined_command(file: Path) -> Answer:
 
     Example: autoresearch security examined - <<'EOF'
     """
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
     from autoresearch.security.look import covered  # noqa: PLC0415 - start fast
     from autoresearch.security.sweeping import examine  # noqa: PLC0415 - start fast
@@ -333,7 +334,6 @@ def add_command(file: Path) -> Answer:
     Example: autoresearch security add finding.yaml
     """
     from autoresearch.core.security.catalog import categories  # noqa: PLC0415 - start fast
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
     from autoresearch.security.findings import add  # noqa: PLC0415 - start fast
     from autoresearch.security.look import covered  # noqa: PLC0415 - start fast

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from autoresearch.cli.app import answers
-from autoresearch.cli.security import FILE, coverage_line, news_lines
+from autoresearch.cli.security import FILE, coverage_line, environment, news_lines
 from autoresearch.core import jsonform, phrases
 from autoresearch.core.render import WIDE_BYTES, Answer
 from autoresearch.core.security.records import State
@@ -38,7 +38,6 @@ def import_command(file: Path) -> Answer:
 
     Example: autoresearch security import bandit.json
     """
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
     from autoresearch.security.scanners import take_in  # noqa: PLC0415 - start fast
 
@@ -67,7 +66,6 @@ def leads_command() -> Answer:
 
     Example: autoresearch security leads
     """
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import reading  # noqa: PLC0415 - start fast
 
     with reading(Path.cwd(), environment()) as books:
@@ -96,7 +94,6 @@ def status_command() -> Answer:
     Example: autoresearch security status
     """
     from autoresearch.core.security.overview import tally  # noqa: PLC0415 - start fast
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import reading  # noqa: PLC0415 - start fast
     from autoresearch.security.look import overview  # noqa: PLC0415 - start fast
 
@@ -188,7 +185,6 @@ def show_command(number: int) -> Answer:
 
     Example: autoresearch security show 3
     """
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import reading  # noqa: PLC0415 - start fast
     from autoresearch.security.findings import require_finding  # noqa: PLC0415 - start fast
     from autoresearch.security.look import shown  # noqa: PLC0415 - start fast
@@ -242,7 +238,6 @@ def prove_command(number: int, file: Path, link: tuple[str, ...]) -> Answer:
 
     Example: autoresearch security prove 3 /tmp/proof.py --link .venv
     """
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
     from autoresearch.security.findings import prove  # noqa: PLC0415 - start fast
 
@@ -266,7 +261,6 @@ def recheck_command() -> Answer:
 
     Example: autoresearch security recheck
     """
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
     from autoresearch.security.findings import recheck  # noqa: PLC0415 - start fast
 
@@ -303,7 +297,6 @@ def state_command(number: int, state: str, reason: str, until: str | None) -> An
 
     Example: autoresearch security state 3 accepted --until 2027-03-31 --reason "behind the VPN"
     """
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
     from autoresearch.security.findings import decide  # noqa: PLC0415 - start fast
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from autoresearch.cli.app import answers
-from autoresearch.cli.security import FILE, coverage_line, news_lines
+from autoresearch.cli.security import FILE, coverage_line, environment, news_lines
 from autoresearch.core import phrases
 from autoresearch.core.render import WIDE_BYTES, Answer
 from autoresearch.core.security.records import Severity
@@ -36,7 +36,6 @@ def report_command(
     from autoresearch.core.security import page  # noqa: PLC0415 - start fast
     from autoresearch.core.security import sarif as form  # noqa: PLC0415 - start fast
     from autoresearch.edges.files import atomic_write  # noqa: PLC0415 - start fast
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import reading  # noqa: PLC0415 - start fast
     from autoresearch.security.look import overview  # noqa: PLC0415 - start fast
 
@@ -83,7 +82,6 @@ def gate_command(fail_on: str, baseline: Path | None) -> Answer:
     Example: autoresearch security gate --fail-on high --baseline known.sarif
     """
     from autoresearch.core.security.overview import judge  # noqa: PLC0415 - start fast
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import reading  # noqa: PLC0415 - start fast
     from autoresearch.security.look import baseline as known  # noqa: PLC0415 - start fast
     from autoresearch.security.look import overview  # noqa: PLC0415 - start fast
@@ -139,7 +137,6 @@ def fix_command(session: str, guard: str, scope: tuple[str, ...]) -> Answer:
 
     Example: autoresearch security fix --guard "python -m pytest -q" --scope "app/**"
     """
-    from autoresearch.loop.session import environment  # noqa: PLC0415 - start fast
     from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
     from autoresearch.security.fixing import FOLDER, prepare  # noqa: PLC0415 - start fast
 
