@@ -133,7 +133,7 @@ def test_unnamed_holder_still_keeps_others_out(lock, other):
 
 def test_pid_of_a_later_process_is_not_the_holder():
     """A recycled process number taken for the holder."""
-    start = lock_module._start_of(os.getpid())
+    start = lock_module.start_of(os.getpid())
     assert start is not None
 
     def owner(started):

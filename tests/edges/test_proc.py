@@ -106,7 +106,9 @@ def test_environment_is_exactly_what_is_given(programs, tmp_path, monkeypatch):
     outcome = run_command(
         f"exec {command}", cwd=tmp_path, env={"LC_ALL": "C"}, limits=Limits(timeout_s=20)
     )
-    assert outcome.stdout == b"['LC_ALL', 'PWD']"  # the shell adds PWD
+    assert (
+        outcome.stdout == b"['AUTORESEARCH_MARK', 'LC_ALL', 'PWD']"
+    )  # the helper adds one, the shell PWD
 
 
 def test_runs_in_the_folder_given(tmp_path):

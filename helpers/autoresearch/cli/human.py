@@ -148,6 +148,7 @@ def recover_command(*, accept_log: bool) -> Answer:
 
     from autoresearch.edges.gitrepo import GitRepo  # noqa: PLC0415 - start fast
     from autoresearch.loop import recover as recovery  # noqa: PLC0415 - start fast
+    from autoresearch.loop.invariants import invariants  # noqa: PLC0415 - start fast
     from autoresearch.loop.session import (  # noqa: PLC0415 - start fast
         environment,
         find_session,
@@ -160,8 +161,9 @@ def recover_command(*, accept_log: bool) -> Answer:
     with loaded(Path.cwd(), environment(), command="recover", write=True) as session:
         recovery.recover(session, everything=True)
         done = tuple(session.news)
+        bad = [found for found in invariants(session) if not found.fine]
         return Answer(
-            lines=done or ("nothing was interrupted",),
-            data={"done": list(done)},
-            next_step="`autoresearch brief`",
+            lines=(*(done or ("nothing was interrupted",)), *(f"BAD {b.text}" for b in bad)),
+            data={"done": list(done), "broken": [found.text for found in bad]},
+            next_step=bad[0].remedy if bad else "`autoresearch brief`",
         )

@@ -21,6 +21,7 @@ from git.exc import GitCommandNotFound
 from autoresearch.core.errors import GitError
 from autoresearch.core.snapshot import Entry
 from autoresearch.edges.gitobjects import ObjectReader, object_id
+from autoresearch.edges.orphans import MARK, our_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -314,7 +315,7 @@ def _unset(ours: Mapping[str, str]) -> list[str]:
 def _execute(
     git: Git, args: Sequence[str], stdin: bytes | None, env: Mapping[str, str] | None
 ) -> Completed:
-    variables = {**_ENVIRONMENT, **(env or {})}
+    variables = {**_ENVIRONMENT, MARK: our_mark(), **(env or {})}
     command = [*_unset(variables), "git", *args]
     with tempfile.TemporaryFile() as source:
         # A file, not a pipe: git may end before it has read everything.

@@ -1,7 +1,9 @@
 """One writer at a time: `flock` on a file that says who holds it.
 
-The kernel lets go when the holder dies, however it dies; the words in the file are for people.
-Descriptors are not inherited, so no program started under the lock can keep it.
+The kernel lets go when the holder dies, however it dies. The words in the file are for people, and
+for whoever takes the lock next: where a holder died, they still stand, and what it left running is
+ended before anything else happens. Descriptors are not inherited, so no program started under the
+lock can keep it.
 """
 
 from __future__ import annotations
@@ -9,23 +11,31 @@ from __future__ import annotations
 import fcntl
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch.core import jsonform
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.files import named_errors
+from autoresearch.edges.files import atomic_write, named_errors
+from autoresearch.edges.orphans import (
+    Leader,
+    boot_id,
+    end_survivors,
+    our_mark,
+    start_of,
+    survivors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from types import TracebackType
 
     from typing_extensions import Self
 
 _OWNER_BYTES = 4096
-_START_FIELD = 19
-"""Place of `starttime` behind the command's name in /proc/<pid>/stat (proc(5), field 22)."""
+RUNNING = "running.json"
+"""Beside a session's lock: the command that its holder started last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +43,18 @@ class Owner:
     """The process that holds a lock.
 
     Attributes:
-        started: its start in clock ticks since boot, which tells it from a later process of the
-            same number; None where /proc is missing.
+        started: its start, which tells it from a later process of the same number; None where
+            nobody tells.
         command: the subcommand it runs.
         since: when it took the lock.
+        mark: what everything it starts carries in its environment, see `orphans`.
     """
 
     pid: int
     started: int | None
     command: str
     since: str
+    mark: str = ""
 
     def described(self) -> str:
         """In words: `autoresearch try (process 4711, since 2026-01-02T03:04:05Z)`."""
@@ -50,9 +62,16 @@ class Owner:
 
 
 class Held:
-    """A lock that is held until `release` or the end of the `with` block."""
+    """A lock that is held until `release` or the end of the `with` block.
+
+    Attributes:
+        after_kill: whether the former holder died with it.
+        ended: what was ended of that one, in a sentence; empty for nothing.
+    """
 
     def __init__(self, descriptor: int) -> None:
+        self.after_kill = False
+        self.ended = ""
         self._descriptor: int | None = descriptor
 
     def __enter__(self) -> Self:
@@ -129,13 +148,30 @@ class Lock:
 
     def holder(self) -> Owner | None:
         """Who holds it, without touching it; None when nobody does or nobody knows."""
+        owner = self._written()
+        return owner if owner is not None and _is_alive(owner) else None
+
+    def left_running(self) -> frozenset[int]:
+        """The processes that a holder left when it died; empty while one is alive."""
+        owner = self._written()
+        if owner is None or not owner.mark or _is_alive(owner):
+            return frozenset()
+        return survivors(owner.mark, self._leader())
+
+    def _written(self) -> Owner | None:
         try:
             with self.path.open("rb") as file:
                 content = file.read(_OWNER_BYTES)
-            owner = jsonform.from_object(Owner, jsonform.loads(content.decode("ascii")))
+            return jsonform.from_object(Owner, jsonform.loads(content.decode("ascii")))
         except (OSError, ValueError, CorruptLogError):
             return None
-        return owner if _is_alive(owner) else None
+
+    def _leader(self) -> Leader | None:
+        try:
+            content = self.path.with_name(RUNNING).read_bytes()
+            return jsonform.from_object(Leader, jsonform.loads(content.decode("ascii")))
+        except (OSError, ValueError, CorruptLogError):
+            return None
 
     def _open(self) -> int:
         with named_errors(self.path):
@@ -143,21 +179,47 @@ class Lock:
 
     def _mark(self, descriptor: int, command: str) -> Held:
         pid = os.getpid()
-        owner = Owner(pid=pid, started=_start_of(pid), command=command, since=now_utc())
         held = Held(descriptor)
         try:
+            former = self._written()
+            if former is not None and not _is_alive(former):
+                held.after_kill = True
+                held.ended = self._end_left(former)
+            owner = Owner(
+                pid=pid,
+                started=start_of(pid),
+                command=command,
+                since=now_utc(),
+                mark=our_mark(),
+            )
             with named_errors(self.path):
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, jsonform.dumps(jsonform.to_object(owner)).encode("ascii"), 0)
         except BaseException:
-            held.release()
+            # Not released: what a former holder wrote still stands for whoever comes next.
+            os.close(descriptor)
             raise
         return held
+
+    def _end_left(self, former: Owner) -> str:
+        """End what a dead holder left running; what was done."""
+        count = end_survivors(former.mark, self._leader())
+        if not count:
+            return ""
+        what = "process it left was" if count == 1 else "processes it left were"
+        return f"`autoresearch {former.command}` was killed; {count} {what} ended"
+
+
+def note_running(folder: Path, pid: int) -> None:
+    """Write down the command that was just started, for whoever comes after a kill."""
+    leader = Leader(pid=pid, started=start_of(pid), boot=boot_id())
+    content = jsonform.dumps(jsonform.to_object(leader)).encode("ascii")
+    atomic_write(folder / RUNNING, content, mode=0o600, sync=False)
 
 
 def _is_alive(owner: Owner) -> bool:
     if owner.started is not None:
-        return _start_of(owner.pid) == owner.started
+        return start_of(owner.pid) == owner.started
     try:
         os.kill(owner.pid, 0)
     except ProcessLookupError:
@@ -165,14 +227,3 @@ def _is_alive(owner: Owner) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _start_of(pid: int) -> int | None:
-    """Start of a process in clock ticks since boot; None when it is gone or /proc is missing."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    # The command's name stands in parentheses and may itself hold spaces and parentheses.
-    fields = stat[stat.rindex(b")") + 1 :].split()
-    return int(fields[_START_FIELD])

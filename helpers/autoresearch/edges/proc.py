@@ -15,11 +15,12 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import SYSTEM_CLOCK, Clock, Instant, time_lost
 from autoresearch.edges.interruption import held_signals
+from autoresearch.edges.orphans import MARK, our_mark
 from autoresearch.edges.strays import adopting_orphans, children
 from autoresearch.edges.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 _SHELL = "/bin/sh"
@@ -94,6 +95,7 @@ def run_command(
     env: Mapping[str, str],
     limits: Limits,
     clock: Clock = SYSTEM_CLOCK,
+    started: Callable[[int], None] = lambda _: None,
 ) -> Outcome:
     """Run `/bin/sh -c command` to its end, or to its deadline, and leave no process behind.
 
@@ -104,9 +106,10 @@ def run_command(
     Args:
         command: shell text.
         cwd: where it runs.
-        env: all of its environment.
+        env: all of its environment, but for the mark of this helper (see `orphans`).
         limits: what it may use.
         clock: for the deadline and for finding sleep.
+        started: told its process number at once.
 
     Raises:
         AutoresearchError: it could not be started, or something of it could not be killed.
@@ -120,6 +123,7 @@ def run_command(
                 process, spared=spared, held=held, clock=clock, output_bytes=limits.output_bytes
             )
             try:
+                started(process.pid)
                 ended_itself = watch.wait(start.monotonic_s + limits.timeout_s)
             finally:
                 killed = watch.finish()
@@ -136,7 +140,7 @@ def _start(
             [_SHELL, "-c", _with_limits(command, limits)],
             bufsize=0,
             cwd=cwd,
-            env=env,
+            env={**env, MARK: our_mark()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

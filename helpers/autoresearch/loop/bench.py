@@ -20,6 +20,7 @@ from autoresearch.core.text import clean_line
 from autoresearch.edges.checkout import Layer, Slot
 from autoresearch.edges.environment import sample_environment
 from autoresearch.edges.files import atomic_write, remove_tree
+from autoresearch.edges.lock import note_running
 from autoresearch.edges.proc import Limits, Outcome, run_command
 
 if TYPE_CHECKING:
@@ -295,7 +296,16 @@ class Bench:
             )
             environment.update(self.told)
             limits = Limits(timeout_s=timeout_s, output_bytes=output_bytes)
-            return run_command(command, cwd=built.slot.root, env=environment, limits=limits)
+            return run_command(
+                command,
+                cwd=built.slot.root,
+                env=environment,
+                limits=limits,
+                started=self._note_running,
+            )
+
+    def _note_running(self, pid: int) -> None:
+        note_running(self.places.output.parent, pid)
 
     @contextmanager
     def _private_folders(self) -> Iterator[tuple[Path, Path]]:

@@ -17,6 +17,7 @@ from autoresearch.edges.lock import Lock
 from autoresearch.loop import memory
 from autoresearch.loop.adopt import finish_interrupted, finish_opened
 from autoresearch.loop.conclude import finish
+from autoresearch.loop.invariants import half_written
 from autoresearch.loop.rewind import finish_drop
 from autoresearch.loop.undo import finish_undo
 
@@ -51,6 +52,9 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
         done.append(f"the journal was unreadable ({found.problem}); it is now {found.moved_aside}")
     if found.pending is not None:
         done.append(_settle(session, found.pending))
+    if everything or session.after_kill:
+        for path in half_written(session):
+            path.unlink(missing_ok=True)
     anew = everything and bool(memory.disagreements(session))
     if done or anew or not memory.is_published(session):
         memory.publish(session, anew=anew)

@@ -74,7 +74,12 @@ class SessionFile:
 
 @dataclass
 class Session:
-    """An open session. `news` collects what the caller must be told beside its answer."""
+    """An open session.
+
+    Attributes:
+        news: what the caller must be told beside its answer.
+        after_kill: whether the command before this one was killed.
+    """
 
     repo: GitRepo
     places: Places
@@ -85,6 +90,7 @@ class Session:
     environ: Mapping[str, str]
     news: list[str] = field(default_factory=list)
     trees: dict[str, TreeMap] = field(default_factory=dict)
+    after_kill: bool = False
 
     @property
     def name(self) -> str:
@@ -139,6 +145,10 @@ class Session:
     def ref(self, number: int) -> str:
         """The ref that keeps experiment `number` for ever."""
         return f"refs/autoresearch/{self.name}/exp/{number:04d}"
+
+    def tape(self, tree: str) -> Path:
+        """Where a race of a candidate of that tree is kept until it has its verdict."""
+        return self.places.raw / f"{tree}.jsonl"
 
     def tree(self, commit: str) -> TreeMap:
         """All files of a commit; the latest are remembered, for a command asks again and again."""
@@ -249,12 +259,14 @@ def loaded(
     with ExitStack() as stack:
         repo = stack.enter_context(GitRepo.open(cwd))
         places = find_session(repo, environ)
+        news, after_kill = [], False
         if write:
             places.require_writable()
             require_writable(repo)
-            stack.enter_context(Lock(places.lock).acquire(command))
+            held = stack.enter_context(Lock(places.lock).acquire(command))
+            news += [held.ended] if held.ended else []
+            after_kill = held.after_kill
         log = Log(places.log)
-        news = []
         if write:
             torn = log.repair()
             if torn is not None:
@@ -270,6 +282,7 @@ def loaded(
             journal=Journal(places.journal),
             environ=environ,
             news=news,
+            after_kill=after_kill,
         )
 
 

@@ -1,0 +1,223 @@
+"""What must hold of a session whenever no command is at work: looked at by one function.
+
+`doctor` prints it, `recover` ends with it, and the tests ask it after every kill.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core.errors import CorruptLogError
+from autoresearch.core.model import Verdict
+from autoresearch.core.records import Epoch, Experiment, Undo
+from autoresearch.core.text import clean_line
+from autoresearch.edges import gitrefs
+from autoresearch.edges.lock import Lock
+from autoresearch.loop import memory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from autoresearch.core.records import Record
+    from autoresearch.loop.session import Session
+
+RECOVER = "Run `autoresearch recover`."
+OURS = ".autoresearch-"
+"""How the names of our temporary files begin."""
+
+
+class Finding(NamedTuple):
+    """One thing looked at: whether it is fine, in words, and the remedy where it is not."""
+
+    fine: bool
+    text: str
+    remedy: str
+
+
+def finding(fine: bool, text: str, remedy: str) -> Finding:
+    """A finding; the remedy only where one is needed."""
+    return Finding(fine, text, "" if fine else remedy)
+
+
+def good(text: str) -> Finding:
+    """A finding that is fine."""
+    return Finding(fine=True, text=text, remedy="")
+
+
+def invariants(session: Session) -> Iterator[Finding]:
+    """Every invariant of a session, in a fixed order; for whom it does not suffice to be told.
+
+    Nothing is changed. Run it where no other command is at work on the session.
+    """
+    yield finding(
+        session.places.state.is_dir(), f"state: {session.places.state}", "Restore it from a backup."
+    )
+    try:
+        records = _records(session)
+    except CorruptLogError as error:
+        yield Finding(fine=False, text=error.message, remedy=error.hint)
+        return
+    yield good(f"log: {len(records)} lines, every hash fits the line before")
+    yield _numbers(records)
+    yield from _branch(session, records)
+    yield from _refs(session, records)
+    yield finding(not session.places.journal.exists(), "journal: no step is half done", RECOVER)
+    stale = memory.disagreements(session)
+    yield finding(
+        not stale,
+        "copies: " + (f"not as written: {', '.join(stale)}" if stale else "as the log says"),
+        f"{RECOVER} What was edited is set aside, not lost.",
+    )
+    yield from _tree(session)
+    yield from _leftovers(session)
+
+
+def _records(session: Session) -> list[Record]:
+    log = session.index.log
+    log.verify_chain(session.index.position)
+    return [entry.record for entry in log.records()]
+
+
+def _numbers(records: list[Record]) -> Finding:
+    """Experiments from 1 without gap or double."""
+    numbers = [record.number for record in records if isinstance(record, Experiment)]
+    return finding(
+        numbers == list(range(1, len(numbers) + 1)),
+        f"experiments: {len(numbers)}, numbered without gap",
+        "The log was written by something else: bring it back from a copy.",
+    )
+
+
+def _branch(session: Session, records: list[Record]) -> Iterator[Finding]:
+    head, incumbent = gitrefs.head(session.repo), session.progress.incumbent_commit
+    short = session.branch.removeprefix("refs/heads/")
+    at = gitrefs.refs(session.repo, session.branch).get(session.branch)
+    yield finding(
+        at is not None and at.oid == incumbent,
+        f"branch: {short} is at {'nothing' if at is None else at.oid[:12]}, "
+        f"the incumbent is {incumbent[:12]}",
+        f"`git update-ref {session.branch} {incumbent}` restores it; look what is there first."
+        if at is not None
+        else RECOVER,
+    )
+    made = _made(records)
+    found = _commits(session, incumbent, len(made))
+    yield finding(
+        found == made,
+        f"commits: {len(made)} on the branch, as the log has them"
+        if found == made
+        else f"commits: the log made {len(made)}, the branch holds others",
+        "Somebody rewrote the branch: `git reflog` shows what it was.",
+    )
+    yield finding(
+        head.branch == session.branch,
+        f"HEAD: on {head.branch or 'no branch'}",
+        f"`git switch {short}`",
+    )
+
+
+def _made(records: list[Record]) -> list[str]:
+    """The commits that the log says the branch got, newest first."""
+    made: list[str] = []
+    for record in records:
+        if isinstance(record, Experiment) and record.verdict is not Verdict.KEEP:
+            continue
+        if isinstance(record, Experiment | Undo | Epoch):
+            made.append(record.commit)
+    return list(dict.fromkeys(reversed(made)))
+
+
+def _commits(session: Session, tip: str, most: int) -> list[str]:
+    """The newest commits from `tip` back, in the order of first parents."""
+    done = session.repo.run(
+        "rev-list", "--first-parent", f"--max-count={most}", tip, "--", check=False
+    )
+    return done.out.decode("ascii").split()
+
+
+def _refs(session: Session, records: list[Record]) -> Iterator[Finding]:
+    """Every experiment's commit under a ref of its own."""
+    refs = gitrefs.refs(session.repo, f"refs/autoresearch/{session.name}/exp/")
+    tried = [record for record in records if isinstance(record, Experiment)]
+    missing = [r.number for r in tried if session.ref(r.number) not in refs]
+    moved = [
+        r.number
+        for r in tried
+        if r.number not in missing and refs[session.ref(r.number)].oid != r.commit
+    ]
+    yield finding(
+        not missing and not moved,
+        f"refs: {len(tried) - len(missing) - len(moved)} candidates kept"
+        + (f", missing {missing[:5]}" if missing else "")
+        + (f", not what was tried {moved[:5]}" if moved else ""),
+        "Fetch refs/autoresearch/* from where they were pushed to.",
+    )
+
+
+def _tree(session: Session) -> Iterator[Finding]:
+    tree = session.tree(session.progress.incumbent_commit)
+    differing = sorted(session.walk().differing(tree, session.overrides))
+    outside = [path for path in differing if not session.scope.covers(path)]
+    inside = len(differing) - len(outside)
+    yield good(f"tree: {inside} files in scope differ from the incumbent")
+    named = clean_line(", ".join(outside[:5]))
+    yield finding(
+        not outside,
+        f"protected files: {f'edited: {named}' if outside else 'as frozen'}",
+        "`autoresearch drop --outside` puts them back, `amend` adopts them.",
+    )
+
+
+def _leftovers(session: Session) -> Iterator[Finding]:
+    """Processes, lock files and half-written files of a command that died."""
+    places = session.places
+    stray = sorted(Lock(places.lock).left_running() | Lock(places.measure_lock).left_running())
+    yield finding(
+        not stray,
+        f"processes: {f'left running: {stray[:5]}' if stray else 'none left running'}",
+        f"{RECOVER} It ends them.",
+    )
+    locks = sorted(stale_locks(session))
+    yield finding(
+        not locks,
+        "git's locks: "
+        + (f"held: {clean_line(', '.join(map(str, locks[:3])))}" if locks else "none"),
+        "If no git is at work, remove them.",
+    )
+    halves = sorted(half_written(session))
+    yield finding(
+        not halves,
+        "half-written files: "
+        + (clean_line(", ".join(map(str, halves[:3]))) if halves else "none"),
+        f"{RECOVER} It removes them.",
+    )
+
+
+def stale_locks(session: Session) -> Iterator[Path]:
+    """Lock files of git's that stand in the way of the session's refs, HEAD or index."""
+    repo = session.repo
+    short = session.branch.removeprefix("refs/")
+    for path in (
+        repo.git_dir / "index.lock",
+        repo.git_dir / "HEAD.lock",
+        repo.common_dir / "packed-refs.lock",
+        repo.common_dir / "refs" / f"{short}.lock",
+    ):
+        if path.exists():
+            yield path
+    yield from (repo.common_dir / "refs/autoresearch" / session.name).rglob("*.lock")
+
+
+def half_written(session: Session) -> Iterator[Path]:
+    """Temporary files of ours that nobody moved to their place."""
+    state = session.places.state
+    yield from state.glob(f"{OURS}*")
+    yield from (state / "output").glob(f"{OURS}*")
+    yield from (state / "indexes").glob("scratch-*")
+    yield from session.repo.toplevel.glob(f"{OURS}*")
+
+
+def broken(session: Session) -> tuple[str, ...]:
+    """The invariants that do not hold, in words; empty when all is well."""
+    return tuple(found.text for found in invariants(session) if not found.fine)
