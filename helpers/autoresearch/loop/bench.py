@@ -11,6 +11,7 @@ import hashlib
 import statistics
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError, MetricError, SessionBroken
@@ -296,16 +297,8 @@ class Bench:
             )
             environment.update(self.told)
             limits = Limits(timeout_s=timeout_s, output_bytes=output_bytes)
-            return run_command(
-                command,
-                cwd=built.slot.root,
-                env=environment,
-                limits=limits,
-                started=self._note_running,
-            )
-
-    def _note_running(self, pid: int) -> None:
-        note_running(self.places.output.parent, pid)
+            root, note = built.slot.root, partial(note_running, self.places.output.parent)
+            return run_command(command, cwd=root, env=environment, limits=limits, started=note)
 
     @contextmanager
     def _private_folders(self) -> Iterator[tuple[Path, Path]]:

@@ -79,6 +79,8 @@ def finish(
     session.journal.add(Settled(head=gitrefs.at(session.repo, session.branch) or ""))
     if session.progress.last_number < record.number:
         memory.record(session, record)
+    for tape in session.places.raw.glob(f"{record.tree}*.jsonl"):
+        tape.unlink(missing_ok=True)
     if hashes is None:
         hashes = changed_lines(gitdiff.patch(session.repo, record.parent, record.commit))
     session.index.remember_lines(record.number, hashes)

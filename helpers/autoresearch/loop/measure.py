@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from autoresearch.core.contract import Contract, Secondary
     from autoresearch.core.model import LimitResult, Sample
     from autoresearch.loop.bench import Bench, Built
+    from autoresearch.loop.tape import Tape
 
 SEED_BITS = 31
 
@@ -114,9 +115,8 @@ class Race:
         bench: runs verify.
         incumbent, candidate: built programs, each in its slot.
         question: what to decide.
-        randomness: for the first arm and the seeds.
+        tape: coins, seeds and samples; an interrupted race is played back from it first.
         label: names captured output.
-        taken: called with every sample as soon as it is there.
         watch: called after every sample with where the race stands.
         sample_s: expected seconds of a sample, for the time left.
         warm_both: warm up the incumbent too, as `validate` does.
@@ -128,9 +128,8 @@ class Race:
     incumbent: Built
     candidate: Built
     question: Question
-    randomness: Randomness
+    tape: Tape
     label: str
-    taken: Callable[[Sample], None]
     watch: Callable[[Standing], None]
     sample_s: float
     warm_both: bool = False
@@ -180,18 +179,28 @@ class Race:
         self.seeds.clear()
 
     def _seed(self) -> int:
-        seed = self.randomness.getrandbits(SEED_BITS)
+        seed = self.tape.getrandbits(SEED_BITS)
         self.seeds.append(seed)
         return seed
 
     def _take(self, arm: Arm, seed: int) -> Sample:
         built = self.candidate if arm is Arm.CANDIDATE else self.incumbent
         self.failed_arm = arm
-        sample = self.bench.sample(built, arm, seed=seed, label=self.label)
+        sample = self.tape.sample(
+            arm,
+            lambda: self.bench.sample(built, arm, seed=seed, label=self.label),
+            lambda: self._warm_again(seed, arm),
+        )
         self.has_sound_incumbent |= arm is Arm.INCUMBENT
         self.samples.append(sample)
-        self.taken(sample)
         return sample
+
+    def _warm_again(self, seed: int, then: Arm) -> None:
+        """One run of either arm that does not count, where an interrupted race goes on."""
+        for arm in (then.other, then):
+            built = self.candidate if arm is Arm.CANDIDATE else self.incumbent
+            self.failed_arm = arm
+            self.bench.sample(built, arm, seed=seed, label=self.label)
 
     def _exact(self, recorded: float) -> Decision | None:
         """The deterministic path; None when the metric turns out to vary."""
@@ -233,7 +242,7 @@ class Race:
             number += 1
             seed = self._seed()
             # A coin for every pair: then the label-swap test is exact whatever the load does.
-            first = Arm.CANDIDATE if self.randomness.getrandbits(1) else Arm.INCUMBENT
+            first = Arm.CANDIDATE if self.tape.getrandbits(1) else Arm.INCUMBENT
             for arm in (first, first.other):
                 self._take(arm, seed)
                 self.watch(self._standing(start))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core import jsonform
 from autoresearch.core.model import (
+    RULE,
+    SCHEMA,
     Arm,
     CommandResult,
     Effect,
@@ -19,20 +21,20 @@ from autoresearch.core.model import (
     LimitResult,
     RaceRecord,
     Reason,
-    Sample,
     Scale,
     Verdict,
 )
 from autoresearch.core.patience import pairs_allowed, retest_alpha
+from autoresearch.core.records import Recovery
 from autoresearch.core.rival import VARIABLE, incumbent_metrics
 from autoresearch.edges.clock import machine_id, now_utc
-from autoresearch.edges.files import append_once
 from autoresearch.edges.lock import Lock
-from autoresearch.loop import scrutiny, unharmed
+from autoresearch.loop import memory, scrutiny, unharmed
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched, RivalTouched
 from autoresearch.loop.checks import broken, current_epoch, require_sound_guard, run_checks
 from autoresearch.loop.holdout import Unseen
 from autoresearch.loop.measure import SEED_BITS, Question, Race, bound_of, policy_of
+from autoresearch.loop.tape import Setting, Tape, open_tape
 
 if TYPE_CHECKING:
     from autoresearch.core.decision import Policy
@@ -146,13 +148,14 @@ class Referee:
     def _race(self, prepared: Prepared, label: str) -> Raced:
         incumbent = self.session.tree(prepared.begun.parent)
         unharmed.require_frozen(self.session, prepared.begun.parent, self._epoch.commit)
+        tape = self._tape(prepared, label)
         first, second = self.bench.slots[:2]
-        if self.randomness.getrandbits(1):
+        if tape.getrandbits(1):
             first, second = second, first
         self.say("preparing the bench checkouts")
         try:
             best = self.bench.bring(first, incumbent, label=f"{label}-incumbent")
-            question = self._question(prepared, best, label)
+            question = tape.asked(Question, lambda: self._question(prepared, best, label))
             self._best = best
         except (CandidateFailed, ProtectedTouched) as error:
             raise broken("set-up, build or verify", error) from error
@@ -162,9 +165,8 @@ class Referee:
             incumbent=best,
             candidate=self.bench.bring(second, tree, label=label),
             question=question,
-            randomness=self.randomness,
+            tape=tape,
             label=label,
-            taken=self._keep_raw(label),
             watch=self.watch,
             sample_s=self._epoch.sample_s,
         )
@@ -299,15 +301,33 @@ class Referee:
             allowed *= abs(sorted(self._epoch.values)[len(self._epoch.values) // 2])
         return self.session.progress.simplify_loss(policy.direction, policy.scale), allowed
 
-    def _keep_raw(self, label: str) -> Callable[[Sample], None]:
-        path = self.session.places.raw / f"{label}.jsonl"
-        path.unlink(missing_ok=True)
-
-        def keep(sample: Sample) -> None:
-            line = jsonform.dumps({"at": now_utc(), **jsonform.to_object(sample)})
-            append_once(path, line.encode("ascii") + b"\n", sync=False)
-
-        return keep
+    def _tape(self, prepared: Prepared, label: str) -> Tape:
+        """What an interrupted race of this candidate left, where it can go on; else a new one."""
+        session, begun, epoch = self.session, prepared.begun, self._epoch
+        setting = Setting(
+            machine=machine_id(),
+            rule=RULE,
+            epoch=epoch.number,
+            contract_sha256=session.progress.contract_sha256 or "",
+            sandbox=SANDBOX,
+            incumbent=begun.parent,
+            candidate=prepared.candidate.tree,
+            simplify=begun.kind is Kind.SIMPLIFY,
+            retest=prepared.retest,
+        )
+        path = session.tape(prepared.candidate.tree, label.partition("-")[2])
+        tape, why = open_tape(path, setting, self.randomness)
+        number = begun.number
+        if why:
+            session.news.append(f"the race of this tree was interrupted and starts anew: {why}")
+        elif tape.samples:
+            detail = f"experiment {number} goes on from {tape.samples} samples taken before"
+            session.news.append(detail)
+            memory.record(
+                session,
+                Recovery(schema=SCHEMA, at=now_utc(), step="race", action="resumed", detail=detail),
+            )
+        return tape
 
 
 def _ruled(raced: Raced) -> Ruling:

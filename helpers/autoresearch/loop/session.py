@@ -146,9 +146,14 @@ class Session:
         """The ref that keeps experiment `number` for ever."""
         return f"refs/autoresearch/{self.name}/exp/{number:04d}"
 
-    def tape(self, tree: str) -> Path:
-        """Where a race of a candidate of that tree is kept until it has its verdict."""
-        return self.places.raw / f"{tree}.jsonl"
+    def tape(self, tree: str, which: str = "") -> Path:
+        """Where a race of a candidate of that tree is kept until it has its verdict.
+
+        Args:
+            tree: id of the candidate's.
+            which: of several races that one verdict takes.
+        """
+        return self.places.raw / f"{tree}{which and '-'}{which}.jsonl"
 
     def tree(self, commit: str) -> TreeMap:
         """All files of a commit; the latest are remembered, for a command asks again and again."""

@@ -19,6 +19,7 @@ from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import current_epoch
 from autoresearch.loop.measure import Question, Race, policy_of
 from autoresearch.loop.referee import SANDBOX
+from autoresearch.loop.tape import Tape
 
 if TYPE_CHECKING:
     from autoresearch.core.snapshot import Entry
@@ -111,9 +112,8 @@ def _race(
                     pool=(),
                     recorded=progress.incumbent_value if progress.deterministic else None,
                 ),
-                randomness=randomness,
+                tape=Tape(randomness),
                 label="validate",
-                taken=lambda _: None,
                 watch=watch,
                 sample_s=epoch.sample_s,
                 warm_both=True,

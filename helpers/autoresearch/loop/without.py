@@ -11,6 +11,7 @@ from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import broken, current_epoch
 from autoresearch.loop.measure import Question, Race, policy_of
 from autoresearch.loop.merge import Merged, merge_change
+from autoresearch.loop.tape import Tape
 
 if TYPE_CHECKING:
     from autoresearch.core.history import Tried
@@ -62,9 +63,8 @@ def race_without(
             pool=(),
             recorded=progress.incumbent_value if progress.deterministic else None,
         ),
-        randomness=randomness,
+        tape=Tape(randomness),
         label=label,
-        taken=lambda _: None,
         watch=watchers.watch,
         sample_s=current_epoch(progress).sample_s,
         warm_both=True,

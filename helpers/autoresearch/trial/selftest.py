@@ -28,6 +28,7 @@ from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.loop.experiment import Request, try_experiment
 from autoresearch.loop.measure import Question, Race, policy_of
 from autoresearch.loop.session import loaded
+from autoresearch.loop.tape import Tape
 from autoresearch.planning.opening import initialise
 from autoresearch.planning.stage import frozen_environment
 from autoresearch.trial.demo import make_repository, watch_nothing
@@ -147,9 +148,8 @@ def _races(
                 incumbent=first,
                 candidate=second,
                 question=Question(policy=policy, pool=pool),
-                randomness=randomness,
+                tape=Tape(randomness),
                 label="selftest",
-                taken=watch_nothing,
                 watch=watch_nothing,
                 sample_s=0.0,
             ).run()

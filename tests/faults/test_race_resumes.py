@@ -1,0 +1,144 @@
+"""An interrupted race goes on as the very race it was, or starts anew and says so."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from support.project import make_project, set_cost
+from support.session import open_session
+
+DIE = """\
+import os, random, sys
+import random
+from autoresearch.loop import tape
+from autoresearch.edges import clock
+seed, after, machine, kind = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
+if machine:
+    import autoresearch.loop.referee as referee, autoresearch.loop.measure as measure
+    referee.machine_id = measure.machine_id = lambda: machine
+random.SystemRandom = lambda: random.Random(seed)
+real = tape.Tape._add
+def add(self, entry):
+    global after
+    real(self, entry)
+    after -= 1
+    if after == 0:
+        os._exit(9)
+tape.Tape._add = add
+from autoresearch.cli import main
+main(["try", "-m", "noisy", "--json", *kind])
+"""
+
+WORK = """\
+import os, random
+# a line
+# another
+SIZE = 1000
+def cost():
+    return 100 + random.Random(os.environ.get("AUTORESEARCH_SEED")).random()
+def answer():
+    return 42
+"""
+RACE = ("order", "seeds", "values", "alpha", "pairs_planned", "pool", "p_value")
+
+
+@pytest.fixture
+def helper(tmp_path):
+    """A session whose metric follows its seed, and a candidate that changes nothing of it."""
+    repo = make_project(tmp_path / "r")
+    repo.write("src/work.py", WORK)
+    repo.commit("noisy")
+    helper = open_session(
+        tmp_path, repo=repo, declared=False, replace={"max_runs: 40": "max_runs: 12"}
+    )
+    repo.write("src/work.py", WORK.replace("# another\n", ""))
+    return helper
+
+
+def attempt(helper, seed, after, *kind, machine="", code):
+    """`try` that dies after so many entries of its tape (0: never)."""
+    done = subprocess.run(
+        [sys.executable, "-c", DIE, str(seed), str(after), machine, *kind],
+        cwd=helper.root,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return json.loads(done.stdout) if done.stdout else {}
+
+
+def race_of(answer):
+    """What a race rests on, times aside."""
+    return {key: answer["record"]["race"][key] for key in RACE}
+
+
+def test_resumed_race_is_the_race_that_was_interrupted(helper, tmp_path):
+    """A coin tossed again, a sample taken twice or lost: a second chance at the same alpha."""
+    entries = 0
+    for after in (1, 2, 4, 5, 3):  # each time so many more than before
+        attempt(helper, after, after, code=9)
+        (tape,) = (helper.state / "raw").glob("*.jsonl")
+        lines = tape.read_text().splitlines()
+        assert len(lines) == 1 + entries + after  # the head comes first
+        entries += after
+        if after != 5:
+            continue
+        with tape.open("a") as file:  # half a line, as a kill in the middle of a write leaves it
+            file.write('{"sample":{"arm"')
+    written = [json.loads(line) for line in lines[1:]]
+    answer = attempt(helper, 99, 0, code=0)
+    race = answer["record"]["race"]
+    # The first draw says which slot is whose, then comes the warm-up; neither is in the record.
+    samples = [entry["sample"]["value"] for entry in written if "sample" in entry][1:]
+    arms = [entry["sample"]["arm"] for entry in written if "sample" in entry][1:]
+    seeds = [entry["draw"] for entry in written if entry.get("bits") == 31][1:]
+    assert race["values"][: len(samples)] == samples
+    assert race["order"][: len(arms)] == "".join(arms)
+    assert race["seeds"][: len(seeds)] == seeds
+    assert len(samples) == 5
+    assert answer["record"]["retest"] == 0
+    assert race["alpha"] == 0.02
+    assert list((helper.state / "raw").iterdir()) == []
+    resumed = [r for r in helper.log() if r["kind"] == "recovery" and r["action"] == "resumed"]
+    assert "goes on from" in resumed[-1]["detail"]
+    assert any("goes on from" in line for line in answer["news"])
+    assert helper.json("doctor")["ok"]
+
+
+def test_other_machine_starts_anew_and_says_so(helper):
+    """Samples of two machines in one race."""
+    attempt(helper, 1, 5, code=9)
+    answer = attempt(helper, 2, 0, machine="abcdefabcdef", code=0)
+    assert any("starts anew: the machine is another" in line for line in answer["news"])
+    assert [path.name[-11:] for path in (helper.state / "raw").iterdir()] == ["set-aside-1"]
+
+
+def test_other_incumbent_starts_anew(helper):
+    """Samples against an incumbent that is none any more."""
+    edited = (helper.root / "src/work.py").read_text()
+    attempt(helper, 1, 5, code=9)
+    set_cost(helper.repo, 50)
+    assert helper.verdict("better by far")[0] == "keep"
+    helper.repo.write("src/work.py", edited)
+    answer = attempt(helper, 2, 0, code=0)
+    assert any("starts anew: the incumbent is another" in line for line in answer["news"])
+
+
+def test_another_question_about_the_same_samples_is_refused(helper):
+    """A race that looked bad, killed, and asked for as a simplification."""
+    attempt(helper, 1, 5, code=9)
+    assert helper.error("try", "-m", "x", "--simplify") == "race_interrupted"
+    answer = attempt(helper, 1, 0, "--again", code=0)
+    assert any("goes on from" in line for line in answer["news"])
+
+
+def test_unreadable_tape_is_set_aside(helper):
+    """A damaged file that stops every `try` of this tree."""
+    attempt(helper, 1, 5, code=9)
+    (tape,) = (helper.state / "raw").glob("*.jsonl")
+    tape.write_bytes(b"\xff" + tape.read_bytes())
+    answer = attempt(helper, 2, 0, code=0)
+    assert any("starts anew: what was kept of it cannot be read" in line for line in answer["news"])
