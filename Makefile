@@ -18,6 +18,7 @@ help:
 	@echo 'hosts   install the agent hosts that tests/hosts drives (npm, 300 MB, once)'
 	@echo 'lint, types, format   one tool each; format rewrites files'
 	@echo 'bench   the quick benchmarks (BENCH_ARGS=--full for the long ones)'
+	@echo 'recipes run every recipe of the skill for real, and write the table of results'
 	@echo 'demo    a real loop on a small project, in about a minute'
 
 setup: $(STAMP)
@@ -84,6 +85,9 @@ bench: $(STAMP)
 	@set -eu; for script in $$(grep -l __main__ benchmarks/*.py); do \
 	    echo "== $$script"; $(PYTHON) $$script $(BENCH_ARGS); \
 	done
+
+recipes: $(STAMP)
+	$(PYTHON) benchmarks/bench_recipes.py --full
 
 demo:
 	@bin/autoresearch demo

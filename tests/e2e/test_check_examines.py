@@ -21,7 +21,10 @@ def helper(tmp_path: Path) -> Helper:
 def test_a_guard_that_notices_a_broken_function(helper: Helper, tmp_path: Path) -> None:
     """The mutants are tried one after the other, in the checkout only, until one is noticed."""
     with untouched(helper.repo):
-        answer = helper.json("check", str(write_draft(tmp_path)))
+        answer = helper.json("check", "--experiments", "200", str(write_draft(tmp_path)))
+    assert answer["forecast"]["experiments"] == 200
+    assert answer["forecast"]["tokens"] == 3_000_000
+    assert "default" in answer["forecast"]["tokens_from"]
     assert answer["mutants"] == [
         {"what": "src/work.py:5 cost() returns None", "noticed": False},
         {"what": "src/work.py:9 answer() returns None", "noticed": True},
@@ -35,10 +38,6 @@ def test_a_guard_that_notices_nothing(helper: Helper, tmp_path: Path) -> None:
     answer = helper.json("check", str(write_draft(tmp_path, guard="'true'")))
     (finding,) = answer["findings"]
     assert finding.startswith("the guard passes although code in scope is broken (src/work.py:5")
-    assert (
-        "warning: the guard passes although"
-        in helper("check", str(write_draft(tmp_path, guard="'true'"))).out
-    )
 
 
 def test_a_part_that_runs_from_elsewhere(helper: Helper, tmp_path: Path) -> None:
@@ -123,11 +122,3 @@ def test_a_missing_module_is_named_with_its_remedy(tmp_path: Path) -> None:
     answer = Helper(repo).json("check", str(draft), code=4)
     assert "Missing there: Python module pkg." in answer["error"]["hint"]
     assert "PYTHONPATH: src" in answer["error"]["hint"]
-
-
-def test_the_forecast_is_for_the_number_asked(helper: Helper, tmp_path: Path) -> None:
-    """A forecast for twenty when the night has two hundred."""
-    answer = helper.json("check", "--experiments", "200", str(write_draft(tmp_path)))
-    assert answer["forecast"]["experiments"] == 200
-    assert answer["forecast"]["tokens"] == 3_000_000
-    assert "default" in answer["forecast"]["tokens_from"]

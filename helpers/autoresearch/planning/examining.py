@@ -179,9 +179,10 @@ def _slowed(
     sound = [sample.value for sample in rehearsal.samples]
     if value is None:
         return None
+    spread = max(sound) - min(sound)
     if bench.contract.metric.direction is Direction.LOWER:
-        return value > max(sound)
-    return value < min(sound)
+        return value > max(sound) + spread
+    return value < min(sound) - spread
 
 
 def _value_when_changed(

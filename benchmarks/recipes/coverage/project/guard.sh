@@ -1,0 +1,1 @@
+python3 -S -m unittest discover -s tests

@@ -1,0 +1,20 @@
+"""Small tools."""
+
+import os
+import sys
+
+
+def first(items=[]):
+    """The first item."""
+    if len(items) > 0:
+        return items[0]
+    else:
+        return None
+
+
+def both(a, b):
+    """Whether both hold."""
+    if a:
+        if b:
+            return True
+    return False
