@@ -22,16 +22,16 @@ BARE = [sys.executable, "-I", "-S", "-c", "pass"]
 AGENT = "bench-agent"
 
 
-def said(event: str, cwd: Path, **more: object) -> bytes:
+def said(event: str, cwd: Path, *, agent: str = AGENT, **more: object) -> bytes:
     """What a host says on stdin."""
-    fields = {"session_id": AGENT, "cwd": str(cwd), "hook_event_name": event}
+    fields = {"session_id": agent, "cwd": str(cwd), "hook_event_name": event}
     return json.dumps({**fields, "permission_mode": "default", **more}).encode()
 
 
-def edit(cwd: Path, path: Path) -> bytes:
+def edit(cwd: Path, path: Path, agent: str = AGENT) -> bytes:
     """What a host says before an edit."""
     given = {"file_path": str(path), "old_string": "a", "new_string": "b"}
-    return said("PreToolUse", cwd, tool_name="Edit", tool_input=given)
+    return said("PreToolUse", cwd, agent=agent, tool_name="Edit", tool_input=given)
 
 
 def calls(session: Path, quiet: Path) -> dict[str, tuple[list[str], bytes]]:
@@ -40,7 +40,8 @@ def calls(session: Path, quiet: Path) -> dict[str, tuple[list[str], bytes]]:
     bash = {"tool_name": "Bash", "tool_input": {"command": "autoresearch status"}}
     return {
         "python -I -S -c pass": (BARE, b""),
-        "edit, another repository": ([*hook, "PreToolUse"], edit(quiet, quiet / "a.py")),
+        "edit without a session": ([*hook, "PreToolUse"], edit(quiet, quiet / "a.py", "other")),
+        "end of a turn without one": ([*hook, "Stop"], said("Stop", quiet, agent="other")),
         "edit in scope": ([*hook, "PreToolUse"], edit(session, session / "src" / "new.py")),
         "edit of a protected file": (
             [*hook, "PreToolUse"],

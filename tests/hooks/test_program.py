@@ -151,31 +151,22 @@ def test_old_pythons_understand_every_line():
     )
 
 
-def test_a_quiet_call_imports_nothing_slow(tmp_path):
+@pytest.mark.parametrize("event", [*EVENTS, "statusline"])
+def test_a_quiet_call_imports_nothing(tmp_path, event):
     """A hook that costs every edit in every repository a tenth of a second."""
     open_session(tmp_path)
     repo = make_project(tmp_path / "quiet")
+    given = {"file_path": str(repo.root / "x")}
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-X", "importtime", str(PROGRAM), "PreToolUse"],
-        input=json.dumps(
-            Host(repo.root).said("PreToolUse", tool_name="Edit", tool_input={"file_path": "x"})
-        ).encode(),
+        [sys.executable, "-I", "-S", "-X", "importtime", str(PROGRAM), event],
+        input=json.dumps(Host(repo.root).said(event, tool_name="Edit", tool_input=given)).encode(),
         cwd=repo.root,
         capture_output=True,
         check=True,
     )
     loaded = set(re.findall(r"\|\s+(\S+)$", done.stderr.decode(), re.MULTILINE))
-    assert "json" in loaded
-    assert not loaded & {
-        "hashlib",
-        "subprocess",
-        "typing",
-        "dataclasses",
-        "pathlib",
-        "inspect",
-        "click",
-        "git",
-    }
+    assert "autoresearch.hosts.elsewhere" in loaded
+    assert not loaded & {"json", "re", "hashlib", "typing", "pathlib", "autoresearch.hosts.hook"}
 
 
 def other_python(version):

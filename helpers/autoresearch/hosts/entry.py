@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+from autoresearch.hosts.elsewhere import is_elsewhere
 
 FAST = ("hook", "statusline")
 """Commands that a host calls all the time."""
@@ -10,10 +13,15 @@ FAST = ("hook", "statusline")
 
 def main(arguments: list[str]) -> int:
     """Run one of `FAST`; the exit code. A host's hook may leave out the word `hook`."""
-    if arguments[:1] == ["statusline"]:
+    given = sys.stdin.buffer.read()  # to its end, or the host would meet a closed pipe
+    words = arguments[1:] if arguments[:1] == ["hook"] else arguments
+    event = words[0] if words else ""
+    if is_elsewhere(event, given, os.environ):
+        return 0
+    if event == "statusline":
         from autoresearch.hosts import statusline  # noqa: PLC0415 - hooks need none of it
 
-        return statusline.main(sys.stdin.buffer.read())
+        return statusline.main(given)
     from autoresearch.hosts import hook  # noqa: PLC0415 - nor does the status line need this
 
-    return hook.main(arguments[1:] if arguments[:1] == ["hook"] else arguments)
+    return hook.main(event, given)

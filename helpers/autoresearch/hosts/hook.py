@@ -25,11 +25,9 @@ SWITCH = "AUTORESEARCH_HOOKS"
 CONTEXT_BYTES = 6144
 
 
-def main(arguments: list[str]) -> int:
-    """Answer one event; the exit code is 0 whatever happens."""
-    event = arguments[0] if arguments else ""
+def main(event: str, given: bytes) -> int:
+    """Answer one event of which the host said `given`; 0 whatever happens."""
     try:
-        given = sys.stdin.buffer.read()  # to its end, or the host would meet a closed pipe
         text = answer(event, given, os.environ)
         if text:
             sys.stdout.write(text)

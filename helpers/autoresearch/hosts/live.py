@@ -11,8 +11,6 @@ import json
 import os
 
 from autoresearch.edges.whereabouts import (
-    FAILURES,
-    HOSTS,
     Repository,
     branch_of,
     find_repository,
@@ -21,6 +19,7 @@ from autoresearch.edges.whereabouts import (
     repository_name,
     state_folder,
 )
+from autoresearch.hosts.elsewhere import NOT_REPOSITORIES
 
 TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 VIEW = "host.json"
 SCHEMA = 1
-NOT_REPOSITORIES = frozenset({"crashes", HOSTS, "measure.lock", FAILURES})
 
 
 class Live:

@@ -1,0 +1,105 @@
+"""Is this call none of our business? Answered before anything is imported.
+
+Hooks run at every edit in every repository; reading JSON alone doubles what that costs. So three
+values are picked out of the text as it is. Whatever is not plainly written there counts as ours,
+and is read properly.
+"""
+
+from __future__ import annotations
+
+import os
+
+from autoresearch.edges.whereabouts import (
+    FAILURES,
+    HOSTS,
+    cache_folder,
+    find_repository,
+    host_file,
+    repository_name,
+    state_folder,
+)
+
+TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+NOT_REPOSITORIES = frozenset({"crashes", HOSTS, "measure.lock", FAILURES})
+SKILL, OURS = b'"Skill"', b"autoresearch"
+_PATHS = (b"cwd", b"file_path", b"notebook_path", b"current_dir")
+
+
+def is_elsewhere(event: str, given: bytes, environ: Mapping[str, str]) -> bool:
+    """Whether nothing has to be said or written for this event; False when in doubt."""
+    if event == "PreToolUse" and (SKILL in given or _is_call_of_ours(given)):
+        return False
+    state = state_folder(environ)
+    names = [] if state is None else _repositories(state)
+    if state is None or not names:
+        return True
+    if _is_known(state, given):
+        return False
+    if event in {"Stop", "SessionEnd"}:
+        return True
+    try:
+        return not any(_is_ours(path, names, state, environ) for path in _paths(given))
+    except ValueError:  # not plainly written
+        return False
+
+
+def _repositories(state: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(state) if name not in NOT_REPOSITORIES]
+    except OSError:
+        return []
+
+
+def _is_call_of_ours(given: bytes) -> bool:
+    return b'"Bash"' in given and OURS in given
+
+
+def _is_known(state: str, given: bytes) -> bool:
+    """Whether there is something about this agent session, or its name cannot be read."""
+    named = value_of(given, b"session_id")
+    if named is None:
+        return True
+    files = (host_file(state, named, suffix) for suffix in (".json", ".run.json"))
+    return any(path is not None and os.path.exists(path) for path in files)
+
+
+def _paths(given: bytes) -> Iterator[str]:
+    folder = value_of(given, b"cwd") or os.getcwd()
+    for key in _PATHS:
+        if b'"' + key + b'"' in given:
+            named = value_of(given, key)
+            if named is None:
+                raise ValueError(key)
+            yield os.path.realpath(os.path.join(folder, named))
+
+
+def _is_ours(path: str, names: list[str], state: str, environ: Mapping[str, str]) -> bool:
+    """Whether a path lies in our own folders, or in a repository that may have a session."""
+    for ours in (state, cache_folder(environ)):
+        if ours is not None and path.startswith(os.path.realpath(ours)):
+            return True
+    repository = find_repository(path)
+    if repository is None:
+        return False
+    name = f"{repository_name(repository.toplevel, repository.common_dir)}-"
+    return any(known.startswith(name) for known in names)
+
+
+def value_of(given: bytes, key: bytes) -> str | None:
+    """The text that stands behind the only such key; None unless it is written without escapes.
+
+    Within a string a quote would be escaped, so `"cwd"` can only be a key, or a whole value that
+    no colon follows.
+    """
+    _, found, rest = given.partition(b'"' + key + b'"')
+    rest = rest.lstrip(b" \t\r\n")
+    if not found or rest[:1] != b":" or b'"' + key + b'"' in rest:
+        return None
+    rest = rest[1:].lstrip(b" \t\r\n")
+    text, end, _ = rest[1:].partition(b'"')
+    if rest[:1] != b'"' or not end or b"\\" in text:
+        return None
+    return os.fsdecode(text)
