@@ -295,7 +295,7 @@ def test_without_a_ledger_or_a_model_it_says_so(tmp_path):
     """A traceback, or coverage of nothing, for whoever begins at the end."""
     repo = make_fixture(tmp_path / "desk")
     helper = Helper(repo)
-    for words in (("status",), ("gate",), ("next",), ("sweep",), ("recheck",), ("report",)):
+    for words in (("gate",), ("next",)):
         assert helper.error("security", *words) == "no_ledger"
     with write(repo) as books:
         text = finding("pickle", evidence=[evidence(FLAWS["pickle"])])

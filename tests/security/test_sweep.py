@@ -194,6 +194,20 @@ def test_coverage_is_lost_when_the_quoted_lines_change(repo):
         assert look.covered(books).covered == 0
 
 
+def test_repeated_examination_is_no_new_look(repo):
+    """A sweep that is used up by the same record again and again."""
+    begin(repo)
+    with write(repo) as books:
+        line = line_of({"file": "desk/labels.py", "quote": "is_relative_to"})
+        form = examined("labels", "tampering", "desk/labels.py", line)
+        sweeping.examine(books, form)
+        with pytest.raises(AutoresearchError) as caught:
+            sweeping.examine(books, form)
+        assert caught.value.code == "duplicate"
+        other = {**json.loads(form), "persona": "anonymous caller"}
+        assert sweeping.examine(books, json.dumps(other)).number == 2
+
+
 def test_next_leads_through_every_cell(repo):
     """A sweep that never reaches a cell, or ends before its number is used."""
     begin(repo)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 import click
@@ -47,19 +48,25 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A click group that imports a command's module when the command is asked for."""
+    """A click group that imports a command's module when the command is asked for.
+
+    Attributes:
+        table: command -> module of this package that defines it.
+    """
+
+    table: Mapping[str, str] = COMMANDS
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of a session's life."""
+        """Names in the order of the table."""
         del ctx
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, or None so that click reports the wrong usage."""
         del ctx
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        module = importlib.import_module(f"autoresearch.cli.{COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"autoresearch.cli.{self.table[cmd_name]}")
         command = getattr(module, f"{cmd_name}_command")
         if not isinstance(command, click.Command):
             raise TypeError(cmd_name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from autoresearch.cli import LazyGroup
 from autoresearch.cli.app import answers
 from autoresearch.core import phrases
 from autoresearch.core.render import WIDE_BYTES, Answer
@@ -45,22 +45,10 @@ COMMANDS = {
 """Subcommand -> module of this package that defines it."""
 
 
-class SecurityGroup(click.Group):
-    """A group whose commands lie in several modules."""
+class SecurityGroup(LazyGroup):
+    """The group of a sweep's commands, in its order."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of a sweep."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, or None so that click reports the wrong usage."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"autoresearch.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
-        return command
+    table = COMMANDS
 
 
 @click.group("security", cls=SecurityGroup, no_args_is_help=True)

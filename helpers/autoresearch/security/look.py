@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from autoresearch import __version__
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.scope import compile_scope
 from autoresearch.core.security.coverage import Coverage, coverage, files_of
 from autoresearch.core.security.overview import Overview, Place, Shown, ordered
 from autoresearch.core.security.sarif import fingerprints
@@ -55,8 +56,6 @@ def covered(books: Books, sweep: Sweep | None = None) -> Coverage:
 
 def audited_files(books: Books, element: Element, sweep: Sweep | None) -> tuple[str, ...]:
     """The files of an element that a sweep looks at."""
-    from autoresearch.core.scope import compile_scope  # noqa: PLC0415 - keep `gate` light
-
     found = files_of(element, books.tree.entries)
     if sweep is not None and sweep.scope:
         covers = compile_scope(sweep.scope, ()).covers

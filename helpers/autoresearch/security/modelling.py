@@ -19,6 +19,7 @@ from autoresearch.edges.files import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from autoresearch.core.security.records import Element
     from autoresearch.security.books import Books
@@ -150,9 +151,9 @@ def _key(path: str, oid: str) -> str:
     return f"{oid} {path}"
 
 
-def _cached(path: object) -> dict[str, list[tuple[str, int]]]:
+def _cached(path: Path) -> dict[str, list[tuple[str, int]]]:
     try:
-        found = json.loads(path.read_bytes())  # type: ignore[attr-defined]  # a Path
+        found = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return dict(found["sites"]) if found.get("version") == CACHE_VERSION else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
@@ -213,6 +214,7 @@ def examine(books: Books, text: str) -> Examined:
     """
     form = read_examined(text)
     evidence = checked_cell(books, form.cell)
+    _refuse_repeated(books, form.cell, evidence)
     record = Examined(
         schema=SCHEMA,
         at=now_utc(),
@@ -229,6 +231,23 @@ def examine(books: Books, text: str) -> Examined:
     )
     books.write(record)
     return record
+
+
+def _refuse_repeated(books: Books, cell: CellClaim, evidence: tuple[Quote, ...]) -> None:
+    """The same eyes on the same lines see nothing new; a repeated command adds no line."""
+    told = (cell.element, cell.stride, cell.persona, {(q.path, q.text) for q in evidence})
+    for number, other in books.ledger.examined.items():
+        if told == (
+            other.element,
+            other.stride,
+            other.persona,
+            {(q.path, q.text) for q in other.evidence},
+        ):
+            raise AutoresearchError(
+                f"the same lines were examined with the same eyes in E{number}",
+                code="duplicate",
+                hint="`autoresearch security next` names the next cell.",
+            )
 
 
 def sweep_number(books: Books) -> int | None:
@@ -272,6 +291,4 @@ def checked_cell(books: Books, cell: CellClaim) -> tuple[Quote, ...]:
 
 
 def _clean(quote: Quote) -> Quote:
-    from dataclasses import replace  # noqa: PLC0415 - used here only
-
     return replace(quote, note=redact(quote.note))

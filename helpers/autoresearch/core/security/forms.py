@@ -260,23 +260,19 @@ def _element(value: object, where: str) -> Element:
 
 
 def _boundary(value: object, where: str) -> Boundary:
-    form = Section(value, where)
-    found = Boundary(
-        name=form.take("name", _name),
-        inside=form.each("inside", _text),
-        description=form.take("description", _text),
-    )
-    form.end()
-    return found
+    name, inside, description = _about(value, where, "inside")
+    return Boundary(name=name, inside=inside, description=description)
 
 
 def _asset(value: object, where: str) -> Asset:
+    name, places, description = _about(value, where, "where")
+    return Asset(name=name, where=places, description=description)
+
+
+def _about(value: object, where: str, key: str) -> tuple[str, tuple[str, ...], str]:
+    """A name, the elements below `key`, and a description."""
     form = Section(value, where)
-    found = Asset(
-        name=form.take("name", _name),
-        where=form.each("where", _text),
-        description=form.take("description", _text),
-    )
+    found = form.take("name", _name), form.each(key, _text), form.take("description", _text)
     form.end()
     return found
 
