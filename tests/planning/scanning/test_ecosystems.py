@@ -75,6 +75,13 @@ def test_python_of_the_standard_library_alone() -> None:
     assert values(found, Role.GUARD) == ["python3 -m unittest discover -s tests"]
 
 
+def test_python_without_any_manifest() -> None:
+    """Scripts in a folder are a project too; a Makefile for other code says nothing of them."""
+    found = surveyed({"bench.py": "print(1)\n", "src/words.py": SRC})
+    assert values(found, Role.METRIC) == ["python3 bench.py"]
+    assert values(found, Role.ENV) == ["PYTHONPATH=src"]
+
+
 def test_testpaths_are_left_to_pytest() -> None:
     """A folder of ours on top of the project's own choice would run other tests."""
     found = surveyed(

@@ -5,6 +5,7 @@ Adapt: ROOT, START and WANT. Needs Chromium; it runs headless, without a profile
 
 import functools
 import http.server
+import os
 import pathlib
 import shutil
 import subprocess
@@ -44,10 +45,14 @@ def main() -> None:
     handler = functools.partial(Counting, directory=str(pathlib.Path(ROOT).resolve()))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    with tempfile.TemporaryDirectory() as profile:
+    # A folder near the root: the browser makes a socket there, whose path may have 107 bytes.
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="w") as profile:
         address = f"http://127.0.0.1:{server.server_address[1]}/{START}"
         command = [CHROMIUM, *FLAGS.split(), f"--user-data-dir={profile}", "--dump-dom", address]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        env = {**os.environ, "TMPDIR": profile}
+        done = subprocess.run(
+            command, env=env, capture_output=True, text=True, timeout=60, check=True
+        )
     server.shutdown()
     if WANT not in done.stdout:
         sys.exit(f"the page does not work: {done.stdout[:200]}")

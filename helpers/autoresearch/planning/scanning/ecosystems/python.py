@@ -18,9 +18,10 @@ from autoresearch.planning.scanning.ecosystems.interface import (
 from autoresearch.planning.scanning.findings import Evidence, Found, Measure, Role, Topic
 from autoresearch.planning.scanning.outline import first_line, settings
 from autoresearch.planning.scanning.paths import is_bench, is_test, name_of
+from autoresearch.planning.scanning.project import Home
 
 if TYPE_CHECKING:
-    from autoresearch.planning.scanning.project import Home, Project
+    from autoresearch.planning.scanning.project import Project
 
 MANIFESTS = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "requirements.txt", "Pipfile")
 ALONE = ("pytest.ini", "conftest.py", "noxfile.py")
@@ -52,7 +53,8 @@ PYTEST_BENCH = re.compile(r"def test_\w+\([^)]*\bbenchmark\b|pytest\.mark\.bench
 
 def find(project: Project) -> Iterator[Found]:
     """What Python projects say of themselves."""
-    for home in project.homes(*MANIFESTS) or project.homes(*ALONE):
+    bare = [Home(project, "")] if any(path.endswith(".py") for path in project.sizes) else []
+    for home in project.homes(*MANIFESTS) or project.homes(*ALONE) or bare:
         score = 60 - home.penalty
         yield from _build(home)
         yield from _tests(home, score)
