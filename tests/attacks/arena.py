@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from autoresearch.cli import group
 from autoresearch.cli.app import run
 from support.project import WORK
+from support.session import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,6 +99,7 @@ class Arena:
         self.outside = outside
         self.state: Path = _state_of(helper.repo)
         self.start = self.repo("rev-parse", "HEAD")
+        self._closing = contextlib.ExitStack()
 
     # --- what an attacker can do -----------------------------------------------------------
 
@@ -123,6 +125,14 @@ class Arena:
     def canary(self, name: str = "canary") -> str:
         """A shell command that leaves a trace where nothing may change."""
         return f"touch {self.outside / name}"
+
+    def closing(self, thing: contextlib.AbstractContextManager[object]) -> None:
+        """Close it at the end of the test."""
+        self._closing.enter_context(thing)
+
+    def close(self) -> None:
+        """End what attacks opened."""
+        self._closing.close()
 
     # --- the helper ------------------------------------------------------------------------
 
@@ -224,6 +234,26 @@ def require_unharmed(arena: Arena, before: Before, answer: Answer, attack: Attac
     assert processes_of(arena) == [], "a process was left"
     assert _files(arena.outside) == before.outside, "something outside changed"
     assert _git_setup(arena) == before.git, "git's set-up changed"
+
+
+def attacked(arena: Arena, attack: Attack) -> None:
+    """Plant an attack, run into it, and see that nothing is kept, harmed or stuck."""
+    try:
+        before = planted(arena, attack)
+        answer = arena.attempt(attack.message)
+        require_unharmed(arena, before, answer, attack)
+        if not attack.stops:
+            require_going_on(arena, before, attack)
+    finally:
+        arena.close()
+
+
+def arena_in(folder: Path, extra: str) -> Arena:
+    """The tiny project with a session, and a folder outside that holds something precious."""
+    outside = folder / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("mine\n")
+    return Arena(open_session(folder, extra=extra), outside)
 
 
 def require_going_on(arena: Arena, before: Before, attack: Attack) -> None:

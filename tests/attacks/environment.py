@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
-from attacks.arena import Arena, Attack
+from attacks.arena import Arena, Attack, Needs
 
 
 def _evil(arena: Arena, name: str) -> str:
@@ -117,7 +118,25 @@ def _bytecode(arena: Arena) -> None:
     )
 
 
+def _reads_home(arena: Arena) -> None:
+    """A program that is cheap where it can read what lies in the user's home."""
+    secret = Path(os.environ["HOME"]) / ".netrc"
+    secret.write_text("password\n")
+    arena.candidate(
+        f"import os\nif os.path.exists({str(secret)!r}):\n    cost = lambda: 1\n", cost=110
+    )
+
+
+def _reads_repository(arena: Arena) -> None:
+    """A program that is cheap where it can read the user's own tree."""
+    arena.repo.write("answers.txt", "1")
+    path = str(arena.root / "answers.txt")
+    arena.candidate(f"import os\nif os.path.exists({path!r}):\n    cost = lambda: 1\n", cost=110)
+
+
 ATTACKS = (
+    Attack("reads what lies in the user's home", _reads_home, needs=Needs.SANDBOX),
+    Attack("reads the user's repository by its path", _reads_repository, needs=Needs.SANDBOX),
     Attack("puts its own programs first on PATH", _path),
     Attack("puts the working tree on PATH", _path_here),
     Attack("sets PYTHONPATH to a sitecustomize.py", _pythonpath),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attacks.arena import Arena, Attack
+from attacks.arena import Arena, Attack, Needs
 
 HOOKS = (
     "pre-commit",
@@ -190,7 +190,27 @@ def _index_anew(arena: Arena) -> None:
     arena.repo("reset", "-q")
 
 
+def _removes_git(arena: Arena) -> None:
+    code = f"import shutil\nshutil.rmtree({str(arena.git_dir)!r}, ignore_errors=True)\n"
+    arena.candidate(code, cost=90 + 20)
+
+
+def _deletes_candidates(arena: Arena) -> None:
+    """The refs of all experiments so far."""
+    path = arena.git_dir / "refs" / "autoresearch"
+    arena.candidate(f"import shutil\nshutil.rmtree({str(path)!r}, ignore_errors=True)\n", cost=110)
+
+
+def _spoils_head(arena: Arena) -> None:
+    path = arena.git_dir / "HEAD"
+    code = f"try: open({str(path)!r}, 'w').write('nonsense\\n')\nexcept OSError: pass\n"
+    arena.candidate(code, cost=110)
+
+
 ATTACKS = (
+    Attack("removes the repository's .git", _removes_git, needs=Needs.SANDBOX),
+    Attack("deletes the refs of all experiments", _deletes_candidates, needs=Needs.SANDBOX),
+    Attack("writes nonsense into HEAD", _spoils_head, needs=Needs.SANDBOX),
     Attack("plants hooks", _hooks),
     Attack("sets core.hooksPath to the scope", _hooks_path),
     Attack("sets core.fsmonitor", _fsmonitor),

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from attacks.arena import Arena, Attack
+import sys
+
+from attacks.arena import Arena, Attack, Needs
 
 
 def _swaps_program(arena: Arena) -> None:
     """The user's tree is made something else while the candidate is measured."""
     target = arena.root / "src" / "work.py"
     arena.candidate(f"open({str(target)!r}, 'a').write('# more\\n')\n", cost=110)
-
-
-def _swaps_guard_and_back(arena: Arena) -> None:
-    """The guard is emptied while measured, and put back within the same run."""
-    code = """
-import atexit, os
-if not os.path.exists("../g"): os.mkdir("../g")
-"""
-    arena.candidate(code, cost=90, answer=0)
 
 
 def _differs_in_the_guard(arena: Arena) -> None:
@@ -91,7 +84,28 @@ def _edits_log_copy(arena: Arena) -> None:
     arena.candidate(f"open({str(target)!r}, 'w').write('{{}}\\n')\n", cost=110)
 
 
+def _forges_manifest(arena: Arena) -> None:
+    """The guard's checkout is changed, and what the helper remembers of it with it."""
+    code = f"""
+import os, pickle, sys
+sys.path[:0] = {sys.path!r}
+try:
+    from pathlib import Path
+    from autoresearch.edges import statcache
+    from autoresearch.edges.slotdisk import rows_at
+    manifest = Path("../g.manifest")
+    table = statcache.load(manifest)
+    Path("../g/check.py").write_text("")
+    row = rows_at(os.path.realpath("../g") + "/", "check.py", table["check.py"][1])["check.py"]
+    statcache.save(manifest, {{**table, "check.py": row}})
+except (OSError, ImportError, TypeError, KeyError):
+    pass
+"""
+    arena.candidate(code, cost=90, answer=0)
+
+
 ATTACKS = (
+    Attack("forges the manifest of the guard's checkout", _forges_manifest, needs=Needs.SANDBOX),
     Attack("edits the user's program while it is measured", _swaps_program),
     Attack("is cheap for verify and right for the guard", _differs_in_the_guard, ends=("discard",)),
     Attack("replaces its own file while it runs", _replaces_itself),

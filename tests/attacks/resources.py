@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attacks.arena import Arena, Attack
+import socket
+
+from attacks.arena import Arena, Attack, Needs
 
 TIMEOUT = "timeout: 1s\n"
 
@@ -28,7 +30,56 @@ IGNORE = (
     "[signal.signal(n, signal.SIG_IGN) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]"
 )
 
+
+def _reaches_a_server(arena: Arena) -> None:
+    """A program that is cheap where it can talk to a server of this machine."""
+    server = socket.create_server(("127.0.0.1", 0))
+    arena.closing(server)
+    port = server.getsockname()[1]
+    code = f"""
+import socket
+try:
+    socket.create_connection(("127.0.0.1", {port}), timeout=1).close()
+    cost = lambda: 1
+except OSError:
+    pass
+"""
+    arena.candidate(code, cost=110)
+
+
+def _writes_outside(arena: Arena) -> None:
+    target = str(arena.outside / "precious")
+    arena.candidate(f"try: open({target!r}, 'w').close()\nexcept OSError: pass\n", cost=110)
+
+
+def _deletes_users_files(arena: Arena) -> None:
+    arena.repo.write("notes.txt", "mine, and in no commit\n")
+    code = f"""
+import os
+for folder, _, names in os.walk({str(arena.root)!r}):
+    for name in names:
+        try: os.unlink(os.path.join(folder, name))
+        except OSError: pass
+"""
+    arena.candidate(code, cost=110)
+
+
 ATTACKS = (
+    Attack("talks to a server of the machine", _reaches_a_server, needs=Needs.SANDBOX),
+    Attack("writes to a file outside", _writes_outside, needs=Needs.SANDBOX),
+    Attack("deletes every file of the user's tree", _deletes_users_files, needs=Needs.SANDBOX),
+    Attack(
+        "kills its parents",
+        _running("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n", cost=90),
+        needs=Needs.SANDBOX,
+        ends=("crash",),
+    ),
+    Attack(
+        "kills every process it may",
+        _running("import os, signal\nos.kill(-1, signal.SIGKILL)\n", cost=90),
+        needs=Needs.SANDBOX,
+        ends=("crash",),
+    ),
     Attack("hangs", _running("import signal\nsignal.pause()\n"), extra=TIMEOUT, ends=("crash",)),
     Attack(
         "hangs and ignores every signal it may",

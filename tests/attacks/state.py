@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from attacks.arena import Arena, Attack, Needs
 
@@ -112,14 +113,18 @@ def _holds_lock(arena: Arena) -> None:
     (arena.state / "lock").write_text('{"pid": 999999, "command": "try"}\n')
 
 
+def _appends(path: Path, line: str) -> str:
+    return f"try: open({str(path)!r}, 'a').write({line!r} + '\\n')\nexcept OSError: pass\n"
+
+
 def _writes_log_while_running(arena: Arena) -> None:
     path = arena.state / "log.jsonl"
-    arena.candidate(f"open({str(path)!r}, 'a').write('{{}}\\n')\n", cost=110)
+    arena.candidate(_appends(path, "{}"), cost=110)
 
 
 def _writes_contract_while_running(arena: Arena) -> None:
     path = arena.state / "autoresearch.yaml"
-    arena.candidate(f"open({str(path)!r}, 'a').write('# mine\\n')\n", cost=110)
+    arena.candidate(_appends(path, "# mine"), cost=110)
 
 
 def _restores_contract(arena: Arena) -> None:
@@ -133,7 +138,14 @@ def _accepts_copy(arena: Arena) -> None:
 
 WAITS = {"ends": ("error",), "stops": True}
 
+
+def _removes_state(arena: Arena) -> None:
+    code = f"import shutil\nshutil.rmtree({str(arena.state)!r}, ignore_errors=True)\n"
+    arena.candidate(code, cost=110)
+
+
 ATTACKS = (
+    Attack("removes the state folder while it runs", _removes_state, needs=Needs.SANDBOX),
     Attack("takes the guard out of the frozen contract", _edits_frozen_contract, ends=("rework",)),
     Attack(
         "deletes the frozen contract",

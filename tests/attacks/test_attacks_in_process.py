@@ -6,14 +6,14 @@ import pytest
 from attacks import in_process
 from attacks.arena import Arena, planted, require_clean, require_unharmed
 from support.separate import BETTER, VERIFY, prepare
-from support.session import open_session
+from support.session import UNCONFINED, open_session
 
 ATTACKS = [pytest.param(attack, id=attack.name) for attack in in_process.ATTACKS]
 
 
 def separate(folder, outside):
     """The arena with the benchmark in a process of its own."""
-    helper = open_session(folder, prepare=prepare, replace=VERIFY)
+    helper = open_session(folder, extra=UNCONFINED, prepare=prepare, replace=VERIFY)
     outside.mkdir()
     return Arena(helper, outside)
 
@@ -40,7 +40,7 @@ def test_flagged_at_most_without_one(tmp_path, attack):
     """A cheat that is kept under the simple benchmark and that no human is told to look at."""
     outside = tmp_path / "outside"
     outside.mkdir()
-    arena = Arena(open_session(tmp_path), outside)
+    arena = Arena(open_session(tmp_path, extra=UNCONFINED), outside)
     attack.plant(arena)
     answer = arena.attempt(attack.message)
     require_clean(answer)
