@@ -289,14 +289,14 @@ def require_clean(answer: Answer) -> None:
 
 def unfenced(text: str) -> str:
     """The helper's own words: what stands outside the fences."""
-    kept, inside = [], False
+    kept, nonce = [], ""
     for line in text.splitlines():
-        if line.startswith("--- output "):
-            inside = True
-        if not inside:
+        if not nonce and line.startswith("--- output "):
+            nonce = line.split()[2].removesuffix(":")
+        if not nonce:
             kept.append(line)
-        if line.startswith("--- end of output "):
-            inside = False
+        if nonce and line == f"--- end of output {nonce} ---":
+            nonce = ""
     return "\n".join(kept)
 
 
