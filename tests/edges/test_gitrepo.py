@@ -678,3 +678,12 @@ def test_worktree_of_a_path_with_a_link(tmp_path, user):
     (tmp_path / "alias").symlink_to(user.root)
     with GitRepo.open(tmp_path / "alias") as repo:
         assert Path(os.path.realpath(repo.toplevel)) == user.root
+
+
+def test_sizes_of_blobs_are_told_without_reading_them(repo):
+    """A data file of gigabytes that is read whole to look for a literal."""
+    oids = gitwrite.write_blobs(repo, [b"", b"four", b"x" * 70_000])
+    assert gitdiff.blob_sizes(repo, oids) == [0, 4, 70_000]
+    assert gitdiff.blob_sizes(repo, []) == []
+    with pytest.raises(GitError, match="missing"):
+        gitdiff.blob_sizes(repo, ["0" * 40])

@@ -6,9 +6,12 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoresearch.core.errors import GitError
 from autoresearch.edges.gitrepo import to_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from autoresearch.edges.gitrepo import GitRepo
 
 _PLAIN = (
@@ -40,6 +43,24 @@ def diff(repo: GitRepo, parent: str, commit: str) -> bytes:
         GitError: when either is missing.
     """
     return repo.run(*_PLAIN, *_PATCH, "--binary", parent, commit).out
+
+
+def blob_sizes(repo: GitRepo, oids: Sequence[str]) -> list[int]:
+    """Bytes of each of these blobs, without reading them.
+
+    Raises:
+        GitError: git failed, or one of them is missing.
+    """
+    if not oids:
+        return []
+    asked = "".join(f"{oid}\n" for oid in oids).encode("ascii")
+    out = repo.run("cat-file", "--batch-check=%(objectsize)", stdin=asked).out
+    try:
+        return [int(line) for line in out.splitlines()]
+    except ValueError as error:
+        raise GitError(
+            "an object is missing from the repository", hint="Run `git fsck`."
+        ) from error
 
 
 def numstat(repo: GitRepo, parent: str, commit: str) -> Lines:

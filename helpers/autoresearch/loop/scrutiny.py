@@ -93,16 +93,20 @@ def _unit_s(contract: Contract) -> float | None:
 def _data(session: Session, incumbent: str) -> dict[str, bytes]:
     """Protected files that look like data, as many as may be searched."""
     covers, tree = session.scope.covers, session.tree(incumbent)
-    paths = [path for path in tree if path.endswith(DATA_SUFFIXES) and not covers(path)]
-    found: dict[str, bytes] = {}
-    room = DATA_BYTES
-    for path in sorted(paths)[:DATA_FILES]:
-        content = session.repo.blob(tree[path].oid)
-        room -= len(content)
-        if room < 0:
-            break
-        found[path] = content
-    return found
+    paths = [
+        path
+        for path, entry in tree.items()
+        if path.endswith(DATA_SUFFIXES) and entry.mode.startswith("100") and not covers(path)
+    ]
+    chosen = sorted(paths)[:DATA_FILES]
+    sizes = gitdiff.blob_sizes(session.repo, [tree[path].oid for path in chosen])
+    room, read = DATA_BYTES, []
+    for path, size in zip(chosen, sizes, strict=True):
+        if size <= room:
+            room -= size
+            read.append(path)
+    contents = session.repo.blobs(tree[path].oid for path in read)
+    return {path: content for path, (_, content) in zip(read, contents, strict=True)}
 
 
 def _unsteady(raced: Raced, bench: Bench, best: Built) -> frozenset[str]:
