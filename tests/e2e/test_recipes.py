@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,6 +38,36 @@ def test_a_quick_recipe_keeps_the_better_and_discards_the_worse(
     tried = try_recipe(recipe, tmp_path / "x", path)
     assert tried.keep == "keep"
     assert tried.discard.startswith("discard")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("(seen.get(b, 0) + SMOOTH) / total", "float('nan')", "no probabilities"),
+        ("(seen.get(b, 0) + SMOOTH) / total", "0.5", "no probabilities"),
+        ('    print("ready", flush=True)', "    return", "crashed before it was ready"),
+    ],
+)
+def test_a_model_that_is_none_has_no_bits_per_byte(
+    old: str, new: str, words: str, path: dict[str, str], tmp_path: Path
+) -> None:
+    """A NaN, a sum of 128 or a crash that comes out as the best model ever."""
+    for source in (EXAMPLES / "model-training" / "project", PAGES / "model-training"):
+        shutil.copytree(source, tmp_path / "r", dirs_exist_ok=True)
+    train = tmp_path / "r" / "train.py"
+    text = train.read_text("utf-8")
+    assert old in text
+    train.write_text(text.replace(old, new))
+    done = subprocess.run(
+        ["python3", "prepare.py"],
+        cwd=tmp_path / "r",
+        env=path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert words in done.stderr
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=lambda recipe: recipe.name)

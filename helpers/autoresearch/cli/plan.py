@@ -78,7 +78,7 @@ def check_command(file: Path, experiments: int | None, *, allow_outside: bool) -
             file, Path.cwd(), environment(), random.SystemRandom(), shown.say,
             allow_outside=allow_outside,
         )  # fmt: skip
-    planned = forecast(found.contract, found.rehearsal, experiments, None)
+    planned = forecast(found.contract, found.rehearsal, experiments, found.tokens_each)
     advice = advice_about(found.contract, found.rehearsal, planned)
     notes = [f"warning: `init` refuses as long as {text}" for text in found.obstacles]
     return Answer(

@@ -13,6 +13,7 @@ from autoresearch.planning.draft import read_draft
 from autoresearch.planning.examining import examine
 from autoresearch.planning.ground import obstacles, stand
 from autoresearch.planning.rehearsal import rehearse
+from autoresearch.planning.spending import tokens_each
 from autoresearch.planning.stage import (
     CHECKED,
     Theatre,
@@ -41,6 +42,7 @@ class Checked(NamedTuple):
         examination: whether guard and metric notice what they should.
         toplevel: the repository's root, which its paths are relative to.
         obstacles: what would keep `init` from opening the session now.
+        tokens_each: of one experiment in earlier sessions of this repository, None if unknown.
     """
 
     contract: Contract
@@ -48,6 +50,7 @@ class Checked(NamedTuple):
     examination: Examination
     toplevel: Path
     obstacles: tuple[str, ...]
+    tokens_each: float | None
 
 
 def check(
@@ -89,4 +92,11 @@ def check(
         name = draft.contract.session
         if name in sessions_of(environ, repo.toplevel, repo.common_dir):
             found.append(f"this repository already has a session {name}")
-        return Checked(draft.contract, rehearsal, examination, repo.toplevel, tuple(found))
+        return Checked(
+            contract=draft.contract,
+            rehearsal=rehearsal,
+            examination=examination,
+            toplevel=repo.toplevel,
+            obstacles=tuple(found),
+            tokens_each=tokens_each(environ, repo.toplevel, repo.common_dir),
+        )

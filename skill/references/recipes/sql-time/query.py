@@ -1,6 +1,6 @@
 """Steps that SQLite's machine takes for a query: a count, the same on every run.
 
-Adapt: `fill`, QUERY, SCHEMA and EXPECTED (print it once with --digest). For PostgreSQL see query.sh.
+Adapt: `fill`, QUERY, SCHEMA and EXPECTED (print it once with --digest). For PostgreSQL see sql-postgresql.md.
 """
 
 import hashlib
