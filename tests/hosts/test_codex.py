@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from support import hosts
-from support.counting import CONTRACT, QUICK, make_counting
+from support.counting import QUICK, open_counting
 from support.model import Request, Script, say, scripted, use
-from support.session import Helper
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -50,13 +49,7 @@ class Codex(NamedTuple):
             (self.home / ".codex" / "config.toml").write_text(text, "utf-8")
             command = [self.program, "exec", "--json", "--sandbox", "workspace-write", prompt]
             errors = self.home / "stderr.txt"
-            with hosts.running(command, cwd=cwd, env=self.env, errors=errors) as process:
-                assert process.stdin is not None
-                assert process.stdout is not None
-                process.stdin.close()
-                events = [json.loads(line) for line in process.stdout]
-                assert process.wait() == 0, errors.read_text("utf-8")
-        return events
+            return hosts.events_of(command, cwd=cwd, env=self.env, errors=errors)
 
 
 def shell(command: str) -> Generator[Turn, Request, str]:
@@ -91,12 +84,9 @@ def test_skill_is_loaded_and_the_setting_lets_one_experiment_through(
     codex: Codex, tmp_path: Path
 ) -> None:
     """Catches a skill Codex does not find, and a sandbox whose setting nobody can tell."""
-    repo = make_counting(tmp_path / "r")
-    helper = Helper(repo)
+    helper = open_counting(tmp_path)
+    repo = helper.repo
     helper("install", "codex")
-    draft = tmp_path / "draft.yaml"
-    draft.write_text(CONTRACT, "utf-8")
-    helper("init", str(draft))
     heard: list[str] = []
 
     def program_of(asked: Request) -> str:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from support import hosts
-from support.counting import CONTRACT, QUICK, make_counting
+from support.counting import QUICK, open_counting
 from support.model import Request, Script, say, scripted, use
-from support.session import Helper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,13 +53,7 @@ class OpenCode(NamedTuple):
             command = [self.program, "run", "--format", "json", "--command", name]
             command += arguments.split()  # one word with spaces would come with quotes
             errors = self.home / "stderr.txt"
-            with hosts.running(command, cwd=cwd, env=self.env, errors=errors) as process:
-                assert process.stdin is not None
-                assert process.stdout is not None
-                process.stdin.close()
-                events = [json.loads(line) for line in process.stdout]
-                assert process.wait() == 0, errors.read_text("utf-8")
-        return events
+            return hosts.events_of(command, cwd=cwd, env=self.env, errors=errors)
 
 
 @pytest.fixture
@@ -79,12 +72,9 @@ def test_commands_and_skill_are_found_and_one_experiment_runs(
     opencode: OpenCode, tmp_path: Path
 ) -> None:
     """Catches names, arguments or gathered context that OpenCode treats unlike Claude Code."""
-    repo = make_counting(tmp_path / "r")
-    helper = Helper(repo)
+    helper = open_counting(tmp_path)
+    repo = helper.repo
     helper("install", "opencode")
-    draft = tmp_path / "draft.yaml"
-    draft.write_text(CONTRACT, "utf-8")
-    helper("init", str(draft))
     words = repo.root / "src" / "words.py"
     heard: list[str] = []
 

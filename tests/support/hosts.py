@@ -8,6 +8,7 @@ programs of their own.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -139,6 +140,19 @@ def running(
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 stream.close()
+
+
+def events_of(
+    command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], errors: Path
+) -> list[dict[str, Any]]:
+    """All that a host printed, an event a line, until it ended well."""
+    with running(command, cwd=cwd, env=env, errors=errors) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        events = [json.loads(line) for line in process.stdout]
+        assert process.wait() == 0, errors.read_text("utf-8")
+    return events
 
 
 def kill_tree(process: subprocess.Popen[str]) -> None:
