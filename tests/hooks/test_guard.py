@@ -86,6 +86,8 @@ def test_edits_in_scope_pass_while_the_run_lasts(helper):
     helper("run", "3", env=AGENT)
     assert host.edit(inside) == "allow"
     assert host.edit("src/new.py") == "allow"
+    assert host.edit("src/.claude/settings.json") is None  # in scope, but it steers the host
+    assert host.edit("src/.envrc") is None
     assert Host(helper.root, "another-session").edit(inside) is None
     host.mode = "plan"
     assert host.edit(inside) is None

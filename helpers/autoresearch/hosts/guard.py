@@ -129,7 +129,9 @@ def _judge_below(call: Call, live: Live, relative: str) -> Ruling | None:
     if ours is not None or named == DOCUMENT:
         return ours
     if in_scope(live, relative):
-        if call.mode not in _NO_EDITS and live.is_running(call.host_session):
+        # Hidden files may steer the host itself, whatever the scope says: those it asks for.
+        plain = not relative.startswith(".") and "/." not in relative
+        if plain and call.mode not in _NO_EDITS and live.is_running(call.host_session):
             return Ruling(ALLOW, "autoresearch: in the scope of the run in progress")
         return None
     if named != CONTRACT and not _is_tracked(live.toplevel, relative):

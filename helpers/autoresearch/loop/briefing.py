@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 NEIGHBOURS = 8
 EXACT_PAIRS = 2
 LATELY = 5
-LATELY_MARGIN = 1.2
 """Experiments that tell how long the next one may take."""
+
+LATELY_MARGIN = 1.2
+"""What the next one may take longer: on a busy machine no two take the same."""
 
 
 def briefing(session: Session) -> tuple[str, str]:
