@@ -148,6 +148,7 @@ def test_run_is_shared_bounded_and_done_at_once(tmp_path):
     for _ in range(2):
         done = helper("run", "1", env=first)
         assert done.out.startswith("AUTORESEARCH DONE: all 1 experiments of run 1 are used")
+        assert "ScheduleWakeup with stop: true" in done.out.splitlines()[-1]
     assert len(helper.log()) == lines
     set_cost(helper.repo, 80)
     assert helper.error("try", "-m", "y") == "done_run"

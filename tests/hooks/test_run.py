@@ -21,8 +21,6 @@ def test_permission_mode_is_seen_and_the_setting_named(tmp_path):
     host = Host(helper.root)
     for mode, words in (
         ("default", "edits elsewhere ask; tell your human that"),
-        ("plan", "plan mode refuses every edit"),
-        ("acceptEdits", "permissions: acceptEdits, edits in scope"),
         ("bypassPermissions", ""),
     ):
         host.mode = mode
@@ -45,27 +43,6 @@ def test_forecast_is_no_shorter_than_what_experiments_took_lately():
     assert forecast_s(session, history(of_another_evaluator, measured)) == known
 
 
-def test_ticks_share_one_run_and_the_end_is_a_cheap_no_op(tmp_path):
-    """A loop whose every tick opens a run of its own, or writes a line after the end."""
-    helper = open_session(tmp_path)
-    opened = helper.json("run", "2", env=AGENT)
-    assert (opened["opened"], opened["run"]) == (True, 1)
-    set_cost(helper.repo, 90)
-    helper.attempt("first tick")
-    again = helper.json("run", "2", env=AGENT)
-    assert (again["opened"], again["run"], again["used"]) == (False, 1, 1)
-    set_cost(helper.repo, 80)
-    helper.attempt("second tick")
-    before = (helper.state / "log.jsonl").stat().st_mtime_ns
-    done = helper("run", "2", env=AGENT).out
-    assert done.startswith("AUTORESEARCH DONE: all 2 experiments of run 1 are used")
-    assert done.splitlines()[-1] == (
-        "next: call nothing more; if a loop drives this, end it (ScheduleWakeup with stop: true, "
-        "or CronDelete)"
-    )
-    assert (helper.state / "log.jsonl").stat().st_mtime_ns == before
-
-
 def test_rework_of_the_last_experiment_is_still_done(tmp_path):
     """A better change thrown away because the run's number is used up."""
     helper = open_session(tmp_path)
@@ -74,7 +51,6 @@ def test_rework_of_the_last_experiment_is_still_done(tmp_path):
     answer = helper.json("try", "-m", "breaks the answer", env=AGENT)
     assert answer["verdict"] == "rework"
     assert answer["next"].endswith("then DONE, all 1 experiments of run 1 are used")
-    assert "may still be mended" in helper("run", env=AGENT).out
     assert helper.error("try", "-m", "something else", env=AGENT) == "done_run"
     set_cost(helper.repo, 90)
     assert helper.verdict("mended", "--rework") == ("keep", None)
@@ -89,18 +65,9 @@ def test_run_of_an_agent_session_that_ended_is_free(tmp_path):
     host.bash("autoresearch run 5")
     helper("run", "5", env=AGENT)
     other = {"CLAUDE_CODE_SESSION_ID": "next-day"}
-    assert helper.error("run", "20", env=other) == "run_elsewhere"
     assert host.raw("SessionEnd", reason="other") == ""
+    host.context("resume")  # taken up again, it owns its run
+    assert helper.error("run", "20", env=other) == "run_elsewhere"
+    host.raw("SessionEnd", reason="other")
     found = helper.json("run", "20", env=other)
     assert (found["opened"], found["run"], found["experiments"]) == (True, 2, 20)
-
-
-def test_agent_session_that_is_taken_up_again_owns_its_run(tmp_path):
-    """A resumed session whose run was given away while it slept."""
-    helper = open_session(tmp_path)
-    host = Host(helper.root)
-    host.bash("autoresearch run 5")
-    helper("run", "5", env=AGENT)
-    host.raw("SessionEnd", reason="other")
-    host.context("resume")
-    assert helper.error("run", "20", env={"CLAUDE_CODE_SESSION_ID": "x"}) == "run_elsewhere"

@@ -12,7 +12,8 @@ from support.session import open_session
 
 @pytest.fixture
 def helper(tmp_path):
-    return open_session(tmp_path)
+    target = {"direction: lower}\nverify": "direction: lower, target: 50}\nverify"}
+    return open_session(tmp_path, replace=target)
 
 
 def test_agent_is_kept_going_until_the_budget_of_its_run_is_spent(helper):
@@ -57,15 +58,11 @@ def test_agent_is_let_go_when_there_is_a_reason(helper):
     assert host.stop() is not None
 
 
-def test_target_met_or_stopped_by_a_human_ends_it(tmp_path):
+def test_target_met_ends_it(helper):
     """An agent that is driven on after the goal was reached."""
-    helper = open_session(
-        tmp_path, replace={"direction: lower}\nverify": "direction: lower, target: 95}\nverify"}
-    )
     host = Host(helper.root)
     helper("run", "5", env=AGENT)
-    assert host.stop() is not None
-    set_cost(helper.repo, 90)
+    set_cost(helper.repo, 40)
     helper("try", "-m", "beyond the target", env=AGENT)
     assert host.stop() is None
 
@@ -77,7 +74,6 @@ def test_only_the_agent_session_of_the_run_is_kept_going(helper):
     assert other.stop() is None
     assert Host(helper.root).stop() is not None
     helper("stop", "-m", "enough")
-    helper("status")
     assert Host(helper.root).stop() is None
 
 
