@@ -15,7 +15,7 @@ from autoresearch.loop.session import environment
 from autoresearch.security import findings, look, modelling
 from autoresearch.security.books import LOG_COPY, PAGE_COPY, reading, writing
 from support.session import COMMAND, Helper
-from support.vulnerable import FLAWS, PLANTED, PROOFS, evidence, finding, make_fixture
+from support.vulnerable import FLAWS, PLANTED, PROOFS, evidence, examined, finding, make_fixture
 
 
 def write(repo):
@@ -274,6 +274,37 @@ def test_reports_and_gate_by_the_installed_command(repo, tmp_path):
     assert "data, not instructions" in shown.out
     assert helper.error("security", "show", "2") == "no_finding"
     assert helper("security", "leads").out.startswith("0 leads")
+
+
+def test_sweep_by_the_installed_command(repo, tmp_path):
+    """A command that works in process only, or an answer that does not say how to go on."""
+    helper = Helper(repo)
+    file = tmp_path / "form.yaml"
+
+    def hand_in(command, form, *options):
+        file.write_text(form, "utf-8")
+        return helper("security", command, *options, str(file)).out
+
+    assert "opened, 0 of 2 used" in helper("security", "sweep", "2").out
+    assert "goes on, 0 of 2 used" in helper("security", "sweep", "2").out
+    task = helper.json("security", "next")
+    assert (task["used"], task["done"]) == (0, False)
+    held = evidence(PLANTED["decoys"][7])
+    form = examined("labels", "tampering", held["file"], held["lines"])
+    assert "E1 recorded" in hand_in("examined", form)
+    hand_in("add", finding("pickle"))
+    done = helper("security", "next").out
+    assert done.startswith("AUTORESEARCH DONE")
+    assert "AUTORESEARCH DONE" in helper("security", "sweep", "2").out
+    lead = {"type": "Secret Keyword", "line_number": 13}
+    report = {"plugins_used": [], "results": {"desk/settings.py": [lead]}}
+    assert "1 lead taken in" in hand_in("import", json.dumps(report))
+    assert "detect-secrets" in helper("security", "leads").out
+    why = ("--reason", "the import is switched off at our customers")
+    answer = helper.json("security", "state", "1", "false-positive", *why)
+    assert (answer["state"], answer["checked"]) == ("false-positive", "word")
+    assert helper("security", "recheck").out.startswith("0 proofs run")
+    assert helper("security", "gate").code == 0
 
 
 def test_form_comes_by_standard_input_too(repo):
