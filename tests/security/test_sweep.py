@@ -146,6 +146,20 @@ def test_invented_evidence_is_refused(repo):
         assert look.covered(books).covered == 0
 
 
+def test_no_secret_reaches_the_ledger_by_anybodys_words(repo):
+    """A password that an agent copies into a note, a scenario or a title."""
+    begin(repo)
+    secret = "password: hunter2-very"
+    quoted = {**evidence(FLAWS["pickle"]), "note": secret}
+    words = ("title", "hypothesis", "scenario", "reproduction", "remedy")
+    with write(repo) as books:
+        form = finding("pickle", evidence=[quoted], flow=[quoted], **{w: secret for w in words})
+        findings.add(books, form)
+        log = books.chain.path.read_text("utf-8")
+    assert "hunter2" not in log
+    assert log.count("[redacted]") == 7
+
+
 def test_edit_of_the_working_tree_is_no_evidence(repo):
     """A flaw that somebody writes into the tree to have found it."""
     begin(repo)

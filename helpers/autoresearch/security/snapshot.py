@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.security import quotes
 from autoresearch.core.security.records import Quote
+from autoresearch.core.security.redact import redact
 from autoresearch.core.snapshot import GITLINK_MODE
 from autoresearch.core.text import clean_line
 
@@ -77,7 +78,7 @@ class Snapshot:
             last=found.last,
             text=found.text,
             blob=self.entries[claim.path].oid,
-            note=claim.note,
+            note=redact(claim.note),
         )
 
     def place(self, quote: Quote) -> quotes.Found | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
@@ -287,8 +286,4 @@ def checked_cell(books: Books, cell: CellClaim) -> tuple[Quote, ...]:
             code="elsewhere",
             hint="Quote the element's own file first, or complete the model.",
         )
-    return tuple(_clean(quote) for quote in evidence)
-
-
-def _clean(quote: Quote) -> Quote:
-    return replace(quote, note=redact(quote.note))
+    return evidence
