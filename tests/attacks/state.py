@@ -14,6 +14,15 @@ def _edits_frozen_contract(arena: Arena) -> None:
     path.write_text(path.read_text().replace("guard:", "profile:"))
 
 
+def _edits_environment(arena: Arena) -> None:
+    """Other programs than those that `init` found: all of verify comes from there."""
+    arena.worse()
+    path = arena.state / "session.json"
+    evil = str(arena.outside.parent / "evil")
+    path.write_text(path.read_text().replace('["PATH","', f'["PATH","{evil}:', 1))
+    assert evil in path.read_text()
+
+
 def _deletes_frozen_contract(arena: Arena) -> None:
     arena.worse()
     (arena.state / "autoresearch.yaml").unlink()
@@ -145,6 +154,7 @@ def _removes_state(arena: Arena) -> None:
 
 
 ATTACKS = (
+    Attack("edits the frozen environment", _edits_environment, **WAITS),
     Attack("removes the state folder while it runs", _removes_state, needs=Needs.SANDBOX),
     Attack("takes the guard out of the frozen contract", _edits_frozen_contract, ends=("rework",)),
     Attack(

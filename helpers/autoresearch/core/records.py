@@ -58,6 +58,7 @@ class Epoch:
         restarts_measuring: False when only budget, goal or notify changed.
         holdout_s: elapsed seconds of one run of the holdout, or None without one.
         guard_tests: how many tests the guard said it ran, or None where it does not say.
+        environment_sha256: of the environment frozen by `init`; empty in older logs.
     """
 
     schema: int
@@ -78,6 +79,7 @@ class Epoch:
     restarts_measuring: bool
     holdout_s: float | None = None
     guard_tests: int | None = None
+    environment_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

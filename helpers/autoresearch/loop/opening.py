@@ -17,11 +17,11 @@ def writing(command: str) -> Iterator[Session]:
     """The session of the current folder, ours alone until the end, with nothing left half done."""
     from autoresearch.loop.recover import recover  # noqa: PLC0415 - readers need none of it
     from autoresearch.loop.session import environment, loaded  # noqa: PLC0415 - nor does `--help`
-    from autoresearch.loop.unharmed import require_contract  # noqa: PLC0415 - as above
+    from autoresearch.loop.unharmed import require_frozen_terms  # noqa: PLC0415 - as above
 
     with loaded(Path.cwd(), environment(), command=command, write=True) as session:
         recover(session)
-        require_contract(session)
+        require_frozen_terms(session)
         yield session
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from contextlib import ExitStack, contextmanager
@@ -183,6 +184,11 @@ def as_overrides(overrides: Mapping[str, Entry | None]) -> tuple[Override, ...]:
         Override(path=path, mode=e.mode if e else None, oid=e.oid if e else None)
         for path, e in sorted(overrides.items())
     )
+
+
+def environment_hash(environment: tuple[tuple[str, str], ...]) -> str:
+    """What the log remembers of the frozen environment."""
+    return hashlib.sha256(repr(environment).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def write_session_file(places: Places, file: SessionFile) -> None:

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core.errors import SessionBroken
 from autoresearch.edges import dotgit, gitdiff, gitrefs
 from autoresearch.edges.files import atomic_write
-from autoresearch.loop.session import CONTRACT_FILE, frozen_contract
+from autoresearch.loop.session import (
+    CONTRACT_FILE,
+    SESSION_FILE,
+    environment_hash,
+    frozen_contract,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,12 +91,14 @@ def _refs_put_back(session: Session, ground: Ground, *, moved_on: bool) -> tuple
     return tuple(touched)
 
 
-def require_contract(session: Session) -> None:
-    """The frozen contract must be the one that the log names; an edited one is put back.
+def require_frozen_terms(session: Session) -> None:
+    """Contract and environment must be those that the log names; an edited contract is put back.
 
     Raises:
-        SessionBroken: `contract_edited`: it is not the logged one, nor is that on the branch.
+        SessionBroken: `contract_edited`: it is not the logged one, nor is that on the branch;
+            `environment_edited`.
     """
+    _require_environment(session)
     progress, places = session.progress, session.places
     found = places.contract.read_bytes()
     if progress.contract_sha256 in {None, hashlib.sha256(found).hexdigest()}:
@@ -110,6 +117,17 @@ def require_contract(session: Session) -> None:
     atomic_write(places.contract, logged, mode=0o600)
     session.contract = frozen_contract(places, checks_guard=session.file.checks_guard)
     session.news.append(f"the frozen contract was edited; it is put back, the edit is {aside.name}")
+
+
+def _require_environment(session: Session) -> None:
+    epoch = session.progress.epoch
+    known = "" if epoch is None else epoch.environment_sha256
+    if known and known != environment_hash(session.file.environment):
+        raise SessionBroken(
+            "the frozen environment is not the one that the log names",
+            code="environment_edited",
+            hint=f"Bring {session.places.state / SESSION_FILE} back from a backup, or start anew.",
+        )
 
 
 def meanwhile(session: Session, plan: CandidatePlan) -> tuple[str, ...]:

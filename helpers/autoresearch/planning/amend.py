@@ -254,4 +254,6 @@ def _rehearsed(
     tree = session.repo.tree(plan.commit.oid)
     with Lock(session.places.measure_lock).wait("amend", lambda _: say("waiting to measure")):
         rehearsal = rehearse(bench, tree, randomness, say)
-    return epoch_record(plan.number, plan.commit.oid, plan.content, rehearsal)
+    return epoch_record(
+        plan.number, plan.commit.oid, plan.content, rehearsal, session.file.environment
+    )

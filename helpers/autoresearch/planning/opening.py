@@ -27,6 +27,7 @@ from autoresearch.loop.referee import SANDBOX
 from autoresearch.loop.session import (
     BRANCHES,
     Session,
+    environment_hash,
     frozen_contract,
     read_session_file,
 )
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from autoresearch.planning.draft import Draft
     from autoresearch.planning.ground import Ground
     from autoresearch.planning.rehearsal import Rehearsal
+    from autoresearch.planning.stage import FrozenEnvironment
 
 
 class Started(NamedTuple):
@@ -121,7 +123,7 @@ def initialise(
         with _all_or_nothing(repo, places), _other_session_idle(theatre, ground):
             environment = frozen_environment(environ)
             toplevel, notes = freeze(repo, draft, ground, folders, places, environment, path)
-            _write_log(places, draft, ground, rehearsal)
+            _write_log(places, draft, ground, rehearsal, environment)
     with GitRepo.open(toplevel) as repo:
         session = _published(repo, draft, ground, places, environ)
         return Started(session, rehearsal, toplevel, (*notes, *session.news))
@@ -216,7 +218,13 @@ def _other_session_idle(theatre: Theatre, ground: Ground) -> Iterator[None]:
         yield
 
 
-def _write_log(places: Places, draft: Draft, ground: Ground, rehearsal: Rehearsal) -> None:
+def _write_log(
+    places: Places,
+    draft: Draft,
+    ground: Ground,
+    rehearsal: Rehearsal,
+    environment: FrozenEnvironment,
+) -> None:
     """Write the log's first lines; from its renaming on there is a session."""
     fresh = Log(places.log.with_name("log.new"))
     fresh.append(
@@ -231,7 +239,7 @@ def _write_log(places: Places, draft: Draft, ground: Ground, rehearsal: Rehearsa
             version=__version__,
         )
     )
-    fresh.append(epoch_record(0, ground.first, draft.content, rehearsal))
+    fresh.append(epoch_record(0, ground.first, draft.content, rehearsal, environment))
     with named_errors(places.log):
         fresh.path.rename(places.log)
         sync_folder(places.state)
@@ -256,7 +264,13 @@ def _published(
     return session
 
 
-def epoch_record(number: int, commit: str, draft: bytes, rehearsal: Rehearsal) -> Epoch:
+def epoch_record(
+    number: int,
+    commit: str,
+    draft: bytes,
+    rehearsal: Rehearsal,
+    environment: FrozenEnvironment,
+) -> Epoch:
     """The log's line for an epoch that starts measuring anew, from its rehearsal."""
     samples = rehearsal.samples
     names = [name for name, _ in samples[0].secondary]
@@ -281,4 +295,5 @@ def epoch_record(number: int, commit: str, draft: bytes, rehearsal: Rehearsal) -
         restarts_measuring=True,
         holdout_s=rehearsal.holdout_s,
         guard_tests=rehearsal.guard_tests,
+        environment_sha256=environment_hash(environment),
     )
