@@ -80,6 +80,7 @@ def test_benchmark_is_out_of_reach_and_the_run_goes_to_its_end(
             options=(*PLUGIN, "--allowedTools", "Bash(cp cheat.py bench.py)", "Agent"),
         )
 
+    assert all(hook["output"] for hook in talk.hooks_of("SessionStart"))
     for who in ("edit", "helper"):
         assert "bench.py is outside the scope" in heard[who], heard
     assert "bench.py is outside the scope" in heard["shell"]

@@ -56,6 +56,7 @@ def test_killed_in_mid_experiment_and_resumed(claude: Claude, tmp_path: Path) ->
         claude.session(model, cwd=helper.root, options=PLUGIN) as session,
     ):
         session.say("/autoresearch run 2")
+        session.follow_to("wait for ever")
         assert gate.read_text() == "a sample is running"
     # the session was killed here, with all that it had started
     assert words.read_text("utf-8") == endless

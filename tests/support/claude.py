@@ -138,6 +138,14 @@ class Session:
                 return event
         raise AssertionError(self._errors.read_text("utf-8"))
 
+    def follow_to(self, words: str) -> None:
+        """Wait until the agent says or calls something with these words; its turn must go on."""
+        for event in self._read():
+            assert event["type"] != "result", event
+            if event["type"] == "assistant" and words in json.dumps(event):
+                return
+        raise AssertionError(self._errors.read_text("utf-8"))
+
     def end(self) -> Talk:
         """Close the session; all that happened in it."""
         assert self.process.stdin is not None
