@@ -153,7 +153,7 @@ def test_no_secret_reaches_the_ledger_by_anybodys_words(repo):
     quoted = {**evidence(FLAWS["pickle"]), "note": secret}
     words = ("title", "hypothesis", "scenario", "reproduction", "remedy")
     with write(repo) as books:
-        form = finding("pickle", evidence=[quoted], flow=[quoted], **{w: secret for w in words})
+        form = finding("pickle", evidence=[quoted], flow=[quoted], **dict.fromkeys(words, secret))
         findings.add(books, form)
         log = books.chain.path.read_text("utf-8")
     assert "hunter2" not in log
