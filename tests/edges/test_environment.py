@@ -78,6 +78,12 @@ def test_path_is_never_empty(parent, tmp_path):
     assert found(parent, tmp_path)["PATH"] == "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 
+def test_folder_that_cannot_be_looked_at_is_left_out(tmp_path):
+    """A PATH or a toolchain of another user, or a name too long to exist, that ends in a bug."""
+    odd = f"/{'x' * 5000}"
+    assert found({"PATH": f"{odd}:/usr/bin", "PYENV_ROOT": odd}, tmp_path)["PATH"] == "/usr/bin"
+
+
 def test_time_zone_is_kept(tmp_path):
     """Tests that depend on the user's time zone fail in the bench."""
     assert found({"TZ": "Europe/Vienna"}, tmp_path)["TZ"] == "Europe/Vienna"

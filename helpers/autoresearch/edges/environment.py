@@ -146,7 +146,8 @@ def _pinned_path(path: str) -> str:
 
 
 def _is_folder(path: str) -> bool:
-    return Path(path).is_absolute() and Path(path).is_dir()
+    # os.path, for pathlib raises where a folder above may not be entered, as another user's home
+    return os.path.isabs(path) and os.path.isdir(path)  # noqa: PTH112, PTH117
 
 
 def _plain(value: float) -> str:
