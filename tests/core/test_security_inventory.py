@@ -6,6 +6,7 @@ import pytest
 from autoresearch.core.security.inventory import (
     Kind,
     Site,
+    draft_boundaries,
     draft_elements,
     sites_in,
     weights,
@@ -101,6 +102,21 @@ def test_draft_has_an_element_for_everything_seen():
     assert found["database"].files == ("app/db/rows[[]1[]].py",)
     assert (found["queries"].source, found["queries"].target) == ("root", "database")
     assert all(element.files for element in found.values())
+
+
+def test_draft_draws_the_line_between_ours_and_callers():
+    """A model that trusts everybody, or a boundary around nothing."""
+    (boundary,) = draft_boundaries(draft_elements(SITES))
+    assert boundary.inside == (
+        "root",
+        "app/db",
+        "app/web",
+        "database",
+        "files",
+        "records",
+        "supply",
+    )
+    assert draft_boundaries(()) == ()
 
 
 def test_draft_of_little_is_little():

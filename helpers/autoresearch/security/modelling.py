@@ -11,7 +11,13 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.coverage import files_of
 from autoresearch.core.security.forms import ModelForm, read_model
-from autoresearch.core.security.inventory import Kind, Site, draft_elements, sites_in
+from autoresearch.core.security.inventory import (
+    Kind,
+    Site,
+    draft_boundaries,
+    draft_elements,
+    sites_in,
+)
 from autoresearch.core.security.records import Model
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
@@ -69,7 +75,9 @@ def begin(books: Books) -> Begun:
             hint="Write a model by hand: `autoresearch security model --help`.",
         )
     kept = books.ledger.model is not None
-    model = books.ledger.model or _model(books, ModelForm(elements, (), ()), drafted=True)
+    model = books.ledger.model or _model(
+        books, ModelForm(elements, draft_boundaries(elements), ()), drafted=True
+    )
     if not kept:
         books.write(model)
     draft = books.state / "model.yaml"

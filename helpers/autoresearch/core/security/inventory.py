@@ -10,7 +10,7 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core.security.records import Element
+from autoresearch.core.security.records import Boundary, Element
 from autoresearch.core.security.redact import holds_secret
 from autoresearch.core.security.stride import ElementKind, Stride
 
@@ -177,6 +177,15 @@ def draft_elements(sites: Sequence[Site]) -> tuple[Element, ...]:
     if paths[Kind.SQL] and inside:
         found.append(_flow("queries", inside, "database", paths[Kind.SQL]))
     return tuple(found)
+
+
+def draft_boundaries(elements: Sequence[Element]) -> tuple[Boundary, ...]:
+    """The one line that every system has: what is ours, against whoever calls."""
+    inside = tuple(
+        e.name for e in elements if e.kind not in {ElementKind.EXTERNAL, ElementKind.FLOW}
+    )
+    text = "ours, against whoever calls (complete it: accounts, hosts, networks, suppliers)"
+    return (Boundary(name="system", inside=inside, description=text),) if inside else ()
 
 
 def weights(sites: Iterable[Site], paths: Iterable[str]) -> Mapping[Stride, float]:
