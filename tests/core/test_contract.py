@@ -90,6 +90,7 @@ FULL = Contract(
     budget=Budget(experiments=50, hours=8.0, usd=None, tokens=None),
     stop_on_plateau=False,
     sandbox=Sandbox.AUTO,
+    network=False,
 )
 
 
@@ -146,6 +147,7 @@ def test_defaults() -> None:
         budget=Budget(experiments=None, hours=None, usd=None, tokens=None),
         stop_on_plateau=False,
         sandbox=Sandbox.AUTO,
+        network=False,
     )
 
 
@@ -286,6 +288,8 @@ def test_truth_and_choice() -> None:
     contract = with_line("stop_on_plateau: true\nsandbox: off")
     assert contract.stop_on_plateau is True
     assert contract.sandbox is Sandbox.OFF
+    assert with_line("sandbox: require").sandbox is Sandbox.REQUIRE
+    assert with_line("network: true").network is True
     assert with_line("stop_on_plateau: false").stop_on_plateau is False
 
 

@@ -238,8 +238,7 @@ ADDED = [  # one line after the small contract
     ("budget: {tokens: 0}", "`budget.tokens` is '0'", "a whole number from 1"),
     ("budget: {tokens: 2M}", "`budget.tokens` is '2M'", "a whole number from 1"),
     ("stop_on_plateau: 'maybe'", "`stop_on_plateau` is 'maybe'", "Write true or false"),
-    ("sandbox: on", "`sandbox` is 'on'", "Write auto or off"),
-    ("sandbox: require", "`sandbox: require` is not supported by this version", "Remove it"),
+    ("sandbox: on", "`sandbox` is 'on'", "Write auto or require or off"),
     ("holdout: {every: 2}", "`holdout` lacks the key `command`", "Add `command"),
     ("holdout: {command: ./h, every: 0}", "`holdout.every` is '0'", "a whole number from 1"),
     (
@@ -255,7 +254,7 @@ ADDED = [  # one line after the small contract
         "Name the folder",
     ),
     ("holdout: {command: ./h, reads: [/]}", "no absolute path", "from the root"),
-    ("network: true", "`network` is not supported by this version", "Remove it"),
+    ("network: maybe", "`network` is 'maybe'", "Write true or false"),
     ("notify: me", "`notify` is not supported by this version", "Remove it"),
 ]
 

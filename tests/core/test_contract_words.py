@@ -88,6 +88,7 @@ OTHER_VALUES = {
     "budget.tokens": 7,
     "stop_on_plateau": True,
     "sandbox": Sandbox.OFF,
+    "network": True,
 }
 NOT_MEASURING = {
     "goal",
@@ -237,6 +238,9 @@ def test_words_of_the_small_contract() -> None:
             "budget: {experiments: 1}\nstop_on_plateau: true",
             "Budget: 1 experiment. A plateau ends the session.",
         ),
+        ("sandbox: require", "Sandbox: nothing is measured without one."),
+        ("sandbox: off", "Sandbox: none, even where one works."),
+        ("network: true", "Network: every command may use it."),
         (
             "secondary: [{name: acc, direction: higher, unit: points, limit: -0.5}]",
             "Bounded: `acc` (points), higher is better; may get worse by at most 0.5 points.",

@@ -212,6 +212,8 @@ def test_killed_once_it_is_decided(helper: Helper, step: tuple[str, int]) -> Non
 
 def test_killed_in_its_rehearsal(helper: Helper, tmp_path: Path) -> None:
     """Nothing is adopted, and the benches serve the contract in force again."""
+    edit(helper, "budget:", "sandbox: off\nbudget:")
+    helper("amend")
     gate = Gate(tmp_path / "gate")
     bench = (helper.root / "bench.py").read_text()
     (helper.root / "bench.py").write_text(gate.code + bench)
@@ -221,6 +223,6 @@ def test_killed_in_its_rehearsal(helper: Helper, tmp_path: Path) -> None:
     process.communicate()
     (gate.folder / "held").unlink()
     (helper.root / "bench.py").write_text(bench)
-    assert epochs() == [(0, True)]
+    assert epochs() == [(0, True), (1, True)]
     set_cost(helper.repo, 90)
     assert helper.verdict()[0] == "keep"

@@ -185,7 +185,8 @@ def test_edits_are_named_but_do_not_stop_a_dry_run(helper: Helper, tmp_path: Pat
 
 def test_a_verify_that_changes_a_protected_file(helper: Helper, tmp_path: Path) -> None:
     """An evaluator that rewrites itself cannot be frozen."""
-    draft = write_draft(tmp_path, verify=f"echo '#' >> check.py; {PYTHON} bench.py")
+    verify = f"echo '#' >> check.py; {PYTHON} bench.py"
+    draft = write_draft(tmp_path, verify=verify, sandbox="off")
     message, _ = refused(helper, draft, "touched")
     assert "check.py" in message
 

@@ -165,7 +165,10 @@ def test_head_that_moves_meanwhile(helper: Helper, tmp_path: Path) -> None:
     """What was rehearsed is then not what is checked out."""
     verify = f"git -C {helper.root}/. switch -q -c other 2>/dev/null; {PYTHON} bench.py"
     draft = write_draft(
-        tmp_path, verify=verify.replace(str(helper.root), "$OLD"), env=f"{{OLD: {tmp_path}/r2}}"
+        tmp_path,
+        verify=verify.replace(str(helper.root), "$OLD"),
+        env=f"{{OLD: {tmp_path}/r2}}",
+        sandbox="off",
     )
     (tmp_path / "r2").symlink_to(helper.root)
     assert helper.error("init", str(draft)) == "moved_meanwhile"

@@ -119,7 +119,7 @@ def test_ended_in_the_rehearsal(helper: Helper, tmp_path: Path, number: signal.S
     helper.repo.write("bench.py", gate.code + (helper.root / "bench.py").read_text())
     helper.repo.commit()
     before = everything(helper.repo)
-    draft = write_draft(tmp_path)
+    draft = write_draft(tmp_path, sandbox="off")
     process = helper.start("init", str(draft))
     gate.wait_inside()
     process.send_signal(number)
@@ -130,7 +130,7 @@ def test_ended_in_the_rehearsal(helper: Helper, tmp_path: Path, number: signal.S
     if number != signal.SIGKILL:
         assert left_behind() == []
     helper("init", str(draft))
-    assert sorted(left_behind()) == ["cheaper", "cheaper"]
+    assert left_behind() == [".bench-cheaper", "cheaper", "cheaper"]
 
 
 def _release(gate: Gate) -> None:
@@ -143,7 +143,7 @@ def test_two_at_once(helper: Helper, tmp_path: Path) -> None:
     gate = Gate(tmp_path / "gate")
     helper.repo.write("bench.py", gate.code + (helper.root / "bench.py").read_text())
     helper.repo.commit()
-    draft = write_draft(tmp_path)
+    draft = write_draft(tmp_path, sandbox="off")
     first = helper.start("init", str(draft))
     gate.wait_inside()
     answer = helper.json("init", str(draft), code=1)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.project import set_cost
-from support.session import COMMAND, Gate, open_session
+from support.session import COMMAND, UNCONFINED, Gate, open_session
 
 KILLS = 15
 DOCTOR_EVERY = 4
@@ -76,7 +76,7 @@ def test_program_that_floods_hangs_on_and_leaves_daemons(tmp_path):
 
 def test_edit_in_scope_while_a_race_runs_is_left_and_reported(tmp_path):
     """A human's edit that is overwritten by a discard, or taken into the commit by a keep."""
-    helper = open_session(tmp_path)
+    helper = open_session(tmp_path, extra=UNCONFINED)
     for number, (cost, word) in enumerate(((110, "discard"), (90, "keep")), start=1):
         gate = Gate(tmp_path / f"gate{number}")
         set_cost(helper.repo, cost, extra=gate.code)
@@ -97,7 +97,7 @@ def test_edit_in_scope_while_a_race_runs_is_left_and_reported(tmp_path):
 
 def test_edit_outside_the_scope_while_a_race_runs_is_never_a_keep(tmp_path):
     """A protected file that changed under a running race, by whomever, and was not noticed."""
-    helper = open_session(tmp_path)
+    helper = open_session(tmp_path, extra=UNCONFINED)
     gate = Gate(tmp_path / "gate")
     set_cost(helper.repo, 90, extra=gate.code)
     running = helper.start("try", "-m", "raced", "--json")
@@ -111,7 +111,7 @@ def test_edit_outside_the_scope_while_a_race_runs_is_never_a_keep(tmp_path):
 
 def test_two_helpers_at_once(tmp_path):
     """Two races on one session; a reader that has to wait for a race."""
-    helper = open_session(tmp_path)
+    helper = open_session(tmp_path, extra=UNCONFINED)
     gate = Gate(tmp_path / "gate")
     set_cost(helper.repo, 90, extra=gate.code)
     running = helper.start("try", "-m", "first", "--json")
@@ -127,7 +127,7 @@ def test_two_helpers_at_once(tmp_path):
 
 def test_head_and_branch_moved_by_somebody(tmp_path):
     """A commit on the branch or a switch of branches that a keep builds on or overwrites."""
-    helper = open_session(tmp_path)
+    helper = open_session(tmp_path, extra=UNCONFINED)
     repo = helper.repo
     set_cost(repo, 90)
     repo("commit", "-qam", "the agent commits by itself")
@@ -218,7 +218,7 @@ def test_killed_at_random_instants_nothing_is_lost_or_doubled(tmp_path):
 
 def test_interrupt_ends_the_program_and_says_how_to_go_on(tmp_path):
     """Ctrl-C that leaves the measured program running, or the next command confused."""
-    helper = open_session(tmp_path)
+    helper = open_session(tmp_path, extra=UNCONFINED)
     gate, marks = Gate(tmp_path / "gate"), tmp_path / "pid"
     code = f"import os\nopen({str(marks)!r}, 'w').write(str(os.getpid()))\n"
     set_cost(helper.repo, 90, extra=code + gate.code)

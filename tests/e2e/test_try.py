@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from support.project import WORK, make_project, set_cost
-from support.session import open_session
+from support.session import UNCONFINED, open_session
 
 
 def test_keep_moves_the_branch_and_says_why_in_the_commit(tmp_path):
@@ -138,7 +138,7 @@ def test_build_that_fails_is_a_crash(tmp_path):
 
 def test_touching_what_is_protected_is_a_violation(tmp_path):
     """A candidate that rewrites the evaluator or git's set-up while it runs and is kept for it."""
-    helper = open_session(tmp_path)
+    helper = open_session(tmp_path, extra=UNCONFINED)
     helper.repo.write("notes.txt", "mine\n")
     git = helper.root / ".git"
     (git / "hooks").mkdir(exist_ok=True)
@@ -173,7 +173,7 @@ def test_touching_what_is_protected_is_a_violation(tmp_path):
 
 def test_writing_to_the_users_tree_is_a_violation(tmp_path):
     """A candidate that edits the guard in the working tree by its absolute path."""
-    helper = open_session(tmp_path)
+    helper = open_session(tmp_path, extra=UNCONFINED)
     target = helper.root / "check.py"
     set_cost(helper.repo, 50, extra=f"open({str(target)!r}, 'a').write('# touched\\n')\n")
     record = helper.attempt("cheats")
@@ -186,7 +186,7 @@ def test_writing_to_the_users_tree_is_a_violation(tmp_path):
 
 def test_slowing_the_incumbent_down_is_a_violation(tmp_path):
     """A candidate that makes its rival's checkout dearer instead of itself cheaper."""
-    helper = open_session(tmp_path)
+    helper = open_session(tmp_path, extra=UNCONFINED)
     spoil = """
 import pathlib
 for slot in ("a", "b"):

@@ -154,16 +154,12 @@ def test_signals_have_their_usual_effect(programs, tmp_path):
     assert run("yes | head -n 1", tmp_path).stdout == b"y\n"
 
 
-def test_limits_bind(programs, tmp_path):
-    """A program fills the disk or the memory, or leaves core files."""
+def test_limits_bind(tmp_path):
+    """A program fills the disk, or leaves core files."""
     assert run("ulimit -c; ulimit -H -c", tmp_path).stdout == b"0\n0\n"
     outcome = run("head -c 3000000 /dev/zero > big", tmp_path, file_bytes=1 << 20)
     assert outcome.exit_code == 153  # SIGXFSZ
     assert (tmp_path / "big").stat().st_size == 1 << 20
-    eater = programs.write("bytearray(1 << 30)")
-    outcome = run(eater, tmp_path, memory_bytes=1 << 28)
-    assert outcome.exit_code == 1
-    assert b"MemoryError" in outcome.stderr
 
 
 # Output without end

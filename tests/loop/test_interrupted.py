@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from support.project import set_cost
-from support.session import open_session
+from support.session import UNCONFINED, open_session
 
 STEPS = (
     "autoresearch.loop.conclude:decide",
@@ -95,3 +95,45 @@ def test_drop_that_died_is_finished(tmp_path, outside):
     assert helper.repo("status", "--porcelain") == ""
     assert not (helper.root / "src/new.py").exists()
     assert helper.json("doctor")["ok"]
+
+
+KILLED = """\
+import os
+import autoresearch.loop.unharmed as unharmed
+
+unharmed.put_back = lambda *_: os._exit(9)
+from autoresearch.cli import main
+main(["try", "-m", "dies"])
+"""
+
+
+def test_gits_setup_is_put_back_after_a_kill(tmp_path):
+    """A hook that a candidate left, while the only memory of how it was died with the helper."""
+    helper = open_session(tmp_path, extra=UNCONFINED)
+    git = helper.root / ".git"
+    before = (git / "config").read_bytes()
+    touch = f"open({str(git / 'config')!r}, 'a').write('# touched\\n')\n"
+    touch += f"open({str(git / 'info' / 'attributes')!r}, 'w').write('* filter=x\\n')\n"
+    set_cost(helper.repo, 90, extra=touch)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED], cwd=helper.root, capture_output=True, check=False
+    )
+    assert done.returncode == 9, done.stderr
+    assert (git / "config").read_bytes() != before
+    (news, _) = helper.json("recover")["done"]
+    assert ".git/config, .git/info/attributes" in news
+    assert (git / "config").read_bytes() == before
+    assert not (git / "info" / "attributes").exists()
+    kept = sorted((helper.state / "set-aside" / "git").iterdir())
+    assert [path.read_bytes() for path in kept] == [before + b"# touched\n" * 3, b"* filter=x\n"]
+    assert not (helper.state / "git-setup.json").exists()
+
+
+def test_a_damaged_memory_of_gits_setup_changes_nothing(tmp_path):
+    """Half a file after a full disk empties `.git/config`, or keeps every command from running."""
+    helper = open_session(tmp_path)
+    before = (helper.root / ".git" / "config").read_bytes()
+    for text in ("", "[]", '{"files": 1}', '{"files": {"2f": [1]}}', '{"files": {"x": [1, ""]}}'):
+        (helper.state / "git-setup.json").write_text(text)
+        helper("recover")
+    assert (helper.root / ".git" / "config").read_bytes() == before

@@ -32,7 +32,8 @@ def rehearsal(
         noise_wall=0.02, noise_cpu=cpu, noise_metric=0.02, smallest_gain=gain, pairs=10,
         race_s=race_s,
         guard=CommandResult(exit_code=0, duration_s=guard_s, timed_out=False, output=""),
-        same_sha256=None, warnings=(), holdout_s=None, holdout_share=0.0, guard_tests=None,
+        same_sha256=None, sandbox="none", in_force="none", warnings=(),
+        holdout_s=None, holdout_share=0.0, guard_tests=None,
     )  # fmt: skip
 
 

@@ -25,6 +25,9 @@ UNCONFINED = "sandbox: off\n"
 
 COMMAND = (sys.executable, "-m", "autoresearch")
 
+UNCONFINED = "sandbox: off\n"
+"""For programs that a test meets outside their checkout: at a gate, or in what they touch."""
+
 
 class Done(NamedTuple):
     """A command that ended."""

@@ -209,9 +209,7 @@ def rehearsal_lines(found: Rehearsal, contract: Contract) -> tuple[str, ...]:
     if found.guard is not None:
         lines.append(f"guard: passes in {phrases.duration(found.guard.duration_s)}")
     lines.append("each bench checkout measures itself: proven by breaking the scope in one")
-    lines.append(
-        "sandbox: none in this version; the evaluator is protected by fresh checkouts only"
-    )
+    lines.append(f"sandbox: {clean_line(found.in_force)}")
     lines += [f"warning: {warning}" for warning in found.warnings]
     return tuple(lines)
 
@@ -282,5 +280,6 @@ def _facts(found: Rehearsal) -> dict[str, object]:
         "pairs": found.pairs,
         "race_s": found.race_s,
         "guard_s": found.guard_s,
+        "sandbox": found.sandbox,
         "warnings": list(found.warnings),
     }

@@ -84,7 +84,7 @@ class Brought(NamedTuple):
 
 
 class Slot:
-    """One bench checkout. Its manifest lies beside it, never inside.
+    """One bench checkout. Its manifest lies elsewhere, out of reach of what runs in it.
 
     Attributes:
         root: the folder; nothing outside it is ever written, but for the manifest.
@@ -95,6 +95,7 @@ class Slot:
         root: Path,
         repo: GitRepo,
         *,
+        manifest: Path,
         cache: Sequence[str] = (),
         links: Mapping[str, Path] | None = None,
     ) -> None:
@@ -103,6 +104,7 @@ class Slot:
         Args:
             root: where it lies.
             repo: where blobs come from.
+            manifest: the file that tells how everything was left.
             cache: relative folders that survive everything.
             links: relative path -> absolute target of symbolic links to be kept there.
         """
@@ -110,7 +112,7 @@ class Slot:
         self._repo = repo
         self._cache = frozenset(cache)
         self._links = {path: os.fspath(target) for path, target in (links or {}).items()}
-        self._manifest = root.with_name(f"{root.name}.manifest")
+        self._manifest = manifest
         self._prefix = f"{root}/"
         self._kept_in = folders_above((*self._cache, *self._links))
         self._tree: TreeMap = {}
@@ -250,6 +252,7 @@ class Slot:
     def _save(self) -> None:
         if self._table != self._saved:
             self._let_clock_tick()
+            self._manifest.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             statcache.save(self._manifest, self._table)
             self._saved = dict(self._table)
 

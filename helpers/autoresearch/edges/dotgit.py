@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoresearch.core import jsonform
 from autoresearch.edges.files import atomic_write, named_errors
 
 if TYPE_CHECKING:
@@ -33,6 +34,29 @@ class Kept(NamedTuple):
 def capture(repo: GitRepo) -> Mapping[Path, Kept]:
     """Config, hooks and info of a repository and of this working tree, as they are now."""
     return {path: kept for path in _listed(repo) if (kept := _read(path)) is not None}
+
+
+def store(before: Mapping[Path, Kept], file: Path) -> None:
+    """Write down durably what was captured, so that whoever comes after a kill can put it back."""
+    files = {
+        os.fsencode(path).hex(): [kept.mode, kept.content.hex()] for path, kept in before.items()
+    }
+    text = jsonform.dumps({"schema": 1, "files": files})
+    atomic_write(file, text.encode("ascii") + b"\n", mode=0o600)
+
+
+def stored(file: Path) -> Mapping[Path, Kept] | None:
+    """What `store` wrote; None when there is nothing, or nothing that can be read."""
+    try:
+        files = jsonform.loads(file.read_text("ascii")).get("files")
+        if not isinstance(files, dict):
+            return None
+        return {
+            Path(os.fsdecode(bytes.fromhex(path))): Kept(int(mode), bytes.fromhex(content))
+            for path, (mode, content) in files.items()
+        }
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def put_back(repo: GitRepo, before: Mapping[Path, Kept], aside: Path) -> tuple[str, ...]:

@@ -59,6 +59,20 @@ _TOOLCHAINS = {
     "npm_config_cache": ".npm",
 }
 
+# Where package managers put what they download: writable for `setup` alone. Empty: all of it.
+_DOWNLOADS = {
+    "CARGO_HOME": ("registry", "git"),
+    "COREPACK_HOME": (),
+    "DENO_DIR": (),
+    "GOMODCACHE": (),
+    "GRADLE_USER_HOME": ("caches", "wrapper"),
+    "HEX_HOME": (),
+    "NUGET_PACKAGES": (),
+    "POETRY_CACHE_DIR": (),
+    "UV_CACHE_DIR": (),
+    "npm_config_cache": (),
+}
+
 # Kept where the user set them; there is no place to guess.
 _KEPT_FOLDERS = (
     "ANDROID_HOME",
@@ -137,6 +151,16 @@ def sample_environment(
         if value is not None:
             env[f"AUTORESEARCH_{name}"] = _plain(value)
     return env
+
+
+def download_folders(environment: Mapping[str, str]) -> list[str]:
+    """Folders that package managers download to, of the toolchains that are there."""
+    found = []
+    for name, inside in _DOWNLOADS.items():
+        if name in environment:
+            folder = Path(environment[name]).resolve()
+            found += [folder / part for part in inside] or [folder]
+    return [str(folder) for folder in found if folder.is_dir()]
 
 
 def _pinned_path(path: str) -> str:

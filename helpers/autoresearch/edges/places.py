@@ -53,6 +53,11 @@ class Places:
         return self.state / "journal.json"
 
     @property
+    def git_setup(self) -> Path:
+        """What git's set-up was before a candidate ran; there while one runs."""
+        return self.state / "git-setup.json"
+
+    @property
     def lock(self) -> Path:
         """The lock of whoever writes."""
         return self.state / "lock"
@@ -71,6 +76,16 @@ class Places:
     def output(self) -> Path:
         """Captured output of commands."""
         return self.state / "output"
+
+    @property
+    def manifests(self) -> Path:
+        """What the bench checkouts were left as; there before the session is."""
+        return self.state.with_name(f".bench-{self.session}")
+
+    @property
+    def roots(self) -> tuple[Path, Path]:
+        """The folders of all sessions of all repositories, state and cache."""
+        return self.state.parent.parent, self.cache.parent.parent
 
     @property
     def measure_lock(self) -> Path:
@@ -117,10 +132,8 @@ def places_for(
         AutoresearchError: code `no_home` when neither XDG variable nor HOME tells a folder.
     """
     key = repository_key(toplevel, common_dir)
-    return Places(
-        state=state_base(environ) / key / session,
-        cache=_known(whereabouts.cache_folder(environ), "XDG_CACHE_HOME") / key / session,
-    )
+    state, cache = bases_of(environ)
+    return Places(state=state / key / session, cache=cache / key / session)
 
 
 def repository_key(toplevel: Path, common_dir: Path) -> str:
@@ -172,6 +185,12 @@ def state_base(environ: Mapping[str, str]) -> Path:
         AutoresearchError: code `no_home` when neither XDG variable nor HOME tells it.
     """
     return _known(whereabouts.state_folder(environ), "XDG_STATE_HOME")
+
+
+def bases_of(environ: Mapping[str, str]) -> tuple[Path, Path]:
+    """Our folders for state and for the cache; raises as `state_base`."""
+    cache = _known(whereabouts.cache_folder(environ), "XDG_CACHE_HOME")
+    return state_base(environ), cache
 
 
 def _known(folder: str | None, variable: str) -> Path:

@@ -6,6 +6,7 @@ ends by itself or by SIGKILL; whatever it left running is killed before its outc
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 from dataclasses import dataclass
@@ -20,10 +21,18 @@ from autoresearch.edges.strays import adopting_orphans, children
 from autoresearch.edges.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 _SHELL = "/bin/sh"
+
+_LAUNCH = 'echo >&0; exec </dev/null; /bin/sh -c "$0"; exit $?'
+"""What a sandbox runs first: it says that the sandbox stands, on a pipe that is closed before the
+command starts, waits for the command, and ends with its status. So starting the sandbox is no
+part of the elapsed time, and a sandbox that failed is not taken for a command that did."""
+
+_FIRST_TO_GO = "{ echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null"
+"""Should memory run out all the same, the kernel ends the program, not the helper or the editor."""
 
 _LOST_S = 0.5
 """Time lost to sleep or to a set clock from which on a run says nothing."""
@@ -43,8 +52,8 @@ class Limits:
         timeout_s: elapsed seconds, sleep of the machine not counted, after which it is killed.
         output_bytes: kept of each stream: one half from its start, one half from its end.
         file_bytes: size of the largest file it may write.
-        memory_bytes: address space of each of its processes; None for no limit. Not enforced by
-            macOS; runtimes that reserve far more than they use (Go, Java, sanitizers) fail early.
+        memory_bytes: what it and all that it started may hold together; None for no limit, as
+            on macOS, where that cannot be watched.
     """
 
     timeout_s: float
@@ -59,7 +68,8 @@ class Outcome:
 
     Attributes:
         exit_code: its own status; 128 + n when killed by signal n (137 after a timeout).
-        timed_out: True when the helper ended it.
+        timed_out: True when the helper ended it, since its time was over.
+        out_of_memory: True when the helper ended it, since it took too much memory.
         wall_s: elapsed seconds from start to the end of the command itself.
         cpu_s: user + system seconds of the command and the children it waited for.
         stdout, stderr: what was kept, a line in the middle counting what was not.
@@ -71,6 +81,7 @@ class Outcome:
 
     exit_code: int
     timed_out: bool
+    out_of_memory: bool
     wall_s: float
     cpu_s: float
     stdout: bytes
@@ -94,6 +105,7 @@ def run_command(
     cwd: Path,
     env: Mapping[str, str],
     limits: Limits,
+    prefix: Sequence[str] = (),
     clock: Clock = SYSTEM_CLOCK,
     started: Callable[[int], None] = lambda _: None,
 ) -> Outcome:
@@ -108,40 +120,57 @@ def run_command(
         cwd: where it runs.
         env: all of its environment, but for the mark of this helper (see `orphans`).
         limits: what it may use.
+        prefix: words of a sandbox that run what follows them in it; none for no sandbox.
         clock: for the deadline and for finding sleep.
         started: told its process number at once.
 
     Raises:
-        AutoresearchError: it could not be started, or something of it could not be killed.
+        AutoresearchError: it could not be started, or something of it could not be killed;
+            `sandbox_failed` when the sandbox did not get as far as the command.
         KeyboardInterrupt: the helper was interrupted; nothing is left running.
     """
     with held_signals() as held, adopting_orphans():
         spared = children()
         start = clock.read()
-        with _start(command, cwd, env, limits) as process:
+        process, marker = _start(prefix, command, cwd, env, limits)
+        with process:
             watch = Watch(
-                process, spared=spared, held=held, clock=clock, output_bytes=limits.output_bytes
+                process,
+                spared=spared,
+                held=held,
+                clock=clock,
+                output_bytes=limits.output_bytes,
+                marker=marker,
+                memory_bytes=limits.memory_bytes,
             )
             try:
                 started(process.pid)
-                ended_itself = watch.wait(start.monotonic_s + limits.timeout_s)
+                ended_itself = watch.wait(start.monotonic_s, limits.timeout_s)
             finally:
                 killed = watch.finish()
-        return _outcome(watch, start, timed_out=not ended_itself, killed_strays=killed)
+        if prefix and watch.began is None and not held.pending:
+            raise _not_confined(watch)
+        timed_out = not ended_itself and not watch.out_of_memory
+        return _outcome(watch, watch.began or start, timed_out=timed_out, killed_strays=killed)
 
 
 def _start(
-    command: str, cwd: Path, env: Mapping[str, str], limits: Limits
-) -> subprocess.Popen[bytes]:
+    prefix: Sequence[str], command: str, cwd: Path, env: Mapping[str, str], limits: Limits
+) -> tuple[subprocess.Popen[bytes], int | None]:
+    """The process; and behind a sandbox the pipe that says when the sandbox stands."""
+    words = [_SHELL, "-c", _with_limits(command, limits)]
+    if prefix:
+        words = [*prefix, _SHELL, "-c", _LAUNCH, words[-1]]
+    told, said = os.pipe() if prefix else (None, subprocess.DEVNULL)
     try:
         # Unbuffered, and without preexec_fn: CPython then starts it by vfork, which costs 0.8 ms
         # where a fork of the helper costs 2.5 ms (measured) and grows with its memory.
-        return subprocess.Popen(
-            [_SHELL, "-c", _with_limits(command, limits)],
+        process = subprocess.Popen(
+            words,
             bufsize=0,
             cwd=cwd,
             env={**env, MARK: our_mark()},
-            stdin=subprocess.DEVNULL,
+            stdin=said,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
@@ -150,21 +179,32 @@ def _start(
         hint = "Look at the limits of processes and memory (`ulimit -a`), and at /bin/sh."
         if not cwd.is_dir():
             hint = f"The folder {clean_line(str(cwd))} is missing; create it or check it out anew."
+        if told is not None:
+            os.close(told)
         raise AutoresearchError(
             f"cannot start {clean_line(command, 120)}: {clean_line(str(error), 200)}",
             code="start_failed",
             hint=hint,
         ) from error
+    finally:
+        if told is not None:
+            os.close(said)
+    return process, told
+
+
+def _not_confined(watch: Watch) -> AutoresearchError:
+    said = watch.stderr.content().decode("utf-8", "replace").strip().splitlines()
+    return AutoresearchError(
+        f"the sandbox did not start: {clean_line(said[-1] if said else 'it said nothing', 200)}",
+        code="sandbox_failed",
+        hint="`autoresearch doctor` says what works here; then repeat the command.",
+    )
 
 
 def _with_limits(command: str, limits: Limits) -> str:
     """The command behind `ulimit` built-ins, which bind it and all it starts, soft and hard."""
     files = _at_most_hard(resource.RLIMIT_FSIZE, limits.file_bytes)
-    settings = ["ulimit -c 0", f"ulimit -f {max(1, files // _FSIZE_BLOCK)}"]
-    if limits.memory_bytes is not None:
-        settings.append(
-            f"ulimit -v {_at_most_hard(resource.RLIMIT_AS, limits.memory_bytes) // 1024}"
-        )
+    settings = [_FIRST_TO_GO, "ulimit -c 0", f"ulimit -f {max(1, files // _FSIZE_BLOCK)}"]
     # On the command's own first line, so that the shell's messages count lines as the user does.
     return "; ".join([*settings, command])
 
@@ -179,6 +219,7 @@ def _outcome(watch: Watch, start: Instant, *, timed_out: bool, killed_strays: in
     return Outcome(
         exit_code=watch.exit_code,
         timed_out=timed_out,
+        out_of_memory=watch.out_of_memory,
         wall_s=ended.monotonic_s - start.monotonic_s,
         cpu_s=watch.cpu_s,
         stdout=watch.stdout.content(),

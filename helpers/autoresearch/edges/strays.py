@@ -49,12 +49,18 @@ def adopting_orphans() -> Iterator[None]:
 
 def children() -> frozenset[int]:
     """Process ids of this process's children, living and dead; empty where that is not known."""
+    return children_of("self")
+
+
+def children_of(pid: int | str) -> frozenset[int]:
+    """Process ids of the children of a process; empty when it is gone."""
     found: set[int] = set()
-    tasks = Path("/proc/self/task")
-    for task in tasks.iterdir() if tasks.is_dir() else ():
-        # The thread is gone, or the kernel was built without the file (CONFIG_PROC_CHILDREN).
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            found.update(map(int, (task / "children").read_bytes().split()))
+    tasks = Path(f"/proc/{pid}/task")
+    # A process or thread is gone, or the kernel was built without the file (CONFIG_PROC_CHILDREN).
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in tasks.iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found.update(map(int, (task / "children").read_bytes().split()))
     return frozenset(found)
 
 

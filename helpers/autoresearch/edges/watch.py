@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from autoresearch.edges.capture import Capture, read_available
+from autoresearch.edges.memory import is_over
 from autoresearch.edges.strays import children, kill_group, kill_strays, reap, unkillable
 
 if TYPE_CHECKING:
@@ -23,12 +26,19 @@ _KILL_PATIENCE_S = 5.0
 """How long a killed command may take to go; only one stuck inside the kernel takes longer."""
 
 
+_LOOK_S = 0.25
+"""How often the memory is looked at: 0.1 ms of another core's time; what allocates 1 GB a second
+is seen a quarter of that too late."""
+
+
 class Watch:
     """One command, from just after its start until nothing of it is left.
 
     Attributes:
         stdout, stderr: what it printed.
+        began: when the sandbox was seen to stand; None before, and without one.
         ended: when the command itself was seen to have ended; None before.
+        out_of_memory: whether it took more than `memory_bytes`.
         exit_code: its own status, 128 + n when killed by signal n; set by `finish`.
         cpu_s: user + system seconds of it and the children it waited for; set by `finish`.
     """
@@ -41,10 +51,19 @@ class Watch:
         held: HeldSignals,
         clock: Clock,
         output_bytes: int,
+        marker: int | None = None,
+        memory_bytes: int | None = None,
     ) -> None:
-        """Watch `process`; `spared` are the helper's other children, which are left alone."""
+        """Watch `process`; `spared` are the helper's other children, which are left alone.
+
+        On the pipe `marker`, closed at the end, a sandbox says that the command starts now.
+        """
+        self.began: Instant | None = None
         self.stdout, self.stderr = Capture(output_bytes), Capture(output_bytes)
         self.ended: Instant | None = None
+        self.out_of_memory = False
+        self._memory_bytes = memory_bytes
+        self._looked_s = time.monotonic()
         self.exit_code = 0
         self.cpu_s = 0.0
         self._process = process
@@ -53,18 +72,23 @@ class Watch:
         self._clock = clock
         self._selector = selectors.DefaultSelector()
         self._selector.register(held.descriptor, selectors.EVENT_READ)
+        self._marker = marker
+        if marker is not None:
+            os.set_blocking(marker, False)
+            self._selector.register(marker, selectors.EVENT_READ)
         for pipe, capture in ((process.stdout, self.stdout), (process.stderr, self.stderr)):
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), False)
                 self._selector.register(pipe, selectors.EVENT_READ, capture)
 
-    def wait(self, deadline_s: float) -> bool:
+    def wait(self, start_s: float, timeout_s: float) -> bool:
         """Read until the command has ended and its pipes are closed; False if it has to be killed.
 
         Args:
-            deadline_s: latest end, on the monotonic clock; a signal to the helper comes before.
+            start_s: when it was started, on the monotonic clock; in a sandbox it begins later.
+            timeout_s: how long it may take; a signal to the helper comes before.
         """
-        self._read_until_ended(deadline_s, heed_signals=True)
+        self._read_until_ended(start_s, timeout_s, heed_signals=True)
         if self.ended is None:
             return False
         self._read_until_closed(self.ended.monotonic_s + _LINGER_S)
@@ -81,20 +105,30 @@ class Watch:
             kill_group(self._process.pid)
             if self.ended is None:
                 killed_s = self._clock.read().monotonic_s
-                self._read_until_ended(killed_s + _KILL_PATIENCE_S, heed_signals=False)
+                self._read_until_ended(killed_s, _KILL_PATIENCE_S, heed_signals=False)
                 self._read_until_closed(killed_s + _LINGER_S)
+            self._heed_marker()
         self._reap()
         strays = kill_strays(self._spared)
         if self.ended is None:  # pragma: no cover - needs a process stuck inside the kernel
             raise unkillable(frozenset({self._process.pid}))
         return strays
 
-    def _read_until_ended(self, deadline_s: float, *, heed_signals: bool) -> None:
+    def _read_until_ended(self, start_s: float, timeout_s: float, *, heed_signals: bool) -> None:
         while not self._has_ended():
-            left_s = deadline_s - self._clock.read().monotonic_s
-            if left_s <= 0 or (heed_signals and self._held.pending):
+            began_s = start_s if self.began is None else max(start_s, self.began.monotonic_s)
+            left_s = began_s + timeout_s - self._clock.read().monotonic_s
+            if left_s <= 0 or (heed_signals and (self._held.pending or self._takes_too_much())):
                 return
-            self._read(left_s)
+            self._read(left_s if self._memory_bytes is None else min(left_s, _LOOK_S))
+
+    def _takes_too_much(self) -> bool:
+        """Whether it holds more memory than it may; looked at every now and then."""
+        now_s = time.monotonic()  # not the clock for deadlines: it is no measurement
+        if self._memory_bytes is not None and now_s - self._looked_s >= _LOOK_S:
+            self._looked_s = now_s
+            self.out_of_memory = is_over(children() - self._spared, self._memory_bytes)
+        return self.out_of_memory
 
     def _read_until_closed(self, deadline_s: float) -> None:
         while len(self._selector.get_map()) > 1 and not self._held.pending:
@@ -106,11 +140,23 @@ class Watch:
     def _read(self, timeout_s: float) -> None:
         """Wait for output or a signal, once; reap orphans that ended by themselves."""
         for key, _ in self._selector.select(timeout_s):
-            if key.data is None:
+            if key.fd == self._marker:
+                self._heed_marker()
+            elif key.data is None:
                 self._held.clear_wakeups()
                 reap(children() - self._spared - {self._process.pid})
             elif not read_available(key.fd, key.data):
                 self._selector.unregister(key.fileobj)
+
+    def _heed_marker(self) -> None:
+        """Take the time of the first word; the end of the pipe without one says nothing."""
+        if self._marker is not None:
+            with contextlib.suppress(BlockingIOError):  # ended before it said anything
+                if os.read(self._marker, 1):
+                    self.began = self._clock.read()
+            self._selector.unregister(self._marker)
+            os.close(self._marker)
+            self._marker = None
 
     def _has_ended(self) -> bool:
         if self.ended is None and self._is_dead():

@@ -19,7 +19,6 @@ from autoresearch.edges.lock import Lock
 from autoresearch.loop import memory
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import current_epoch
-from autoresearch.loop.referee import SANDBOX
 from autoresearch.loop.without import leave_out, race_without
 
 if TYPE_CHECKING:
@@ -59,12 +58,14 @@ def _standing(session: Session) -> tuple[Tried, ...]:
 def _without(
     session: Session, tried: Tried, randomness: Randomness, watchers: Watchers
 ) -> Ablation:
+    bench = session.bench()
+    sandbox = bench.confinement.name
     merged = leave_out(session, tried)
     if merged.conflicts:
         named = clean_line(", ".join(merged.conflicts[:5]))
-        return _record(session, tried, None, f"later keeps build on it: {named}")
+        return _record(session, tried, sandbox, None, f"later keeps build on it: {named}")
     if not merged.changes:
-        return _record(session, tried, None, "nothing of it is left in the last commit")
+        return _record(session, tried, sandbox, None, "nothing of it is left in the last commit")
     tree = dict(session.tree(session.progress.incumbent_commit))
     for path, entry in merged.changes.items():
         if entry is None:
@@ -79,13 +80,17 @@ def _without(
 
     with Lock(session.places.measure_lock).wait("validate", waiting):
         try:
-            raced = race_without(session, session.bench(), tree, label, randomness, watchers)
+            raced = race_without(session, bench, tree, label, randomness, watchers)
         except (CandidateFailed, ProtectedTouched) as error:
-            return _record(session, tried, None, f"does not measure without it: {error.message}")
-    return _record(session, tried, raced, "")
+            return _record(
+                session, tried, sandbox, None, f"does not measure without it: {error.message}"
+            )
+    return _record(session, tried, sandbox, raced, "")
 
 
-def _record(session: Session, tried: Tried, raced: Raced | None, why: str) -> Ablation:
+def _record(
+    session: Session, tried: Tried, sandbox: str, raced: Raced | None, why: str
+) -> Ablation:
     """The log line; a commit that cannot be left out is needed, not doubtful."""
     p_value, doubtful = None, False
     if raced is not None:
@@ -102,5 +107,5 @@ def _record(session: Session, tried: Tried, raced: Raced | None, why: str) -> Ab
         p_value=p_value,
         doubtful=doubtful,
         detail=clean_line(why),
-        sandbox=SANDBOX,
+        sandbox=sandbox,
     )

@@ -15,20 +15,22 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError, MetricError, SessionBroken
-from autoresearch.core.metrics import read_checksums, read_metrics, read_secondary
-from autoresearch.core.model import Arm, CommandResult, Reason, Sample, Source
+from autoresearch.core.model import Arm, CommandResult, Reason, Sample
 from autoresearch.core.text import clean_line
 from autoresearch.edges.checkout import Layer, Slot
 from autoresearch.edges.environment import sample_environment
 from autoresearch.edges.files import atomic_write, remove_tree
 from autoresearch.edges.lock import note_running
+from autoresearch.edges.memory import memory_limit
 from autoresearch.edges.proc import Limits, Outcome, run_command
+from autoresearch.loop.confinement import Confinement, Purpose
+from autoresearch.loop.reading import sample_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from autoresearch.core.contract import Contract, Holdout, Metric, Secondary
+    from autoresearch.core.contract import Contract, Holdout
     from autoresearch.core.scope import Scope
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.gitrepo import GitRepo
@@ -41,9 +43,6 @@ OUTPUT_BYTES = 256 * 1024
 
 SAME_BYTES = 8 * 1024 * 1024
 """As much of `same`, for it is compared whole."""
-
-SECONDS_PER_UNIT = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-"""Units in which a time measured by the helper can be stated."""
 
 SETUP_INPUTS = frozenset(
     {
@@ -93,10 +92,19 @@ class Built(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchPlaces:
-    """Where the bench lives: checkouts in the cache, captured output beside the log."""
+    """Where the bench lives.
+
+    Attributes:
+        cache: its checkouts.
+        manifests: what they were left as; with the state, for programs may reach the cache.
+        output: captured output, beside the log.
+        roots: the folders of all sessions, state and cache, which no command is to see.
+    """
 
     cache: Path
+    manifests: Path
     output: Path
+    roots: tuple[Path, Path]
 
 
 class Bench:
@@ -132,6 +140,14 @@ class Bench:
         self.passed = passed
         self.told: dict[str, str] = {}
         self.void = 0
+        self.confinement = Confinement(
+            contract=contract,
+            scope=scope,
+            repo=repo,
+            roots=places.roots,
+            environment=dict((*frozen, *passed, *contract.env)),
+        )
+        self.memory_bytes = memory_limit()
         self._ran: Slot | None = None
         self.slots = tuple(self._slot(name) for name in SLOT_NAMES)
 
@@ -139,6 +155,7 @@ class Bench:
         return Slot(
             self.places.cache / name,
             self.repo,
+            manifest=self.places.manifests / f"{name}.manifest",
             cache=self.contract.cache,
             links={link: self.repo.toplevel / link for link in self.contract.link},
         )
@@ -153,7 +170,7 @@ class Bench:
             ProtectedTouched: one of them changed a protected file.
         """
         built = Built(slot, tree)
-        marker = slot.root.with_name(f"{slot.root.name}.setup")
+        marker = self.places.manifests / f"{slot.root.name}.setup"
         key = self._setup_key(tree) if self.contract.setup else ""
         if self.contract.setup and _read(marker) not in {key, f"{key} nothing"}:
             slot.clear()
@@ -175,7 +192,8 @@ class Bench:
         return digest.hexdigest()
 
     def _prepare(self, built: Built, command: str, layer: Layer, label: str) -> None:
-        outcome = self.run(built, command, timeout_s=PREPARE_TIMEOUT_S)
+        purpose = Purpose.SETUP if layer is Layer.SETUP else Purpose.BUILD
+        outcome = self.run(built, command, timeout_s=PREPARE_TIMEOUT_S, purpose=purpose)
         changed = built.slot.seal(layer).changed
         touched = self._protected(changed)
         if touched:
@@ -216,13 +234,12 @@ class Bench:
             SessionBroken: too many samples were void.
         """
         self._require_untouched(built, label)
+        command, timeout_s = self.contract.verify, self.contract.timeout_s
+        purpose = Purpose.MEASURE
+        if holdout is not None:
+            command, purpose = holdout.command, Purpose.HOLDOUT
         while True:
-            outcome = self.run(
-                built,
-                self.contract.verify if holdout is None else holdout.command,
-                timeout_s=self.contract.timeout_s,
-                seed=seed,
-            )
+            outcome = self.run(built, command, timeout_s=timeout_s, seed=seed, purpose=purpose)
             self._tidy(built, label)
             if not outcome.void:
                 return self.read(outcome, arm, label, unseen=holdout is not None)
@@ -282,8 +299,13 @@ class Bench:
         timeout_s: float,
         seed: int | None = None,
         output_bytes: int = OUTPUT_BYTES,
+        purpose: Purpose = Purpose.MEASURE,
     ) -> Outcome:
-        """Run a command in a slot as it is, and leave what it did there."""
+        """Run a command in a slot as it is, and leave what it did there.
+
+        Raises:
+            AutoresearchError: `no_sandbox`, `sandbox_failed`.
+        """
         self._ran = built.slot
         with self._private_folders() as (home, tmp):
             environment = sample_environment(
@@ -296,9 +318,14 @@ class Bench:
                 time_budget_s=self.contract.time_budget_s,
             )
             environment.update(self.told)
-            limits = Limits(timeout_s=timeout_s, output_bytes=output_bytes)
+            limits = Limits(
+                timeout_s=timeout_s, output_bytes=output_bytes, memory_bytes=self.memory_bytes
+            )
             root, note = built.slot.root, partial(note_running, self.places.output.parent)
-            return run_command(command, cwd=root, env=environment, limits=limits, started=note)
+            prefix = self.confinement.prefix(root, built.tree, (home, tmp), purpose)
+            return run_command(
+                command, cwd=root, env=environment, limits=limits, prefix=prefix, started=note
+            )
 
     @contextmanager
     def _private_folders(self) -> Iterator[tuple[Path, Path]]:
@@ -326,44 +353,13 @@ class Bench:
             full = message + last_words(outcome)
         else:
             try:
-                return self._sample_of(outcome, arm, () if unseen else contract.secondary)
+                measured = () if unseen else contract.secondary
+                return sample_of(contract, measured, outcome, arm)
             except MetricError as error:
                 reason, message, hint = Reason.METRIC, error.plain, error.hint
                 full = error.message
         kept = self.keep_output(f"{label}-{contract.metric.name}", outcome)
         raise CandidateFailed(reason, message, hint=hint, output=kept, full=full)
-
-    def _sample_of(self, outcome: Outcome, arm: Arm, secondary: tuple[Secondary, ...]) -> Sample:
-        metric = self.contract.metric
-        printed = [(m.name, m.pattern) for m in secondary if m.source is Source.OUTPUT]
-        if metric.source is Source.OUTPUT:
-            reading = read_metrics(
-                outcome.stdout,
-                truncated=outcome.stdout_truncated,
-                primary=metric.name,
-                pattern=metric.pattern,
-                secondary=printed,
-            )
-            values = {metric.name: reading.value, **dict(reading.secondary)}
-        else:
-            values = dict(
-                read_secondary(
-                    outcome.stdout, truncated=outcome.stdout_truncated, secondary=printed
-                )
-            )
-        measured: tuple[Metric | Secondary, ...] = (metric, *secondary)
-        for own in measured:
-            if own.source is not Source.OUTPUT:
-                seconds = outcome.cpu_s if own.source is Source.CPU else outcome.wall_s
-                values[own.name] = seconds / SECONDS_PER_UNIT[own.unit]
-        return Sample(
-            arm=arm,
-            value=values[metric.name],
-            wall_s=outcome.wall_s,
-            cpu_s=outcome.cpu_s,
-            secondary=tuple((m.name, values[m.name]) for m in secondary),
-            checksums=read_checksums(outcome.stdout),
-        )
 
     def keep_output(self, label: str, outcome: Outcome) -> str:
         """Write what a command printed to a file; its name below the state folder."""
@@ -380,6 +376,8 @@ class Bench:
 
 
 def _ending(outcome: Outcome) -> str:
+    if outcome.out_of_memory:
+        return "was ended: it took more memory than this machine has to give"
     if outcome.timed_out:
         return f"was ended after {outcome.wall_s:.3g} s"
     return f"failed with exit code {outcome.exit_code}"

@@ -20,6 +20,7 @@ from autoresearch.loop.conclude import finish
 from autoresearch.loop.invariants import half_written
 from autoresearch.loop.rewind import finish_drop
 from autoresearch.loop.undo import finish_undo
+from autoresearch.loop.unharmed import put_back_interrupted
 
 if TYPE_CHECKING:
     from autoresearch.core.steps import Pending
@@ -50,6 +51,11 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
     done: list[str] = []
     if found.moved_aside is not None:
         done.append(f"the journal was unreadable ({found.problem}); it is now {found.moved_aside}")
+    if touched := put_back_interrupted(session):
+        done.append(
+            f"changed while an experiment ran that was then interrupted, put back: "
+            f"{clean_line(', '.join(touched[:5]))}; what was found is in set-aside/git"
+        )
     if found.pending is not None:
         done.append(_settle(session, found.pending))
     if everything or session.after_kill:

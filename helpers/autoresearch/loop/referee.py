@@ -29,6 +29,7 @@ from autoresearch.core.records import Recovery
 from autoresearch.core.rival import VARIABLE, incumbent_metrics
 from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.lock import Lock
+from autoresearch.edges.sandbox import NONE
 from autoresearch.loop import memory, scrutiny, unharmed
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched, RivalTouched
 from autoresearch.loop.checks import broken, current_epoch, require_sound_guard, run_checks
@@ -45,10 +46,7 @@ if TYPE_CHECKING:
     from autoresearch.loop.measure import Raced, Randomness, Standing
     from autoresearch.loop.session import Session
 
-__all__ = ["SANDBOX", "Referee", "Ruling", "broken", "current_epoch"]
-
-SANDBOX = "none"
-"""No sandbox is in force in this version; every record says so."""
+__all__ = ["Referee", "Ruling", "broken", "current_epoch"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +68,7 @@ class Ruling:
     same: CommandResult | None = None
     touched: tuple[str, ...] = ()
     meanwhile: tuple[str, ...] = ()
-    sandbox: str = SANDBOX
+    sandbox: str = NONE
     output: str = ""
     holdout: bool | None = None
     suspicions: tuple[str, ...] = ()
@@ -106,8 +104,10 @@ class Referee:
         """The verdict on a prepared candidate.
 
         Raises:
+            AutoresearchError: the contract requires a sandbox, and none works.
             SessionBroken: the incumbent itself fails, or its protected files are not the epoch's.
         """
+        sandbox = self._confined()
         session, begun = self.session, prepared.begun
         ground = unharmed.look(session, begun.number, begun.parent, prepared.candidate.commit)
         try:
@@ -117,8 +117,18 @@ class Referee:
             unharmed.put_back(session, ground)  # no verdict, yet nothing of it may stay
             raise
         touched = (*ruling.touched, *unharmed.put_back(session, ground))
-        ruling = replace(ruling, meanwhile=unharmed.meanwhile(session, prepared.plan))
+        meanwhile = unharmed.meanwhile(session, prepared.plan)
+        ruling = replace(ruling, meanwhile=meanwhile, sandbox=sandbox)
         return _violated(ruling, touched) if touched else ruling
+
+    def _confined(self) -> str:
+        """What confines the programs; the caller is told where it is not what the epoch had."""
+        confinement, before = self.bench.confinement, self._epoch.sandbox
+        if confinement.name != before:
+            self.session.news.append(
+                f"sandbox: {confinement.in_force}; the epoch was measured with: {before}"
+            )
+        return confinement.name
 
     def _waiting(self, owner: Owner | None) -> None:
         who = "another process" if owner is None else owner.described()
@@ -309,7 +319,7 @@ class Referee:
             rule=RULE,
             epoch=epoch.number,
             contract_sha256=session.progress.contract_sha256 or "",
-            sandbox=SANDBOX,
+            sandbox=self.bench.confinement.name,
             incumbent=begun.parent,
             candidate=prepared.candidate.tree,
             simplify=begun.kind is Kind.SIMPLIFY,

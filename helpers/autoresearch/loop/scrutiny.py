@@ -8,7 +8,8 @@ from autoresearch.core import suspicion
 from autoresearch.core.model import Arm, Source
 from autoresearch.core.testcounts import count_tests
 from autoresearch.edges import gitdiff
-from autoresearch.loop.bench import SECONDS_PER_UNIT, CandidateFailed, ProtectedTouched
+from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
+from autoresearch.loop.reading import SECONDS_PER_UNIT
 
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract

@@ -135,7 +135,12 @@ class Session:
         from autoresearch.loop.bench import Bench, BenchPlaces  # noqa: PLC0415 - readers need none
 
         return Bench(
-            places=BenchPlaces(cache=self.places.cache, output=self.places.output),
+            places=BenchPlaces(
+                cache=self.places.cache,
+                manifests=self.places.manifests,
+                output=self.places.output,
+                roots=self.places.roots,
+            ),
             repo=self.repo,
             contract=self.contract,
             scope=self.scope,

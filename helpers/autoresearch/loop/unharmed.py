@@ -44,8 +44,10 @@ class Ground(NamedTuple):
 
 
 def look(session: Session, number: int, parent: str, candidate: str) -> Ground:
-    """Write down what must stay as it is."""
-    return Ground(dotgit.capture(session.repo), parent, candidate, number)
+    """Write down what must stay as it is; git's set-up durably, for nothing else remembers it."""
+    git = dotgit.capture(session.repo)
+    dotgit.store(git, session.places.git_setup)
+    return Ground(git, parent, candidate, number)
 
 
 def put_back(session: Session, ground: Ground) -> tuple[str, ...]:
@@ -55,8 +57,20 @@ def put_back(session: Session, ground: Ground) -> tuple[str, ...]:
     """
     aside = session.places.state / "set-aside" / f"git-{ground.number:04d}"
     touched = dotgit.put_back(session.repo, ground.git, aside)
+    session.places.git_setup.unlink(missing_ok=True)
     strayed = _strayed(session, ground.parent)
     return (*touched, *_refs_put_back(session, ground, moved_on=bool(strayed)), *strayed)
+
+
+def put_back_interrupted(session: Session) -> tuple[str, ...]:
+    """Restore git's set-up after a kill in the middle of a race; the names of what differed."""
+    file = session.places.git_setup
+    git = dotgit.stored(file)
+    touched: tuple[str, ...] = ()
+    if git is not None:
+        touched = dotgit.put_back(session.repo, git, session.places.state / "set-aside" / "git")
+    file.unlink(missing_ok=True)
+    return touched
 
 
 def _strayed(session: Session, parent: str) -> tuple[str, ...]:

@@ -18,11 +18,11 @@ from autoresearch.loop import memory
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import current_epoch
 from autoresearch.loop.measure import Question, Race, policy_of
-from autoresearch.loop.referee import SANDBOX
 from autoresearch.loop.tape import Tape
 
 if TYPE_CHECKING:
     from autoresearch.core.snapshot import Entry
+    from autoresearch.loop.bench import Bench
     from autoresearch.loop.measure import Raced, Randomness, Standing
     from autoresearch.loop.session import Session
 
@@ -48,7 +48,9 @@ def validate(
             code="nothing_kept",
             hint="`autoresearch brief` says how to go on.",
         )
-    raced = _race(session, randomness, watch, say)
+    bench = session.bench()
+    sandbox = bench.confinement.name
+    raced = _race(session, bench, randomness, watch, say)
     effect = raced.decision.effect
     if effect is None:
         raise SessionBroken("the validation has no estimate", code="no_estimate", hint="Repeat it.")
@@ -63,7 +65,7 @@ def validate(
         effect=effect,
         race=raced.record,
         proven=(effect.high < 0 if lower else effect.low > 0) and effect.level >= 0.95,  # noqa: PLR2004 - DECISION 8
-        sandbox=SANDBOX,
+        sandbox=sandbox,
     )
     memory.record(session, record)
     memory.publish(session)
@@ -84,12 +86,13 @@ def code_under_evaluator(session: Session, code: str, evaluator: str) -> dict[st
 
 def _race(
     session: Session,
+    bench: Bench,
     randomness: Randomness,
     watch: Callable[[Standing], None],
     say: Callable[[str], None],
 ) -> Raced:
     progress, contract = session.progress, session.contract
-    epoch, bench = current_epoch(progress), session.bench()
+    epoch = current_epoch(progress)
     evaluator = progress.incumbent_commit
     trees = (
         code_under_evaluator(session, first_commit(session), evaluator),

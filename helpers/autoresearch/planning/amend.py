@@ -244,7 +244,12 @@ def _rehearsed(
     """The record of a new epoch."""
     contract = plan.contract
     bench = Bench(
-        places=BenchPlaces(cache=session.places.cache, output=session.places.output),
+        places=BenchPlaces(
+            cache=session.places.cache,
+            manifests=session.places.manifests,
+            output=session.places.output,
+            roots=session.places.roots,
+        ),
         repo=session.repo,
         contract=contract,
         scope=compile_scope(contract.scope, contract.protect),

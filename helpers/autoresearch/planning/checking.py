@@ -88,6 +88,7 @@ def check(
                 examination = examine(bench, ground.tree, rehearsal, randomness, say)
             found = [error.message for error in obstacles(repo, draft, ground, folders.indexes)]
             remove_tree(folders.bench)
+            remove_tree(folders.manifests)
             remove_tree(folders.output)
         name = draft.contract.session
         if name in sessions_of(environ, repo.toplevel, repo.common_dir):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.model import Direction, Source
 from autoresearch.core.text import clean_line
-from autoresearch.loop.bench import SECONDS_PER_UNIT, CandidateFailed, ProtectedTouched
+from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.measure import SEED_BITS
+from autoresearch.loop.reading import SECONDS_PER_UNIT
 from autoresearch.planning.fitness import scoped_paths
 from autoresearch.planning.imports import protected_imports
 from autoresearch.planning.leaks import find_leaks

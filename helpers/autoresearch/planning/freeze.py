@@ -257,6 +257,7 @@ def take_back(repo: GitRepo, before: Before, places: Places) -> None:
         if back is not None and back.worktree is None:
             gitrefs.delete_ref(repo, branch, before.first)
     remove_tree(places.cache)
+    remove_tree(places.manifests)
     remove_tree(places.state)
 
 

@@ -23,7 +23,6 @@ from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import Log
 from autoresearch.edges.places import Places, sessions_of
 from autoresearch.loop import memory
-from autoresearch.loop.referee import SANDBOX
 from autoresearch.loop.session import (
     BRANCHES,
     Session,
@@ -149,6 +148,7 @@ def _take_back_interrupted(theatre: Theatre, places: Places) -> None:
         take_back_interrupted(theatre.repo, unfinished_places)
         if not unfinished_places.state.exists():
             remove_tree(unfinished_places.cache)
+            remove_tree(unfinished_places.manifests)
 
 
 def _require_new(theatre: Theatre, places: Places) -> None:
@@ -291,7 +291,7 @@ def epoch_record(
         guard_s=rehearsal.guard_s,
         same_sha256=rehearsal.same_sha256,
         machine=machine_id(),
-        sandbox=SANDBOX,
+        sandbox=rehearsal.sandbox,
         restarts_measuring=True,
         holdout_s=rehearsal.holdout_s,
         guard_tests=rehearsal.guard_tests,

@@ -14,6 +14,7 @@ from autoresearch.core.errors import GateFailed
 from autoresearch.core.model import Arm
 from autoresearch.edges.files import named_errors, remove_tree, replace_file
 from autoresearch.loop.bench import PREPARE_TIMEOUT_S, CandidateFailed, ProtectedTouched
+from autoresearch.loop.confinement import Purpose
 from autoresearch.loop.measure import SEED_BITS
 from autoresearch.planning.leaks import describe, find_leaks
 
@@ -60,7 +61,7 @@ def builds(bench: Bench, built: Built) -> bool:
     contract = bench.contract
     if not contract.build:
         return True
-    outcome = bench.run(built, contract.build, timeout_s=PREPARE_TIMEOUT_S)
+    outcome = bench.run(built, contract.build, timeout_s=PREPARE_TIMEOUT_S, purpose=Purpose.BUILD)
     return not (outcome.exit_code or outcome.timed_out)
 
 

@@ -69,6 +69,8 @@ class Rehearsal:
         race_s: most seconds that one candidate's samples take.
         guard: the guard's run on the unchanged code, None without a guard.
         same_sha256: hash of what `same` printed, None without.
+        sandbox: what confined the commands, as records say it.
+        in_force: the same in words.
         warnings: findings that do not forbid the contract.
         holdout_s: elapsed seconds of one run of the holdout, None without.
         holdout_share: share of the keeps that it is asked of, 0 without.
@@ -87,6 +89,8 @@ class Rehearsal:
     race_s: float
     guard: CommandResult | None
     same_sha256: str | None
+    sandbox: str
+    in_force: str
     warnings: tuple[str, ...]
     holdout_s: float | None
     holdout_share: float
@@ -134,7 +138,7 @@ def rehearse(
     samples = calibrate(bench, built, warm, randomness)
     require_noticed(bench, [sample.value for sample in samples], broken)
     tests = None if guard is None else count_tests(_printed(bench, guard))
-    summary = _summary(contract, len(scoped), samples, guard, same)
+    summary = _summary(bench, len(scoped), samples, guard, same)
     warnings = (*summary.warnings, *_holdout_warnings(bench), *own)
     return replace(summary, holdout_s=holdout_s, guard_tests=tests, warnings=warnings)
 
@@ -302,12 +306,13 @@ def _steady_same(bench: Bench, built: Built) -> str | None:
 
 
 def _summary(
-    contract: Contract,
+    bench: Bench,
     files: int,
     samples: tuple[Sample, ...],
     guard: CommandResult | None,
     same: str | None,
 ) -> Rehearsal:
+    contract, confinement = bench.contract, bench.confinement
     sample_s = median_wall(list(samples))
     rule = contract.race
     pairs = pairs_allowed(sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs)
@@ -329,7 +334,12 @@ def _summary(
         race_s=most_seconds(sample_s, 2 if deterministic else pairs),
         guard=guard,
         same_sha256=same,
-        warnings=warnings_about(contract, samples, deterministic=deterministic),
+        sandbox=confinement.name,
+        in_force=confinement.in_force,
+        warnings=(
+            *confinement.warnings,
+            *warnings_about(contract, samples, deterministic=deterministic),
+        ),
         holdout_s=None,
         holdout_share=0.0 if contract.holdout is None else 1 / contract.holdout.every,
         guard_tests=None,

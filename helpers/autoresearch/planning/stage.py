@@ -52,11 +52,13 @@ class Stage(NamedTuple):
     Attributes:
         bench: its checkouts. Those of a session to be opened lie where they will stay, for set-up
             and build may write absolute paths into what they make.
+        manifests: what these were left as.
         output: what commands printed; it stays until the next rehearsal.
         indexes: private indexes and the table of the user's tree; gone afterwards.
     """
 
     bench: Path
+    manifests: Path
     output: Path
     indexes: Path
 
@@ -75,13 +77,14 @@ def opening_lock(places: Places, command: str) -> Held:
 def stage(places: Places) -> Iterator[Stage]:
     """Empty folders for a rehearsal; the bench goes when the block fails. Needs `opening_lock`."""
     cache = places.cache.parent
-    folders = Stage(places.cache, cache / ".output", cache / ".indexes")
+    folders = Stage(places.cache, places.manifests, cache / ".output", cache / ".indexes")
     for folder in folders:
         remove_tree(folder)
     try:
         yield folders
     except BaseException:
         remove_tree(folders.bench)
+        remove_tree(folders.manifests)
         raise
     finally:
         remove_tree(folders.indexes)
@@ -117,8 +120,14 @@ def require_inside(
 def bench_for(theatre: Theatre, folders: Stage, draft: Draft, ground: Ground) -> Bench:
     """The bench of a contract that is tried out."""
     contract = with_checks(draft.contract, checks_guard=ground.has_checks_guard(draft.contract))
+    places = session_places(theatre, draft.contract.session)
     return Bench(
-        places=BenchPlaces(cache=folders.bench, output=folders.output),
+        places=BenchPlaces(
+            cache=folders.bench,
+            manifests=folders.manifests,
+            output=folders.output,
+            roots=places.roots,
+        ),
         repo=theatre.repo,
         contract=contract,
         scope=compile_scope(contract.scope, contract.protect),

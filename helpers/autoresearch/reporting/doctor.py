@@ -17,6 +17,9 @@ from autoresearch.core.text import clean_line
 from autoresearch.edges import whereabouts
 from autoresearch.edges.files import is_writable
 from autoresearch.edges.gitrepo import GitRepo
+from autoresearch.edges.places import bases_of
+from autoresearch.edges.sandbox import find_sandbox
+from autoresearch.loop.confinement import MEMORY
 from autoresearch.loop.invariants import Finding, finding, good, invariants
 from autoresearch.loop.session import environment, loaded
 from autoresearch.reporting.hosted import host_findings
@@ -33,7 +36,7 @@ def examine() -> tuple[Finding, ...]:
     try:
         with loaded(Path.cwd(), environment(), command="doctor", write=False) as session:
             found += invariants(session)
-            found.append(_decisions(session))
+            found += [_decisions(session), _confined(session)]
     except AutoresearchError as error:
         fine = error.code in {"no_session", "no_repository"}
         told = Finding(fine, error.message, error.hint)
@@ -53,7 +56,27 @@ def _installation() -> Iterator[Finding]:
         yield Finding(error.code == "no_repository", error.message, error.hint)
     for seen in host_findings(environment()):
         yield finding(not seen.remedy, seen.text, seen.remedy)
-    yield good("sandbox: none in this version; docs/decision.md says what is enforced")
+    yield from _sandbox()
+
+
+def _sandbox() -> Iterator[Finding]:
+    """What confines commands here. None is no fault: a session may do without, and says so."""
+    try:
+        state, cache = bases_of(environment())
+        found = find_sandbox(environment().get("PATH", ""), state / MEMORY, cache)
+    except AutoresearchError as error:
+        yield Finding(fine=False, text=error.message, remedy=error.hint)
+        return
+    without = f"none, {found.why}. {found.remedy}"
+    yield good(f"sandbox: {clean_line(found.name if found.sandbox else without)}")
+
+
+def _confined(session: Session) -> Finding:
+    try:
+        in_force = session.bench().confinement.in_force
+    except AutoresearchError as error:  # it requires one, and none works
+        return Finding(fine=False, text=error.message, remedy=error.hint)
+    return good(f"sandbox of this session: {clean_line(in_force)}")
 
 
 def _access(git_folder: Path) -> Finding:

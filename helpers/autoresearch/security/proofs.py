@@ -124,7 +124,7 @@ def _executed(books: Books, script: Script) -> Outcome:
     """One run in a clean checkout, with a home and a temporary folder of its own."""
     root = books.cache / "proof"
     links = {name: books.repo.toplevel / name for name in script.link}
-    slot = Slot(root / "tree", books.repo, links=links)
+    slot = Slot(root / "tree", books.repo, manifest=root / "tree.manifest", links=links)
     work = root / "work"
     remove_tree(work)
     home, tmp = work / "home", work / "tmp"

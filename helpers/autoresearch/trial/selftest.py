@@ -131,7 +131,12 @@ def _races(
     policy = policy_of(contract, pairs=PAIRS, alpha=contract.race.alpha)
     with GitRepo.open(root) as repo:
         bench = Bench(
-            places=BenchPlaces(cache=root.parent / "bench", output=root.parent / "output"),
+            places=BenchPlaces(
+                cache=root.parent / "c" / "bench",
+                manifests=root.parent / "s" / "bench",
+                output=root.parent / "output",
+                roots=(root.parent / "s", root.parent / "c"),
+            ),
             repo=repo,
             contract=contract,
             scope=compile_scope(contract.scope, contract.protect),

@@ -94,6 +94,7 @@ def _texts(contract: Contract) -> dict[str, str]:
         "budget.tokens": _number(contract.budget.tokens),
         "stop_on_plateau": _truth(contract.stop_on_plateau),
         "sandbox": contract.sandbox.value,
+        "network": _truth(contract.network),
     }
     return {key: text for key, text in terms.items() if text is not None}
 

@@ -65,6 +65,7 @@ _KEYS = (
     "budget",
     "stop_on_plateau",
     "sandbox",
+    "network",
 )
 
 
@@ -111,6 +112,7 @@ def parse(content: str, *, name: str = "autoresearch.yaml") -> Contract:
         budget=top.optional("budget", _budget, NO_BUDGET),
         stop_on_plateau=top.optional("stop_on_plateau", truth, default=False),
         sandbox=top.optional("sandbox", lambda at: choice(at, Sandbox), Sandbox.AUTO),
+        network=top.optional("network", truth, default=False),
     )
 
 

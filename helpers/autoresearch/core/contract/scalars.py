@@ -10,9 +10,10 @@ import math
 import re
 import unicodedata
 from enum import Enum
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from autoresearch.core.contract.tree import UNSUPPORTED, Value, unsupported
+if TYPE_CHECKING:
+    from autoresearch.core.contract.tree import Value
 
 MAX_LINE = 400
 """Longest goal: it is repeated in every brief."""
@@ -80,9 +81,6 @@ def choice(value: Value, kind: type[E]) -> E:
     for member in kind:
         if member.value == written:
             return member
-    term = f"{value.key}: {written}"
-    if term in UNSUPPORTED:
-        raise unsupported(value, f"`{term}`", UNSUPPORTED[term])
     raise value.error(f"is {value.shown}", f"Write {known}.")
 
 

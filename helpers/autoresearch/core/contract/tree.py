@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 UNSUPPORTED: Mapping[str, str] = {
-    "network": "there is no sandbox yet that could cut it off",
     "notify": "nothing is sent yet",
-    "sandbox: require": "there is no sandbox yet",
 }
 """Known terms that this version would not honour, and why; refused rather than ignored."""
 

@@ -15,6 +15,7 @@ class Sandbox(str, Enum):
     """How much isolation the session asks for."""
 
     AUTO = "auto"
+    REQUIRE = "require"
     OFF = "off"
 
 
@@ -146,6 +147,8 @@ class Contract:
         time_budget_s: handed to verify as its own budget, < timeout_s.
         simplify_loss: fraction that all `--simplify` keeps together may cost.
         stop_on_plateau: True: the plateau estimate ends the session instead of advising.
+        sandbox: whether commands run confined: where it works, always, or never.
+        network: whether all commands may reach the network, or only set-up, while confined.
     """
 
     session: str
@@ -173,3 +176,4 @@ class Contract:
     budget: Budget
     stop_on_plateau: bool
     sandbox: Sandbox
+    network: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoresearch.core.contract.values import Sandbox
 from autoresearch.core.model import Direction, Source
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ _LONGEST_CODE = 160
 _MOST_LISTED = 12
 _MINUTE_S = 60
 _HOUR_S = 3600
+_SANDBOX_WORDS = {
+    Sandbox.REQUIRE: "Sandbox: nothing is measured without one.",
+    Sandbox.OFF: "Sandbox: none, even where one works.",
+}
 _MADE_BY = {Source.CPU: "CPU time", Source.WALL: "elapsed time"}
 
 
@@ -52,6 +57,10 @@ def render_words(contract: Contract) -> tuple[str, ...]:
         "Kept between experiments": contract.cache,
     }
     lines += [f"{what}: {_codes(items)}" for what, items in lists.items() if items]
+    if contract.sandbox is not Sandbox.AUTO:
+        lines.append(_SANDBOX_WORDS[contract.sandbox])
+    if contract.network:
+        lines.append("Network: every command may use it.")
     lines.append(_race_words(contract.race))
     lines.append(f"Simplifications together may cost {_share(contract.simplify_loss)}.")
     lines.append(_budget_words(contract.budget, stop_on_plateau=contract.stop_on_plateau))

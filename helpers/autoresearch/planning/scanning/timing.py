@@ -74,7 +74,12 @@ def time_tests(theatre: Theatre, project: Project, found: Survey) -> Timed:
     waiting = "waiting: another session measures"
     with opening_lock(places, "scan"), stage(places) as folders:
         bench = Bench(
-            places=BenchPlaces(cache=folders.bench, output=folders.output),
+            places=BenchPlaces(
+                cache=folders.bench,
+                manifests=folders.manifests,
+                output=folders.output,
+                roots=places.roots,
+            ),
             repo=theatre.repo,
             contract=contract,
             scope=compile_scope(contract.scope, contract.protect),
@@ -87,6 +92,7 @@ def time_tests(theatre: Theatre, project: Project, found: Survey) -> Timed:
             built = bench.bring(bench.slots[GUARD_SLOT], tree, label="scan")
             result, outcome = bench.command(built, guards[0].value, label="scan-tests")
         remove_tree(folders.bench)
+        remove_tree(folders.manifests)
     trouble = ""
     if not result.passed:
         said = (outcome.stdout + b"\n" + outcome.stderr).decode("utf-8", "replace")

@@ -1,0 +1,84 @@
+"""The sandbox on Linux: bubblewrap's arguments for a cell.
+
+Mounts are made in the order of the arguments, so that what comes later lies on top: the machine
+read-only, empty folders over what is hidden, what of it stays readable, the private folders, the
+checkout, and last what of the checkout is locked.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoresearch.edges.view import SCRATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from autoresearch.edges.sandbox import Cell
+
+PROGRAM = "bwrap"
+
+_NAMESPACES = ("--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL")
+
+_FIRST_PROCESS = "--as-pid-1"
+"""Our shell is the namespace's first process. bubblewrap's own would report the end before all
+others are gone, and would keep their CPU time to itself."""
+
+_MACHINE = ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc")
+_ACCELERATORS = ("nvidia*", "dri", "kfd")
+
+
+def prefix(program: str, cell: Cell) -> list[str]:
+    """The words before a command that confine it to `cell`."""
+    return [
+        program,
+        *_NAMESPACES,
+        _FIRST_PROCESS,
+        *(("--share-net",) if cell.network else ()),
+        *_MACHINE,
+        *_each("--dev-bind-try", _devices()),
+        *_hiding(cell),
+        *_each("--bind", cell.writable),
+        *_each("--bind", (str(cell.slot), *cell.pinned)),
+        *_each("--ro-bind", cell.locked),
+        *_each("--bind", cell.kept),
+        *(
+            word
+            for path in _emptied(cell)
+            if Path(path).is_dir()
+            for word in ("--remount-ro", path)
+        ),
+        "--chdir",
+        str(cell.slot),
+        "--",
+    ]
+
+
+def _hiding(cell: Cell) -> Iterator[str]:
+    for path in (*SCRATCH, *_emptied(cell)):
+        if Path(path).is_dir():
+            yield from ("--tmpfs", path)
+        elif Path(path).exists():
+            yield from ("--ro-bind", "/dev/null", path)
+    yield from _each("--ro-bind-try", cell.view.readable)
+    for place, target in cell.view.links:
+        yield from ("--symlink", target, place)
+
+
+def _emptied(cell: Cell) -> Iterator[str]:
+    """What is hidden; what lies in a folder for scratch is gone with that already."""
+    for folder in cell.view.hidden:
+        if not folder.startswith(tuple(f"{scratch}/" for scratch in SCRATCH)):
+            yield folder
+
+
+def _each(option: str, paths: Iterator[str] | tuple[str, ...]) -> Iterator[str]:
+    for path in paths:
+        yield from (option, path, path)
+
+
+def _devices() -> Iterator[str]:
+    """Graphics and compute devices, which `--dev` leaves out."""
+    for pattern in _ACCELERATORS:
+        yield from map(str, sorted(Path("/dev").glob(pattern)))

@@ -1,0 +1,195 @@
+"""How the commands of a contract are confined: what they see, what is locked, what is recorded."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from contextlib import suppress
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoresearch.core.contract import Sandbox as Policy
+from autoresearch.core.cover import Cover, cover
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.edges.environment import download_folders
+from autoresearch.edges.sandbox import Cell, Found, find_sandbox
+from autoresearch.edges.view import find_view, wanted_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from autoresearch.core.contract import Contract
+    from autoresearch.core.scope import Scope
+    from autoresearch.core.snapshot import TreeMap
+    from autoresearch.edges.gitrepo import GitRepo
+    from autoresearch.edges.view import View
+
+MEMORY = "sandbox.json"
+"""Remembers a probe that passed, for all sessions."""
+
+SWITCHED_OFF = Found(None, "the contract says `sandbox: off`", "")
+
+_RESOLVER = "/etc/resolv.conf"
+
+
+class Purpose(Enum):
+    """What a command is run for."""
+
+    SETUP = "set-up: may use the network, and package managers' folders for what they download"
+    BUILD = "build"
+    MEASURE = "verify, guard, same or profile: the protected files are locked"
+    HOLDOUT = "the same, and it alone sees what the holdout reads"
+
+
+class Confinement:
+    """The sandbox of one contract; nothing is looked for before it is asked.
+
+    Args:
+        contract: its policy, network, commands, links and caches.
+        scope: what is not in it is locked.
+        repo: hidden, with its git directory.
+        roots: the helper's own folders, state first, cache second; hidden.
+        environment: frozen, with what the contract adds and lets through.
+    """
+
+    def __init__(
+        self,
+        *,
+        contract: Contract,
+        scope: Scope,
+        repo: GitRepo,
+        roots: tuple[Path, Path],
+        environment: Mapping[str, str],
+    ) -> None:
+        self._contract = contract
+        self._scope = scope
+        self._repo = repo
+        self._roots = roots
+        self._environment = environment
+        self._covers: dict[int, tuple[TreeMap, Cover]] = {}
+
+    @cached_property
+    def found(self) -> Found:
+        """What confines commands.
+
+        Raises:
+            AutoresearchError: `no_sandbox` where the contract requires one and none works.
+        """
+        if self._contract.sandbox is Policy.OFF:
+            return SWITCHED_OFF
+        state, cache = self._roots
+        found = find_sandbox(self._environment.get("PATH", ""), state / MEMORY, cache)
+        if found.sandbox is None and self._contract.sandbox is Policy.REQUIRE:
+            raise AutoresearchError(
+                f"the contract requires a sandbox: {found.why}",
+                code="no_sandbox",
+                hint=found.remedy,
+            )
+        return found
+
+    @property
+    def name(self) -> str:
+        """What records say was in force."""
+        return self.found.name
+
+    @property
+    def in_force(self) -> str:
+        """What is in force, in words; without a sandbox why, and what would change that."""
+        found = self.found
+        if found.sandbox is None:
+            return f"none: {found.why}. {found.remedy}".rstrip(" .") + "."
+        network = "the network open" if self._contract.network else "no network but loopback"
+        return f"{found.name}: protected files read-only, home and repository hidden, {network}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What whoever plans a contract must be told aloud: a fallback to no sandbox."""
+        if self.found.sandbox is None and self._contract.sandbox is Policy.AUTO:
+            return (
+                f"nothing confines the programs under test: {self.found.why}. {self.found.remedy}",
+            )
+        return ()
+
+    def prefix(
+        self, slot: Path, tree: TreeMap, own: tuple[Path, ...], purpose: Purpose
+    ) -> list[str]:
+        """The words before a command; none without a sandbox.
+
+        Args:
+            slot: the checkout it runs in.
+            tree: what the checkout holds.
+            own: folders beside it that it may write to.
+            purpose: what the command is for.
+        """
+        if self.found.sandbox is None:
+            return []
+        root = slot.resolve()
+        # Set-up and build may write anywhere in the checkout; what they change of the tree is
+        # found afterwards.
+        preparing = purpose in {Purpose.SETUP, Purpose.BUILD}
+        places = Cover((), ()) if preparing else self._cover(tree)
+        writable = [str(folder.resolve()) for folder in own]
+        if purpose is Purpose.SETUP:
+            writable += download_folders(self._environment)
+        cell = Cell(
+            slot=root,
+            pinned=tuple(f"{root}/{path}" for path in places.pinned),
+            locked=tuple(f"{root}/{path}" for path in places.locked),
+            kept=tuple(self._kept(root, places)),
+            writable=tuple(writable),
+            view=self._unseen_view if purpose is Purpose.HOLDOUT else self._view,
+            network=purpose is Purpose.SETUP or self._contract.network,
+        )
+        return self.found.sandbox.prefix(cell)
+
+    def _cover(self, tree: TreeMap) -> Cover:
+        known = self._covers.get(id(tree))
+        if known is None or known[0] is not tree:
+            known = self._covers[id(tree)] = (tree, cover(tree, self._scope.covers))
+        return known[1]
+
+    def _kept(self, root: Path, places: Cover) -> list[str]:
+        """Caches inside locked folders, which have to be there to be laid over them."""
+        kept = []
+        for path in self._contract.cache:
+            if any(path.startswith(f"{place}/") for place in places.locked):
+                (root / path).mkdir(parents=True, exist_ok=True)
+                kept.append(f"{root}/{path}")
+        return kept
+
+    @cached_property
+    def _view(self) -> View:
+        """What all commands see but the holdout; what that one reads is hidden from them."""
+        contract = self._contract
+        commands = (
+            contract.setup, contract.build, contract.verify, contract.guard, contract.same,
+            contract.profile,
+        )  # fmt: skip
+        paths = () if contract.holdout is None else contract.holdout.paths
+        return self._seen(commands, hidden=[Path(path) for path in paths], wanted=())
+
+    @cached_property
+    def _unseen_view(self) -> View:
+        """What the holdout sees."""
+        holdout = self._contract.holdout
+        if holdout is None:
+            return self._view
+        return self._seen((holdout.command,), hidden=[], wanted=holdout.paths)
+
+    def _seen(
+        self, commands: Sequence[str | None], hidden: list[Path], wanted: Sequence[str]
+    ) -> View:
+        repo, links = self._repo, [self._repo.toplevel / link for link in self._contract.link]
+        private = (repo.toplevel, repo.common_dir, *self._roots, *hidden)
+        found = [*wanted_paths(self._environment, commands, links), _RESOLVER, *wanted]
+        return find_view(private, _homes(), found)
+
+
+def _homes() -> list[Path]:
+    """The user's home by the system's own account, and by the environment."""
+    found = [os.environ.get("HOME", "")]
+    with suppress(KeyError):  # a container may run as a number that nobody is called
+        found.append(pwd.getpwuid(os.getuid()).pw_dir)
+    return [Path(home) for home in found if home.startswith("/")]

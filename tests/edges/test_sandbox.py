@@ -1,0 +1,299 @@
+"""The sandbox by what it holds back, the probe by what it finds out."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.edges import sandbox as sandboxes
+from autoresearch.edges import seatbelt
+from autoresearch.edges.proc import Limits, Outcome, run_command
+from autoresearch.edges.sandbox import Cell, Found, find_sandbox
+from autoresearch.edges.view import View
+from support.confined import working_sandbox
+from support.programs import leaving_nothing
+
+
+class Box:
+    """A checkout with a locked file and a locked folder, in a machine with a secret."""
+
+    def __init__(self, root: Path) -> None:
+        self.sandbox = working_sandbox()
+        self.root = root.resolve()
+        self.slot, self.home = self.root / "slot", self.root / "run"
+        self.secrets = self.root / "secrets"
+        for folder in (self.slot / "src", self.slot / "bench" / "cache", self.home, self.secrets):
+            folder.mkdir(parents=True)
+        for path in ("slot/check.sh", "slot/src/work", "slot/bench/run", "secrets/key"):
+            (self.root / path).write_text("as it was")
+        (self.secrets / "tool").mkdir()
+        (self.secrets / "tool" / "readable").write_text("a tool")
+
+    def cell(self, *, network: bool = False) -> Cell:
+        """What a command may see and change."""
+        slot = str(self.slot)
+        return Cell(
+            slot=self.slot,
+            pinned=(f"{slot}/src",),
+            locked=(f"{slot}/bench", f"{slot}/check.sh"),
+            kept=(f"{slot}/bench/cache",),
+            writable=(str(self.home),),
+            view=View(
+                (str(self.secrets),),
+                (f"{self.secrets}/tool",),
+                ((f"{self.secrets}/link", "tool/readable"),),
+            ),
+            network=network,
+        )
+
+    def run(self, command: str, *, network: bool = False, timeout_s: float = 20) -> Outcome:
+        """Run a command confined."""
+        return run_command(
+            command,
+            cwd=self.slot,
+            env={"PATH": os.environ["PATH"], "TMPDIR": str(self.home)},
+            limits=Limits(timeout_s=timeout_s),
+            prefix=self.sandbox.prefix(self.cell(network=network)),
+        )
+
+    def python(self, program: str, **kept: bool) -> Outcome:
+        """Run a Python program confined."""
+        (self.slot / "src" / "program.py").write_text(program)
+        return self.run(f"{sys.executable} -S src/program.py", **kept)
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    """A box of its own."""
+    return Box(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo x > check.sh",
+        "echo x > bench/run",
+        "echo x > bench/new",
+        "rm check.sh",
+        "rm -r bench",
+        "mv check.sh other",
+        "mv bench other && mkdir bench && echo x > bench/run",
+        "mv src other",
+        "chmod 777 check.sh",
+        "ln -f src/work check.sh",
+        "touch -t 200001010000 bench/run",
+        "rm {secrets}/tool/readable",
+        "echo x > /etc/autoresearch-was-here",
+        "mount --bind src bench",
+        "umount bench",
+    ],
+)
+def test_nothing_protected_can_be_changed(box: Box, command: str) -> None:
+    """The evaluator is rewritten, replaced, moved aside, or the machine beside it is changed."""
+    outcome = box.run(command.format(secrets=box.secrets))
+    assert outcome.exit_code != 0, outcome
+    require_untouched(box)
+
+
+def require_untouched(box: Box) -> None:
+    """Everything that a program must leave alone is as it was."""
+    kept = ("slot/check.sh", "slot/bench/run", "slot/src/work", "secrets/key")
+    assert {(box.root / path).read_text() for path in kept} == {"as it was"}
+    assert (box.slot / "src").is_dir()
+    assert not (box.root / "beside").exists()
+
+
+@pytest.mark.parametrize("command", ["> ../beside", "> {secrets}/key", "> /tmp/autoresearch-x"])
+def test_what_is_written_to_a_private_folder_is_gone(box: Box, command: str) -> None:
+    """A note to the next sample, left where it is not looked for."""
+    box.run(f"echo x {command.format(secrets=box.secrets)}")
+    require_untouched(box)
+    assert not Path("/tmp/autoresearch-x").exists()
+
+
+def test_the_checkout_is_writable_elsewhere(box: Box) -> None:
+    """Outputs, caches and temporary files of an honest program are refused."""
+    outcome = box.run(
+        "echo x > new && mkdir build && echo x > src/out && rm src/work"
+        " && echo x > bench/cache/y && echo x > $TMPDIR/t && echo x > /tmp/t && echo x > /dev/shm/t"
+    )
+    assert (outcome.exit_code, outcome.stderr) == (0, b"")
+    assert (box.slot / "build").is_dir()
+    assert (box.slot / "bench" / "cache" / "y").read_text() == "x\n"
+    assert not Path("/tmp/t").exists()
+
+
+def test_what_is_hidden_and_what_stays_readable(box: Box) -> None:
+    """The user's keys are read, or a toolchain in the home is gone."""
+    outcome = box.run(f"ls {box.secrets}; cat {box.secrets}/link {box.secrets}/key")
+    assert outcome.stdout == b"link\ntool\na tool"
+    assert outcome.exit_code == 1
+
+
+def test_no_network_but_loopback(box: Box) -> None:
+    """A program that sends out what it read, or one that cannot talk to its own server."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        reach = f"import socket; socket.create_connection(('127.0.0.1', {port}), 5)\n"
+        assert b"ConnectionRefusedError" in box.python(reach).stderr
+        assert box.python(reach, network=True).exit_code == 0
+    own = (
+        "import socket\nserver = socket.create_server(('127.0.0.1', 0))\n"
+        "socket.create_connection(server.getsockname())\n"
+    )
+    assert box.python(own).exit_code == 0
+
+
+def test_strays_end_with_the_command(box: Box) -> None:
+    """A daemon in a session of its own outlives its sample and writes into the next."""
+    with leaving_nothing(box.slot / "programs") as programs:
+        body = "daemon(hang, close=True); daemon(hang); say('done')"
+        command = programs.write(body)
+        outcome = box.run(command)
+        assert (outcome.exit_code, outcome.stdout) == (0, b"done")
+        hung = box.run(programs.write("daemon(hang); hang()", "other"), timeout_s=0.5)
+        assert hung.timed_out
+
+
+def test_other_processes_are_out_of_reach(box: Box) -> None:
+    """The helper is killed, or looked into, by what it measures."""
+    outcome = box.run(f"kill -9 {os.getpid()}; ls -d /proc/[0-9]* | wc -l")
+    assert outcome.exit_code == 0
+    assert int(outcome.stdout) < 10
+
+
+def test_status_time_and_streams_are_the_commands_own(box: Box) -> None:
+    """The sandbox's start counts as the program's, or its status, input or CPU time is lost."""
+    assert box.run("exit 7").exit_code == 7
+    assert box.run("kill -9 $$").exit_code == 137
+    outcome = box.run("echo out; echo error >&2; cat; ls -l /proc/self/fd | wc -l")
+    assert outcome.stdout.startswith(b"out\n")
+    assert outcome.stderr == b"error\n"
+    burnt = box.python(
+        "import time\nwhile time.process_time() < 0.2:\n    pass\nprint(time.process_time())\n"
+    )
+    assert burnt.cpu_s >= float(burnt.stdout)
+
+
+def test_the_mark_of_the_start_cannot_be_forged(box: Box) -> None:
+    """A program that reaches the pipe which says when it started moves its own start."""
+    outcome = box.run("for pid in 1 $PPID $$; do readlink /proc/$pid/fd/*; done | sort -u")
+    assert b"/dev/null" in outcome.stdout
+    pipes = [line for line in outcome.stdout.splitlines() if line.startswith(b"pipe:")]
+    assert len(pipes) <= 3  # stdout, stderr, and the shell's own pipe to sort
+
+
+def test_a_sandbox_that_does_not_start_is_no_result(box: Box, tmp_path: Path) -> None:
+    """Bubblewrap's own failure is taken for the candidate's, which is then a crash."""
+    cell = Cell(slot=box.slot, writable=(str(tmp_path / "missing"),))
+    with pytest.raises(AutoresearchError, match="the sandbox did not start: bwrap: ") as caught:
+        run_command(
+            "echo never", cwd=box.slot, env={}, limits=Limits(timeout_s=20),
+            prefix=box.sandbox.prefix(cell),
+        )  # fmt: skip
+    assert caught.value.code == "sandbox_failed"
+
+
+# --- the probe -----------------------------------------------------------------------------
+
+
+def fake(folder: Path, script: str) -> str:
+    """A PATH whose first `bwrap` is this shell script."""
+    folder.mkdir(exist_ok=True)
+    program = folder / "bwrap"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
+
+
+def probe(path: str, tmp_path: Path) -> Found:
+    """What is found on that PATH."""
+    return find_sandbox(path, tmp_path / "state" / "memory.json", tmp_path / "ground")
+
+
+def test_nothing_installed_is_said_with_the_command(tmp_path: Path) -> None:
+    """A machine without a sandbox, and nobody told how to get one."""
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    found = probe(str(empty), tmp_path)
+    assert found == (
+        None, "bubblewrap is not installed", "Install the package bubblewrap of your system.",
+    )  # fmt: skip
+    assert found.name == "none"
+    (empty / "dnf").write_text("")
+    (empty / "dnf").chmod(0o755)
+    remedy = "Install it: `sudo dnf install bubblewrap`."
+    assert probe(str(empty), tmp_path).remedy == remedy
+
+
+RUNS_IT = 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"'
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("echo 'No permissions to create new namespace' >&2; exit 1", "No permissions"),
+        ("exit 0", "the sandbox did not start"),
+        (RUNS_IT, "locked could be written"),
+    ],
+)
+def test_a_sandbox_that_does_not_hold_is_none(tmp_path: Path, script: str, problem: str) -> None:
+    """A kernel that forbids namespaces, or a program that only pretends to confine."""
+    found = probe(fake(tmp_path / "bin", script), tmp_path)
+    assert found.sandbox is None
+    assert problem in found.why
+    assert found.remedy
+    assert not (tmp_path / "state" / "memory.json").exists()
+    assert list((tmp_path / "ground").iterdir()) == []
+
+
+def test_a_probe_that_passed_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command pays for a probe; or one that passed is believed for another program."""
+    works = working_sandbox()
+    memory = tmp_path / "state" / "memory.json"
+    assert probe(os.environ["PATH"], tmp_path) == Found(works, "", "")
+    assert json.loads(memory.read_text())["name"] == works.name
+    with monkeypatch.context() as patch:
+        patch.setattr(sandboxes, "_problem", lambda *_: pytest.fail("probed again"))
+        assert probe(os.environ["PATH"], tmp_path).sandbox == works
+    fakes = fake(tmp_path / "bin", RUNS_IT)
+    assert probe(fakes, tmp_path).sandbox is None
+    assert not memory.exists()
+    memory.write_text("torn")
+    assert probe(os.environ["PATH"], tmp_path).sandbox == works
+
+
+def test_seatbelt_profile() -> None:
+    """macOS, where nobody of us runs it: the rules in order, the last match counts."""
+    cell = Cell(
+        slot=Path("/c/a"),
+        pinned=("/c/a/src",),
+        locked=("/c/a/bench",),
+        kept=("/c/a/bench/cache",),
+        writable=("/c/run",),
+        view=View(("/Users/u",), ('/Users/u/.py "env"',), (("/Users/u/py", ".py"),)),
+    )
+    program, option, profile = seatbelt.prefix(seatbelt.PROGRAM, cell)
+    assert (program, option) == ("/usr/bin/sandbox-exec", "-p")
+    assert profile.splitlines() == [
+        "(version 1)",
+        "(allow default)",
+        "(deny network*)",
+        '(allow network* (local ip "localhost:*"))',
+        '(allow network* (remote ip "localhost:*"))',
+        '(deny file-read* file-write* (subpath "/Users/u"))',
+        '(allow file-read* (subpath "/Users/u/.py \\"env\\"") (subpath "/Users/u/py"))',
+        '(allow file-read-metadata (subpath "/"))',
+        '(deny file-write* (subpath "/"))',
+        '(allow file-read* file-write* (subpath "/c/run") (subpath "/c/a"))',
+        '(allow file-write* (literal "/dev/null") (literal "/dev/zero") (literal "/dev/tty")'
+        ' (literal "/dev/dtracehelper"))',
+        '(deny file-write* (literal "/c/a/src"))',
+        '(deny file-write* (subpath "/c/a/bench"))',
+        '(allow file-write* (subpath "/c/a/bench/cache"))',
+    ]
