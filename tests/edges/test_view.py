@@ -126,11 +126,11 @@ def test_what_commands_may_need() -> None:
     """A program that a command names by its path, or data that a variable leads to."""
     found = wanted_paths(
         {"PATH": "/x/bin:/y/bin", "LANG": "C.UTF-8"},
-        ["'/opt/a b/py' bench.py # /not/this", None, "echo 'open /z"],
+        ["'/opt/a b/py' bench.py # /not/this", None, "echo 'open /z", "A=/a:/b cat </c;(/d)"],
         [Path("/repo/node_modules")],
     )
     assert [path for path in found if path.startswith("/")] == [
-        "/repo/node_modules", "/x/bin", "/y/bin", "/opt/a b/py", "/z",
+        "/repo/node_modules", "/x/bin", "/y/bin", "/opt/a b/py", "/z", "/a", "/b", "/c", "/d",
     ]  # fmt: skip
 
 

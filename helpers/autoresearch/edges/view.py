@@ -92,10 +92,14 @@ def wanted_paths(
 
 
 def _words(command: str) -> list[str]:
+    """The words of a command, and what stands behind `=` and between `:` in them."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
     try:
-        return shlex.split(command, comments=True)
+        words = list(lexer)
     except ValueError:  # a quote without its partner: the shell will say so
-        return command.split()
+        words = command.split()
+    return [part for word in words for part in word.rpartition("=")[2].split(":")]
 
 
 def _installation(path: str, roots: Iterable[str]) -> str | None:
