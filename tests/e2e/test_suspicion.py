@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.project import BENCH, make_project, set_cost
-from support.session import open_session
+from support.session import UNCONFINED, open_session
 
 
 def test_large_gain_is_measured_again_and_flagged(tmp_path):
@@ -44,7 +44,7 @@ def cost():
 def test_what_does_not_hold_is_discarded(tmp_path):
     """A gain that was luck, or carried over from one run to the next, and vanishes at once."""
     counter = str(tmp_path / "counter")
-    helper = open_session(tmp_path)
+    helper = open_session(tmp_path, extra=UNCONFINED)
     set_cost(helper.repo, 0, extra=ONCE.format(counter=counter))
     record = helper.attempt("cheap for two runs")
     assert (record["verdict"], record["reason"]) == ("discard", "worse")

@@ -27,6 +27,8 @@ from autoresearch.loop.bench import (
 from autoresearch.loop.measure import SEED_BITS, policy_of
 from autoresearch.planning.findings import noise_of, warnings_about
 from autoresearch.planning.fitness import scoped_paths
+from autoresearch.planning.leaks import Leak, find_leaks
+from autoresearch.planning.leaks import describe as leaks_in_words
 from autoresearch.planning.missing import describe, find_missing
 from autoresearch.planning.proof import require_noticed, values_when_broken
 from autoresearch.planning.separate import imports_of_scope, warning_about
@@ -40,6 +42,20 @@ if TYPE_CHECKING:
     from autoresearch.loop.measure import Randomness
 
 Ready = TypeVar("Ready")
+
+FORBIDDEN = {
+    "Read-only file system": (
+        "In the sandbox protected files are read-only, and folders without files in scope: write "
+        "to $TMPDIR or to the root, compile in `build`, or name the folder in `cache`."
+    ),
+    "Network is unreachable": (
+        "The sandbox has no network: fetch in `setup`, or allow it with `network: true`."
+    ),
+    "ame resolution": (
+        "The sandbox has no network: fetch in `setup`, or allow it with `network: true`."
+    ),
+}
+"""What a command prints that the sandbox keeps from something, and the remedy."""
 
 FULL_CALIBRATION = 8
 INSTALLED = ("node_modules", ".venv", "venv", "env")
@@ -218,7 +234,15 @@ def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
         return action()
     except CandidateFailed as error:
         what = "set-up or build" if error.reason is Reason.BUILD else "verify"
-        hint = error.hint or _missing(bench, error.output)
+        leaks = _leaks(bench)
+        if leaks:
+            raise GateFailed(
+                f"{what} fails where your working tree is hidden, for it leads back there: "
+                f"{error.full}",
+                code="not_measured",
+                hint=leaks_in_words(leaks),
+            ) from error
+        hint = error.hint or _confined(bench, error.output) or _missing(bench, error.output)
         if not hint:
             hint = "Run it in a fresh clone; name what it misses in `link`, `setup` or `env`."
         if error.reason is Reason.TIMEOUT:
@@ -235,6 +259,25 @@ def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
             code="touched",
             hint="Let it write to $TMPDIR or to an untracked path.",
         ) from error
+
+
+def _leaks(bench: Bench) -> tuple[Leak, ...]:
+    """What leads back to the user's tree, where that is hidden."""
+    if bench.confinement.found.sandbox is None:
+        return ()
+    environment = dict((*bench.frozen, *bench.contract.env))
+    return find_leaks(bench.repo.toplevel, bench.contract, environment)
+
+
+def _confined(bench: Bench, output: str) -> str:
+    """What the sandbox forbade, by what the failed command printed, and the way around."""
+    if not output or bench.confinement.found.sandbox is None:
+        return ""
+    said = (bench.places.output.parent / output).read_bytes().decode("utf-8", "replace")
+    for sign, hint in FORBIDDEN.items():
+        if sign in said:
+            return hint
+    return ""
 
 
 def _missing(bench: Bench, output: str) -> str:
