@@ -20,6 +20,7 @@ from support.vulnerable import (
     finding,
     line_of,
     make_fixture,
+    score,
 )
 
 
@@ -115,6 +116,22 @@ def test_every_planted_flaw_is_recorded_and_covers_its_cell(repo):
     page = (repo.root / PAGE_COPY).read_text("utf-8")
     assert "pd-2019" not in log + page
     assert "TOKEN_KEY" in log
+
+
+def test_score_tells_flaws_from_decoys():
+    """A measurement of a stranger's sweep that flatters, or counts a decoy as a find."""
+    place = {"title": "x", "finding": 1, "last": 0}
+
+    def at(planted, cwe):
+        line = line_of(planted)
+        return {**place, "path": planted["file"], "first": line, "last": line, "cwe": cwe}
+
+    every = [at(flaw, flaw["cwe"][:1]) for flaw in FLAWS.values()]
+    decoys = [at(decoy, [1]) for decoy in PLANTED["decoys"]]
+    said = score([*every, *decoys, {**decoys[0], "path": "README.md"}])
+    assert [len(names) for names in said.values()] == [20, 0, 10, 1]
+    wrong = score([at(FLAWS["pickle"], [79])])
+    assert (wrong["found"], wrong["decoys"], len(wrong["others"])) == ([], [], 1)
 
 
 def test_invented_evidence_is_refused(repo):

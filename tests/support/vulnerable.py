@@ -1,15 +1,24 @@
-"""The application that was written to be wrong, and a scripted agent who knows where."""
+"""The application that was written to be wrong, and a scripted agent who knows where.
+
+To score a sweep by somebody who does not know:
+
+    autoresearch security status --json | PYTHONPATH=tests python -m support.vulnerable
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from support.harness import Git
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HERE = Path(__file__).resolve().parents[1] / "security"
 FIXTURE = HERE / "fixture"
@@ -74,3 +83,35 @@ def examined(element: str, stride: str, path: str, line: int, **changes: object)
         **changes,
     }
     return json.dumps(form)
+
+
+NEAR = 6
+"""Lines: a finding that quotes this close to a planted flaw, under a fitting weakness, is that."""
+
+
+def score(findings: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """Which flaws and decoys were reported, and what else, from `findings` of `status --json`."""
+    found: dict[str, list[str]] = {"found": [], "missed": [], "decoys": [], "others": []}
+    left = list(findings)
+    for flaw in PLANTED["flaws"]:
+        hits = [one for one in left if _is_at(one, flaw) and set(one["cwe"]) & set(flaw["cwe"])]
+        found["found" if hits else "missed"].append(flaw["id"])
+        left = [one for one in left if one not in hits]
+    for decoy in PLANTED["decoys"]:
+        hits = [one for one in left if _is_at(one, decoy, near=0)]
+        found["decoys"] += [decoy["id"]] * bool(hits)
+        left = [one for one in left if one not in hits]
+    found["others"] = [f"F{one['finding']} {one['title']}" for one in left]
+    return found
+
+
+def _is_at(one: dict[str, Any], planted: dict[str, Any], *, near: int = NEAR) -> bool:
+    line = line_of(planted)
+    inside = one["first"] - near <= line <= one["last"] + near
+    return bool(one["path"] == planted["file"] and inside)
+
+
+if __name__ == "__main__":
+    said = score(json.load(sys.stdin)["findings"])
+    counts = ", ".join(f"{len(names)} {kind}" for kind, names in said.items())
+    sys.stdout.write(f"{counts}\n{json.dumps(said, indent=1)}\n")
