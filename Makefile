@@ -5,10 +5,11 @@ PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 JOBS ?= 2
 BENCH_ARGS ?= --quick
+N ?= 300
 CODE := helpers hooks tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock check format-check format lint types test hosts bench demo
+.PHONY: help setup lock check format-check format lint types test hosts bench demo fault-test kill-test
 
 help:
 	@echo 'setup   make $(VENV) and install autoresearch with its tools into it'
@@ -19,6 +20,8 @@ help:
 	@echo 'lint, types, format   one tool each; format rewrites files'
 	@echo 'bench   the quick benchmarks (BENCH_ARGS=--full for the long ones)'
 	@echo 'recipes run every recipe of the skill for real, and write the table of results'
+	@echo 'fault-test   a kill and a failing disk at every call of an experiment (an hour)'
+	@echo 'kill-test    N random kills (N=10000), added to benchmarks/results/kills.md'
 	@echo 'demo    a real loop on a small project, in about a minute'
 
 setup: $(STAMP)
@@ -88,6 +91,14 @@ bench: $(STAMP)
 
 recipes: $(STAMP)
 	$(PYTHON) benchmarks/bench_recipes.py --full
+
+# Every call of an experiment that touches anything, killed and failed: an hour.
+fault-test: $(STAMP)
+	AUTORESEARCH_EVERY_FAULT=1 $(PYTHON) -m pytest tests/faults -q --timeout 0
+
+# Random kills; adds a row to benchmarks/results/kills.md. A failure prints its seed.
+kill-test: $(STAMP)
+	PYTHONPATH=tests $(PYTHON) -m faults.kills --number $(N) --append
 
 demo:
 	@bin/autoresearch demo

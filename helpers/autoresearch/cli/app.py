@@ -83,7 +83,18 @@ def invoke(group: click.Group, arguments: list[str]) -> int:
         return report_usage(error, as_json=as_json)
     except AutoresearchError as error:
         return report_failure(error, as_json=as_json)
+    except OSError as error:
+        return report_disk(error, as_json=as_json)
     return 0
+
+
+def report_disk(error: OSError, *, as_json: bool) -> int:
+    """A full or failing disk where nobody looked for it; anything else is a bug."""
+    from autoresearch.edges.files import DISK_ERRORS, file_error  # noqa: PLC0415 - start fast
+
+    if error.errno not in DISK_ERRORS:
+        raise error
+    return report_failure(file_error(error, error.filename or "a file"), as_json=as_json)
 
 
 def drop_git_environment() -> None:

@@ -35,6 +35,10 @@ _REMEDIES = {
 }
 
 
+DISK_ERRORS = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What a disk may say at any call, whatever the program does: never a bug of ours."""
+
+
 def file_error(error: OSError, path: Path | str) -> AutoresearchError:
     """`error` as an expected failure that names the path and what to do."""
     shown = os.fspath(path)

@@ -1,0 +1,242 @@
+"""A session that is cheap to kill: shell programs for verify and guard, commands in forks.
+
+A command runs in a fork of this process, which has everything imported already: exactly the code
+of the console script, without the time Python takes to start. Faults come by plan: at the n-th
+call that touches files, processes or locks the fork kills itself, or the call fails.
+"""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import autoresearch.cli.human
+import autoresearch.cli.look
+import autoresearch.cli.work
+import autoresearch.loop.experiment
+import autoresearch.loop.recover
+import autoresearch.loop.undo
+import autoresearch.reporting.doctor  # noqa: F401 - imported once, before the forks
+from autoresearch.cli import group
+from autoresearch.cli.app import run
+from autoresearch.loop.invariants import invariants
+from autoresearch.loop.session import loaded
+from support.harness import Git
+from support.session import Helper
+
+WORK = "echo METRIC cost={cost}\n# answer 42\n# {note}\n"
+CONTRACT = """\
+session: cheaper
+goal: Make the work cheaper
+metric: {name: cost, direction: lower, deterministic: true}
+verify: sh src/work.sh
+guard: grep -q 'answer 42' src/work.sh
+scope: ["src/**"]
+budget: {experiments: 100000}
+"""
+MINE = {"notes.txt": "mine\n", "src/scratch.ignored": "mine too\n"}
+EVENTS = (
+    "open", "os.", "subprocess.Popen", "shutil.", "tempfile.", "sqlite3.connect", "fcntl.",
+)  # fmt: skip
+PATCHED = (
+    (os, "write"), (os, "pwrite"), (os, "fsync"), (os, "ftruncate"), (os, "replace"),
+    (fcntl, "flock"),
+)  # fmt: skip
+
+
+class Ended(NamedTuple):
+    """How a command in a fork ended: its status as of `waitpid`, its output, calls counted."""
+
+    status: int
+    out: str
+    calls: int
+
+    @property
+    def code(self):
+        """Its exit code, or minus the signal that ended it."""
+        return os.waitstatus_to_exitcode(self.status)
+
+
+class Plan:
+    """What happens at which call: nothing, a kill, or a failure of a call on files."""
+
+    def __init__(self, at=0, error=0, below=()):
+        self.at, self.error, self.below = at, error, tuple(map(str, below))
+        self.calls, self.last, self.busy = 0, "", False
+
+    def step(self, name, on_disk):
+        """Count a call; at the planned one, die or fail."""
+        if self.busy or (self.error and not on_disk):
+            return
+        self.calls += 1
+        if self.calls != self.at:
+            return
+        self.busy = True
+        if not self.error:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise OSError(self.error, os.strerror(self.error))
+
+    def install(self):
+        """Listen to Python's own events, and to the calls that make none."""
+        for module, name in PATCHED:
+            setattr(module, name, self._wrapped(getattr(module, name), name))
+        sys.addaudithook(self._heard)
+
+    def _wrapped(self, real, name):
+        def call(*args, **kwargs):
+            self.step(name, on_disk=name != "flock")
+            return real(*args, **kwargs)
+
+        return call
+
+    def _heard(self, event, args):
+        if not event.startswith(EVENTS):
+            return
+        path = args[0] if args and isinstance(args[0], str | bytes | os.PathLike) else None
+        inside = path is not None and os.fsdecode(path).startswith(self.below)
+        if event == "open" and not inside:
+            return
+        self.step(event, on_disk=inside and not event.startswith("subprocess"))
+
+
+class Rig:
+    """One session, put back to its start as often as asked."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.root = self.folder / "r"
+        self.state_home = Path(os.environ["XDG_STATE_HOME"])
+        self.cache_home = Path(os.environ["XDG_CACHE_HOME"])
+        self.repo = Git.create(self.root)
+        self.repo.write("src/work.sh", WORK.format(cost=100, note=0))
+        self.repo.write("data.txt", "protected\n")
+        self.repo.write(".gitignore", "*.ignored\n")
+        self.repo.commit("start")
+        draft = self.folder / "draft.yaml"
+        draft.write_text(CONTRACT)
+        self.helper = Helper(self.repo)
+        self.helper("init", str(draft))
+        for path, text in MINE.items():
+            self.repo.write(path, text)
+        self.state = self.helper.state
+        self.places = (self.root, self.state_home, self.cache_home)
+        self.kept = self.folder / "kept"
+        self.save()
+
+    def save(self):
+        """Take what is there for the start."""
+        shutil.rmtree(self.kept, ignore_errors=True)
+        for number, place in enumerate(self.places):
+            shutil.copytree(place, self.kept / str(number), symlinks=True)
+
+    def reset(self):
+        """Put everything back to the start."""
+        for number, place in enumerate(self.places):
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(self.kept / str(number), place, symlinks=True)
+
+    def edit(self, cost, note=0):
+        """Edit the program; what it is then."""
+        text = WORK.format(cost=cost, note=note)
+        self.repo.write("src/work.sh", text)
+        return text
+
+    @property
+    def work(self):
+        """The program as it is in the tree."""
+        return (self.root / "src/work.sh").read_text()
+
+    def start(self, *command, plan=None):
+        """Begin a command in a fork; its process number and the file it prints to."""
+        out = tempfile.NamedTemporaryFile(dir=self.folder, delete=False)  # noqa: SIM115 - read later
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid == 0:
+            self._child(command, out.fileno(), plan)
+        return pid, out
+
+    def _child(self, command, descriptor, plan):
+        code = 70
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(
+                    number,
+                    signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL,
+                )
+            os.dup2(descriptor, 1)
+            os.dup2(descriptor, 2)
+            sys.stdout = builtins.open(1, "w", closefd=False)  # noqa: SIM115 - the fork ends
+            sys.stderr = builtins.open(2, "w", closefd=False)  # noqa: SIM115 - as above
+            os.chdir(self.root)
+            if plan is not None:
+                plan.below = tuple(map(str, (*self.places, *plan.below)))
+                plan.install()
+            code = run(group, list(command))
+            if plan is not None:
+                plan.busy = True
+                sys.stdout.write(json.dumps({"calls": plan.calls}) + "\n")
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+    def end(self, pid, out):
+        """Wait for a command that was begun."""
+        _, status = os.waitpid(pid, 0)
+        text = Path(out.name).read_text("utf-8", "replace")
+        out.close()
+        Path(out.name).unlink()
+        last = text.rstrip().rpartition("\n")[2]
+        calls = json.loads(last)["calls"] if last.startswith('{"calls"') else 0
+        return Ended(status, text, calls)
+
+    def run(self, *command, plan=None):
+        """A command, to its end."""
+        return self.end(*self.start(*command, plan=plan))
+
+    def killed(self, after_s, *command):
+        """A command, killed after so many seconds if it still runs."""
+        pid, out = self.start(*command)
+        time.sleep(after_s)
+        os.kill(pid, signal.SIGKILL)  # a zombie until it is waited for: the number is still its own
+        return self.end(pid, out)
+
+    def experiments(self):
+        """The experiments in the log."""
+        lines = (self.state / "log.jsonl").read_text("ascii").splitlines()
+        return [e for e in map(json.loads, lines) if e["kind"] == "experiment"]
+
+    def broken(self):
+        """What does not hold: the invariants, and the user's own files."""
+        here = Path.cwd()
+        os.chdir(self.root)
+        try:
+            with loaded(self.root, dict(os.environ), command="doctor", write=False) as session:
+                found = [f.text for f in invariants(session) if not f.fine]
+        finally:
+            os.chdir(here)
+        for path, text in MINE.items():
+            if (self.root / path).read_text() != text:
+                found.append(f"{path} of the user's was touched")
+        names = {str(p.relative_to(self.root)) for p in self.root.rglob("*") if p.is_file()}
+        ours = {n for n in names if not n.startswith(".git/")} - {*MINE, *KNOWN}
+        if ours:
+            found.append(f"left in the tree: {sorted(ours)}")
+        return found
+
+
+KNOWN = {
+    ".gitignore", "data.txt", "src/work.sh", "autoresearch.yaml", "autoresearch.md",
+    "autoresearch.jsonl",
+}  # fmt: skip
+ERRORS = (errno.ENOSPC, errno.EIO)
