@@ -366,3 +366,12 @@ def test_noise_of_another_machine_is_forgotten():
     assert folded(opened(), epoch(), here).machine == "one"
     found = folded(opened(), epoch(), here, there)
     assert (found.machine, found.pool_difference) == ("two", (0.5,))
+
+
+def test_rebuilt_session_says_so_from_then_on():
+    """A session brought back from refs that looks like one that was never lost."""
+    rebuilt = make(Recovery, step="recover", action="rebuilt", at=at(1))
+    later = make(Recovery, step="try", action="finished", at=at(2))
+    assert folded(opened()).rebuilt is None
+    assert folded(opened(), later).rebuilt is None
+    assert folded(opened(), rebuilt, later).rebuilt == at(1)

@@ -136,17 +136,22 @@ def stop_command(message: str) -> Answer:
 
 @click.command("recover")
 @click.option("--accept-log", is_flag=True, help="Take the log for true after bringing it back.")
+@click.option("--from-refs", is_flag=True, help="Make the state again from refs/autoresearch/*.")
 @answers
-def recover_command(*, accept_log: bool) -> Answer:
+def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
     """Finish or roll back an interrupted step, and render edited copies anew.
 
-    Every other command does the former by itself.
+    Every other command does the former by itself. The state of a repository that was moved is
+    brought along; where it is lost, or on another machine, --from-refs makes it again. See
+    docs/recovery.md.
 
     Example: autoresearch recover
     """
     from pathlib import Path  # noqa: PLC0415 - start fast
 
     from autoresearch.edges.gitrepo import GitRepo  # noqa: PLC0415 - start fast
+    from autoresearch.loop import memory  # noqa: PLC0415 - start fast
+    from autoresearch.loop import rebuild as rebuilding  # noqa: PLC0415 - start fast
     from autoresearch.loop import recover as recovery  # noqa: PLC0415 - start fast
     from autoresearch.loop.invariants import invariants  # noqa: PLC0415 - start fast
     from autoresearch.loop.session import (  # noqa: PLC0415 - start fast
@@ -155,11 +160,18 @@ def recover_command(*, accept_log: bool) -> Answer:
         loaded,
     )
 
-    if accept_log:
-        with GitRepo.open(Path.cwd()) as repo:
+    moved: list[str] = []
+    with GitRepo.open(Path.cwd()) as repo:
+        moved += rebuilding.bring_along(repo, environment())
+        if from_refs:
+            moved.append(rebuilding.rebuild(repo, environment()))
+        if accept_log:
             recovery.accept_log(repo, find_session(repo, environment()))
     with loaded(Path.cwd(), environment(), command="recover", write=True) as session:
+        session.news[:0] = moved
         recovery.recover(session, everything=True)
+        if moved:
+            memory.publish(session, anew=True)
         done = tuple(session.news)
         bad = [found for found in invariants(session) if not found.fine]
         return Answer(

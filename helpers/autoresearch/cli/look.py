@@ -62,6 +62,8 @@ def status_command() -> Answer:
             f"sandbox: {'none' if history.epoch is None else history.epoch.sandbox}",
         ]
         lines[1:1] = _review_lines(history, unit)
+        if history.rebuilt is not None:
+            lines.append(f"rebuilt from its refs at {history.rebuilt}; see docs/recovery.md")
         if doing:
             lines.insert(1, f"now: {doing}")
         if halt is not None:
@@ -148,6 +150,7 @@ def _status_facts(session: Session, history: History) -> dict[str, object]:
         "incumbent_experiment": history.incumbent_number,
         "epoch": history.epoch_number,
         "stopped": history.stopped,
+        "rebuilt": history.rebuilt,
         "suspicious": [kept.number for kept in history.suspicious],
         "holdout": _holdout_facts(session),
         "validation": None if validated is None else jsonform.to_object(validated),

@@ -208,6 +208,8 @@ class Progress:
         guard_tests: how many tests the guard ran on the incumbent, None where it does not say.
         machine: where the pools were measured, see `RaceRecord`.
         pool_ratio, pool_difference: same-code differences of this epoch's races, oldest first.
+        recovery: the latest interrupted step.
+        rebuilt: when the state was made again from refs, the last time; None for never.
     """
 
     opened: Opened
@@ -247,6 +249,7 @@ class Progress:
     pool_ratio: tuple[float, ...]
     pool_difference: tuple[float, ...]
     recovery: Recovery | None
+    rebuilt: str | None = None
     guard_tests: int | None
 
     @property

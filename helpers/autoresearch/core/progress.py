@@ -49,6 +49,9 @@ from autoresearch.core.summary import failed_of, kept_of, summary_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+REBUILT = "rebuilt"
+"""Action of the line that says that what stands before was brought back from refs."""
+
 THINKING_S = 900.0
 """Most seconds between two records that count as work on the session."""
 
@@ -282,7 +285,8 @@ def _stop(record: Stop, progress: Progress) -> Progress:
 
 @_step.register
 def _recovery(record: Recovery, progress: Progress) -> Progress:
-    return replace(progress, recovery=record)
+    rebuilt = record.at if record.action == REBUILT else progress.rebuilt
+    return replace(progress, recovery=record, rebuilt=rebuilt)
 
 
 def _undo(progress: Progress, record: Undo, undone: Experiment | None) -> Progress:

@@ -89,7 +89,13 @@ class Places:
 
     @property
     def measure_lock(self) -> Path:
-        """The lock of whoever measures on this machine, whatever the repository."""
+        """The lock of whoever measures on this machine, whatever the repository.
+
+        One of the session's own where `AUTORESEARCH_MEASURE_TOGETHER=1` says that others may
+        measure at the same time.
+        """
+        if os.environ.get("AUTORESEARCH_MEASURE_TOGETHER") == "1":
+            return self.state.with_name(f".measure-{self.session}.lock")
         return self.state.parent.parent / "measure.lock"
 
     def create(self) -> None:

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core import document, jsonform
 from autoresearch.core.budget import outlook_of
 from autoresearch.core.contract import render_words
-from autoresearch.core.errors import CorruptLogError
+from autoresearch.core.errors import CorruptLogError, SessionBroken
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import append_once, atomic_write, named_errors
 from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
-from autoresearch.edges.places import shown_path
+from autoresearch.edges.places import Places, shown_path
 from autoresearch.loop import view
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Copies:
         offset: bytes of the log that the copy in the working tree holds.
         stamp: size, inode, mtime and ctime of that copy: unchanged means unread.
         document: SHA-256 of the document without its notes.
+        coming: that of the one about to be written, where a kill may have come between.
         part, part_start: number and first byte of the log's last part in the state ref.
         stored: bytes of the log that the state ref holds.
         state: commit of the state ref; another one there was not made by us.
@@ -63,6 +64,12 @@ class Copies:
     part_start: int
     stored: int
     state: str
+    coming: str = ""
+
+
+NOWHERE = Copies(
+    schema=SCHEMA, offset=0, stamp=(), document="", part=0, part_start=0, stored=0, state=""
+)
 
 
 class _Read(NamedTuple):
@@ -91,7 +98,7 @@ def publish(session: Session, *, anew: bool = False) -> None:
     copies = _publish_log(session, copies)
     copies, page = _publish_document(session, copies)
     copies = _publish_ref(session, copies, page)
-    _save(session, copies)
+    _save(session.places, copies)
     view.write(session)
 
 
@@ -131,6 +138,36 @@ def stored_log(repo: GitRepo, session: str) -> bytes:
     tree = repo.tree(state_ref(session))
     parts = [tree[path].oid for path in sorted(tree) if path.startswith("log/")]
     return b"".join(content for _, content in repo.blobs(parts))
+
+
+def require_newest(session: Session) -> None:
+    """Make sure that the log is not an older copy of the one in the state ref.
+
+    Raises:
+        SessionBroken: `older_log`.
+    """
+    at = gitrefs.at(session.repo, state_ref(session.name))
+    if at is None or at == _load(session).state:
+        return
+    here = _slice(session.places.log, 0, session.index.position.offset)
+    stored = stored_log(session.repo, session.name)
+    if len(stored) > len(here) and stored.startswith(here):
+        raise SessionBroken(
+            f"the log ends at byte {len(here)}, that of {state_ref(session.name)} goes on: "
+            "an older copy was put in its place",
+            code="older_log",
+            hint="`autoresearch recover --from-refs` takes the longer one.",
+        )
+
+
+def remember_document(repo: GitRepo, places: Places) -> None:
+    """Write the state ref's document, for its notes, where none is; its copies are not known."""
+    stored = repo.blob(repo.tree(state_ref(places.session))[DOCUMENT].oid)
+    path = repo.toplevel / DOCUMENT
+    if _plain_content(path) is None:
+        atomic_write(path, stored)
+    page = _fingerprint(stored.decode("utf-8", "surrogateescape"))
+    _save(places, replace(NOWHERE, document=page))
 
 
 def page_of(session: Session, history: History, notes: str) -> str:
@@ -178,12 +215,14 @@ def _publish_log(session: Session, copies: Copies) -> Copies:
 def _publish_document(session: Session, copies: Copies) -> tuple[Copies, str]:
     path = session.repo.toplevel / DOCUMENT
     found = _read_document(session)
-    if _stamp(path) and (not found.text or _fingerprint(found.text) != copies.document):
+    known = {copies.document, copies.coming}
+    if _stamp(path) and (not found.text or _fingerprint(found.text) not in known):
         _set_aside(session, path, known=bool(copies.document))
     page = page_of(session, session.index.history(), found.notes)
     if page != found.text:
+        _save(session.places, replace(copies, coming=_fingerprint(page)))
         atomic_write(path, page.encode("utf-8", "surrogateescape"), sync=False)
-    return replace(copies, document=_fingerprint(page)), page
+    return replace(copies, document=_fingerprint(page), coming=""), page
 
 
 def _publish_ref(session: Session, copies: Copies, page: str) -> Copies:
@@ -207,7 +246,8 @@ def _publish_ref(session: Session, copies: Copies, page: str) -> Copies:
     paths = [*names, DOCUMENT, "session.json"]
     commit = commit_changes(
         repo,
-        parents=[] if at is None else [at],
+        # Everything the log speaks of travels with this one ref.
+        parents=[*([] if at is None else [at]), session.progress.incumbent_commit],
         index=index_of(
             repo, _base_tree(session, at if ours else None), session.places.state / "state-index"
         ),
@@ -296,12 +336,10 @@ def _load(session: Session) -> Copies:
         return jsonform.from_object(Copies, json.loads(path.read_bytes()))
     except (OSError, ValueError, CorruptLogError):
         # Not written yet, or damaged: then everything is compared and written anew.
-        return Copies(
-            schema=SCHEMA, offset=0, stamp=(), document="", part=0, part_start=0, stored=0, state=""
-        )
+        return NOWHERE
 
 
-def _save(session: Session, copies: Copies) -> None:
+def _save(places: Places, copies: Copies) -> None:
     text = jsonform.dumps(jsonform.to_object(copies))
-    path = session.places.state / "copies.json"
+    path = places.state / "copies.json"
     atomic_write(path, text.encode("ascii") + b"\n", mode=0o600, sync=False)

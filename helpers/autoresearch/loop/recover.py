@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Recovery
 from autoresearch.core.text import clean_line
+from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.lock import Lock
@@ -47,6 +48,7 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
         session: open for writing.
         everything: look at the copies of log and document too, whoever changed them.
     """
+    memory.require_newest(session)
     found = session.journal.load()
     done: list[str] = []
     if found.moved_aside is not None:
@@ -61,11 +63,23 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
     if everything or session.after_kill:
         for path in half_written(session):
             path.unlink(missing_ok=True)
+    if everything:
+        done += _branch_again(session)
     anew = everything and bool(memory.disagreements(session))
     if done or anew or not memory.is_published(session):
         memory.publish(session, anew=anew)
     session.news.extend(done)
     return tuple(done)
+
+
+def _branch_again(session: Session) -> list[str]:
+    """Make a branch that was deleted again, where the incumbent is."""
+    repo, incumbent = session.repo, session.progress.incumbent_commit
+    if gitrefs.at(repo, session.branch) is not None or repo.resolve(incumbent) is None:
+        return []
+    gitrefs.update_ref(repo, session.branch, incumbent, None, "autoresearch: recover")
+    short = session.branch.removeprefix("refs/heads/")
+    return [f"the branch {short} was gone; it is at the incumbent again"]
 
 
 def accept_log(repo: GitRepo, places: Places) -> None:

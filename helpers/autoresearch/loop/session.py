@@ -16,6 +16,7 @@ from autoresearch.core.errors import AutoresearchError, CorruptLogError, Session
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.snapshot import Entry
+from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
 from autoresearch.edges.environment import find_passed
 from autoresearch.edges.files import atomic_write
@@ -250,11 +251,13 @@ def find_session(repo: GitRepo, environ: Mapping[str, str]) -> Places:
     if len(here) == 1:
         return places[here[0]]
     if not here:
-        raise AutoresearchError(
-            f"no session in {repo.toplevel}",
-            code="no_session",
-            hint="Plan one: `/autoresearch:plan` in your agent, or `autoresearch init --help`.",
-        )
+        hint = "Plan one: `/autoresearch:plan` in your agent, or `autoresearch init --help`."
+        if current is not None or gitrefs.refs(repo, "refs/autoresearch"):
+            hint = (
+                "There are refs of one: `autoresearch recover` brings its state along where the "
+                "repository was moved, `recover --from-refs` makes it again."
+            )
+        raise AutoresearchError(f"no session in {repo.toplevel}", code="no_session", hint=hint)
     raise AutoresearchError(
         f"{len(here)} sessions belong to this working tree: {', '.join(here)}",
         code="which_session",
@@ -334,12 +337,24 @@ def require_on_branch(session: Session) -> None:
     short = session.branch.removeprefix("refs/heads/")
     if head.branch != session.branch:
         where = (head.branch or "a detached commit").removeprefix("refs/heads/")
+        found = gitrefs.refs(session.repo, session.branch).get(session.branch)
+        hint = f"Run `git switch {short}`."
+        if found is None:
+            hint = f"Run `autoresearch recover`, which makes it again, then `git switch {short}`."
+        elif found.worktree:
+            hint = f"It is checked out in {clean_line(found.worktree)}: work there, or free it."
         raise AutoresearchError(
             f"HEAD is on {where}, not on the session's branch {short}",
             code="wrong_branch",
-            hint=f"Run `git switch {short}`.",
+            hint=hint,
         )
     incumbent = session.progress.incumbent_commit
+    if head.commit is None:
+        raise AutoresearchError(
+            f"the branch {short} was deleted",
+            code="branch_gone",
+            hint="Run `autoresearch recover`: it is made again, the files stay as they are.",
+        )
     if head.commit != incumbent:
         raise AutoresearchError(
             f"{short} is at {(head.commit or 'nothing')[:12]}, the incumbent is {incumbent[:12]}: "

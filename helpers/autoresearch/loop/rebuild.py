@@ -1,0 +1,235 @@
+"""A session whose state folder is elsewhere: brought along by a move, or made again from refs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoresearch.core import jsonform, phrases
+from autoresearch.core.errors import AutoresearchError, CorruptLogError, SessionBroken
+from autoresearch.core.model import SCHEMA
+from autoresearch.core.progress import REBUILT, advance
+from autoresearch.core.records import Experiment, Recovery, Undo
+from autoresearch.edges import gitrefs
+from autoresearch.edges.clock import now_utc
+from autoresearch.edges.environment import find_environment
+from autoresearch.edges.files import atomic_write, named_errors, sync_folder
+from autoresearch.edges.gitwrite import exclude, require_writable
+from autoresearch.edges.lock import Lock
+from autoresearch.edges.log import Log
+from autoresearch.edges.places import Places, places_for, state_base
+from autoresearch.edges.walk import Walk
+from autoresearch.edges.worktree import find_overrides
+from autoresearch.loop import memory
+from autoresearch.loop.session import (
+    BRANCHES,
+    CONTRACT_FILE,
+    SESSION_FILE,
+    SessionFile,
+    as_overrides,
+    read_session_file,
+    write_session_file,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autoresearch.core.history import Progress
+    from autoresearch.edges.gitrepo import GitRepo
+
+FETCH = "git fetch origin 'refs/autoresearch/*:refs/autoresearch/*'"
+
+
+def bring_along(repo: GitRepo, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Move the state of a repository that was moved to where it is looked for now; what was done.
+
+    A state belongs to this repository when its working tree is gone from where it was, and the
+    state ref here is the one it wrote last.
+
+    Raises:
+        AutoresearchError: a command works on it, or the disk refuses.
+    """
+    done = []
+    for former in _former(repo, environ):
+        now = places_for(environ, repo.toplevel, repo.common_dir, former.session)
+        if now.state == former.state or now.state.exists():
+            continue
+        now.prepare()
+        with Lock(former.lock).acquire("recover"), named_errors(now.state):
+            # First what it says, then where it lies: a kill between the two leaves it findable.
+            write_session_file(
+                former, replace(read_session_file(former), toplevel=str(repo.toplevel))
+            )
+            former.state.rename(now.state)
+            sync_folder(now.state.parent)
+        now.create()
+        done.append(f"the repository was moved; session {now.session} is brought along")
+    return tuple(done)
+
+
+def _former(repo: GitRepo, environ: Mapping[str, str]) -> list[Places]:
+    found = []
+    for path in sorted(state_base(environ).glob(f"*/*/{SESSION_FILE}")):
+        places = Places(state=path.parent, cache=path.parent)
+        try:
+            toplevel = Path(read_session_file(places).toplevel)
+            wrote = json.loads((places.state / "copies.json").read_bytes()).get("state")
+        except (OSError, ValueError, SessionBroken):
+            continue  # damaged, or of a newer version: not known to be ours
+        here = toplevel == repo.toplevel or not toplevel.exists()
+        if here and wrote and wrote == gitrefs.at(repo, memory.state_ref(places.session)):
+            found.append(places)
+    return found
+
+
+def rebuild(repo: GitRepo, environ: Mapping[str, str]) -> str:
+    """Make a session's state again from its refs; what was done, in a sentence.
+
+    The log is the state ref's, the contract that of the incumbent, the environment this machine's.
+    A log that is here already is only replaced by one that it is the beginning of; a damaged one
+    is kept beside it.
+
+    Raises:
+        AutoresearchError: `no_refs`, `which_session`, `session_here`, `wrong_branch` or
+            `lost_commit`.
+        SessionBroken, CorruptLogError: the refs do not hold a whole session.
+    """
+    require_writable(repo)
+    name = _which(repo)
+    places = places_for(environ, repo.toplevel, repo.common_dir, name)
+    content = memory.stored_log(repo, name)
+    places.create()
+    with Lock(places.lock).acquire("recover"):
+        _require_older(places, content)
+        fresh = Log(places.log.with_name("log.new"))
+        atomic_write(fresh.path, content, mode=0o600)
+        progress = _folded(fresh)
+        _require_checked_out(repo, progress)
+        contract = _contract(repo, progress)
+        file = _session_file(repo, places, environ, progress)
+        lines = content.count(b"\n")
+        detail = f"rebuilt from refs/autoresearch/{name}/*, {phrases.count(lines, 'line')}"
+        fresh.append(
+            Recovery(schema=SCHEMA, at=now_utc(), step="recover", action=REBUILT, detail=detail)
+        )
+        atomic_write(places.contract, contract, mode=0o600)
+        write_session_file(places, file)
+        memory.remember_document(repo, places)
+        exclude(repo, memory.EXCLUDED)
+        _forget(places)
+        with named_errors(places.log):
+            fresh.path.replace(places.log)
+            sync_folder(places.state)
+    return f"session {name} is {detail}; captured output and unfinished races stayed behind"
+
+
+def _which(repo: GitRepo) -> str:
+    refs = gitrefs.refs(repo, "refs/autoresearch")
+    parts = [ref.split("/") for ref in refs]
+    names = [name for _, _, name, *rest in parts if rest == ["state"]]
+    current = (gitrefs.head(repo).branch or "").removeprefix(BRANCHES)
+    if current in names:
+        return current
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise AutoresearchError(
+            "there are no refs of a session here", code="no_refs", hint=f"Run `{FETCH}`."
+        )
+    raise AutoresearchError(
+        f"there are refs of {len(names)} sessions: {', '.join(names)}",
+        code="which_session",
+        hint=f"Check its branch out first: `git switch autoresearch/{names[0]}`.",
+    )
+
+
+def _require_older(places: Places, content: bytes) -> None:
+    if not places.log.exists():
+        return
+    try:
+        Log(places.log).verify_chain()
+    except CorruptLogError:
+        aside = places.log.with_name(f"log.damaged-{hashlib.sha256(content).hexdigest()[:12]}")
+        atomic_write(aside, places.log.read_bytes(), mode=0o600)
+        return
+    here = places.log.read_bytes()
+    if not content.startswith(here) or len(content) == len(here):
+        raise AutoresearchError(
+            f"session {places.session} has its log here, and the refs hold no longer one",
+            code="session_here",
+            hint="`autoresearch recover` without --from-refs tidies up.",
+        )
+
+
+def _folded(log: Log) -> Progress:
+    log.verify_chain()
+    progress: Progress | None = None
+    known: dict[int, Experiment] = {}
+    for entry in log.records():
+        record = entry.record
+        if isinstance(record, Experiment):
+            known[record.number] = record
+        undone = known.get(record.experiment) if isinstance(record, Undo) else None
+        progress = advance(progress, record, undone=undone)
+    if progress is None:
+        raise CorruptLogError("the state ref holds no log", hint=f"Run `{FETCH}`.")
+    return progress
+
+
+def _require_checked_out(repo: GitRepo, progress: Progress) -> None:
+    """The session's branch is there, at the incumbent where it was missing, and checked out."""
+    branch, incumbent = progress.opened.branch, progress.incumbent_commit
+    short = branch.removeprefix("refs/heads/")
+    if repo.resolve(incumbent) is None:
+        raise AutoresearchError(
+            f"the incumbent {incumbent[:12]} is not in this repository",
+            code="lost_commit",
+            hint=f"Fetch the branch: `git fetch origin {short}`, and repeat the command.",
+        )
+    if gitrefs.at(repo, branch) is None:
+        gitrefs.update_ref(repo, branch, incumbent, None, "autoresearch: recover")
+    if gitrefs.head(repo).branch != branch:
+        raise AutoresearchError(
+            f"the session's branch {short} is not checked out",
+            code="wrong_branch",
+            hint=f"Run `git switch {short}`, then repeat the command.",
+        )
+
+
+def _contract(repo: GitRepo, progress: Progress) -> bytes:
+    entry = repo.tree(progress.incumbent_commit).get(CONTRACT_FILE)
+    content = b"" if entry is None else repo.blob(entry.oid)
+    if hashlib.sha256(content).hexdigest() != progress.contract_sha256:
+        raise SessionBroken(
+            "the incumbent's autoresearch.yaml is not the contract that the log names",
+            code="no_contract",
+            hint="Fetch refs/autoresearch/* again, from where the session was last at work.",
+        )
+    return content
+
+
+def _session_file(
+    repo: GitRepo, places: Places, environ: Mapping[str, str], progress: Progress
+) -> SessionFile:
+    ref = memory.state_ref(places.session)
+    stored = repo.blob(repo.tree(ref)[SESSION_FILE].oid)
+    file = jsonform.from_object(SessionFile, json.loads(stored))
+    tree = repo.tree(progress.incumbent_commit)
+    overrides = find_overrides(Walk(repo, places.state / "worktree.stat"), repo, tree)
+    return replace(
+        file,
+        toplevel=str(repo.toplevel),
+        environment=find_environment(environ, Path(environ.get("HOME", "/"))),
+        overrides=as_overrides(overrides),
+    )
+
+
+def _forget(places: Places) -> None:
+    """What was read from, or begun on, another log."""
+    for name in ("index.db", "index.db-wal", "index.db-shm"):
+        (places.state / name).unlink(missing_ok=True)
+    if places.journal.exists():
+        places.journal.replace(places.journal.with_name("journal.older"))
