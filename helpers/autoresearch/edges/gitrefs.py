@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import GitError
+from autoresearch.edges.files import sync_folder
 from autoresearch.edges.gitrepo import failure, to_bytes, to_text
 
 if TYPE_CHECKING:
@@ -101,6 +103,7 @@ def update_refs(repo: GitRepo, updates: Sequence[RefUpdate], reason: str) -> Non
     stdin = b"".join((*lines, b"prepare\0commit\0"))
     done = repo.run("update-ref", "-m", reason, "--stdin", "-z", stdin=stdin, check=False)
     if done.code == 0:
+        _sync_folders(repo, [ref for ref, _, _ in updates])
         return
     for ref, _, old in updates:
         now = at(repo, ref)
@@ -111,6 +114,14 @@ def update_refs(repo: GitRepo, updates: Sequence[RefUpdate], reason: str) -> Non
                 hint="Somebody else moved it: look at it before going on.",
             )
     raise failure("update-ref", done)
+
+
+def _sync_folders(repo: GitRepo, names: Sequence[str]) -> None:
+    """Make the names of loose refs durable, which git leaves to the file system."""
+    folders = {repo.common_dir / name.rpartition("/")[0] for name in names}
+    for folder in sorted(folders):
+        with contextlib.suppress(FileNotFoundError):  # packed, or a store of another kind
+            sync_folder(folder)
 
 
 def update_ref(

@@ -10,12 +10,13 @@ import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import GitError
 from autoresearch.core.snapshot import Entry
-from autoresearch.edges.files import atomic_write, named_errors
+from autoresearch.edges.files import atomic_write, named_errors, sync_folder
 from autoresearch.edges.gitobjects import object_id
 from autoresearch.edges.gitrepo import failure, to_bytes, to_text
 
@@ -33,6 +34,14 @@ _FALLBACK_EMAIL = "autoresearch@localhost"
 _LOCK_WAIT_S = 1.0
 _LOCK_STEP_S = 0.1
 _PATHS_BY_ARGUMENT = 200  # beyond that the whole index is listed instead
+
+
+def _sync_object(repo: GitRepo, oids: Sequence[str]) -> None:
+    """Make the names of loose objects durable: git syncs what they hold, not their folders."""
+    objects = repo.common_dir / "objects"
+    for folder in sorted({objects / oid[:2] for oid in oids}):
+        with suppress(FileNotFoundError):  # packed long since
+            sync_folder(folder)
 
 
 class Commit(NamedTuple):
@@ -78,6 +87,7 @@ def write_blobs(repo: GitRepo, contents: Sequence[bytes]) -> list[str]:
             "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=to_bytes(listing)
         )
     oids = to_text(done.out).split()
+    _sync_object(repo, oids)
     if oids != [object_id(repo.object_format, content) for content in contents]:
         raise GitError("git stored other bytes than it was given", hint="Run `git fsck`.")
     return oids
@@ -190,7 +200,9 @@ def commit_tree(repo: GitRepo, tree: str, parents: Sequence[str], message: str) 
             )
         }
         done = repo.run(*args, stdin=stdin, env=env)
-    return to_text(done.out).strip()
+    oid = to_text(done.out).strip()
+    _sync_object(repo, [oid, tree])
+    return oid
 
 
 def sync_index(repo: GitRepo, changes: Sequence[IndexChange]) -> IndexSync:
