@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 
 import click
@@ -11,6 +12,7 @@ from autoresearch.cli import group
 from autoresearch.cli.security import COMMANDS, security_command
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.security.records import State
+from autoresearch.edges.sandbox import find_sandbox
 from autoresearch.loop.session import environment
 from autoresearch.security import findings, look, modelling
 from autoresearch.security.books import LOG_COPY, PAGE_COPY, reading, writing
@@ -174,6 +176,27 @@ def test_proof_is_run_by_the_helper_and_must_succeed(repo, tmp_path):
         proof = findings.prove(*call, ())
         assert (proof.result.value, proof.exit_code) == ("exploited", 1)
     assert repo("status", "--porcelain") == ""
+
+
+def test_proof_sees_neither_repository_nor_ledger_where_a_sandbox_works(repo, tmp_path):
+    """An attack that reads the user's tree, rewrites the ledger, or leaves the machine."""
+    script = tmp_path / "reach.py"
+    reached = [str(repo.root / "desk"), str(state_folder(repo) / "security.jsonl")]
+    script.write_text(
+        "import os, sys\n"
+        f"assert not any(os.path.exists(path) for path in {reached!r})\n"
+        "device = '/proc/self/net/dev'\n"
+        "lines = open(device).readlines()[2:] if os.path.exists(device) else []\n"
+        "assert all(line.split(':')[0].strip() == 'lo' for line in lines), lines\n"
+        "print('PROOF exploited')\nsys.exit(1)\n",
+        "utf-8",
+    )
+    with write(repo) as books:
+        findings.add(books, finding("pickle"))
+        if find_sandbox(os.environ["PATH"], tmp_path / "memory", tmp_path).sandbox is None:
+            pytest.skip("no sandbox works here")
+        proof = findings.prove(books, 1, script, ())
+    assert proof.sandbox != "none"
 
 
 def test_fix_is_believed_when_it_was_seen(repo):

@@ -21,16 +21,22 @@ from autoresearch.edges.checkout import Slot
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.environment import find_environment, sample_environment
 from autoresearch.edges.files import atomic_write, read_bytes_limited, remove_tree
+from autoresearch.edges.places import bases_of
 from autoresearch.edges.proc import Limits, run_command
+from autoresearch.edges.sandbox import Cell, find_sandbox
+from autoresearch.edges.view import find_view, wanted_paths
+from autoresearch.loop.confinement import MEMORY
 from autoresearch.security.books import sha256
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from autoresearch.edges.proc import Outcome
+    from autoresearch.edges.sandbox import Found
     from autoresearch.security.books import Books
 
 MAX_SCRIPT_BYTES = 64 * 1024
 TIMEOUT_S = 60.0
-SANDBOX = "none"
 
 
 class Script(NamedTuple):
@@ -87,7 +93,7 @@ def run(books: Books, number: int, script: Script) -> Ran:
         AutoresearchError: a link is missing or tracked, or the process cannot be started.
     """
     _check_links(books, script.link)
-    outcome = _executed(books, script)
+    outcome, sandbox = _executed(books, script)
     result = judge(outcome.stdout, outcome.exit_code)
     if outcome.timed_out or outcome.stdout_truncated:
         result = Result.BROKEN
@@ -102,7 +108,7 @@ def run(books: Books, number: int, script: Script) -> Ran:
         result=result,
         exit_code=outcome.exit_code,
         duration_s=outcome.wall_s,
-        sandbox=SANDBOX,
+        sandbox=sandbox,
     )
     said = outcome.stdout + b"\n" + outcome.stderr
     return Ran(proof, clean_block(redact(said.decode("utf-8", "replace")), 8, 1_000))
@@ -120,8 +126,12 @@ def _check_links(books: Books, names: tuple[str, ...]) -> None:
             )
 
 
-def _executed(books: Books, script: Script) -> Outcome:
-    """One run in a clean checkout, with a home and a temporary folder of its own."""
+def _executed(books: Books, script: Script) -> tuple[Outcome, str]:
+    """One run in a clean checkout, with a home and a temporary folder of its own.
+
+    Returns:
+        What it did, and the sandbox that was in force.
+    """
     root = books.cache / "proof"
     links = {name: books.repo.toplevel / name for name in script.link}
     slot = Slot(root / "tree", books.repo, manifest=root / "tree.manifest", links=links)
@@ -132,7 +142,7 @@ def _executed(books: Books, script: Script) -> Outcome:
         for folder in (home, tmp):
             folder.mkdir(parents=True, mode=0o700)
         slot.bring(books.tree.whole)
-        file = work / f"proof{script.ending}"
+        file = home / f"proof{script.ending}"
         atomic_write(file, script.content, mode=0o600, sync=False)
         environment = sample_environment(
             find_environment(books.environ, Path(books.environ.get("HOME", "/"))),
@@ -143,16 +153,45 @@ def _executed(books: Books, script: Script) -> Outcome:
             seed=None,
             time_budget_s=None,
         )
+        sandbox = _sandbox(books, environment)
         outcome = run_command(
             command_for(script.ending, str(file)),
             cwd=slot.root,
             env=environment,
             limits=Limits(timeout_s=TIMEOUT_S),
+            prefix=_prefix(books, sandbox, slot.root, links, (home, tmp), environment),
         )
         slot.restore()
     finally:
         remove_tree(work)
-    return outcome
+    return outcome, sandbox.name
+
+
+def _sandbox(books: Books, environment: Mapping[str, str]) -> Found:
+    """What confines proofs here; one that works is used, and every record says which."""
+    state, cache = bases_of(books.environ)
+    return find_sandbox(environment.get("PATH", ""), state / MEMORY, cache)
+
+
+def _prefix(
+    books: Books,
+    found: Found,
+    root: Path,
+    links: Mapping[str, Path],
+    own: tuple[Path, ...],
+    environment: Mapping[str, str],
+) -> list[str]:
+    """The words that confine a proof: no network but loopback, home and repository hidden."""
+    if found.sandbox is None:
+        return []
+    repo = books.repo
+    view = find_view(
+        (repo.toplevel, repo.common_dir, *bases_of(books.environ)),
+        [Path(books.environ.get("HOME", "/"))],
+        wanted_paths(environment, (), links.values()),
+    )
+    writable = tuple(str(folder.resolve()) for folder in own)
+    return found.sandbox.prefix(Cell(slot=root.resolve(), writable=writable, view=view))
 
 
 def name_of(number: int, script: Script) -> str:
