@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from attacks.arena import Arena, Attack, Needs
@@ -65,11 +66,17 @@ os.symlink({str(arena.outside)!r}, here)
     arena.candidate(code, cost=90)
 
 
+def _manifests() -> str:
+    """Where the helper remembers what it left in the checkouts."""
+    return f"{os.environ['XDG_STATE_HOME']}/**/*.manifest"
+
+
 def _spoils_manifests(arena: Arena) -> None:
-    code = """
-import glob
-for name in glob.glob("../*.manifest"):
-    open(name, "wb").write(b"nonsense")
+    code = f"""
+import glob, os
+for name in glob.glob({_manifests()!r}, recursive=True):
+    try: open(name, "wb").write(b"nonsense")
+    except OSError: pass
 """
     arena.candidate(code, cost=110)
 
@@ -87,18 +94,18 @@ def _edits_log_copy(arena: Arena) -> None:
 def _forges_manifest(arena: Arena) -> None:
     """The guard's checkout is changed, and what the helper remembers of it with it."""
     code = f"""
-import os, pickle, sys
+import os, sys
 sys.path[:0] = {sys.path!r}
 try:
     from pathlib import Path
     from autoresearch.edges import statcache
     from autoresearch.edges.slotdisk import rows_at
-    manifest = Path("../g.manifest")
+    (manifest,) = Path({os.environ["XDG_STATE_HOME"]!r}).rglob("g.manifest")
     table = statcache.load(manifest)
     Path("../g/check.py").write_text("")
     row = rows_at(os.path.realpath("../g") + "/", "check.py", table["check.py"][1])["check.py"]
     statcache.save(manifest, {{**table, "check.py": row}})
-except (OSError, ImportError, TypeError, KeyError):
+except (OSError, ImportError, TypeError, KeyError, ValueError):
     pass
 """
     arena.candidate(code, cost=90, answer=0)

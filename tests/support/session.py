@@ -20,9 +20,6 @@ from support.project import contract_text, make_project
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-UNCONFINED = "sandbox: off\n"
-"""For programs that a test meets outside their checkout: at a gate, or in what they touch."""
-
 COMMAND = (sys.executable, "-m", "autoresearch")
 
 UNCONFINED = "sandbox: off\n"
