@@ -152,7 +152,8 @@ def test_run_is_shared_bounded_and_done_at_once(tmp_path):
     assert len(helper.log()) == lines
     set_cost(helper.repo, 80)
     assert helper.error("try", "-m", "y") == "done_run"
-    assert helper.json("run", "2", env=first)["run"] == 2
+    assert helper.json("run", "1", "--new", env=first)["run"] == 2
+    assert helper.json("run", "1", "--new", env=first)["opened"] is False  # not doubled
     assert helper.verdict("y") == ("keep", None)
 
 

@@ -122,8 +122,9 @@ def _verdict(result: Result) -> str:
 
 @click.command("run")
 @click.argument("experiments", required=False, type=click.IntRange(1, 100_000))
+@click.option("--new", is_flag=True, help="Once the last one is done and the human asks for more.")
 @answers
-def run_command(experiments: int | None) -> Answer:
+def run_command(experiments: int | None, *, new: bool) -> Answer:
     """Open a run of EXPERIMENTS for this agent session, or go on with the open one.
 
     All calls of one agent session share the run; once its budget is used the answer is DONE.
@@ -134,7 +135,7 @@ def run_command(experiments: int | None) -> Answer:
     from autoresearch.loop.runs import open_run, run_advice  # noqa: PLC0415 - start fast
 
     with writing("run") as session:
-        state = open_run(session, experiments)
+        state = open_run(session, experiments, new=new)
         lines = [*session.news, _run_line(state), remaining_line(state.remaining)]
         if state.halt is None:
             lines += run_advice(session)
@@ -165,10 +166,10 @@ def _after_run(state: RunState, *, rework: bool) -> str:
         return "`autoresearch brief`, then one idea, edit, `autoresearch try -m …`"
     if rework and state.halt.may_rework:
         return "the last one may still be mended: `autoresearch try --rework -m …`; then stop"
-    return (
-        "call nothing more; if a loop drives this, end it (ScheduleWakeup with stop: true, or "
-        "CronDelete)"
-    )
+    end = "call nothing more; if a loop drives this, end it (ScheduleWakeup with stop: true, or "
+    if state.halt.ends_session:
+        return f"{end}CronDelete)"
+    return f"{end}CronDelete); only when the human asks for more since: `run N --new`"
 
 
 @click.command("brief")

@@ -105,8 +105,9 @@ def _pre_tool_use(
 
     host_session = str(said.get("session_id", ""))
     call = guard.Call(said, amending=sessions.is_amending(state, host_session))
-    if call.tool == "Bash" and "autoresearch" in str(call.given.get("command", "")):
-        sessions.remember(state, said)
+    command = str(call.given.get("command", "")) if call.tool == "Bash" else ""
+    if "autoresearch run" in command or "autoresearch try" in command:
+        sessions.remember(state, said)  # they ask for mode and transcript
     return _told(guard.judge(call, state, environ))
 
 

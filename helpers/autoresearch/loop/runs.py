@@ -42,12 +42,17 @@ class RunState(NamedTuple):
     remaining: Remaining
 
 
-def open_run(session: Session, experiments: int | None) -> RunState:
+def open_run(session: Session, experiments: int | None, *, new: bool = False) -> RunState:
     """Open a run, or go on with the one in progress.
 
     A call that names the number of the run in progress is another tick of it. A finished run is
     not opened again by its own ticks: without a number they hear that it is done. A run whose
     agent session is over is taken over by whoever calls next.
+
+    Args:
+        session: open for writing.
+        experiments: of the run, or None when nobody named a number.
+        new: the human asked for another run after the end of one with the same number.
 
     Raises:
         AutoresearchError: `run_elsewhere` when another agent session's run is in progress.
@@ -63,7 +68,7 @@ def open_run(session: Session, experiments: int | None) -> RunState:
         _require_free(session, current, host, same=same)
         if same:
             return _gone_on(session, current, host)
-    if current is not None and host in current.shared_by and same:
+    if current is not None and host in current.shared_by and same and not new:
         return _state(session, opened=False)
     _end(session, "another run was asked for" if halt is None else halt.text)
     number = history.last_run + 1
