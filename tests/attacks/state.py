@@ -183,6 +183,5 @@ ATTACKS = (
     Attack(
         "edits the frozen contract while it runs",
         _writes_contract_while_running,
-        needs=Needs.SANDBOX,
     ),
 )

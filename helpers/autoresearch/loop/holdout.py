@@ -123,6 +123,7 @@ class Unseen:
                 except CandidateFailed as error:
                     if arm is Arm.INCUMBENT:
                         raise broken("the holdout", error) from error
+                    self._require_sound(holdout, arms[Arm.INCUMBENT], seed, label)
                     return (), unseen.Judged(passed=False, estimate=0.0)
                 values[arm] = sample.value
             pairs.append(
@@ -130,6 +131,13 @@ class Unseen:
             )
             judged = unseen.judge_holdout(pairs, bound, policy, carried=carried)
         return tuple(pairs), judged
+
+    def _require_sound(self, holdout: Holdout, best: Built, seed: int, label: str) -> None:
+        """Make sure that the holdout itself works before a candidate is blamed for its failure."""
+        try:
+            self.bench.sample(best, Arm.INCUMBENT, seed=seed, label=label, holdout=holdout)
+        except CandidateFailed as error:
+            raise broken("the holdout", error) from error
 
     def _brought(self, reference: str, commit: str, label: str) -> dict[Arm, Built]:
         slots = list(self.bench.slots[:2])
