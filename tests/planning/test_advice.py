@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from autoresearch.core.contract import Contract, parse
 from autoresearch.core.model import Arm, CommandResult, Sample
@@ -85,3 +87,26 @@ def test_the_forecast_says_where_its_tokens_come_from() -> None:
     planned = forecast(held, found, 3, 1000.4)
     assert (planned.experiments, planned.tokens) == (3, 3001)
     assert planned.tokens_from == "earlier sessions of this repository"
+
+
+def test_a_limit_that_noise_hides_is_named() -> None:
+    """A night in which the two best changes are refused by a limit that nobody could prove."""
+    held = contract(
+        "secondary:\n  - {name: mb, direction: lower, limit: +5%}\n"
+        "  - {name: kb, direction: lower, limit: +50%}"
+    )
+    samples = tuple(
+        Sample(
+            arm=Arm.INCUMBENT, value=1.0, wall_s=1.0, cpu_s=1.0,
+            secondary=(("mb", mb), ("kb", 100.0 + mb / 100)),
+        )
+        for mb in (100.0, 120.0, 100.0, 120.0)
+    )  # fmt: skip
+    (text,) = advised(held, replace(rehearsal(), samples=samples))
+    assert text.startswith("the limit of mb is 5.0%, but its noise hides losses below ")
+
+
+def test_few_pairs_ask_for_a_shorter_sample() -> None:
+    """`more pairs` as advice where three samples fill the race."""
+    (text,) = advised(contract(), replace(rehearsal(gain=0.12, sample_s=8.0), pairs=3))
+    assert "in order: a shorter sample (only 3 pairs fit into a race), `source: cpu`" in text

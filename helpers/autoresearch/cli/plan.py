@@ -196,6 +196,7 @@ def root_lines(toplevel: Path) -> tuple[str, ...]:
 def rehearsal_lines(found: Rehearsal, contract: Contract) -> tuple[str, ...]:
     """What a rehearsal measured, a fact a line."""
     metric = contract.metric
+    count = contract.budget.experiments or FORECAST_EXPERIMENTS
     value = sorted(sample.value for sample in found.samples)[len(found.samples) // 2]
     lines = [
         f"scope: {phrases.count(found.files_in_scope, 'file')}",
@@ -203,11 +204,13 @@ def rehearsal_lines(found: Rehearsal, contract: Contract) -> tuple[str, ...]:
         f"{phrases.count(len(found.samples), 'sample')} of {phrases.duration(found.sample_s)}",
         _noise_line(found, contract),
         f"race: at most {phrases.count(found.pairs, 'pair')}, {phrases.duration(found.race_s)}; "
-        f"{FORECAST_EXPERIMENTS} experiments: at most "
-        f"{phrases.duration(found.forecast_s(FORECAST_EXPERIMENTS))}",
+        f"{phrases.count(count, 'experiment')}: at most "
+        f"{phrases.duration(found.forecast_s(count))}",
     ]
     if found.guard is not None:
         lines.append(f"guard: passes in {phrases.duration(found.guard.duration_s)}")
+    if found.same_sha256 is not None:
+        lines.append("same: prints the same twice")
     lines.append("each bench checkout measures itself: proven by breaking the scope in one")
     lines.append(f"sandbox: {clean_line(found.in_force)}")
     lines += [f"warning: {warning}" for warning in found.warnings]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import phrases
-from autoresearch.core.model import Scale, Source
+from autoresearch.core.model import Arm, Scale, Source
+from autoresearch.core.pool import same_code_differences, smallest_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ COARSE = 0.05
 
 LONG_RACE_S = 300.0
 SHORT_SAMPLE_S = 0.2
+FEW_PAIRS = 8
 _HOUR_S = 3600.0
 
 
@@ -72,6 +74,7 @@ def forecast(
 def advice_about(contract: Contract, rehearsal: Rehearsal, planned: Forecast) -> tuple[str, ...]:
     """What to change before the contract is frozen, a sentence each, the most useful first."""
     return (
+        *_about_limits(contract, rehearsal),
         *_about_noise(contract, rehearsal),
         *_about_cost(contract, rehearsal, planned),
     )
@@ -83,6 +86,9 @@ def _about_noise(contract: Contract, rehearsal: Rehearsal) -> Iterator[str]:
         return
     seen = phrases.magnitude(gain, Scale.RATIO)
     ways = []
+    if rehearsal.pairs < FEW_PAIRS:
+        fit = phrases.count(rehearsal.pairs, "pair")
+        ways.append(f"a shorter sample (only {fit} fit into a race)")
     if rehearsal.sample_s < SHORT_SAMPLE_S:
         ways.append("more work a sample (0.2 s at least)")
     if _cpu_is_quieter(contract, rehearsal):
@@ -90,6 +96,30 @@ def _about_noise(contract: Contract, rehearsal: Rehearsal) -> Iterator[str]:
     ways.append("a larger `race.seconds`" if contract.race.max_runs is None else "more `max_runs`")
     ways.append("a count instead of a time (instructions by callgrind, bytes, calls)")
     yield f"a race sees gains from {seen} only; in order: {', '.join(ways)}"
+
+
+def _about_limits(contract: Contract, rehearsal: Rehearsal) -> Iterator[str]:
+    """A keep needs proof that its limits hold; a tight limit on a noisy number refuses them all."""
+    for secondary in contract.secondary:
+        limit = secondary.limit
+        if limit is None:
+            continue
+        scale = Scale.RATIO if secondary.limit_relative else Scale.DIFFERENCE
+        values = [dict(sample.secondary)[secondary.name] for sample in rehearsal.samples]
+        if scale is Scale.RATIO and min(values) <= 0:
+            continue
+        pool = same_code_differences(Arm.INCUMBENT.value * len(values), values, scale)
+        seen = smallest_visible(pool, rehearsal.pairs, scale, secondary.direction)
+        if seen is not None and seen > limit:
+            yield (
+                f"the limit of {secondary.name} is {_size(limit, scale, secondary.unit)}, but its "
+                f"noise hides losses below {_size(seen, scale, secondary.unit)}: good changes will "
+                "be refused; widen the limit, steady the number, or only watch it"
+            )
+
+
+def _size(value: float, scale: Scale, unit: str) -> str:
+    return phrases.magnitude(value, scale, unit)
 
 
 def _cpu_is_quieter(contract: Contract, rehearsal: Rehearsal) -> bool:
