@@ -316,9 +316,11 @@ def test_output_that_is_not_utf8_and_very_long(helper: Helper, tmp_path: Path) -
 def test_warnings_are_sentences_with_a_reason(helper: Helper, tmp_path: Path) -> None:
     """Without guard and `same` a wrong program could be kept; the human must know."""
     answer = helper.json("check", str(write_draft(tmp_path, guard="")))
-    assert answer["warnings"] == [
+    first, second = answer["warnings"]
+    assert first == (
         "there is neither a guard nor `same`: a faster program that answers wrongly is kept"
-    ]
+    )
+    assert second.startswith("verify imports src/work.py into its own process, where a candidate")
 
 
 def test_where_the_state_cannot_be_written(helper: Helper, tmp_path: Path) -> None:
