@@ -20,6 +20,7 @@ from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitwrite import commit_tree
 from autoresearch.edges.hostfiles import host_session
+from autoresearch.edges.rotation import keep_newest
 from autoresearch.edges.transcript import read_meter
 from autoresearch.loop import memory, notes, settle
 from autoresearch.loop.candidate import commit_message
@@ -87,6 +88,7 @@ def finish(
     if record.verdict is Verdict.KEEP and record.idea is not None:
         notes.close_idea(session, record.idea, record.number)
     memory.publish(session)
+    keep_newest(session.places.output)
     session.journal.clear()
     return settled
 
