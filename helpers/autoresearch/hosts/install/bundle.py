@@ -64,7 +64,8 @@ def _read(root: Path, launcher: Path) -> Bundle:
         skill={
             path.relative_to(skill).as_posix(): path.read_text("utf-8")
             for path in sorted(skill.rglob("*"))
-            if path.is_file()
+            # pip compiles the recipes' scripts when it installs the package.
+            if path.is_file() and "__pycache__" not in path.parts
         },
         commands={
             path.stem: path.read_text("utf-8") for path in sorted((root / "commands").glob("*.md"))
