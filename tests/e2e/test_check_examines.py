@@ -52,7 +52,7 @@ def test_a_part_that_runs_from_elsewhere(helper: Helper, tmp_path: Path) -> None
         "print(work.cost() * second.SHARE)\n",
     )
     helper.repo.commit()
-    answer = helper.json("check", str(write_draft(tmp_path)))
+    answer = helper.json("check", str(write_draft(tmp_path, extra="sandbox: off\n")))
     assert answer["parts"] == [
         {"path": "src/second.py", "noticed": False},
         {"path": "src/work.py", "noticed": True},
@@ -100,7 +100,9 @@ def test_nothing_runs_before_a_human_agreed(helper: Helper, tmp_path: Path) -> N
     """A draft that deletes or calls out must not be rehearsed to find that out."""
     mark = tmp_path / "ran"
     draft = write_draft(
-        tmp_path, verify=f"|\n  touch {mark}; false && curl https://example.org; {PYTHON} bench.py"
+        tmp_path,
+        verify=f"|\n  touch {mark}; false && curl https://example.org; {PYTHON} bench.py",
+        extra="sandbox: off\n",
     )
     for command in ("check", "init"):
         answer = helper.json(command, str(draft), code=4)
