@@ -483,11 +483,14 @@ ACTIONS = st.tuples(NAMES, st.sampled_from(["write", "remove", "link", "chmod", 
 def act(root: Path, path: str, action: str) -> None:
     full = root / path
     if action == "write":
-        full.write_text("other\n")
+        # Without blocking: an earlier action may have left a FIFO there, which nobody reads.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK
+        with os.fdopen(os.open(full, flags), "w") as file:
+            file.write("other\n")
     elif action == "remove":
         files.remove_tree(full)
     elif action == "link":
-        full.symlink_to("/etc")
+        full.symlink_to(root.parent / "elsewhere")
     elif action == "chmod":
         full.chmod(0o500)
     elif action == "folder":
@@ -504,6 +507,7 @@ def test_any_samples_are_undone(tmp_path_factory, make, samples):
     """Whatever samples do, one after the other, each finds the same slot."""
     bench = make(tmp_path_factory.mktemp("any"))
     bench.slot.bring(bench.tree)
+    (bench.root.parent / "elsewhere").mkdir()
     before = bench.user.state()
     for sample in samples:
         for path, action in sample:
