@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.project import set_cost
-from support.session import Gate, open_session
+from support.session import UNCONFINED, Gate, open_session
 
 
 def is_running(pid: str) -> bool:
@@ -21,7 +21,7 @@ def is_running(pid: str) -> bool:
 @pytest.mark.parametrize("command", [("note", "next"), ("recover",)], ids=lambda c: c[0])
 def test_program_of_a_killed_helper_is_ended(tmp_path, command):
     """A sample, and a daemon without its environment, that run on beside the next sample."""
-    helper = open_session(tmp_path)
+    helper = open_session(tmp_path, extra=UNCONFINED)
     gate, pids = Gate(tmp_path / "gate"), tmp_path / "pids"
     daemon = (
         "import os, subprocess\n"
