@@ -77,7 +77,10 @@ def _ablation_line(record: Ablation, unit: str) -> str:
 
 def _after_validation(doubtful: list[int]) -> str:
     if not doubtful:
-        return "report the validated number and no other"
+        return (
+            "run the whole test suite, for the guard may be a part of it; then report this number "
+            "and no other"
+        )
     return (
         f"show a human that the last commit may do without {phrases.numbers(doubtful)}: "
         "`autoresearch undo N` takes one back, then validate again"

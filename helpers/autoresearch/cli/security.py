@@ -225,6 +225,8 @@ def next_command() -> Answer:
     element = task.element
     hypothesis = f"acting as {task.persona.value}, one can {QUESTIONS[task.stride]}"
     places = [f"  {clean_line(s.path, 120)}:{s.line} {s.kind.value}" for s in task.sites[:SHOWN]]
+    if len(task.sites) > SHOWN:
+        places.append(f"  … {len(task.sites) - SHOWN} more places: --json lists them")
     files = ", ".join(clean_line(path, 120) for path in task.files[:SHOWN])
     more = f" and {len(task.files) - SHOWN} more" if len(task.files) > SHOWN else ""
     return Answer(

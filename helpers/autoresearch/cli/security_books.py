@@ -108,6 +108,7 @@ def status_command() -> Answer:
             f"leads not answered: {len(found.leads)}",
             *_matrix(found.coverage),
             *(_finding_line(one) for one in found.findings[:FINDINGS_SHOWN]),
+            *_more(len(found.findings) - FINDINGS_SHOWN, "findings: --json lists all"),
         ),
         data={
             "commit": found.commit,
@@ -119,7 +120,7 @@ def status_command() -> Answer:
             "findings": [_facts(one) for one in found.findings],
         },
         next_step="`autoresearch security show N`, or `autoresearch security next`",
-        max_lines=ROWS_SHOWN + FINDINGS_SHOWN + 12,
+        max_lines=ROWS_SHOWN + FINDINGS_SHOWN + 13,
         max_bytes=WIDE_BYTES,
     )
 
@@ -149,12 +150,19 @@ def _cells(found: Coverage) -> dict[str, dict[str, list[str]]]:
 
 
 def _finding_line(one: Shown) -> str:
-    finding, place = one.finding, one.where
+    finding, place, proof = one.finding, one.where, one.standing.proof
     gone = "" if place.stands else " (lines gone)"
+    proven = "unproven" if proof is None else proof.result.value
     return (
         f"{one.label:>4} {one.state.value:<14} {finding.severity.value:<8} {finding.score:>4.1f} "
-        f"{clean_line(place.path, 80)}:{place.first}{gone} {clean_line(finding.title, 80)}"
+        f"{proven:<9} {clean_line(place.path, 80)}:{place.first}{gone} "
+        f"{clean_line(finding.title, 80)}"
     )
+
+
+def _more(left_out: int, what: str) -> Iterable[str]:
+    if left_out > 0:
+        yield f"… {left_out} more {what}"
 
 
 def _facts(one: Shown) -> dict[str, object]:
