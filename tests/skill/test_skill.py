@@ -17,6 +17,7 @@ from autoresearch.cli import COMMANDS, group, security
 from autoresearch.core.budget import MOST_REFUSALS, MOST_VIOLATIONS
 from autoresearch.core.contract import parse
 from autoresearch.core.model import Verdict
+from autoresearch.core.security.stride import Persona
 from autoresearch.loop.runs import DEFAULT_EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -188,6 +189,12 @@ def test_every_verdict_is_explained() -> None:
     table = read(SKILL).body.partition("## Verdicts")[2].partition("\n## ")[0]
     explained = re.findall(r"^\| ([a-z]+)", table, re.MULTILINE)
     assert {verdict.value for verdict in Verdict} <= set(explained)
+
+
+def test_every_persona_is_named() -> None:
+    """Catches a persona that agents learn of only when a form is refused."""
+    page = (ROOT / "skill" / "references" / "security.md").read_text("utf-8")
+    assert [persona.value for persona in Persona if persona.value not in page] == []
 
 
 def test_numbers_are_those_of_the_program() -> None:
