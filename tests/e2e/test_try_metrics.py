@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from support.project import WORK, make_project, set_cost
-from support.session import open_session
+from support.session import UNCONFINED, open_session
 
 SCRIPTED = """\
 import os, sys
@@ -28,7 +28,7 @@ def scripted(folder, **options):
     repo = make_project(folder / "r")
     repo.write("bench.py", SCRIPTED)
     repo.commit("swing")
-    extra = f"env: {{COUNTER: '{folder / 'counter'}'}}\n"
+    extra = f"env: {{COUNTER: '{folder / 'counter'}'}}\n{UNCONFINED}"
     return open_session(folder, extra=extra, declared=False, repo=repo, **options)
 
 
@@ -97,7 +97,7 @@ def test_metric_that_turns_out_to_vary_is_raced(tmp_path):
         SCRIPTED.replace("swing = 0.1 if", "swing = 0 if work.cost() == 100 else 0.1 if"),
     )
     repo.commit("swing")
-    extra = f"env: {{COUNTER: '{tmp_path / 'counter'}'}}\n"
+    extra = f"env: {{COUNTER: '{tmp_path / 'counter'}'}}\n{UNCONFINED}"
     helper = open_session(tmp_path, extra=extra, repo=repo)
     set_cost(helper.repo, 40)
     record = helper.attempt("far less")
