@@ -141,6 +141,7 @@ def test_setup_runs_once_a_checkout_and_again_for_a_new_lock_file(tmp_path: Path
         tmp_path,
         setup=setup,
         verify=f"cmp installed/requirements.txt src/requirements.txt && {PYTHON} bench.py",
+        sandbox="off",
     )
     helper("init", str(draft))
     assert sorted(runs.read_text().split()) == ["a", "b", "g"]

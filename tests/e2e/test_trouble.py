@@ -41,7 +41,7 @@ def mounted(helper, commands, *args):
 
 def test_program_that_floods_hangs_on_and_leaves_daemons(tmp_path):
     """A verify that is no UTF-8, prints without end, ignores SIGTERM, or outlives its run."""
-    helper = open_session(tmp_path, extra="timeout: 2s\n")
+    helper = open_session(tmp_path, extra=f"timeout: 4s\n{UNCONFINED}")
     marks = tmp_path / "marks"
     programs = (
         ("import sys\nsys.stdout.buffer.write(b'caf\\xe9 \\xff\\n')\nsys.stdout.flush()\n", "keep"),

@@ -74,12 +74,21 @@ class Live:
             return False
         except OSError:  # somebody else's process: it is alive
             return True
-        return True
+        return not _is_dead(pid)
 
     def is_interrupted(self) -> bool:
         """Whether a step was begun and its command died before the end."""
         begun = os.path.exists(os.path.join(self.state, "journal.json"))
         return begun and not self.is_at_work()
+
+
+def _is_dead(pid: int) -> bool:
+    """Whether a process has ended and only waits for its parent to take note of it (Linux)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[:1] in ([b"Z"], [b"X"])
+    except OSError:
+        return False
 
 
 def any_session(environ: Mapping[str, str]) -> str | None:
