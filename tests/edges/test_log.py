@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import sys
 import pytest
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.records import Stop
-from autoresearch.edges.log import START, Log, Position
+from autoresearch.edges.log import START, Log, Position, _Lines
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.records import any_record, chain, experiment, make, opened
@@ -211,6 +212,29 @@ def test_append_is_one_write_then_a_sync(log, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda d: calls.append("sync") or sync(d))
     log.append(make(Stop))
     assert calls == ["write", "sync"]
+
+
+def test_line_that_grows_while_it_is_read_is_left_for_the_next_reader():
+    """The second half of a line, taken for a line, so that a `status` calls the log corrupt."""
+
+    class Growing(io.BytesIO):
+        """A file whose last line is completed right after its first half was read."""
+
+        def readline(self, *_):
+            line = super().readline()
+            if line and not line.endswith(b"\n"):
+                place = self.tell()
+                self.write(b'":1}\n')
+                self.seek(place)
+            return line
+
+        def __next__(self):
+            line = self.readline()
+            if not line:
+                raise StopIteration
+            return line
+
+    assert list(_Lines(Growing(b'{"a":1}\n{"b'))) == [b'{"a":1}\n']
 
 
 def test_reader_sees_only_whole_lines_while_another_process_writes(tmp_path):

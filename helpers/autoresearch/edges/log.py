@@ -232,10 +232,11 @@ class _Lines:
 
     def __iter__(self) -> Iterator[bytes]:
         for line in self._file:
-            if line.endswith(b"\n"):
-                self.last = line
-                # jsonlines drops a leading BOM or RS, which no line of ours has.
-                yield line if line.startswith(b"{") else b"?" + line
+            if not line.endswith(b"\n"):
+                return  # another process is writing it; what follows would be its other half
+            self.last = line
+            # jsonlines drops a leading BOM or RS, which no line of ours has.
+            yield line if line.startswith(b"{") else b"?" + line
 
 
 def _size(file: BinaryIO) -> int:
