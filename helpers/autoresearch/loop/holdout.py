@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import jsonform, unseen
 from autoresearch.core.errors import CorruptLogError
-from autoresearch.core.model import SCHEMA, Arm, Pair
+from autoresearch.core.model import SCHEMA, Arm, Pair, Verdict
 from autoresearch.core.patience import pairs_allowed
 from autoresearch.core.stats import effect_of
 from autoresearch.edges.clock import now_utc
@@ -72,7 +72,7 @@ class Unseen:
         checks = read_checks(self.session.places.state)
         epoch = current_epoch(self.session.progress)
         mine = [check for check in checks if check.epoch == epoch.number]
-        reference = next((c.candidate for c in reversed(mine) if c.passed), epoch.commit)
+        reference = next((self._kept_as(c) for c in reversed(mine) if c.passed), epoch.commit)
         carried = unseen.carried_after(mine, epoch.number)
         pairs, judged = self._raced(holdout, reference, commit, carried, f"{number:04d}-holdout")
         check = unseen.HoldoutCheck(
@@ -91,6 +91,13 @@ class Unseen:
         )
         self._write(check, (*mine, check))
         return check.passed
+
+    def _kept_as(self, check: unseen.HoldoutCheck) -> str:
+        """The commit under a ref that holds what was checked: a keep's has its effect in words."""
+        record = self.session.index.record(check.experiment)
+        if record is None or record.verdict is not Verdict.KEEP:
+            return check.candidate
+        return record.commit
 
     def _policy(self) -> Policy:
         contract = self.session.contract
