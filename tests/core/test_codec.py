@@ -232,7 +232,7 @@ def test_no_text_reads_as_a_record_by_accident(text):
 def test_kinds_are_all_records_by_their_lower_case_name():
     """A record class that cannot be read because it was not registered."""
     assert sorted(codec.KINDS) == [
-        "ablation", "epoch", "experiment", "note", "opened", "recovery", "refusal",
+        "ablation", "epoch", "experiment", "note", "opened", "pruned", "recovery", "refusal",
         "run", "runend", "stop", "undo", "validation",
     ]  # fmt: skip
     assert codec.KINDS["experiment"] is Experiment

@@ -104,3 +104,9 @@ def test_small_words():
     assert phrases.better(Direction.LOWER) == "lower is better"
     assert phrases.better(Direction.HIGHER) == "higher is better"
     assert phrases.short_hash("abcdef0123456789") == "abcdef01"
+
+
+def test_sizes_are_said_as_people_say_them():
+    """Bytes that nobody can read, or a thousand times too much."""
+    found = [phrases.size(amount) for amount in (0, 999, 1000, 12_400, 3_440_000)]
+    assert found == ["0 B", "999 B", "1 kB", "12 kB", "3.4 MB"]

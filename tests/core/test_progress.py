@@ -18,7 +18,16 @@ from autoresearch.core.model import (
     Verdict,
 )
 from autoresearch.core.progress import advance, begin
-from autoresearch.core.records import Ablation, Recovery, Run, RunEnd, Stop, Undo, Validation
+from autoresearch.core.records import (
+    Ablation,
+    Pruned,
+    Recovery,
+    Run,
+    RunEnd,
+    Stop,
+    Undo,
+    Validation,
+)
 from autoresearch.core.summary import summary_of
 from support.records import BASE, effect, epoch, experiment, make, note, opened, race, refusal
 
@@ -302,6 +311,7 @@ def test_ablation_changes_nothing_but_the_time():
     """A suggestion for people that takes a kept change back, or one that stops the fold."""
     before = folded(opened(), experiment(1, Verdict.KEEP))
     assert advance(before, make(Ablation, experiment=1, doubtful=True)) == before
+    assert advance(before, make(Pruned, experiments=((1, 1),))) == before
 
 
 def test_latest_validation_and_recovery_are_known():

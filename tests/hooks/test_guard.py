@@ -157,6 +157,11 @@ def test_plain_calls_pass_and_the_humans_are_asked_for(helper):
         ("autoresearch amend", "ask"),
         ("autoresearch amend --dry-run", None),
         ("cd src && autoresearch undo 3", "ask"),
+        ("autoresearch gc --keep 50", "allow"),
+        ("autoresearch gc --prune", "ask"),
+        ("autoresearch gc '--prune'", "ask"),
+        ("cd src && autoresearch gc '--prune'", "ask"),
+        ("rm -r src && autoresearch gc", None),
         ("echo autoresearch", None),
         ("ls", None),
     ):

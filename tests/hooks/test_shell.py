@@ -81,6 +81,8 @@ def test_human_commands_are_found_in_longer_lines():
     assert asked_for("autoresearch status; echo stop") is None
     assert asked_for("myautoresearch stop") is None
     assert asked_for("autoresearch stopwatch") is None
+    assert asked_for("cd x && autoresearch gc '--prune'") == ("gc", " '--prune'")
+    assert asked_for("autoresearch gc | head; git remote prune") is None
 
 
 @pytest.mark.parametrize(

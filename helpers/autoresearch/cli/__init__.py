@@ -36,6 +36,7 @@ COMMANDS = {
     "undo": "human",
     "stop": "human",
     "recover": "human",
+    "gc": "human",
     "hook": "host",
     "statusline": "host",
     "install": "hosts",

@@ -1,4 +1,4 @@
-"""Commands for people: validate, undo, stop, recover."""
+"""Commands for people: validate, undo, stop, recover, gc."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ import click
 from autoresearch.cli.app import answers
 from autoresearch.cli.screen import screen
 from autoresearch.core import jsonform, phrases
+from autoresearch.core.pruning import ranges
 from autoresearch.core.render import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer
-from autoresearch.loop.opening import writing
+from autoresearch.core.text import clean_line
+from autoresearch.loop.opening import reading, writing
 
 if TYPE_CHECKING:
     from autoresearch.cli.screen import Screen
     from autoresearch.core.records import Ablation
+    from autoresearch.loop.cleaning import Found
     from autoresearch.loop.session import Session
+
+RANGES_SHOWN = 12
+CHECKOUTS_SHOWN = 8
 
 
 @click.command("validate")
@@ -182,3 +188,77 @@ def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
             data={"done": list(done), "broken": [found.text for found in bad]},
             next_step=bad[0].remedy if bad else "`autoresearch brief`",
         )
+
+
+@click.command("gc")
+@click.option("--keep", type=click.IntRange(min=0), default=100, show_default=True, metavar="N")
+@click.option("--prune", is_flag=True, help="Remove it; without this nothing is changed.")
+@answers
+def gc_command(*, keep: int, prune: bool) -> Answer:
+    """What the session can do without, and with --prune removes it.
+
+    Refs of candidates that were not kept and captured output, but for the N newest experiments;
+    races that cannot go on; bench checkouts of sessions that are over. Kept commits, dropped
+    edits, the log, the 40 newest that failed and whatever an open idea names always stay.
+
+    Example: autoresearch gc --keep 500
+    """
+    from autoresearch.loop import cleaning  # noqa: PLC0415 - start fast
+
+    if prune:
+        with writing("gc") as session:
+            found = cleaning.prune(session, keep)
+            news = tuple(session.news)
+    else:
+        with reading("gc") as session:
+            found, news = cleaning.look(session, keep), ()
+    if prune:
+        then = "`git gc` frees what these refs held" if found.refs else "`autoresearch status`"
+    else:
+        then = f"`autoresearch gc --prune --keep {keep}` removes it, for a human to decide"
+    return Answer(
+        lines=(*news, *_gc_lines(found, "removed" if prune else "may go")),
+        data={
+            "pruned": prune,
+            "keep": keep,
+            "experiments": list(ranges(found.experiments)),
+            "interrupted": len(found.interrupted),
+            "named": list(found.named),
+            "files": len(found.files),
+            "bytes": found.size,
+            "checkouts": [
+                {"session": c.places.session, "why": c.why, "bytes": c.size}
+                for c in found.checkouts
+            ],
+        },
+        next_step="`autoresearch status`" if found.is_empty else then,
+    )
+
+
+def _gc_lines(found: Found, what: str) -> list[str]:
+    """What was found, a line each; one that says so where there was nothing."""
+    lines = []
+    if found.refs:
+        shown = ", ".join(
+            str(first) if first == last else f"{first}-{last}"
+            for first, last in ranges(found.experiments)[:RANGES_SHOWN]
+        )
+        more = ", …" if len(ranges(found.experiments)) > RANGES_SHOWN else ""
+        refs = phrases.count(len(found.refs), "ref")
+        lines.append(f"{what}: {refs} of candidates that were not kept ({shown}{more})")
+    if found.named:
+        lines.append(f"stays, for an open idea names it: {phrases.numbers(found.named)}")
+    if found.interrupted:
+        refs = phrases.count(len(found.interrupted), "ref")
+        lines.append(f"{what}: {refs} of candidates that never got a verdict")
+    if found.files:
+        files = phrases.count(len(found.files), "file")
+        lines.append(f"{what}: {files} of old output and races, {phrases.size(found.size)}")
+    lines += [
+        f"{what}: bench checkouts of session {clean_line(c.places.session, 60)} ({c.why}), "
+        f"{phrases.size(c.size)}"
+        for c in found.checkouts[:CHECKOUTS_SHOWN]
+    ]
+    if len(found.checkouts) > CHECKOUTS_SHOWN:
+        lines.append(f"{what}: those of {len(found.checkouts) - CHECKOUTS_SHOWN} more")
+    return lines if lines and not found.is_empty else [*lines, "nothing may go"]

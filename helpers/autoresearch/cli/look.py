@@ -26,6 +26,8 @@ from autoresearch.edges.places import shown_path
 from autoresearch.loop.opening import reading
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from autoresearch.core.history import History, Tried
     from autoresearch.loop.session import Session
 
@@ -33,6 +35,7 @@ KEPT_SHOWN = 8
 REVIEW_SHOWN = 4
 LOG_SHOWN = 20
 DIFF_LINES = 120
+GONE = "diff: gone, its ref was removed by `gc` and git has removed its objects"
 
 
 @click.command("status")
@@ -243,7 +246,8 @@ def show_command(number: int) -> Answer:
         if record is None:
             raise click.ClickException(f"experiment {number} is in the index but not in the log")
         output = output_of(record)
-        text = diff(session.repo, record.parent, record.commit)
+        is_there = session.repo.resolve(record.commit) is not None
+        text = diff(session.repo, record.parent, record.commit) if is_there else b""
         cut = b"\n".join(text.split(b"\n")[:DIFF_LINES])
         shown = clean_block(cut, max_lines=DIFF_LINES, max_bytes=WIDE_BYTES - 2500)
         lines = [
@@ -259,17 +263,26 @@ def show_command(number: int) -> Answer:
             f"commit: {record.commit} ({session.ref(number)})",
             f"lines: +{record.lines_added} -{record.lines_removed} in "
             f"{phrases.count(len(record.paths), 'file')}",
-            *([f"output: {shown_path(session.places.state / output)}"] if output else []),
-            *fence(shown, secrets.token_hex(4)).splitlines(),
+            *_output_lines(session.places.state, output),
+            *(fence(shown, secrets.token_hex(4)).splitlines() if is_there else [GONE]),
         ]
         whole = f"`git show {session.ref(number)}` prints all of it"
+        brings = f"{whole}; `autoresearch apply {number}` brings it back into the tree"
         return Answer(
             lines=tuple(lines),
             data={"record": jsonform.to_object(record)},
-            next_step=f"{whole}; `autoresearch apply {number}` brings it back into the tree",
+            next_step=brings if is_there else "`autoresearch log` lists the others",
             max_lines=DIFF_LINES + 40,
             max_bytes=WIDE_BYTES,
         )
+
+
+def _output_lines(state: Path, output: str) -> list[str]:
+    """Where the captured output lies; the oldest does not stay for ever."""
+    if not output:
+        return []
+    path = state / output
+    return [f"output: {shown_path(path)}{'' if path.exists() else ' (removed since)'}"]
 
 
 @click.command("doctor")

@@ -110,6 +110,15 @@ def tokens(amount: int) -> str:
     return f"{number(round(amount / _THOUSAND**2, 1))} M tokens"
 
 
+def size(amount: int) -> str:
+    """Bytes as people say them: `850 B`, `12 kB`, `3.4 MB`."""
+    if amount < _THOUSAND:
+        return f"{amount} B"
+    if amount < _THOUSAND**2:
+        return f"{amount / _THOUSAND:.0f} kB"
+    return f"{number(round(amount / _THOUSAND**2, 1))} MB"
+
+
 def listed(parts: Sequence[str]) -> str:
     """Parts as people list them: `a`, `a and b`, `a, b and c`."""
     *first, last = parts

@@ -34,6 +34,7 @@ from autoresearch.core.records import (
     Experiment,
     Note,
     Opened,
+    Pruned,
     Record,
     Recovery,
     Refusal,
@@ -271,9 +272,10 @@ def _validation(record: Validation, progress: Progress) -> Progress:
     return replace(progress, validation=validated)
 
 
-@_step.register
-def _ablation(record: Ablation, progress: Progress) -> Progress:
-    """A suggestion for people: it changes nothing."""
+@_step.register(Ablation)
+@_step.register(Pruned)
+def _told(record: Ablation | Pruned, progress: Progress) -> Progress:
+    """A suggestion for people, or fewer refs: what was learned stays."""
     del record
     return progress
 

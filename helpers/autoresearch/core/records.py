@@ -89,7 +89,7 @@ class Experiment:
     Attributes:
         number: from 1, without gap.
         parent: the incumbent's commit when it was tried.
-        commit: the candidate; reachable as refs/autoresearch/<session>/exp/NNNN for ever.
+        commit: the candidate; reachable as refs/autoresearch/<session>/exp/NNNN, unless `Pruned`.
         tree, patch_id: for finding duplicates.
         paths: (status letter A, M, D or T; path), sorted by path.
         lines_added, lines_removed: of the diff against the parent (binary files count 0).
@@ -298,6 +298,21 @@ class Recovery:
     detail: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """Refs of candidates that were not kept, removed on request.
+
+    Attributes:
+        experiments: ranges of their numbers, both ends included.
+        keep: so many of the newest experiments were to stay.
+    """
+
+    schema: int
+    at: str
+    experiments: tuple[tuple[int, int], ...]
+    keep: int
+
+
 Record = (
     Opened
     | Epoch
@@ -311,5 +326,6 @@ Record = (
     | Ablation
     | Stop
     | Recovery
+    | Pruned
 )
 """What one log line can be; its `kind` is the class name in lower case."""

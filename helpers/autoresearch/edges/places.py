@@ -13,11 +13,14 @@ from autoresearch.core.text import clean_line
 from autoresearch.edges import whereabouts
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write
+from autoresearch.edges.rotation import keep_newest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PRIVATE = 0o700
+MOST_REPORTS = 50
+"""Crash reports that stay: a bug that comes again at every call fills no disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +176,7 @@ def crash_report(text: str) -> Path:
         folder = Path(tempfile.mkdtemp(prefix=f"{whereabouts.OURS}-"))
     path = folder / f"{stamp}-{os.getpid()}.txt"
     atomic_write(path, text.encode("utf-8", "replace"), mode=0o600)
+    keep_newest(folder, files=MOST_REPORTS)
     return path
 
 

@@ -35,6 +35,7 @@ WITHOUT_QUESTION = frozenset(
         "doctor",
         "recover",
         "scan",
+        "gc",
     }
 )
 """Calls of the loop. `check` and `init` are not among them: they run what no human has read yet."""
@@ -234,6 +235,8 @@ def _judge_call(arguments: list[str]) -> Ruling | None:
     command = arguments[0] if arguments else ""
     if command in HUMAN and "--dry-run" not in arguments and "--help" not in arguments:
         return Ruling(ASK, f"autoresearch: `{command}` is the human's to decide.")
+    if command == "gc" and any("prune" in argument for argument in arguments):
+        return Ruling(ASK, "autoresearch: what is removed for good is the human's to decide.")
     if command == "security" and arguments[1:2] == ["state"]:
         return Ruling(ASK, "autoresearch: what becomes of a finding is the human's to decide.")
     audits = command == "security" and not AUDIT.isdisjoint(arguments[1:2])

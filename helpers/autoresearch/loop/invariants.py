@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import Verdict
+from autoresearch.core.pruning import survey
 from autoresearch.core.records import Epoch, Experiment, Undo
 from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
@@ -137,18 +138,20 @@ def _commits(session: Session, tip: str, most: int) -> list[str]:
 
 
 def _refs(session: Session, records: list[Record]) -> Iterator[Finding]:
-    """Every experiment's commit under a ref of its own."""
-    refs = gitrefs.refs(session.repo, f"refs/autoresearch/{session.name}/exp/")
-    tried = [record for record in records if isinstance(record, Experiment)]
-    missing = [r.number for r in tried if session.ref(r.number) not in refs]
+    """Every experiment's commit under a ref of its own, but for those that `gc` removed."""
+    refs = gitrefs.refs(session.repo, session.refs_of("exp"))
+    found = survey(records)
+    gone = {known.number for known in found.tried if session.ref(known.number) not in refs}
+    missing = sorted(gone - found.pruned)
     moved = [
-        r.number
-        for r in tried
-        if r.number not in missing and refs[session.ref(r.number)].oid != r.commit
+        known.number
+        for known in found.tried
+        if known.number not in gone and refs[session.ref(known.number)].oid != known.commit
     ]
     yield finding(
         not missing and not moved,
-        f"refs: {len(tried) - len(missing) - len(moved)} candidates kept"
+        f"refs: {len(found.tried) - len(gone) - len(moved)} candidates kept"
+        + (f", {len(gone & found.pruned)} pruned by gc" if gone & found.pruned else "")
         + (f", missing {missing[:5]}" if missing else "")
         + (f", not what was tried {moved[:5]}" if moved else ""),
         "Fetch refs/autoresearch/* from where they were pushed to.",

@@ -17,6 +17,7 @@ from autoresearch.edges.files import atomic_write
 from autoresearch.edges.lock import Lock
 from autoresearch.loop import memory
 from autoresearch.loop.adopt import finish_interrupted, finish_opened
+from autoresearch.loop.cleaning import finish_gc
 from autoresearch.loop.conclude import finish
 from autoresearch.loop.invariants import half_written
 from autoresearch.loop.rewind import finish_drop
@@ -35,6 +36,7 @@ FINISHERS = {
     "drop": finish_drop,
     "undo": finish_undo,
     "amend": finish_interrupted,
+    "gc": finish_gc,
 }
 """Command -> what finishes it from its journal."""
 

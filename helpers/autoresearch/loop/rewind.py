@@ -109,7 +109,8 @@ def save_edit(session: Session, changes: tuple[Change, ...], what: str) -> str:
         message=f"dropped edit, {what}\n\nAutoresearch-Session: {session.name}\n",
     )
     prefix = f"refs/autoresearch/{session.name}/dropped/"
-    number = len(gitrefs.refs(repo, prefix)) + 1
+    taken = [int(name.removeprefix(prefix)) for name in gitrefs.refs(repo, prefix)]
+    number = max(taken, default=0) + 1
     ref = f"{prefix}{number:04d}"
     gitrefs.update_ref(repo, ref, commit.oid, None)
     return ref
@@ -119,11 +120,17 @@ def apply(session: Session, number: int) -> Applied:
     """Bring the change of an experiment back into the working tree, on top of the incumbent.
 
     Raises:
-        AutoresearchError: no such experiment, `already_applied`, or `tree_edited`: the tree holds
-            another edit of those files.
+        AutoresearchError: no such experiment, `pruned`, `already_applied`, or `tree_edited`: the
+            tree holds another edit of those files.
     """
     require_on_branch(session)
     tried = find(session, number)
+    if session.repo.resolve(tried.commit) is None:
+        raise AutoresearchError(
+            f"the change of experiment {number} is gone: `gc` removed its ref",
+            code="pruned",
+            hint=f"`autoresearch show {number}` tells what it was; make the change again by hand.",
+        )
     ours = session.tree(session.progress.incumbent_commit)
     base, theirs = session.tree(tried.parent), session.tree(tried.commit)
     merged = merge_change(session.repo, base, theirs, ours)

@@ -150,8 +150,12 @@ class Session:
         )
 
     def ref(self, number: int) -> str:
-        """The ref that keeps experiment `number` for ever."""
-        return f"refs/autoresearch/{self.name}/exp/{number:04d}"
+        """The ref that keeps experiment `number`."""
+        return f"{self.refs_of('exp')}{number:04d}"
+
+    def refs_of(self, what: str) -> str:
+        """How the names of the session's refs of one sort begin."""
+        return f"refs/autoresearch/{self.name}/{what}/"
 
     def tape(self, tree: str, which: str = "") -> Path:
         """Where a race of a candidate of that tree is kept until it has its verdict.

@@ -15,6 +15,7 @@ from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.model import SCHEMA, Sample
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import append_once, atomic_write, named_errors
+from autoresearch.edges.rotation import keep_newest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,9 @@ class Setting:
     simplify: bool
     retest: int
 
+
+_ASIDE = ".set-aside-"
+_MOST_ASIDE = 20
 
 _WORDS = {
     "machine": "the machine is another, or was started anew",
@@ -166,16 +170,39 @@ def open_tape(path: Path, setting: Setting, randomness: Randomness) -> tuple[Tap
     return Tape(randomness, path, found), why
 
 
+def kept_in(folder: Path) -> tuple[Path, ...]:
+    """The tapes that lie in a folder, those that were set aside among them."""
+    return tuple(
+        sorted(path for path in folder.glob("*") if path.suffix == ".jsonl" or _ASIDE in path.name)
+    )
+
+
+def may_go_on(path: Path, incumbent: str) -> bool:
+    """Whether the race on this tape may ever be gone on with, by its name and its incumbent.
+
+    One that cannot be read counts as one that may: `open_tape` sets it aside and says so.
+    """
+    if _ASIDE in path.name:
+        return False
+    try:
+        with path.open("rb") as file:
+            head = jsonform.loads(file.readline().decode("ascii"))
+        return jsonform.from_object(Setting, head.get("setting")).incumbent == incumbent
+    except (OSError, ValueError, CorruptLogError):
+        return True
+
+
 def set_aside(path: Path) -> None:
     """Move a tape that is not gone on with out of the way; nothing there is no failure."""
     number = 1
-    while (aside := path.with_name(f"{path.stem}.set-aside-{number}")).exists():
+    while (aside := path.with_name(f"{path.stem}{_ASIDE}{number}")).exists():
         number += 1
     with named_errors(path):
         try:
             path.rename(aside)
         except FileNotFoundError:
             return
+    keep_newest(path.parent, files=_MOST_ASIDE, pattern=f"*{_ASIDE}*")
 
 
 def _read(path: Path, setting: Setting) -> tuple[tuple[Any, ...] | None, str]:
