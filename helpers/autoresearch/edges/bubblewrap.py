@@ -15,7 +15,7 @@ from autoresearch.edges.view import SCRATCH
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autoresearch.edges.sandbox import Cell
+    from autoresearch.edges.cell import Cell
 
 PROGRAM = "bwrap"
 
@@ -40,7 +40,7 @@ def prefix(program: str, cell: Cell) -> list[str]:
         *_each("--dev-bind-try", _devices()),
         *_hiding(cell),
         *_each("--bind", cell.writable),
-        *_each("--bind", (str(cell.slot), *cell.pinned)),
+        *_checkout(cell),
         *_each("--ro-bind", cell.locked),
         *_each("--bind", cell.kept),
         *(
@@ -53,6 +53,15 @@ def prefix(program: str, cell: Cell) -> list[str]:
         str(cell.slot),
         "--",
     ]
+
+
+def _checkout(cell: Cell) -> Iterator[str]:
+    """The checkout, writable. Under an overlay no folder that holds something can be renamed."""
+    slot = str(cell.slot)
+    if cell.overlay is None:
+        yield from _each("--bind", (slot, *cell.pinned))
+    else:
+        yield from ("--overlay-src", slot, "--overlay", *map(str, cell.overlay), slot)
 
 
 def _hiding(cell: Cell) -> Iterator[str]:

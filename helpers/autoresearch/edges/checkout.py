@@ -23,6 +23,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.snapshot import GITLINK_MODE
 from autoresearch.edges import statcache
 from autoresearch.edges.files import named_errors, remove_tree
+from autoresearch.edges.overlay import replaced
 from autoresearch.edges.slotdisk import (
     Differences,
     differences,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.gitrepo import GitRepo
+    from autoresearch.edges.overlay import Overlay
     from autoresearch.edges.statcache import Row
 
 _TICK_NS = 10_000_000
@@ -197,6 +199,14 @@ class Slot:
                 self._save()
         removed = sorted(path for path in found.new if path not in self._links)
         return Touched(tuple(sorted((*changed, *links))), tuple(removed), tuple(broken))
+
+    def replaced_by(self, overlay: Overlay) -> tuple[str, ...]:
+        """Files of the tree that a sample wrote to, changed or removed, over this slot; by path.
+
+        Raises:
+            AutoresearchError: as the disk refuses.
+        """
+        return replaced(overlay.written, self._tree, self._needed)
 
     def clear(self) -> None:
         """Remove the slot and its manifest, caches included.

@@ -12,29 +12,24 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import jsonform
-from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.text import clean_line
 from autoresearch.edges import bubblewrap, seatbelt
-from autoresearch.edges.files import atomic_write, named_errors, remove_tree
+from autoresearch.edges.files import atomic_write, named_errors
+from autoresearch.edges.probe import namespace, problem_of
 from autoresearch.edges.proc import Limits, run_command
-from autoresearch.edges.view import NOTHING_HIDDEN, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from autoresearch.edges.cell import Cell
 
 NONE = "none"
 """What records say where nothing confined a command."""
 
-_SHAPE = 1
+_SHAPE = 2
 """Raised when the arguments change in kind, so that what was remembered is probed anew."""
-
-_PROBE_TIMEOUT_S = 10.0
 
 _MANAGERS = {
     "apt-get": "sudo apt-get install bubblewrap",
@@ -49,39 +44,18 @@ _MANAGERS = {
 _APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """What one command may see and change; absolute paths without links.
-
-    Attributes:
-        slot: the checkout, its working directory; writable but for `locked`.
-        pinned: folders of it that cannot be renamed.
-        locked: files and folders of it that are read-only.
-        kept: folders of it that are writable whatever they lie in.
-        writable: folders beside it that are its own: home and temporary folder.
-        view: what of the machine is hidden.
-        network: whether it may use the network; the loopback it always has.
-    """
-
-    slot: Path
-    pinned: tuple[str, ...] = ()
-    locked: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-    writable: tuple[str, ...] = ()
-    view: View = NOTHING_HIDDEN
-    network: bool = False
-
-
 class Sandbox(NamedTuple):
     """A sandbox that works here.
 
     Attributes:
         name: as records say it, with its version.
         program: absolute path of what confines.
+        no_overlay: why it cannot lay a folder over a checkout; empty when it can.
     """
 
     name: str
     program: str
+    no_overlay: str
 
     def prefix(self, cell: Cell) -> list[str]:
         """The words before a command that confine it to `cell`."""
@@ -121,20 +95,31 @@ def find_sandbox(path: str, memory: Path, ground: Path) -> Found:
     program = _program(path)
     if program is None:
         return Found(None, *_missing(path))
-    key = _key(program)
+    with named_errors(ground):
+        ground.mkdir(parents=True, exist_ok=True, mode=0o700)
+        key = _key(program, ground)
     known = _remembered(memory, key)
     if known is not None:
-        return Found(Sandbox(known, program), "", "")
-    problem = _problem(program, ground)
+        return Found(known._replace(program=program), "", "")
+    confines = partial(_prefix, program)
+    problem = problem_of(confines, ground, overlay=False)
     if problem:
         memory.unlink(missing_ok=True)
         return Found(None, f"{Path(program).name} does not work here: {problem}", _advice())
-    name = _name(program)
+    sandbox = Sandbox(_name(program), program, _no_overlay(program, ground))
     with named_errors(memory):
         memory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    stored = jsonform.dumps({"schema": 1, "key": key, "name": name})
-    atomic_write(memory, stored.encode("ascii") + b"\n", mode=0o600)
-    return Found(Sandbox(name, program), "", "")
+    stored = {"schema": 1, "key": key, "name": sandbox.name, "no_overlay": sandbox.no_overlay}
+    atomic_write(memory, jsonform.dumps(stored).encode("ascii") + b"\n", mode=0o600)
+    return Found(sandbox, "", "")
+
+
+def _no_overlay(program: str, ground: Path) -> str:
+    """Why it cannot lay a folder over a checkout; empty when it can."""
+    if program == seatbelt.PROGRAM:  # pragma: no cover - not run on macOS
+        return "macOS has none"
+    problem = problem_of(partial(_prefix, program), ground, overlay=True)
+    return "it comes with bubblewrap 0.11" if "--overlay-src" in problem else problem
 
 
 def _prefix(program: str, cell: Cell) -> list[str]:
@@ -168,28 +153,25 @@ def _advice() -> str:
     return "A container or a host's own sandbox may forbid user namespaces; allow them there."
 
 
-def _key(program: str) -> str:
+def _key(program: str, ground: Path) -> str:
     """What a probe's outcome depends on."""
     st = Path(program).stat()
     facts = (_SHAPE, program, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
-    here = (platform.release(), os.getuid(), *map(_namespace, ("user", "mnt")))
+    disk = ground.stat().st_dev
+    here = (platform.release(), os.getuid(), disk, *map(namespace, ("user", "mnt")))
     return hashlib.sha256(repr((facts, here)).encode()).hexdigest()
 
 
-def _namespace(kind: str) -> str:
-    try:
-        return str(Path(f"/proc/self/ns/{kind}").readlink())
-    except OSError:  # no such file elsewhere than on Linux
-        return ""
-
-
-def _remembered(memory: Path, key: str) -> str | None:
+def _remembered(memory: Path, key: str) -> Sandbox | None:
+    """What a probe found; its program is not remembered."""
     try:
         stored = jsonform.loads(memory.read_text("ascii"))
     except (OSError, ValueError):  # none yet, or damaged: the probe decides
         return None
-    name = stored.get("name")
-    return name if stored.get("key") == key and isinstance(name, str) else None
+    name, no_overlay = stored.get("name"), stored.get("no_overlay")
+    if stored.get("key") != key or not isinstance(name, str) or not isinstance(no_overlay, str):
+        return None
+    return Sandbox(name, "", no_overlay)
 
 
 def _name(program: str) -> str:
@@ -200,63 +182,3 @@ def _name(program: str) -> str:
     )
     version = asked.stdout.decode("ascii", "replace").split()
     return f"bubblewrap {version[-1]}" if version else "bubblewrap"
-
-
-# --- the probe -----------------------------------------------------------------------------
-
-
-def _problem(program: str, ground: Path) -> str:
-    """What is wrong with the sandbox, in words; empty when it holds what it promises."""
-    with named_errors(ground):
-        ground.mkdir(parents=True, exist_ok=True, mode=0o700)
-        place = Path(tempfile.mkdtemp(prefix=".probe-", dir=ground)).resolve()
-    try:
-        return _probed(program, place)
-    finally:
-        remove_tree(place)
-
-
-def _probed(program: str, place: Path) -> str:
-    slot, hidden, home = place / "slot", place / "hidden", place / "home"
-    for folder in (slot / "folder" / "locked", hidden, home):
-        folder.mkdir(parents=True)
-    for file in (slot / "locked", slot / "folder" / "locked" / "file", hidden / "secret"):
-        file.touch()
-    cell = Cell(
-        slot=slot,
-        pinned=(str(slot / "folder"),),
-        locked=(str(slot / "folder" / "locked"), str(slot / "locked")),
-        writable=(str(home),),
-        view=View((str(hidden),), (), ()),
-    )
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(home), "TMPDIR": str(home)}
-    command = "; ".join(_trials(slot, hidden, home))
-    try:
-        outcome = run_command(
-            command, cwd=slot, env=env, limits=Limits(timeout_s=_PROBE_TIMEOUT_S),
-            prefix=_prefix(program, cell),
-        )  # fmt: skip
-    except AutoresearchError as error:
-        return error.message
-    said = outcome.stdout.decode("utf-8", "replace").splitlines()
-    if sys.platform == "linux":
-        same = [kind for kind in ("pid", "net") if _namespace(kind) in said]
-        said = [line for line in said if not line.startswith(("pid:", "net:"))]
-        said += [f"the {kind} namespace is the machine's" for kind in same]
-    if said != ["done"]:
-        last = outcome.stderr.decode("utf-8", "replace").splitlines()[-1:]
-        return clean_line("; ".join([line for line in said if line != "done"] or last), 200)
-    return ""
-
-
-def _trials(slot: Path, hidden: Path, home: Path) -> Iterator[str]:
-    """Shell commands that say what should not be, and `done` at their end."""
-    for file in ("locked", "folder/locked/file", "folder/locked/new", "/new-file-of-autoresearch"):
-        yield f"(: > {file}) 2>/dev/null && echo '{file} could be written'"
-    for folder in ("folder", "folder/locked", "locked"):
-        yield f"mv {folder} moved 2>/dev/null && echo '{folder} could be moved'"
-    yield f"test -e '{hidden}/secret' && echo 'a hidden file could be seen'"
-    yield f"(: > '{slot}/new' && : > '{home}/new') || echo 'nothing could be written'"
-    if sys.platform == "linux":
-        yield "readlink /proc/self/ns/pid /proc/self/ns/net"
-    yield "echo done"

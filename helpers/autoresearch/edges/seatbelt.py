@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from autoresearch.edges.sandbox import Cell
+    from autoresearch.edges.cell import Cell
 
 PROGRAM = "/usr/bin/sandbox-exec"
 

@@ -7,9 +7,6 @@ left behind is gone before the next one starts.
 
 from __future__ import annotations
 
-import hashlib
-import statistics
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,15 +16,17 @@ from autoresearch.core.model import Arm, CommandResult, Reason, Sample
 from autoresearch.core.text import clean_line
 from autoresearch.edges.checkout import Layer, Slot
 from autoresearch.edges.environment import sample_environment
-from autoresearch.edges.files import atomic_write, remove_tree
+from autoresearch.edges.files import atomic_write
 from autoresearch.edges.lock import note_running
 from autoresearch.edges.memory import memory_limit
+from autoresearch.edges.overlay import private_folders
 from autoresearch.edges.proc import Limits, Outcome, run_command
 from autoresearch.loop.confinement import Confinement, Purpose
-from autoresearch.loop.reading import sample_of
+from autoresearch.loop.reading import ending, last_words, sample_of
+from autoresearch.loop.setup import setup_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from autoresearch.core.contract import Contract, Holdout
@@ -43,15 +42,6 @@ OUTPUT_BYTES = 256 * 1024
 
 SAME_BYTES = 8 * 1024 * 1024
 """As much of `same`, for it is compared whole."""
-
-SETUP_INPUTS = frozenset(
-    {
-        "Cargo.lock", "Cargo.toml", "Gemfile", "Gemfile.lock", "build.gradle", "go.mod", "go.sum",
-        "package-lock.json", "package.json", "pnpm-lock.yaml", "poetry.lock", "pom.xml",
-        "pyproject.toml", "requirements.txt", "setup.cfg", "setup.py", "uv.lock", "yarn.lock",
-    }
-)  # fmt: skip
-"""Files that say what is installed: a change of one runs `setup` again."""
 
 
 class CandidateFailed(AutoresearchError):
@@ -149,6 +139,8 @@ class Bench:
         )
         self.memory_bytes = memory_limit()
         self._ran: Slot | None = None
+        self._written: tuple[str, ...] | None = None
+        self._unconfirmed: dict[Slot, None] = {}
         self.slots = tuple(self._slot(name) for name in SLOT_NAMES)
 
     def _slot(self, name: str) -> Slot:
@@ -171,7 +163,7 @@ class Bench:
         """
         built = Built(slot, tree)
         marker = self.places.manifests / f"{slot.root.name}.setup"
-        key = self._setup_key(tree) if self.contract.setup else ""
+        key = setup_key(self.contract, self.scope, tree) if self.contract.setup else ""
         if self.contract.setup and _read(marker) not in {key, f"{key} nothing"}:
             slot.clear()
         brought = slot.bring(tree)
@@ -183,14 +175,6 @@ class Bench:
             self._prepare(built, self.contract.build, Layer.BUILD, f"{label}-build")
         return built
 
-    def _setup_key(self, tree: TreeMap) -> str:
-        """What `setup` depends on: command, environment, files that say what is installed."""
-        digest = hashlib.sha256(repr((self.contract.setup, self.contract.env)).encode())
-        for path, entry in sorted(tree.items()):
-            if path.rsplit("/", 1)[-1] in SETUP_INPUTS or not self.scope.covers(path):
-                digest.update(repr((path, entry)).encode())
-        return digest.hexdigest()
-
     def _prepare(self, built: Built, command: str, layer: Layer, label: str) -> None:
         purpose = Purpose.SETUP if layer is Layer.SETUP else Purpose.BUILD
         outcome = self.run(built, command, timeout_s=PREPARE_TIMEOUT_S, purpose=purpose)
@@ -200,7 +184,7 @@ class Bench:
             raise ProtectedTouched(touched)
         problem, words = "", ""
         if outcome.exit_code or outcome.timed_out:
-            problem, words = _ending(outcome), last_words(outcome)
+            problem, words = ending(outcome), last_words(outcome)
         elif changed:
             # They were put back, so what was built from or into them is not what would be sampled.
             problem = f"changed tracked files: {clean_line(', '.join(changed[:5]))}"
@@ -221,11 +205,19 @@ class Bench:
     # --- running ---------------------------------------------------------------------------
 
     def sample(
-        self, built: Built, arm: Arm, *, seed: int, label: str, holdout: Holdout | None = None
+        self,
+        built: Built,
+        arm: Arm,
+        *,
+        seed: int,
+        label: str,
+        holdout: Holdout | None = None,
+        more: bool = False,
     ) -> Sample:
         """One execution of verify, or of the holdout where it is given.
 
         A sample during which the machine slept or its clock jumped is thrown away and taken again.
+        With `more` to come, the caller has to ask `confirm` before it believes any of them.
 
         Raises:
             CandidateFailed: it failed, timed out, or printed no trustworthy metric.
@@ -233,14 +225,15 @@ class Bench:
             RivalTouched: the program that ran before, in another slot, changed this checkout.
             SessionBroken: too many samples were void.
         """
-        self._require_untouched(built, label)
+        if self._ran is not None:
+            self._require_untouched(built, label)
         command, timeout_s = self.contract.verify, self.contract.timeout_s
         purpose = Purpose.MEASURE
         if holdout is not None:
             command, purpose = holdout.command, Purpose.HOLDOUT
         while True:
             outcome = self.run(built, command, timeout_s=timeout_s, seed=seed, purpose=purpose)
-            self._tidy(built, label)
+            self._tidy(built, label, more=more)
             if not outcome.void:
                 return self.read(outcome, arm, label, unseen=holdout is not None)
             self.void += 1
@@ -272,7 +265,7 @@ class Bench:
 
     def _require_untouched(self, built: Built, label: str) -> None:
         """Make sure that the rival, which ran since, left this checkout alone."""
-        if self._ran is None or self._ran is built.slot:
+        if self._ran is built.slot:
             return
         touched = built.slot.restore()
         found = (*touched.changed, *touched.removed, *touched.broken)
@@ -282,14 +275,38 @@ class Bench:
             name = built.slot.root.name
             raise RivalTouched(tuple(f"../{name}/{path}" for path in found))
 
-    def _tidy(self, built: Built, label: str) -> None:
-        """Bring the checkout back to what was sealed; build again what cannot be restored."""
-        touched = built.slot.restore()
-        protected = self._protected(touched.changed)
+    def _tidy(self, built: Built, label: str, *, more: bool = False) -> None:
+        """Bring the checkout back to what was sealed; build again what cannot be restored.
+
+        What was written over it is gone already: then the checkout was only to be left alone.
+        """
+        if self._written is not None:
+            self._unconfirmed[built.slot] = None
+            touched = self._protected(self._written)
+            if touched:
+                raise ProtectedTouched(touched)
+            if not more:
+                self.confirm()
+            return
+        found = built.slot.restore()
+        protected = self._protected(found.changed)
         if protected:
             raise ProtectedTouched(protected)
-        if touched.layer_broken:
+        if found.layer_broken:
             self.bring(built.slot, built.tree, label=label)
+
+    def confirm(self) -> None:
+        """Make sure that checkouts which only overlays were written to are as they were brought.
+
+        Raises:
+            ProtectedTouched: something outside the samples changed one.
+        """
+        slots, self._unconfirmed = list(self._unconfirmed), {}
+        for slot in slots:
+            found = slot.restore()
+            paths = (*found.changed, *found.removed, *found.broken)
+            if paths:
+                raise ProtectedTouched(tuple(f"../{slot.root.name}/{path}" for path in paths))
 
     def run(
         self,
@@ -306,14 +323,15 @@ class Bench:
         Raises:
             AutoresearchError: `no_sandbox`, `sandbox_failed`.
         """
-        self._ran = built.slot
-        with self._private_folders() as (home, tmp):
+        over = self.confinement.lays_over(purpose)
+        self._ran, self._written = None if over else built.slot, None
+        with private_folders(self.places.cache / "run", overlay=over) as own:
             environment = sample_environment(
                 self.frozen,
                 self.contract.env,
                 self.passed,
-                home=home,
-                tmp=tmp,
+                home=own.home,
+                tmp=own.tmp,
                 seed=seed,
                 time_budget_s=self.contract.time_budget_s,
             )
@@ -322,23 +340,13 @@ class Bench:
                 timeout_s=timeout_s, output_bytes=output_bytes, memory_bytes=self.memory_bytes
             )
             root, note = built.slot.root, partial(note_running, self.places.output.parent)
-            prefix = self.confinement.prefix(root, built.tree, (home, tmp), purpose)
-            return run_command(
+            prefix = self.confinement.prefix(root, built.tree, own, purpose)
+            outcome = run_command(
                 command, cwd=root, env=environment, limits=limits, prefix=prefix, started=note
             )
-
-    @contextmanager
-    def _private_folders(self) -> Iterator[tuple[Path, Path]]:
-        """A home and a temporary folder of this run's own, at paths that are always the same."""
-        root = self.places.cache / "run"
-        remove_tree(root)
-        home, tmp = root / "home", root / "tmp"
-        for folder in (home, tmp):
-            folder.mkdir(parents=True, mode=0o700)
-        try:
-            yield home, tmp
-        finally:
-            remove_tree(root)
+            if own.overlay is not None:
+                self._written = built.slot.replaced_by(own.overlay)
+        return outcome
 
     def read(self, outcome: Outcome, arm: Arm, label: str, *, unseen: bool = False) -> Sample:
         """The sample that a run of verify yielded; raises CandidateFailed when it is none.
@@ -349,7 +357,7 @@ class Bench:
         hint = ""
         if outcome.timed_out or outcome.exit_code:
             reason = Reason.TIMEOUT if outcome.timed_out else Reason.VERIFY
-            message = f"verify {_ending(outcome)}"
+            message = f"verify {ending(outcome)}"
             full = message + last_words(outcome)
         else:
             try:
@@ -373,25 +381,6 @@ class Bench:
         ]
         atomic_write(path, b"".join(parts), mode=0o600)
         return f"{self.places.output.name}/{path.name}"
-
-
-def _ending(outcome: Outcome) -> str:
-    if outcome.out_of_memory:
-        return "was ended: it took more memory than this machine has to give"
-    if outcome.timed_out:
-        return f"was ended after {outcome.wall_s:.3g} s"
-    return f"failed with exit code {outcome.exit_code}"
-
-
-def last_words(outcome: Outcome) -> str:
-    """The last line that a failed command printed, quoted and cleaned; empty without any."""
-    lines = (outcome.stderr.strip() or outcome.stdout.strip()).splitlines()
-    return f', its last words: "{clean_line(lines[-1], 200)}"' if lines else ""
-
-
-def median_wall(samples: list[Sample]) -> float:
-    """Median elapsed seconds of samples (at least one)."""
-    return statistics.median(sample.wall_s for sample in samples)
 
 
 def _read(path: Path) -> str:

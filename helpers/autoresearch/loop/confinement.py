@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from autoresearch.core.contract import Sandbox as Policy
 from autoresearch.core.cover import Cover, cover
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.edges.cell import Cell
 from autoresearch.edges.environment import download_folders
-from autoresearch.edges.sandbox import Cell, Found, find_sandbox
+from autoresearch.edges.sandbox import Found, find_sandbox
 from autoresearch.edges.view import find_view, wanted_paths
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from autoresearch.core.scope import Scope
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.gitrepo import GitRepo
+    from autoresearch.edges.overlay import Private
     from autoresearch.edges.view import View
 
 MEMORY = "sandbox.json"
@@ -92,7 +94,7 @@ class Confinement:
     @property
     def name(self) -> str:
         """What records say was in force."""
-        return self.found.name
+        return f"{self.found.name}, overlay" if self._no_overlay == "" else self.found.name
 
     @property
     def in_force(self) -> str:
@@ -101,7 +103,24 @@ class Confinement:
         if found.sandbox is None:
             return f"none: {found.why}. {found.remedy}".rstrip(" .") + "."
         network = "the network open" if self._contract.network else "no network but loopback"
-        return f"{found.name}: protected files read-only, home and repository hidden, {network}"
+        why = self._no_overlay
+        samples = f"compared and put back (no overlay: {why})" if why else "an overlay of its own"
+        return (
+            f"{found.name}: protected files read-only, home and repository hidden, {network}; "
+            f"each sample's checkout: {samples}"
+        )
+
+    @property
+    def _no_overlay(self) -> str | None:
+        """Why samples write into the checkout itself; None where nothing confines them."""
+        sandbox = self.found.sandbox
+        if sandbox is None:
+            return None
+        return "`cache` has to stay" if self._contract.cache else sandbox.no_overlay
+
+    def lays_over(self, purpose: Purpose) -> bool:
+        """Whether what a command writes into the checkout goes elsewhere."""
+        return purpose in {Purpose.MEASURE, Purpose.HOLDOUT} and self._no_overlay == ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -112,15 +131,13 @@ class Confinement:
             )
         return ()
 
-    def prefix(
-        self, slot: Path, tree: TreeMap, own: tuple[Path, ...], purpose: Purpose
-    ) -> list[str]:
+    def prefix(self, slot: Path, tree: TreeMap, own: Private, purpose: Purpose) -> list[str]:
         """The words before a command; none without a sandbox.
 
         Args:
             slot: the checkout it runs in.
             tree: what the checkout holds.
-            own: folders beside it that it may write to.
+            own: folders beside it that it may write to, and where an overlay goes.
             purpose: what the command is for.
         """
         if self.found.sandbox is None:
@@ -130,7 +147,7 @@ class Confinement:
         # found afterwards.
         preparing = purpose in {Purpose.SETUP, Purpose.BUILD}
         places = Cover((), ()) if preparing else self._cover(tree)
-        writable = [str(folder.resolve()) for folder in own]
+        writable = [str(folder.resolve()) for folder in (own.home, own.tmp)]
         if purpose is Purpose.SETUP:
             writable += download_folders(self._environment)
         cell = Cell(
@@ -141,6 +158,7 @@ class Confinement:
             writable=tuple(writable),
             view=self._unseen_view if purpose is Purpose.HOLDOUT else self._view,
             network=purpose is Purpose.SETUP or self._contract.network,
+            overlay=own.overlay,
         )
         return self.found.sandbox.prefix(cell)
 

@@ -188,7 +188,7 @@ class Race:
         self.failed_arm = arm
         sample = self.tape.sample(
             arm,
-            lambda: self.bench.sample(built, arm, seed=seed, label=self.label),
+            lambda: self.bench.sample(built, arm, seed=seed, label=self.label, more=True),
             lambda: self._warm_again(seed, arm),
         )
         self.has_sound_incumbent |= arm is Arm.INCUMBENT
@@ -200,7 +200,7 @@ class Race:
         for arm in (then.other, then):
             built = self.candidate if arm is Arm.CANDIDATE else self.incumbent
             self.failed_arm = arm
-            self.bench.sample(built, arm, seed=seed, label=self.label)
+            self.bench.sample(built, arm, seed=seed, label=self.label, more=True)
 
     def _exact(self, recorded: float) -> Decision | None:
         """The deterministic path; None when the metric turns out to vary."""
@@ -299,6 +299,10 @@ class Race:
         )
 
     def _settled(self, decision: Decision, *, exact: bool) -> Raced:
+        self.failed_arm = (
+            Arm.CANDIDATE
+        )  # whoever changed a checkout from outside, no keep comes of it
+        self.bench.confirm()
         names = [secondary.name for secondary in self.bench.contract.secondary]
         question = self.question
         record = RaceRecord(

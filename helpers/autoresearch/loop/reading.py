@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING
 
 from autoresearch.core.metrics import read_checksums, read_metrics, read_secondary
 from autoresearch.core.model import Arm, Sample, Source
+from autoresearch.core.text import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,3 +55,23 @@ def sample_of(
         secondary=tuple((m.name, values[m.name]) for m in secondary),
         checksums=read_checksums(outcome.stdout),
     )
+
+
+def ending(outcome: Outcome) -> str:
+    """How a command failed, in words that stand behind its name."""
+    if outcome.out_of_memory:
+        return "was ended: it took more memory than this machine has to give"
+    if outcome.timed_out:
+        return f"was ended after {outcome.wall_s:.3g} s"
+    return f"failed with exit code {outcome.exit_code}"
+
+
+def last_words(outcome: Outcome) -> str:
+    """The last line that a failed command printed, quoted and cleaned; empty without any."""
+    lines = (outcome.stderr.strip() or outcome.stdout.strip()).splitlines()
+    return f', its last words: "{clean_line(lines[-1], 200)}"' if lines else ""
+
+
+def median_wall(samples: list[Sample]) -> float:
+    """Median elapsed seconds of samples (at least one)."""
+    return statistics.median(sample.wall_s for sample in samples)

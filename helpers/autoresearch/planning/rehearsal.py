@@ -17,14 +17,9 @@ from autoresearch.core.pool import same_code_differences, smallest_visible
 from autoresearch.core.testcounts import count_tests
 from autoresearch.core.text import clean_line
 from autoresearch.core.unseen import advisory
-from autoresearch.loop.bench import (
-    SAME_BYTES,
-    CandidateFailed,
-    ProtectedTouched,
-    last_words,
-    median_wall,
-)
+from autoresearch.loop.bench import SAME_BYTES, CandidateFailed, ProtectedTouched
 from autoresearch.loop.measure import SEED_BITS, policy_of
+from autoresearch.loop.reading import last_words, median_wall
 from autoresearch.planning.findings import noise_of, warnings_about
 from autoresearch.planning.fitness import scoped_paths
 from autoresearch.planning.leaks import Leak, find_leaks

@@ -27,6 +27,7 @@ from autoresearch.reporting.hosted import host_findings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from autoresearch.edges.sandbox import Found
     from autoresearch.loop.session import Session
 
 
@@ -67,8 +68,14 @@ def _sandbox() -> Iterator[Finding]:
     except AutoresearchError as error:
         yield Finding(fine=False, text=error.message, remedy=error.hint)
         return
-    without = f"none, {found.why}. {found.remedy}"
-    yield good(f"sandbox: {clean_line(found.name if found.sandbox else without)}")
+    yield good(f"sandbox: {clean_line(_described(found))}")
+
+
+def _described(found: Found) -> str:
+    if found.sandbox is None:
+        return f"none, {found.why}. {found.remedy}"
+    why = found.sandbox.no_overlay
+    return f"{found.name}, {f'without overlays: {why}' if why else 'with overlays'}"
 
 
 def _confined(session: Session) -> Finding:

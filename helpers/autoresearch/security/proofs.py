@@ -17,13 +17,14 @@ from autoresearch.core.security.proving import Result, command_for, judge
 from autoresearch.core.security.records import Proof
 from autoresearch.core.security.redact import redact
 from autoresearch.core.text import clean_block, clean_line
+from autoresearch.edges.cell import Cell
 from autoresearch.edges.checkout import Slot
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.environment import find_environment, sample_environment
 from autoresearch.edges.files import atomic_write, read_bytes_limited, remove_tree
 from autoresearch.edges.places import bases_of
 from autoresearch.edges.proc import Limits, run_command
-from autoresearch.edges.sandbox import Cell, find_sandbox
+from autoresearch.edges.sandbox import find_sandbox
 from autoresearch.edges.view import find_view, wanted_paths
 from autoresearch.loop.confinement import MEMORY
 from autoresearch.security.books import sha256

@@ -12,7 +12,8 @@ from autoresearch.core.text import clean_line
 from autoresearch.edges.environment import find_passed
 from autoresearch.edges.files import remove_tree
 from autoresearch.edges.lock import Lock
-from autoresearch.loop.bench import Bench, BenchPlaces, last_words
+from autoresearch.loop.bench import Bench, BenchPlaces
+from autoresearch.loop.reading import last_words
 from autoresearch.planning.missing import describe, find_missing
 from autoresearch.planning.scanning.findings import Role
 from autoresearch.planning.stage import (
