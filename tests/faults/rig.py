@@ -8,6 +8,7 @@ call that touches files, processes or locks the fork kills itself, or the call f
 from __future__ import annotations
 
 import builtins
+import contextlib
 import errno
 import fcntl
 import json
@@ -44,6 +45,12 @@ guard: grep -q 'answer 42' src/work.sh
 scope: ["src/**"]
 budget: {experiments: 100000}
 """
+NOISY_WORK = (
+    "echo METRIC cost=$(({cost} + {cost} * (AUTORESEARCH_SEED % 100) / 10000))\n"
+    "# answer 42\n# {note}\n"
+)
+NOISY = CONTRACT.replace(", deterministic: true", "") + "race: {max_runs: 16}\n"
+"""A metric that follows its seed, by up to 1 %: its races take several samples."""
 MINE = {"notes.txt": "mine\n", "src/scratch.ignored": "mine too\n"}
 EVENTS = (
     "open", "os.", "subprocess.Popen", "shutil.", "tempfile.", "sqlite3.connect", "fcntl.",
@@ -65,6 +72,17 @@ class Ended(NamedTuple):
     def code(self):
         """Its exit code, or minus the signal that ended it."""
         return os.waitstatus_to_exitcode(self.status)
+
+
+def descendants(pid):
+    """The processes that a process started, and those that these did."""
+    found, todo = [], [pid]
+    while todo:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            text = Path(f"/proc/{todo[-1]}/task/{todo.pop()}/children").read_text()
+            found += map(int, text.split())
+            todo += map(int, text.split())
+    return found
 
 
 class Plan:
@@ -112,42 +130,48 @@ class Plan:
 class Rig:
     """One session, put back to its start as often as asked."""
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    def __init__(self, folder, *, noisy=False):
+        self.folder, self.noisy = Path(folder), noisy
+        self.folder.mkdir(exist_ok=True)
         self.root = self.folder / "r"
         self.state_home = Path(os.environ["XDG_STATE_HOME"])
         self.cache_home = Path(os.environ["XDG_CACHE_HOME"])
         self.repo = Git.create(self.root)
-        self.repo.write("src/work.sh", WORK.format(cost=100, note=0))
+        self.start_cost = 1_000_000 if noisy else 100
+        self.start_work = self.edit(self.start_cost)
         self.repo.write("data.txt", "protected\n")
         self.repo.write(".gitignore", "*.ignored\n")
         self.repo.commit("start")
-        draft = self.folder / "draft.yaml"
-        draft.write_text(CONTRACT)
+        self.draft = self.folder / "draft.yaml"
+        self.draft.write_text(NOISY if noisy else CONTRACT)
         self.helper = Helper(self.repo)
-        self.helper("init", str(draft))
         for path, text in MINE.items():
             self.repo.write(path, text)
-        self.state = self.helper.state
         self.places = (self.root, self.state_home, self.cache_home)
-        self.kept = self.folder / "kept"
+        self.save("fresh")
+        self.helper("init", str(self.draft))
+        self.state = self.helper.state
         self.save()
 
-    def save(self):
-        """Take what is there for the start."""
-        shutil.rmtree(self.kept, ignore_errors=True)
+    def save(self, name="opened"):
+        """Take what is there for a start: `fresh` is before `init`, `opened` after it."""
+        kept = self.folder / name
+        shutil.rmtree(kept, ignore_errors=True)
         for number, place in enumerate(self.places):
-            shutil.copytree(place, self.kept / str(number), symlinks=True)
+            if place.exists():
+                shutil.copytree(place, kept / str(number), symlinks=True)
 
-    def reset(self):
-        """Put everything back to the start."""
+    def reset(self, name="opened"):
+        """Put everything back to a start that was saved."""
         for number, place in enumerate(self.places):
             shutil.rmtree(place, ignore_errors=True)
-            shutil.copytree(self.kept / str(number), place, symlinks=True)
+            if (kept := self.folder / name / str(number)).exists():
+                shutil.copytree(kept, place, symlinks=True)
 
-    def edit(self, cost, note=0):
+    def edit(self, cost, note=0, *, answer=42):
         """Edit the program; what it is then."""
-        text = WORK.format(cost=cost, note=note)
+        work = NOISY_WORK if self.noisy else WORK
+        text = work.format(cost=cost, note=note).replace("42", str(answer))
         self.repo.write("src/work.sh", text)
         return text
 
@@ -204,25 +228,39 @@ class Rig:
         """A command, to its end."""
         return self.end(*self.start(*command, plan=plan))
 
-    def killed(self, after_s, *command):
-        """A command, killed after so many seconds if it still runs."""
+    def killed(self, after_s, *command, whole=False):
+        """A command, killed after so many seconds if it still runs.
+
+        With `whole` all that it started dies with it, as where a machine stops; else only the
+        helper dies, and its programs live on.
+        """
         pid, out = self.start(*command)
         time.sleep(after_s)
+        below = descendants(pid) if whole else ()
         os.kill(pid, signal.SIGKILL)  # a zombie until it is waited for: the number is still its own
+        for child in below:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
         return self.end(pid, out)
+
+    def records(self):
+        """The lines of the log; none before there is one."""
+        path = self.state / "log.jsonl"
+        lines = path.read_text("ascii").splitlines() if path.exists() else ()
+        return [json.loads(line) for line in lines]
 
     def experiments(self):
         """The experiments in the log."""
-        lines = (self.state / "log.jsonl").read_text("ascii").splitlines()
-        return [e for e in map(json.loads, lines) if e["kind"] == "experiment"]
+        return [record for record in self.records() if record["kind"] == "experiment"]
 
-    def broken(self):
-        """What does not hold: the invariants, and the user's own files."""
+    def broken(self, *, spare=()):
+        """What does not hold: the invariants but those to spare, and the user's own files."""
         here = Path.cwd()
         os.chdir(self.root)
         try:
             with loaded(self.root, dict(os.environ), command="doctor", write=False) as session:
                 found = [f.text for f in invariants(session) if not f.fine]
+                found = [text for text in found if not text.startswith(tuple(spare))]
         finally:
             os.chdir(here)
         for path, text in MINE.items():

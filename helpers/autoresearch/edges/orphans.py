@@ -52,7 +52,7 @@ class Leader:
 
 
 class Process(NamedTuple):
-    """A living process of this user's."""
+    """A living process."""
 
     pid: int
     parent: int
@@ -88,6 +88,23 @@ def survivors(mark: str, leader: Leader | None = None) -> frozenset[int]:
         leader: the command it had started last, for one that dropped its environment.
     """
     return frozenset(process.pid for process in _left_by(mark, leader))
+
+
+def processes() -> dict[int, Process]:
+    """The living processes by number, other users' too, as far as they are told; `marked` is not.
+
+    A dead one that only waits for its parent holds nothing and is left out.
+    """
+    if not _PROC.joinpath("self/stat").exists():  # pragma: no cover - Linux has it
+        return {process.pid: process for process in _table_by_ps(b"")}
+    found = {}
+    for folder in _PROC.iterdir():
+        facts = _stat(int(folder.name)) if folder.name.isdigit() else None
+        if facts is not None and facts[1][0] not in {b"Z", b"X"}:
+            name, fields = facts
+            pid = int(folder.name)
+            found[pid] = Process(pid, int(fields[_PPID]), int(fields[_GROUP]), name, marked=False)
+    return found
 
 
 def end_survivors(mark: str, leader: Leader | None = None) -> int:

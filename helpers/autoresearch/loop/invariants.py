@@ -13,6 +13,7 @@ from autoresearch.core.pruning import survey
 from autoresearch.core.records import Epoch, Experiment, Undo
 from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
+from autoresearch.edges.gitlocks import locks_of
 from autoresearch.edges.lock import Lock
 from autoresearch.loop import memory
 
@@ -181,12 +182,12 @@ def _leftovers(session: Session) -> Iterator[Finding]:
         f"processes: {f'left running: {stray[:5]}' if stray else 'none left running'}",
         f"{RECOVER} It ends them.",
     )
-    locks = sorted(stale_locks(session))
+    locks = list(locks_of(session.repo, session.name, session.branch))
     yield finding(
         not locks,
         "git's locks: "
         + (f"held: {clean_line(', '.join(map(str, locks[:3])))}" if locks else "none"),
-        "If no git is at work, remove them.",
+        f"{RECOVER} It sets them aside unless a git is at work.",
     )
     halves = sorted(half_written(session))
     yield finding(
@@ -195,21 +196,6 @@ def _leftovers(session: Session) -> Iterator[Finding]:
         + (clean_line(", ".join(map(str, halves[:3]))) if halves else "none"),
         f"{RECOVER} It removes them.",
     )
-
-
-def stale_locks(session: Session) -> Iterator[Path]:
-    """Lock files of git's that stand in the way of the session's refs, HEAD or index."""
-    repo = session.repo
-    short = session.branch.removeprefix("refs/")
-    for path in (
-        repo.git_dir / "index.lock",
-        repo.git_dir / "HEAD.lock",
-        repo.common_dir / "packed-refs.lock",
-        repo.common_dir / "refs" / f"{short}.lock",
-    ):
-        if path.exists():
-            yield path
-    yield from (repo.common_dir / "refs/autoresearch" / session.name).rglob("*.lock")
 
 
 def half_written(session: Session) -> Iterator[Path]:

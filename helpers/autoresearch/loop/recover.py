@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Recovery
 from autoresearch.core.text import clean_line
-from autoresearch.edges import gitrefs
+from autoresearch.edges import gitlocks, gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.lock import Lock
@@ -52,7 +52,7 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
     """
     memory.require_newest(session)
     found = session.journal.load()
-    done: list[str] = []
+    done = _unlocked(session) if everything or session.after_kill else []
     if found.moved_aside is not None:
         done.append(f"the journal was unreadable ({found.problem}); it is now {found.moved_aside}")
     if touched := put_back_interrupted(session):
@@ -72,6 +72,16 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
         memory.publish(session, anew=anew)
     session.news.extend(done)
     return tuple(done)
+
+
+def _unlocked(session: Session) -> list[str]:
+    """Set git's locks aside that a killed git left; what was done, a line."""
+    locks = list(gitlocks.locks_of(session.repo, session.name, session.branch))
+    moved = gitlocks.set_aside(session.repo, locks, session.places.state / "set-aside" / "locks")
+    if not moved:
+        return []
+    named = ", ".join(path.name for path in moved[:5])
+    return [f"a git was killed and left {clean_line(named)}; no git is at work, so it is set aside"]
 
 
 def _branch_again(session: Session) -> list[str]:

@@ -16,7 +16,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.core.steps import Action
-from autoresearch.edges import gitrefs
+from autoresearch.edges import gitlocks, gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write, named_errors, remove_tree
 from autoresearch.edges.gitobjects import object_id
@@ -223,6 +223,8 @@ def take_back_interrupted(repo: GitRepo, places: Places) -> None:
     published = (places.state / "copies.json").exists()
     found = None if published else Journal(places.journal).load().pending
     if found is not None and found.action is not None and found.action.command == INIT:
+        locks = list(gitlocks.locks_of(repo, places.session, BRANCHES + places.session))
+        gitlocks.set_aside(repo, locks, places.state.with_name(".set-aside"))
         take_back(repo, Before.from_journal(found.action), places)
         return
     if published or places.index.exists():

@@ -1,0 +1,101 @@
+"""Lock files that a killed git left: named, and set aside once no git is at work any more.
+
+Git removes its locks when it ends, but not when it is killed or the machine stops. What is left
+keeps every later git out, so whoever tidies up after a kill does what git's own message asks of a
+human: makes sure that no git works in the repository, then takes the lock away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoresearch.edges.files import named_errors
+from autoresearch.edges.orphans import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from autoresearch.edges.gitrepo import GitRepo
+
+_PROC = Path("/proc")
+
+
+def locks_of(repo: GitRepo, session: str, branch: str) -> Iterator[Path]:
+    """The lock files in the way of HEAD, index, branch and a session's own refs.
+
+    Args:
+        repo: the working tree's repository.
+        session: its name.
+        branch: full name of its branch.
+    """
+    for path in (
+        repo.git_dir / "index.lock",
+        repo.git_dir / "HEAD.lock",
+        repo.common_dir / "packed-refs.lock",
+        repo.common_dir / "packed-refs.new",
+        repo.common_dir / f"{branch}.lock",
+    ):
+        if path.exists():
+            yield path
+    yield from sorted((repo.common_dir / "refs/autoresearch" / session).rglob("*.lock"))
+
+
+def set_aside(repo: GitRepo, locks: list[Path], folder: Path) -> tuple[Path, ...]:
+    """Move locks that nobody holds into a folder; the ones that were moved.
+
+    Nothing is moved while any git works in the repository, or where that cannot be told.
+
+    Raises:
+        AutoresearchError: as the disk refuses.
+    """
+    if not locks or is_git_at_work(repo) or any(map(_is_open, locks)):
+        return ()
+    with named_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in locks:
+            number = 1
+            while (aside := folder / f"{path.name}-{number}").exists():
+                number += 1
+            path.rename(aside)
+    return tuple(locks)
+
+
+def is_git_at_work(repo: GitRepo) -> bool:
+    """Whether a git that this process did not start may be working in the repository.
+
+    One of another user's, of which nothing is told, may.
+    """
+    places = {repo.toplevel, repo.git_dir, repo.common_dir}
+    return any(
+        (process.name == "git" or process.name.startswith("git-"))
+        and process.parent != os.getpid()
+        and _is_in(pid, places)
+        for pid, process in processes().items()
+    )
+
+
+def _is_in(pid: int, places: set[Path]) -> bool:
+    """Whether a process works in one of the places, or was told of one."""
+    if not _PROC.joinpath("self/cwd").exists():  # pragma: no cover - Linux has it
+        return True
+    folder = _PROC / str(pid)
+    try:
+        here = Path(os.fsdecode((folder / "cwd").readlink()))
+        told = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+    except FileNotFoundError:  # ended meanwhile
+        return False
+    except OSError:
+        return True
+    return any(here.is_relative_to(place) or os.fsencode(place) in told for place in places)
+
+
+def _is_open(path: Path) -> bool:
+    """Whether a process of this user's holds the file open; False where that is not told."""
+    for descriptor in _PROC.glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # ended meanwhile, or another user's
+            if descriptor.readlink() == path:
+                return True
+    return False

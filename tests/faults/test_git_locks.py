@@ -1,0 +1,103 @@
+"""Lock files that a killed git left: the next command goes on all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import pytest
+from autoresearch.planning import freeze
+from faults.rig import Plan, Rig
+
+LOCKS = (
+    "index.lock", "HEAD.lock", "packed-refs.lock", "packed-refs.new",
+    "refs/heads/autoresearch/cheaper.lock", "refs/autoresearch/cheaper/exp/0001.lock",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory):
+    """One session for all tests; the environment must outlive single ones."""
+    folder = tmp_path_factory.mktemp("rig")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+            patch.setenv(name, str(folder / name.lower()))
+        yield Rig(folder)
+
+
+@pytest.fixture(autouse=True)
+def _same_places(rig, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(rig.state_home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(rig.cache_home))
+    rig.reset()
+
+
+def plant(rig, names):
+    """Lock files as a git leaves them that is killed."""
+    for name in names:
+        path = rig.root / ".git" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+
+
+def there(rig):
+    """The planted ones that are still in the way."""
+    return [name for name in LOCKS if (rig.root / ".git" / name).exists()]
+
+
+def test_locks_of_a_killed_git_are_set_aside_by_any_command(rig):
+    """A power loss after which every `try` fails until a human removes files below .git."""
+    rig.edit(90)
+    assert rig.run("try", "-m", "x", plan=Plan(at=60)).code == -signal.SIGKILL
+    plant(rig, LOCKS)
+    said = rig.run("note", "next")
+    assert said.code == 0, said
+    assert "a git was killed and left" in said.out
+    assert there(rig) == []
+    assert len(list((rig.state / "set-aside/locks").iterdir())) == len(LOCKS)
+    assert rig.broken() == []
+    assert rig.run("try", "-m", "x").code == 0
+    assert [e["verdict"] for e in rig.experiments()] == ["keep"]
+
+
+def test_lock_without_a_kill_is_left_to_recover(rig):
+    """A `note` that takes away the lock of somebody's git that was not ours."""
+    plant(rig, ["index.lock"])
+    assert rig.run("note", "x").code == 0
+    assert there(rig) == ["index.lock"]
+    assert rig.run("recover").code == 0
+    assert there(rig) == []
+
+
+def test_lock_stays_while_a_git_is_at_work(rig):
+    """A living git's lock taken from under it."""
+    plant(rig, ["index.lock"])
+    with subprocess.Popen(["git", "cat-file", "--batch"], cwd=rig.root, stdin=subprocess.PIPE):
+        assert rig.run("recover").code == 0
+        assert there(rig) == ["index.lock"]
+    assert rig.run("recover").code == 0
+    assert there(rig) == []
+
+
+def test_lock_stays_while_it_is_open(rig):
+    """The lock of a program that is no git but writes like one."""
+    plant(rig, ["index.lock"])
+    with (rig.root / ".git/index.lock").open("a"):
+        assert rig.run("recover").code == 0
+        assert there(rig) == ["index.lock"]
+    assert rig.run("recover").code == 0
+    assert there(rig) == []
+
+
+def test_init_goes_on_after_a_git_that_was_killed_with_it(rig, monkeypatch):
+    """An `init` that a power loss makes impossible for good."""
+    rig.reset("fresh")
+    with monkeypatch.context() as patch:
+        patch.setattr(freeze, "_check_out", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        assert rig.run("init", str(rig.draft)).code == -signal.SIGKILL
+    plant(rig, [name for name in LOCKS if "exp" not in name])
+    said = rig.run("init", str(rig.draft))
+    assert said.code == 0, said
+    assert rig.broken() == []
+    assert there(rig) == []
