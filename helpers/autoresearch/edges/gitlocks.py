@@ -85,7 +85,7 @@ def _is_in(pid: int, places: set[Path]) -> bool:
     try:
         here = Path(os.fsdecode((folder / "cwd").readlink()))
         told = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
-    except FileNotFoundError:  # ended meanwhile
+    except (FileNotFoundError, ProcessLookupError):  # ended meanwhile
         return False
     except OSError:
         return True

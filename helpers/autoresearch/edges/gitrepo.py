@@ -273,7 +273,7 @@ class GitRepo:
             [*_unset(_ENVIRONMENT), "git", *_flags(()), *self._place, "cat-file", "--batch"],
             istream=subprocess.PIPE,
             as_process=True,
-            env=_ENVIRONMENT,
+            env={**_ENVIRONMENT, MARK: our_mark()},
         )
         # Taken out of GitPython's wrapper, which kills the process when it is collected.
         process, started.proc = started.proc, None
