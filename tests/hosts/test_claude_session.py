@@ -6,13 +6,20 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from support.claude import Claude, rewrite
+from support.claude import HUMAN, Claude, rewrite
+from support.confined import working_sandbox
 from support.counting import CONTRACT, ORDERED, QUICK, SLOW, SLOWER, UNORDERED, make_counting
 from support.hosts import ROOT
 from support.model import Request, Script, bash, say, scripted, use
 from support.session import Helper
 from support.transcript import landmarks, page
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from support.wire import Turn
 
 PAGE = ROOT / "docs" / "session.md"
 PROMPTS = (
@@ -20,28 +27,40 @@ PROMPTS = (
     "/autoresearch run 4",
     "/autoresearch:validate",
 )
-APPROVED = ("--allowedTools", "Bash(autoresearch check *)", "Bash(autoresearch init *)")
-"""What a human says yes to in a session where somebody can be asked."""
+DRAFT = CONTRACT.replace(sys.executable, "python3")
+"""An interpreter that is named by its path may lie in the home, which is hidden."""
+
+
+def planned(asked: Request, draft: str) -> Generator[Turn, Request, None]:
+    """The agent's side of planning."""
+    assert "<command-name>/autoresearch:plan</command-name>" in asked.last
+    assert "no session in" in asked.last  # the state that the command gathers
+    yield use("Skill", skill="autoresearch", args=f"{PROMPTS[0].partition(':')[2]} yes")
+    seen = yield bash("autoresearch scan")
+    assert "python3 bench.py (bench.py)" in seen.last
+    assert "scope 1: src/**/*.py" in seen.last
+    yield use("Write", file_path=draft, content=DRAFT)
+    seen = yield bash("autoresearch check --confined --experiments 4 autoresearch.yaml")
+    assert "noise: none" in seen.last
+    assert "guard notices: src/words.py" in seen.last
+    assert "4 experiments: at most" in seen.last
+    seen = yield bash("autoresearch init autoresearch.yaml")
+    assert "session fewer-lines is open" in seen.last
 
 
 def test_planned_run_and_validated(claude: Claude, tmp_path: Path) -> None:
-    """Catches a skill, a command or a helper that the real client cannot bring to its end."""
+    """Catches a step that the real client cannot take, and any question beside the one to `init`.
+
+    The agent says that the human said yes, which counts for nothing.
+    """
+    working_sandbox()
     repo = make_counting(tmp_path / "r")
-    draft = tmp_path / "draft"
-    draft.mkdir()
+    draft = str(repo.root / "autoresearch.yaml")
     source = repo.root / "src" / "words.py"
     answers: list[str] = []
 
     def agent(asked: Request) -> Script:
-        assert "<command-name>/autoresearch:plan</command-name>" in asked.last
-        assert "no session in" in asked.last  # the state that the command gathers
-        yield use("Skill", skill="autoresearch", args="plan find repeated words with less work")
-        yield use("Write", file_path=str(draft / "draft.yaml"), content=CONTRACT)
-        seen = yield bash(f"autoresearch check {draft}/draft.yaml")
-        assert "noise: none" in seen.last
-        seen = yield bash(f"autoresearch init {draft}/draft.yaml")
-        assert "session fewer-lines is open" in seen.last
-
+        yield from planned(asked, draft)
         asked = yield say("The session is open. `/autoresearch run 4` starts the experiments.")
         assert "Request: run 4" in asked.last
         seen = yield bash("autoresearch run 4")
@@ -67,12 +86,7 @@ def test_planned_run_and_validated(claude: Claude, tmp_path: Path) -> None:
 
     claude.install(ROOT, cwd=repo.root)
     with scripted(agent) as model:
-        talk = claude.talk(
-            model,
-            *PROMPTS,
-            cwd=repo.root,
-            options=("--permission-mode", "acceptEdits", "--add-dir", str(draft), *APPROVED),
-        )
+        talk = claude.talk(model, *PROMPTS, cwd=repo.root, options=HUMAN)
 
     kept, discarded, rework, mended, validated = answers
     assert kept.startswith("experiment 1: keep")
@@ -82,6 +96,9 @@ def test_planned_run_and_validated(claude: Claude, tmp_path: Path) -> None:
     assert mended.startswith("experiment 4: keep")
     assert "next: DONE" in mended
     assert re.match(r"validated: -8\d", validated)
+    (question,) = talk.asked
+    assert question["input"]["command"].startswith("autoresearch init autoresearch.yaml --sha256 ")
+    assert DRAFT.rstrip() in question["decision_reason"]
     assert talk.denied == []
     assert talk.results[-1]["result"] == validated.splitlines()[0]
     assert source.read_text() == ORDERED
@@ -91,7 +108,6 @@ def test_planned_run_and_validated(claude: Claude, tmp_path: Path) -> None:
         "remember seen words in a set",
     ]
     names = {
-        str(draft): "/tmp/draft",
         str(repo.root): "~/words",
         sys.executable: "python3",
         os.environ["XDG_STATE_HOME"]: "~/.local/state",

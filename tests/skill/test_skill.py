@@ -272,11 +272,13 @@ def test_allowed_tools_are_our_own_and_safe(path: Path) -> None:
     for tool in allowed(read(path)):
         if tool == "Skill":
             continue
-        found = re.fullmatch(r"Bash\(autoresearch ((?:security )?[a-z]+)( --dry-run)? \*\)", tool)
+        found = re.fullmatch(
+            r"Bash\(autoresearch ((?:security )?[a-z]+)( --dry-run| --confined)? \*\)", tool
+        )
         assert found is not None, tool
-        command, dry = found[1], found[2] is not None
+        command, dry = found[1], found[2] == " --dry-run"
         assert command in EVERY_COMMAND
-        assert command not in NEVER_UNASKED
+        assert command not in NEVER_UNASKED or found[2] == " --confined"
         assert dry or command not in HUMAN_COMMANDS or path.stem == command
 
 

@@ -23,6 +23,9 @@ QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
 }
 SPEAK = ("-p", "--verbose", "--include-hook-events")
+HUMAN = ("--permission-prompt-tool", "stdio")
+"""Somebody sits there: what the host asks comes as an event, and `Session` says yes."""
+
 STREAM = ("--input-format", "stream-json", "--output-format", "stream-json")
 
 
@@ -50,6 +53,15 @@ class Talk:
     def hooks_of(self, event: str) -> list[dict[str, Any]]:
         """The runs of the hooks of one event."""
         return [hook for hook in self.hooks if hook["hook_event"] == event]
+
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        """The questions that the host put to its human, who can be asked: `Human`."""
+        return [
+            event["request"]
+            for event in self.events
+            if event["type"] == "control_request" and event["request"]["subtype"] == "can_use_tool"
+        ]
 
     @property
     def denied(self) -> list[str]:
@@ -125,10 +137,7 @@ class Session:
 
     def say(self, prompt: str) -> None:
         """Send a prompt and do not wait."""
-        message = {"role": "user", "content": prompt}
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{json.dumps({'type': 'user', 'message': message})}\n")
-        self.process.stdin.flush()
+        self._write({"type": "user", "message": {"role": "user", "content": prompt}})
 
     def ask(self, prompt: str) -> dict[str, Any]:
         """Send a prompt and wait for the end of its turn; the result's event."""
@@ -161,7 +170,20 @@ class Session:
         for line in self.process.stdout:
             event = json.loads(line)
             self._talk.events.append(event)
+            if event["type"] == "control_request":
+                self._agree(event)
             yield event
+
+    def _agree(self, event: dict[str, Any]) -> None:
+        """Say yes to a question of the host's."""
+        allowed = {"behavior": "allow", "updatedInput": event["request"]["input"]}
+        answer = {"subtype": "success", "request_id": event["request_id"], "response": allowed}
+        self._write({"type": "control_response", "response": answer})
+
+    def _write(self, message: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{json.dumps(message)}\n")
+        self.process.stdin.flush()
 
 
 def rewrite(path: Path, text: str) -> Turn:

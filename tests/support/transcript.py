@@ -29,6 +29,7 @@ def page(
     answers = _answers(talk.events)
     lines = [_asked(prompts[0])]
     known = dict(files)
+    questions = {asked["tool_use_id"]: asked for asked in talk.asked}
     turn = 1
     for event in talk.events:
         if event["type"] == "result" and turn < len(prompts):
@@ -37,6 +38,8 @@ def page(
         if event["type"] != "assistant":
             continue
         for block in event["message"]["content"]:
+            if block.get("id") in questions:
+                lines.append(_question(questions[block["id"]]))
             lines += _block(block, answers, known)
     text = "\n".join(lines)
     for found, shown in names.items():
@@ -59,6 +62,13 @@ def landmarks(text: str) -> list[str]:
 
 def _asked(prompt: str) -> str:
     return f"\n**You:** `{prompt}`\n"
+
+
+def _question(asked: Mapping[str, Any]) -> str:
+    """What the host asked its human; its reason is the text of a hook."""
+    reason = str(asked["decision_reason"]).replace("\n", "\n> ")
+    command = asked["input"]["command"]
+    return f"**Claude Code asks:** may it run `{command}`?\n\n> {reason}\n\n**You:** yes\n"
 
 
 def _answers(events: Sequence[dict[str, Any]]) -> dict[str, str]:

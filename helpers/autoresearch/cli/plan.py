@@ -59,24 +59,32 @@ def evaluator_command(folder: Path) -> Answer:
 @click.command("check")
 @click.argument("file", type=FILE)
 @click.option("--experiments", type=click.IntRange(1), help="How many the forecast is for.")
+@click.option("--confined", is_flag=True, help="Run nothing that a sandbox does not shut in.")
 @OUTSIDE
 @answers
-def check_command(file: Path, experiments: int | None, *, allow_outside: bool) -> Answer:
+def check_command(
+    file: Path, experiments: int | None, *, confined: bool, allow_outside: bool
+) -> Answer:
     """Rehearse the contract in FILE in real bench checkouts; nothing of the repository changes.
 
     Runs verify several times, the guard, `same`, the proof that a checkout measures itself, and
     breaks code in scope to see whether guard and metric notice. Exit code 4 when the contract
     does not hold, or reaches outside (network, deletions, credentials) and nobody agreed.
 
-    Example: autoresearch check draft.yaml
+    With --confined it needs nobody's consent: all of it runs in a sandbox, set-up without network
+    too, or nothing does.
+
+    Example: autoresearch check --confined autoresearch.yaml
     """
     from autoresearch.planning.advice import advice_about, forecast  # noqa: PLC0415 - start fast
     from autoresearch.planning.checking import check  # noqa: PLC0415 - start fast
 
+    if confined and allow_outside:
+        raise click.UsageError("--confined and --allow-outside exclude each other")
     with screen() as shown:
         found = check(
             file, Path.cwd(), environment(), random.SystemRandom(), shown.say,
-            allow_outside=allow_outside,
+            allow_outside=allow_outside, confined=confined,
         )  # fmt: skip
     planned = forecast(found.contract, found.rehearsal, experiments, found.tokens_each)
     advice = advice_about(found.contract, found.rehearsal, planned)
@@ -105,9 +113,12 @@ def check_command(file: Path, experiments: int | None, *, allow_outside: bool) -
 @click.command("init")
 @click.argument("file", type=FILE)
 @click.option("--worktree", type=FILE, help="Open the session in a new linked worktree at PATH.")
+@click.option("--sha256", "digest", help="Refuse a FILE whose SHA-256 does not begin so.")
 @OUTSIDE
 @answers
-def init_command(file: Path, worktree: Path | None, *, allow_outside: bool) -> Answer:
+def init_command(
+    file: Path, worktree: Path | None, digest: str | None, *, allow_outside: bool
+) -> Answer:
     """Rehearse the contract in FILE, freeze it, and open its session on a branch of its own.
 
     A contract that does not hold (exit code 4) changes nothing. A failure or an interruption is
@@ -120,7 +131,7 @@ def init_command(file: Path, worktree: Path | None, *, allow_outside: bool) -> A
     with screen() as shown:
         started = initialise(
             file, Path.cwd(), environment(), random.SystemRandom(), shown.say,
-            worktree=worktree, allow_outside=allow_outside,
+            worktree=worktree, allow_outside=allow_outside, digest=digest,
         )  # fmt: skip
     session = started.session
     lines = [f"session {session.name} is open on branch autoresearch/{session.name}"]

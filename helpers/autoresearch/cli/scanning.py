@@ -67,7 +67,7 @@ def scan_command(folder: Path, *, timed: bool) -> Answer:
             "left_out": list(found.left_out),
             "report": None if found.report is None else str(found.report),
         },
-        next_step="choose a metric, write a draft, `autoresearch check DRAFT`",
+        next_step="choose a metric, write autoresearch.yaml, `autoresearch check --confined` it",
         max_lines=MAX_LINES,
         max_bytes=WIDE_BYTES,
     )

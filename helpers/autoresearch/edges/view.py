@@ -80,6 +80,17 @@ def find_view(private: Iterable[Path], homes: Iterable[Path], wanted: Iterable[s
     return View(tuple(hidden), tuple(outermost), tuple(sorted(kept)))
 
 
+def below(named: Iterable[str], hidden: Iterable[Path]) -> list[str]:
+    """The absolute paths among those named that lie in a folder that is hidden."""
+    roots = [os.path.realpath(folder) for folder in hidden]
+    return [
+        path
+        for path in named
+        if os.path.isabs(path)
+        and (_is_below(os.path.realpath(path), roots) or _is_below(os.path.normpath(path), roots))
+    ]
+
+
 def wanted_paths(
     environment: Mapping[str, str], commands: Iterable[str | None], links: Iterable[Path]
 ) -> Iterator[str]:

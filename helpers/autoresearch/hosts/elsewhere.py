@@ -24,26 +24,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 NOT_REPOSITORIES = frozenset({"crashes", HOSTS, "measure.lock", FAILURES})
-SKILL, OURS = b'"Skill"', b"autoresearch"
+SKILL, OURS, DRAFT = b'"Skill"', b"autoresearch", b"autoresearch.yaml"
 _PATHS = (b"cwd", b"file_path", b"notebook_path", b"current_dir")
 
 
 def is_elsewhere(event: str, given: bytes, environ: Mapping[str, str]) -> bool:
     """Whether nothing has to be said or written for this event; False when in doubt."""
-    if event == "PreToolUse" and (SKILL in given or _is_call_of_ours(given)):
+    called = event == "PreToolUse" and (SKILL in given or _is_call_of_ours(given))
+    if called or is_planning(event, given):
         return False
     state = state_folder(environ)
-    names = [] if state is None else _repositories(state)
-    if state is None or not names:
+    if state is None or not os.path.isdir(state):
         return True
     if _is_known(state, given):
         return False
-    if event in {"Stop", "SessionEnd"}:
+    names = _repositories(state)
+    if not names or event in {"Stop", "SessionEnd"}:
         return True
     try:
         return not any(_is_ours(path, names, state, environ) for path in _paths(given))
     except ValueError:  # not plainly written
         return False
+
+
+def is_planning(event: str, given: bytes) -> bool:
+    """Whether the event may be a step of planning, which happens where no session is yet."""
+    if event == "UserPromptExpansion":
+        return OURS in given and b"yes" in given
+    if event != "PreToolUse":
+        return False
+    begins = _is_call_of_ours(given) and (b" init" in given or b" check" in given)
+    return begins or DRAFT in given
 
 
 def _repositories(state: str) -> list[str]:

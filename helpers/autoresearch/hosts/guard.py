@@ -11,13 +11,12 @@ import re
 from autoresearch.core.inscope import covers, folded
 from autoresearch.edges.whereabouts import cache_folder
 from autoresearch.hosts.live import Live, has_ledger, live_in
+from autoresearch.hosts.ruling import ALLOW, ASK, DENY, Ruling
 
 TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
-
-ALLOW, ASK, DENY = "allow", "ask", "deny"
 
 WITHOUT_QUESTION = frozenset(
     {
@@ -38,7 +37,7 @@ WITHOUT_QUESTION = frozenset(
         "gc",
     }
 )
-"""Calls of the loop. `check` and `init` are not among them: they run what no human has read yet."""
+"""Calls of the loop. `check` and `init` run what no human has read yet: see `consent`."""
 
 AUDIT = frozenset(
     {"model", "sweep", "next", "examined", "add", "leads", "status", "show", "report", "gate"}
@@ -55,14 +54,6 @@ _UNTRACKED = 1
 """What `git ls-files --error-unmatch` ends with for a file that it does not track."""
 
 
-class Ruling:
-    """What to answer: `allow`, `ask` or `deny`, and why; or only a word of warning."""
-
-    def __init__(self, decision: str | None, reason: str) -> None:
-        self.decision = decision
-        self.reason = reason
-
-
 class Call:
     """A tool call, as the host describes it.
 
@@ -73,9 +64,13 @@ class Call:
         host_session: the agent session.
         mode: the host's permission mode; empty when it names none.
         amending: whether the human asked to amend the contract in this turn.
+        agreed: whether the human's command for this turn ended with `yes`.
+        begun: the draft that this agent session began, or None.
     """
 
-    def __init__(self, event: dict[str, Any], *, amending: bool) -> None:
+    def __init__(
+        self, event: dict[str, Any], *, amending: bool, agreed: bool = False, begun: object = None
+    ) -> None:
         given = event.get("tool_input")
         self.tool = str(event.get("tool_name", ""))
         self.given: dict[str, Any] = given if isinstance(given, dict) else {}
@@ -83,6 +78,8 @@ class Call:
         self.host_session = str(event.get("session_id", ""))
         self.mode = str(event.get("permission_mode", ""))
         self.amending = amending
+        self.agreed = agreed
+        self.begun = begun
 
     def path(self) -> str | None:
         """The file it edits, by real path, or None."""
@@ -119,9 +116,21 @@ def judge_edit(call: Call, path: str, state: str, environ: Mapping[str, str]) ->
         if folder is not None and _is_below(path, os.path.realpath(folder)):
             return Ruling(DENY, "autoresearch: the session's own files are written by it alone.")
     live = live_in(state, os.path.dirname(path))
-    if live is None or not _is_below(path, live.toplevel):
+    if live is None:
+        return _judge_draft(call, path)
+    if not _is_below(path, live.toplevel):
         return None
     return _judge_below(call, live, os.path.relpath(path, live.toplevel))
+
+
+def _judge_draft(call: Call, path: str) -> Ruling | None:
+    """Without a session the contract is a draft, and writing it changes nothing."""
+    if os.path.basename(path) != CONTRACT or call.mode in _NO_EDITS:
+        return None
+    from autoresearch.hosts.consent import is_own_draft  # noqa: PLC0415 - other edits need none
+
+    own = is_own_draft(path, call.cwd, call.begun)
+    return Ruling(ALLOW, "autoresearch: a draft, until `init`", begins=path) if own else None
 
 
 def _judge_below(call: Call, live: Live, relative: str) -> Ruling | None:
@@ -214,9 +223,15 @@ def _judge_command(call: Call, state: str, environ: Mapping[str, str]) -> Ruling
     ours = "autoresearch" in command
     words = shell.plain_words(command.strip()) if ours else None
     if words and _is_ours(words[0]):
+        from autoresearch.hosts import consent  # noqa: PLC0415 - as above
+
+        if consent.PLANNING.issuperset(words[1:2]) and words[1:]:
+            return consent.judge_planning(words[1:], call.given, call.cwd, agreed=call.agreed)
         ruling = _judge_call(words[1:])
     else:
         asked = shell.asked_for(command) if ours else None
+        if asked is not None and asked[0] == "init" and "--help" not in asked[1]:
+            return Ruling(ASK, "autoresearch: `init` freezes a contract and opens its session.")
         ruling = None if asked is None else _judge_call([asked[0], *asked[1].split()])
     if ruling is not None:
         concerned = live_in(state, call.cwd) is not None or has_ledger(state, call.cwd)

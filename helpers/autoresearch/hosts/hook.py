@@ -9,7 +9,9 @@ import json
 import os
 import sys
 
+from autoresearch.edges.whereabouts import state_folder
 from autoresearch.hosts import sessions
+from autoresearch.hosts.elsewhere import is_planning
 from autoresearch.hosts.live import Live, any_session, live_in, live_of_host
 
 TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
@@ -17,12 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from autoresearch.hosts.guard import Ruling
+    from autoresearch.hosts.ruling import Ruling
 
 SWITCH = "AUTORESEARCH_HOOKS"
 """`off` turns all hooks off; names of events with commas between turn off those."""
 
 CONTEXT_BYTES = 6144
+
+PLANS = frozenset({"plan", "autoresearch"})
+"""Commands whose last word `yes` is the human's consent."""
 
 
 def main(event: str, given: bytes) -> int:
@@ -42,8 +47,9 @@ def main(event: str, given: bytes) -> int:
 def answer(event: str, given: bytes, environ: Mapping[str, str]) -> str:
     """What to print for an event; empty for nothing to say."""
     handle = _HANDLERS.get(event)
-    state = any_session(environ)
-    # Our own skill may be asked for where no session is open yet.
+    # Planning begins, and may end, where no session is open yet.
+    plans = event in {"Stop", "SessionEnd"} or is_planning(event, given)
+    state = any_session(environ) or (state_folder(environ) if plans else None)
     of_skill = event == "PreToolUse" and b'"Skill"' in given
     if handle is None or is_off(event, environ) or (state is None and not of_skill):
         return ""
@@ -104,11 +110,19 @@ def _pre_tool_use(
     from autoresearch.hosts import guard  # noqa: PLC0415 - other events need none of it
 
     host_session = str(said.get("session_id", ""))
-    call = guard.Call(said, amending=sessions.is_amending(state, host_session))
+    call = guard.Call(
+        said,
+        amending=sessions.is_amending(state, host_session),
+        agreed=sessions.has_agreed(state, said),
+        begun=sessions.draft_of(state, host_session),
+    )
     command = str(call.given.get("command", "")) if call.tool == "Bash" else ""
     if "autoresearch run" in command or "autoresearch try" in command:
         sessions.remember(state, said)  # they ask for mode and transcript
-    return _told(guard.judge(call, state, environ))
+    ruling = guard.judge(call, state, environ)
+    if ruling is not None and ruling.begins is not None:
+        sessions.begin_draft(state, host_session, ruling.begins)
+    return _told(ruling)
 
 
 def _skill(said: dict[str, Any]) -> dict[str, Any] | None:
@@ -120,12 +134,14 @@ def _skill(said: dict[str, Any]) -> dict[str, Any] | None:
 def _told(ruling: Ruling | None) -> dict[str, Any] | None:
     if ruling is None:
         return None
-    told: dict[str, str] = {"hookEventName": "PreToolUse"}
+    told: dict[str, Any] = {"hookEventName": "PreToolUse"}
     if ruling.decision is None:
         told["additionalContext"] = ruling.reason
     else:
         told["permissionDecision"] = ruling.decision
         told["permissionDecisionReason"] = ruling.reason
+    if ruling.given is not None:
+        told["updatedInput"] = ruling.given
     return {"hookSpecificOutput": told}
 
 
@@ -134,14 +150,18 @@ def _prompt_expansion(
     state: str,
     environ: Mapping[str, str],  # noqa: ARG001 - one form for all events
 ) -> None:
-    if str(said.get("command_name", "")).rpartition(":")[2] == "amend":
-        sessions.set_amending(state, str(said.get("session_id", "")), amending=True)
+    name = str(said.get("command_name", "")).rpartition(":")[2]
+    host_session = str(said.get("session_id", ""))
+    if name == "amend":
+        sessions.set_amending(state, host_session)
+    if name in PLANS and str(said.get("command_args", "")).split()[-1:] == ["yes"]:
+        sessions.agree(state, said)
 
 
 def _stop(said: dict[str, Any], state: str, environ: Mapping[str, str]) -> dict[str, Any] | None:  # noqa: ARG001 - as above
     """Keep the agent going while its run has budget and the log grows."""
     host_session = str(said.get("session_id", ""))
-    sessions.set_amending(state, host_session, amending=False)
+    sessions.end_turn(state, host_session)
     live = live_of_host(state, host_session)
     if live is None or not live.is_running(host_session) or said.get("permission_mode") == "plan":
         return None

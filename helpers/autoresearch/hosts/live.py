@@ -138,7 +138,11 @@ def _folders_like(state: str, repository: Repository) -> list[str]:
     as sure as the key, and needs no hash.
     """
     name = f"{repository_name(repository.toplevel, repository.common_dir)}-"
-    found = (os.path.join(state, known) for known in os.listdir(state) if known.startswith(name))
+    try:
+        names = os.listdir(state)
+    except OSError:  # nothing was ever opened here
+        return []
+    found = (os.path.join(state, known) for known in names if known.startswith(name))
     return [folder for folder in found if os.path.isdir(folder)]
 
 

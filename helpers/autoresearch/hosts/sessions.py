@@ -35,17 +35,48 @@ def reopened(state: str, host_session: str) -> None:
 def ended(state: str, host_session: str, reason: str) -> None:
     """The agent session is over; its run is free for another one."""
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    _update(state, host_session, {"ended": at, "reason": reason[:100], "amending": None})
+    gone = {"amending": None, "agreed": None, "draft": None}
+    _update(state, host_session, {"ended": at, "reason": reason[:100], **gone})
 
 
-def set_amending(state: str, host_session: str, *, amending: bool) -> None:
-    """Whether the human asked, in this turn, to change the contract."""
-    _update(state, host_session, {"amending": True if amending else None}, create=amending)
+def set_amending(state: str, host_session: str) -> None:
+    """The human asked, in this turn, to change the contract."""
+    _update(state, host_session, {"amending": True}, create=True)
+
+
+def end_turn(state: str, host_session: str) -> None:
+    """What the human asked for in this turn is asked no longer."""
+    _update(state, host_session, {"amending": None, "agreed": None})
 
 
 def is_amending(state: str, host_session: str) -> bool:
     """Whether the human asked, in this turn, to change the contract."""
     return bool(_known(state, host_session).get("amending"))
+
+
+def agree(state: str, said: dict[str, Any]) -> None:
+    """The human's own command for this turn ended with `yes`."""
+    turn = str(said.get("prompt_id") or True)
+    _update(state, str(said.get("session_id", "")), {"agreed": turn}, create=True)
+
+
+def has_agreed(state: str, said: dict[str, Any]) -> bool:
+    """Whether the human's own command for this turn ended with `yes`.
+
+    A turn that was interrupted has no end that a hook hears of; so its prompt is compared as well.
+    """
+    known = _known(state, str(said.get("session_id", ""))).get("agreed")
+    return known is not None and known == str(said.get("prompt_id") or True)
+
+
+def begin_draft(state: str, host_session: str, path: str) -> None:
+    """The agent session writes the draft of a contract, which it may go on editing."""
+    _update(state, host_session, {"draft": path}, create=True)
+
+
+def draft_of(state: str, host_session: str) -> object:
+    """The draft that the agent session began, or None."""
+    return _known(state, host_session).get("draft")
 
 
 def has_grown(state: str, host_session: str, session: str, length: int) -> bool:

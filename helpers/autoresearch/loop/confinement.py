@@ -16,7 +16,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges.cell import Cell
 from autoresearch.edges.environment import download_folders
 from autoresearch.edges.sandbox import Found, find_sandbox
-from autoresearch.edges.view import find_view, wanted_paths
+from autoresearch.edges.view import below, find_view, wanted_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +54,9 @@ class Confinement:
         repo: hidden, with its git directory.
         roots: the helper's own folders, state first, cache second; hidden.
         environment: frozen, with what the contract adds and lets through.
+
+    Attributes:
+        offline: whether even set-up gets no network, and no folder for downloads.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Confinement:
         self._repo = repo
         self._roots = roots
         self._environment = environment
+        self.offline = False
         self._covers: dict[int, tuple[TreeMap, Cover]] = {}
 
     @cached_property
@@ -131,6 +135,42 @@ class Confinement:
             )
         return ()
 
+    def gap(self) -> str:
+        """Where these commands are not shut in as a whole, in words; empty for nowhere.
+
+        Shut in: by a sandbox, without network, and with nothing of the home or of other hidden
+        folders in sight because the contract names it. Says nothing of set-up: see `offline`.
+        """
+        contract = self._contract
+        if self.found.sandbox is None:
+            return f"no sandbox is in force: {self.found.why}"
+        if contract.network:
+            return "`network: true` opens the network to every command"
+        opened = self._opened()
+        return f"the contract opens {opened[0]}, which is hidden otherwise" if opened else ""
+
+    def _opened(self) -> list[str]:
+        """What of the hidden folders these commands see only because the contract names it."""
+        contract = self._contract
+        own = {*dict(contract.env), *contract.pass_through}
+        named = {name: value for name, value in self._environment.items() if name in own}
+        found = {name: value for name, value in self._environment.items() if name not in own}
+        commands = (
+            contract.setup, contract.build, contract.verify, contract.guard, contract.same,
+            contract.profile,
+        )  # fmt: skip
+        holdout = () if contract.holdout is None else contract.holdout.paths
+        links = [str((self._repo.toplevel / link).resolve()) for link in contract.link]
+        outside = [link for link in links if not below([link], [self._repo.toplevel])]
+        usual = find_view(self._private(), _homes(), wanted_paths(found, (), ()))
+        wanted = [*wanted_paths(named, commands, ()), *holdout, *outside]
+        hidden = below(wanted, map(Path, usual.hidden))
+        seen = below(hidden, map(Path, usual.readable))
+        return [path for path in hidden if path not in seen]
+
+    def _private(self) -> tuple[Path, ...]:
+        return (self._repo.toplevel, self._repo.common_dir, *self._roots)
+
     def prefix(self, slot: Path, tree: TreeMap, own: Private, purpose: Purpose) -> list[str]:
         """The words before a command; none without a sandbox.
 
@@ -148,7 +188,8 @@ class Confinement:
         preparing = purpose in {Purpose.SETUP, Purpose.BUILD}
         places = Cover((), ()) if preparing else self._cover(tree)
         writable = [str(folder.resolve()) for folder in (own.home, own.tmp)]
-        if purpose is Purpose.SETUP:
+        fetches = purpose is Purpose.SETUP and not self.offline
+        if fetches:
             writable += download_folders(self._environment)
         cell = Cell(
             slot=root,
@@ -157,7 +198,7 @@ class Confinement:
             kept=tuple(self._kept(root, places)),
             writable=tuple(writable),
             view=self._unseen_view if purpose is Purpose.HOLDOUT else self._view,
-            network=purpose is Purpose.SETUP or self._contract.network,
+            network=fetches or self._contract.network,
             overlay=own.overlay,
         )
         return self.found.sandbox.prefix(cell)
@@ -199,8 +240,8 @@ class Confinement:
     def _seen(
         self, commands: Sequence[str | None], hidden: list[Path], wanted: Sequence[str]
     ) -> View:
-        repo, links = self._repo, [self._repo.toplevel / link for link in self._contract.link]
-        private = (repo.toplevel, repo.common_dir, *self._roots, *hidden)
+        links = [self._repo.toplevel / link for link in self._contract.link]
+        private = (*self._private(), *hidden)
         found = [*wanted_paths(self._environment, commands, links), _RESOLVER, *wanted]
         return find_view(private, _homes(), found)
 

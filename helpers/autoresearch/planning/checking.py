@@ -23,6 +23,7 @@ from autoresearch.planning.stage import (
     opening_lock,
     require_inside,
     session_places,
+    shut_in,
     stage,
 )
 
@@ -61,6 +62,7 @@ def check(
     say: Callable[[str], None],
     *,
     allow_outside: bool,
+    confined: bool,
 ) -> Checked:
     """Rehearse a contract on the commit that is checked out, and leave nothing behind.
 
@@ -71,6 +73,7 @@ def check(
         randomness: of seeds.
         say: told what is done.
         allow_outside: a human agreed to commands that reach outside the checkout.
+        confined: run nothing but what a sandbox shuts in, so that nobody need agree.
 
     Raises:
         AutoresearchError, ContractError, GateFailed: what is wrong and how to mend it.
@@ -83,6 +86,8 @@ def check(
             ground = stand(repo, draft, folders.indexes, folder_below(repo, cwd))
             require_inside(theatre, draft, ground, "check", allowed=allow_outside)
             bench = bench_for(theatre, folders, draft, ground)
+            if confined:
+                shut_in(bench)
             with measuring(theatre, draft, "check"):
                 rehearsal = rehearse(bench, ground.tree, randomness, say)
                 examination = examine(bench, ground.tree, rehearsal, randomness, say)

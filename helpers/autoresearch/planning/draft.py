@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.contract import parse
@@ -24,11 +25,16 @@ class Draft(NamedTuple):
     contract: Contract
 
 
-def read_draft(path: Path) -> Draft:
+def read_draft(path: Path, digest: str | None = None) -> Draft:
     """The contract in a file.
 
+    Args:
+        path: of the file.
+        digest: what its SHA-256 must begin with, None for anything.
+
     Raises:
-        AutoresearchError: `no_file`, `too_large`, `not_a_file`, or `contract` for other encodings.
+        AutoresearchError: `no_file`, `too_large`, `not_a_file`, `other_contract`, or `contract` for
+            other encodings.
         ContractError: it is malformed; names line, value and remedy.
     """
     if not path.exists():
@@ -38,6 +44,14 @@ def read_draft(path: Path) -> Draft:
             hint="Name the file that holds the contract; docs/contract.md has an example.",
         )
     content = read_bytes_limited(path, MAX_CONTRACT_BYTES)
+    found = hashlib.sha256(content).hexdigest()
+    if digest is not None and (not digest or not found.startswith(digest)):
+        raise AutoresearchError(
+            f"{clean_line(str(path))} is not the contract that was agreed to (its SHA-256 begins "
+            f"with {found[:16]}, not {clean_line(digest, 64)})",
+            code="other_contract",
+            hint="Show the human what it holds now, and ask again.",
+        )
     return Draft(content, parsed(content, path.name))
 
 

@@ -80,6 +80,7 @@ def initialise(
     *,
     worktree: Path | None,
     allow_outside: bool = False,
+    digest: str | None = None,
 ) -> Started:
     """Rehearse a contract, freeze it, and open its session on a branch of its own.
 
@@ -93,13 +94,14 @@ def initialise(
         randomness: of seeds.
         say: told what is done.
         allow_outside: a human agreed to commands that reach outside the checkout.
+        digest: first digits of the SHA-256 of what a human agreed to, or None.
         worktree: where to make a linked working tree, relative to `cwd`; None for the caller's.
 
     Raises:
         AutoresearchError: `session_exists`, `branch_exists`, `refs_exist`, `moved_meanwhile`, what
             `obstacles`, `require_free` and `check` raise.
     """
-    draft = read_draft(file)
+    draft = read_draft(file, digest)
     with ExitStack() as held:
         repo = held.enter_context(GitRepo.open(cwd))
         require_writable(repo)

@@ -8,9 +8,10 @@ stop one who hides; the sandbox is for that.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoresearch.core.contract import Holdout
 from autoresearch.core.errors import GateFailed
 from autoresearch.core.text import clean_line
 
@@ -23,6 +24,7 @@ MAX_SHOWN = 3
 _LOOPBACK = r"(?:localhost|127\.\d+\.\d+\.\d+|\[?::1\]?|0\.0\.0\.0)"
 _ELSEWHERE = rf"https?://(?!{_LOOPBACK}(?:[:/\s'\"]|$))[\w.-]"
 _START = r"(?:^|[;&|(`\n]|\b(?:then|do|else|exec|env|time|nohup|xargs)\s)\s*(?:\w+=\S*\s+)*"
+_HOMES = r"/root|/(?:home|Users)/[^/\s'\"]+"
 _PRIVATE_FOLDERS = "ssh|aws|netrc|gnupg|npmrc|pypirc|docker|kube|config"
 _PROGRAMS = (
     ("network", r"(?:ssh|scp|sftp|ftp|telnet|rsync\s[^\n;|&]*[\w.-]+:)\b"),
@@ -44,7 +46,7 @@ _ANYWHERE = (
     ("network", rf"\b(?:urlopen|fetch|(?:requests|httpx|http)\.\w+)\s*\(\s*['\"]{_ELSEWHERE}"),
     ("deletes outside", rf"\brm\s+(?:-\S+\s+)+(?:[^\n;|&]*\s)?['\"]?{_OUTSIDE}"),
     ("deletes outside", rf"\b(?:shutil\.rmtree|rmSync|rimraf)\W+{_OUTSIDE}"),
-    ("credentials", rf"(?:~|\$\{{?HOME\}}?)/\.(?:{_PRIVATE_FOLDERS})\b"),
+    ("credentials", rf"(?:~|\$\{{?HOME\}}?|{_HOMES})/\.(?:{_PRIVATE_FOLDERS})\b"),
     ("credentials", r"\b[A-Z_]*(?:_TOKEN|_SECRET|PASSWORD|API_KEY|PRIVATE_KEY|ACCESS_KEY)\b"),
 )  # fmt: skip
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|API_?KEY|PRIVATE|CREDENTIAL", re.IGNORECASE)
@@ -72,10 +74,8 @@ def find_reaches(contract: Contract, scripts: Mapping[str, str]) -> tuple[Reach,
         scripts: text of the scripts by path.
     """
     found: list[Reach] = []
-    for key in KEYS:
-        command = getattr(contract, key, None)
-        if isinstance(command, str):
-            found += _in_text(key, command, installs=key == "setup")
+    for key, command in commands_of(contract):
+        found += _in_text(key, command, installs=key == "setup")
     for path, text in scripts.items():
         found += _in_text(path, text, installs=False)
     found += [
@@ -97,12 +97,20 @@ def _in_text(where: str, text: str, *, installs: bool) -> Iterator[Reach]:
             yield Reach(where, kind, clean_line(re.split(r"[;\n]", rest)[0].strip(), 80))
 
 
-def scripts_named(contract: Contract, tracked: Mapping[str, object]) -> tuple[str, ...]:
+def commands_of(contract: Contract) -> Iterator[tuple[str, str]]:
+    """Each command of a contract with its key."""
+    for key in KEYS:
+        held = getattr(contract, key)
+        command = held.command if isinstance(held, Holdout) else held
+        if command is not None:
+            yield key, command
+
+
+def scripts_named(contract: Contract, tracked: Container[str]) -> tuple[str, ...]:
     """The tracked files that commands name, in order."""
     words = (
         word.strip("'\"();&|<>").removeprefix("./")
-        for key in KEYS
-        if isinstance(command := getattr(contract, key, None), str)
+        for _, command in commands_of(contract)
         for word in command.split()
     )
     return tuple(dict.fromkeys(word for word in words if word in tracked))

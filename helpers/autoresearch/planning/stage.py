@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoresearch.core.errors import GateFailed
 from autoresearch.core.scope import compile_scope
 from autoresearch.edges.environment import find_environment, find_passed
 from autoresearch.edges.files import remove_tree
@@ -115,6 +116,23 @@ def require_inside(
         for name, (_, content) in zip(names, blobs, strict=True)
     }
     require_asked(find_reaches(contract, texts), command)
+
+
+def shut_in(bench: Bench) -> None:
+    """Let the bench run its commands only where a sandbox holds all of them, set-up included.
+
+    Raises:
+        GateFailed: `not_confined`: it cannot be; nothing was run.
+    """
+    bench.confinement.offline = True
+    gap = bench.confinement.gap()
+    if gap:
+        raise GateFailed(
+            f"`--confined` runs nothing here: {gap}",
+            code="not_confined",
+            hint="Take that out of the draft, or run `autoresearch check` without `--confined`, "
+            "which a host asks its human about.",
+        )
 
 
 def bench_for(theatre: Theatre, folders: Stage, draft: Draft, ground: Ground) -> Bench:
