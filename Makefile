@@ -20,7 +20,7 @@ help:
 	@echo 'lint, types, format   one tool each; format rewrites files'
 	@echo 'bench   the quick benchmarks (BENCH_ARGS=--full for the long ones)'
 	@echo 'recipes run every recipe of the skill for real, and write the table of results'
-	@echo 'fault-test   a kill and a failing disk at every call of an experiment (an hour)'
+	@echo 'fault-test   a kill and a failing disk at every call of every command (an hour)'
 	@echo 'kill-test    N random kills (N=10000), added to benchmarks/results/kills.md'
 	@echo 'demo    a real loop on a small project, in about a minute'
 
@@ -92,9 +92,12 @@ bench: $(STAMP)
 recipes: $(STAMP)
 	$(PYTHON) benchmarks/bench_recipes.py --full
 
-# Every call of an experiment that touches anything, killed and failed: an hour.
+# Every call of every command that touches anything, killed and failed: an hour and more. Writes
+# benchmarks/results/faults.md.
 fault-test: $(STAMP)
-	AUTORESEARCH_EVERY_FAULT=1 $(PYTHON) -m pytest tests/faults -q --timeout 0
+	@set -eu; noted=$$(mktemp); export AUTORESEARCH_EVERY_FAULT=$$noted; \
+	$(PYTHON) -m pytest tests/faults -q --timeout 0 -n $(JOBS) --dist load; \
+	PYTHONPATH=tests $(PYTHON) -m faults.every; rm $$noted
 
 # Random kills; adds a row to benchmarks/results/kills.md. A failure prints its seed.
 kill-test: $(STAMP)

@@ -208,7 +208,7 @@ def validate(stage):
     return Deed("validate", ("validate",), judge)
 
 
-def amend(stage):
+def amend(stage, *, measures=None):
     """`amend`: file, branch and frozen contract have the new one, or the edit is still there."""
     if not clean(stage):
         return None
@@ -216,7 +216,7 @@ def amend(stage):
     path = stage.rig.root / CONTRACT
     lines = [t for t in path.read_text().splitlines() if not t.startswith(("goal:", "env:"))]
     goal = f"goal: Make the work cheaper, {stage.number}"
-    measures = stage.rng.random() < 0.4
+    measures = stage.rng.random() < 0.4 if measures is None else measures
     text = "\n".join([*lines, goal, *([f"env: {{N: '{stage.number}'}}"] * measures)]) + "\n"
     path.write_text(text)
 
@@ -246,7 +246,8 @@ def apply(stage):
 
     def judge(new):
         work = stage.rig.work
-        return one(new, "") + ["the tree is neither"] * (work not in {stage.incumbent, program})
+        wrong = work not in {stage.incumbent, program}
+        return one(new, "") + ["the tree is neither"] * wrong
 
     return Deed("apply", ("apply", str(number)), judge)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import builtins
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -55,23 +54,45 @@ MINE = {"notes.txt": "mine\n", "src/scratch.ignored": "mine too\n"}
 EVENTS = (
     "open", "os.", "subprocess.Popen", "shutil.", "tempfile.", "sqlite3.connect", "fcntl.",
 )  # fmt: skip
-PATCHED = (
-    (os, "write"), (os, "pwrite"), (os, "fsync"), (os, "ftruncate"), (os, "replace"),
-    (fcntl, "flock"),
-)  # fmt: skip
+LOOKS = {"os.listdir", "os.scandir", "os.unsetenv", "os.putenv"}
+"""Events that leave everything as it is."""
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+PATCHED = ("write", "pwrite", "fsync")
+"""Calls of `os` that make no event."""
+
+
+class Call(NamedTuple):
+    """A call that touches something: where in the helper it stands, and what it touches."""
+
+    site: str
+    changes: bool
+    on_disk: bool
+
+    def counts(self, error):
+        """Whether a kill (no error) or a failure of this kind may be planned for it.
+
+        A kill at a call that changes nothing is the kill at the next one that does.
+        """
+        if not error:
+            return self.changes
+        return self.on_disk and (self.changes or error == errno.EIO)
 
 
 class Ended(NamedTuple):
-    """How a command in a fork ended: its status as of `waitpid`, its output, calls counted."""
+    """How a command in a fork ended: its status as of `waitpid`, its output, its calls."""
 
     status: int
     out: str
-    calls: int
+    calls: tuple[Call, ...]
 
     @property
     def code(self):
         """Its exit code, or minus the signal that ended it."""
         return os.waitstatus_to_exitcode(self.status)
+
+    def at(self, error=0):
+        """The sites of the calls that a kill or a failure of this kind may be planned for."""
+        return [call.site for call in self.calls if call.counts(error)]
 
 
 def descendants(pid):
@@ -90,14 +111,18 @@ class Plan:
 
     def __init__(self, at=0, error=0, below=()):
         self.at, self.error, self.below = at, error, tuple(map(str, below))
-        self.calls, self.last, self.busy = 0, "", False
+        self.calls, self.made, self.busy = 0, [], False
 
-    def step(self, name, on_disk):
+    def step(self, name, *, changes, on_disk):
         """Count a call; at the planned one, die or fail."""
-        if self.busy or (self.error and not on_disk):
+        if self.busy:
             return
-        self.calls += 1
-        if self.calls != self.at:
+        site = "" if self.at else f"{name} at {_site()}"
+        call = Call(site, changes, on_disk)
+        if not self.at:
+            self.made.append(call)
+        self.calls += call.counts(self.error)
+        if self.calls != self.at or not call.counts(self.error):
             return
         self.busy = True
         if not self.error:
@@ -106,13 +131,13 @@ class Plan:
 
     def install(self):
         """Listen to Python's own events, and to the calls that make none."""
-        for module, name in PATCHED:
-            setattr(module, name, self._wrapped(getattr(module, name), name))
+        for name in PATCHED:
+            setattr(os, name, self._wrapped(getattr(os, name), name))
         sys.addaudithook(self._heard)
 
     def _wrapped(self, real, name):
         def call(*args, **kwargs):
-            self.step(name, on_disk=name != "flock")
+            self.step(name, changes=True, on_disk=True)
             return real(*args, **kwargs)
 
         return call
@@ -124,7 +149,22 @@ class Plan:
         inside = path is not None and os.fsdecode(path).startswith(self.below)
         if event == "open" and not inside:
             return
-        self.step(event, on_disk=inside and not event.startswith("subprocess"))
+        changes = event not in LOOKS and (event != "open" or bool(args[2] & WRITES))
+        self.step(event, changes=changes, on_disk=inside and not event.startswith("subprocess"))
+
+
+def _site():
+    """The lines of the helper that led here."""
+    frame, lines = sys._getframe(2), []
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if HELPERS in name:
+            lines.append(f"{name.rpartition(HELPERS)[2]}:{frame.f_lineno}")
+        frame = frame.f_back
+    return " < ".join(lines)
+
+
+HELPERS = "/helpers/autoresearch/"
 
 
 class Rig:
@@ -208,7 +248,7 @@ class Rig:
             code = run(group, list(command))
             if plan is not None:
                 plan.busy = True
-                sys.stdout.write(json.dumps({"calls": plan.calls}) + "\n")
+                sys.stdout.write(json.dumps({"calls": plan.made}) + "\n")
             sys.stdout.flush()
             sys.stderr.flush()
         finally:
@@ -221,8 +261,8 @@ class Rig:
         out.close()
         Path(out.name).unlink()
         last = text.rstrip().rpartition("\n")[2]
-        calls = json.loads(last)["calls"] if last.startswith('{"calls"') else 0
-        return Ended(status, text, calls)
+        calls = json.loads(last)["calls"] if last.startswith('{"calls"') else ()
+        return Ended(status, text, tuple(Call(*call) for call in calls))
 
     def run(self, *command, plan=None):
         """A command, to its end."""

@@ -1,107 +1,160 @@
-"""A crash, and a failing disk, at every call of an experiment that touches anything."""
+"""A crash, and a failing disk, at every call of a command that touches anything."""
 
 from __future__ import annotations
 
-import os
 import random
+import shutil
 import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from faults import deeds
+from faults.every import chosen, environment, memory, note
 from faults.rig import ERRORS, Plan, Rig
 
-EVERY = os.environ.get("AUTORESEARCH_EVERY_FAULT") == "1"
-SAMPLED = int(os.environ.get("AUTORESEARCH_FAULTS", "5"))
-"""Faults a case that CI takes, one from each stretch of its calls; `make fault-test` takes all."""
+NEXT = (("recover",), ("note", "next"), ("run", "3"), None)
+"""What comes next; None is the same command again."""
+KINDS = {"kill": 0, "ENOSPC": ERRORS[0], "EIO": ERRORS[1]}
+
+
+class Case(NamedTuple):
+    """A command, where it starts from, and the log line that it ends with; empty for none."""
+
+    start: str
+    deed: Callable[[deeds.Stage], deeds.Deed]
+    line: str = ""
+
+
+def opening(stage):
+    """`init` in a repository that never had a session."""
+
+    def judge(new):
+        changed = stage.rig.work != stage.rig.start_work
+        return ["the program was touched"] * changed + ["lines are missing"] * (len(new) < 2)
+
+    return deeds.Deed("init", ("init", str(stage.rig.draft)), judge)
+
 
 CASES = {
-    "keep": (("try", "-m", "x"), 90, "keep"),
-    "discard": (("try", "-m", "x"), 110, "discard"),
-    "drop": (("drop",), 90, None),
-    "note": (("note", "x"), 90, None),
+    "init": Case("fresh", opening, "opened"),
+    "keep": Case("opened", lambda s: deeds.attempt(s, better=True), "experiment"),
+    "discard": Case("opened", lambda s: deeds.attempt(s, better=False), "experiment"),
+    "guard fails": Case(
+        "opened",
+        lambda s: deeds.attempt(s, answer=41, better=True, allowed={"rework"}),
+        "experiment",
+    ),
+    "rework": Case("mending", lambda s: deeds.attempt(s, "--rework", better=True), "experiment"),
+    "race": Case("noisy", lambda s: deeds.attempt(s, better=True), "experiment"),
+    "drop": Case("opened", deeds.drop),
+    "drop outside": Case("opened", deeds.drop_outside),
+    "note": Case("opened", deeds.note, "note"),
+    "apply": Case("discarded", deeds.apply),
+    "undo": Case("kept", deeds.undo, "undo"),
+    "validate": Case("kept", deeds.validate, "validation"),
+    "amend": Case("kept", lambda s: deeds.amend(s, measures=True), "epoch"),
+    "amend the goal": Case("kept", lambda s: deeds.amend(s, measures=False), "epoch"),
 }
-NEXT = (("recover",), ("note", "next"), ("run", "3"), ("try", "-m", "x"))
+
+
+class Theatre:
+    """Two sessions, exact and noisy, their starts, and the calls of each case, counted once."""
+
+    def __init__(self, folder):
+        self.exact, self.noisy = Rig(folder / "exact"), Rig(folder / "noisy", noisy=True)
+        self.stages, self.calls = {}, {}
+        self._save("kept", "opened", lambda s: deeds.attempt(s, better=True))
+        self._save("discarded", "kept", lambda s: deeds.attempt(s, better=False))
+        self._save(
+            "mending",
+            "kept",
+            lambda s: deeds.attempt(s, answer=41, better=True, allowed={"rework"}),
+        )
+
+    def _save(self, name, start, deed):
+        stage = self.stage(start)
+        done = deed(stage)
+        assert self.exact.run(*done.command).code == 0
+        assert done.judge([self.exact.experiments()[-1]]) == []
+        self.exact.save(name)
+        self.stages[name] = (stage.kept, stage.discarded, stage.mending, stage.number)
+
+    def stage(self, start):
+        """The session put back to a start."""
+        rig = self.noisy if start == "noisy" else self.exact
+        rig.reset("opened" if start == "noisy" else start)
+        stage = deeds.Stage(rig, random.Random(0))
+        if start in self.stages:
+            kept, stage.discarded, stage.mending, stage.number = self.stages[start]
+            stage.kept = list(kept)
+        return stage
+
+    def ready(self, case):
+        """(stage, deed): the session at the start of a case, and its command prepared."""
+        stage = self.stage(case.start)
+        return stage, case.deed(stage)
+
+    def sites(self, name, error):
+        """The sites of the calls of a case that may fail so."""
+        if name not in self.calls:
+            stage, deed = self.ready(CASES[name])
+            whole = stage.rig.run(*deed.command, plan=Plan())
+            assert whole.code == 0, whole
+            self.calls[name] = whole
+        return self.calls[name].at(error)
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory):
-    """One session for all cases; the environment must outlive single tests."""
-    folder = tmp_path_factory.mktemp("rig")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
-            patch.setenv(name, str(folder / name.lower()))
-        yield Rig(folder)
+def theatre():
+    """The sessions of all cases; the environment must outlive single tests."""
+    folder = Path(tempfile.mkdtemp(prefix="autoresearch-test-", dir=memory()))
+    try:
+        with environment(folder):
+            yield Theatre(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def chosen(calls):
-    """The calls to fail at: all, or one of each stretch."""
-    if EVERY:
-        return list(range(1, calls + 1))
-    seed = random.SystemRandom().randrange(1 << 32)
-    print(f"seed {seed} of {calls} calls")  # noqa: T201 - pytest shows it where a test fails
-    rng, step = random.Random(seed), calls / SAMPLED
-    picked = {1 + int((part + rng.random()) * step) for part in range(SAMPLED)}
-    return sorted(picked & set(range(1, calls + 1)))
+def lines_of(rig):
+    """The log's lines that are no news of a recovery."""
+    return [record for record in rig.records() if record["kind"] != "recovery"]
 
 
-def check_consistent(rig, case, fault, before, after, verdict):
-    """Whatever happened: consistent, nothing lost, nothing twice, and the work goes on."""
-    then = NEXT if verdict else NEXT[:2]
-    said = rig.run(*then[fault % len(then)])
-    assert said.code in {0, 1}, (case, fault, said)
-    assert rig.broken() == [], (case, fault, said)
-    tried = rig.experiments()
-    assert len(tried) <= 1, (case, fault)
-    if tried:
-        assert tried[0]["verdict"] == verdict, (case, fault)
-        assert rig.work == (after if verdict == "keep" else before), (case, fault)
-    elif case != "drop":
-        assert rig.work == after, (case, fault)
-    else:
-        assert rig.work in {before, after}, (case, fault)
-    if verdict and not tried:
-        assert rig.run("try", "-m", "x").code == 0, (case, fault)
-        assert [t["verdict"] for t in rig.experiments()] == [verdict], (case, fault)
-        assert rig.broken() == [], (case, fault)
+def goes_on(rig, case, deed, before, fault):
+    """What is wrong after a fault, once the next command was there, and then the same again."""
+    then = NEXT[fault % len(NEXT)] or deed.command
+    said = rig.run(*then)
+    found = [f"{then}: exit {said.code}: {said.out}"] * (said.code not in {0, 1})
+    found += rig.broken(spare=deed.spare) if rig.records() else []
+    made = any(r["kind"] == case.line for r in lines_of(rig)[before:])
+    if case.line and not made:
+        said = rig.run(*deed.command)
+        found += [f"repeated: exit {said.code}: {said.out}"] * (said.code != 0)
+    new = lines_of(rig)[before:]
+    found += [f"no {case.line} in the log"] * (
+        bool(case.line) and all(r["kind"] != case.line for r in new)
+    )
+    return found + deed.judge(new) + rig.broken()
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_killed_at_a_call(rig, case, monkeypatch):
-    """A step that a kill leaves half done for good, does twice, or forgets."""
-    restore(rig, monkeypatch)
-    command, cost, verdict = CASES[case]
-    before = rig.work
-    after = rig.edit(cost)
-    whole = rig.run(*command, plan=Plan())
-    assert whole.code == 0, whole
-    for fault in chosen(whole.calls):
-        rig.reset()
-        rig.edit(cost)
-        ended = rig.run(*command, plan=Plan(at=fault))
-        assert ended.code in {-signal.SIGKILL, 0}, (case, fault, ended)
-        check_consistent(rig, case, fault, before, after, verdict)
-    rig.reset()
-
-
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("error", ERRORS, ids=lambda number: os.strerror(number)[:8])
-def test_disk_fails_at_a_call(rig, case, error, monkeypatch):
-    """A full or broken disk that is called a bug, or counts against the candidate."""
-    restore(rig, monkeypatch)
-    command, cost, verdict = CASES[case]
-    before = rig.work
-    after = rig.edit(cost)
-    whole = rig.run(*command, plan=Plan(error=error))
-    for fault in chosen(whole.calls):
-        rig.reset()
-        rig.edit(cost)
-        ended = rig.run(*command, plan=Plan(at=fault, error=error))
-        assert ended.code in {0, 1, 5}, (case, fault, ended)
-        check_consistent(rig, case, fault, before, after, verdict)
-    rig.reset()
-
-
-def restore(rig, monkeypatch):
-    """The environment that the rig was made in, for this test too."""
-    for name, place in (("XDG_STATE_HOME", rig.state_home), ("XDG_CACHE_HOME", rig.cache_home)):
-        monkeypatch.setenv(name, str(place))
-    rig.reset()
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_fault_at_a_call(theatre, name, kind, monkeypatch):
+    """A step that is left half done for good, done twice, or forgotten; a disk called a bug."""
+    case, error = CASES[name], KINDS[kind]
+    rig = theatre.noisy if case.start == "noisy" else theatre.exact
+    monkeypatch.setenv("XDG_STATE_HOME", str(rig.state_home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(rig.cache_home))
+    sites = theatre.sites(name, error)
+    taken = chosen(name, kind, sites)
+    for fault in taken:
+        stage, deed = theatre.ready(case)
+        before = len(lines_of(rig))
+        ended = rig.run(*deed.command, plan=Plan(at=fault, error=error))
+        at = (name, kind, fault, sites[fault - 1], ended)
+        assert ended.code in ({0, 1, 5} if error else {0, -signal.SIGKILL}), at
+        assert goes_on(stage.rig, case, deed, before, fault) == [], at
+    note(name, kind, sites, len(taken))

@@ -14,10 +14,10 @@ from autoresearch.core.model import Reason, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.edges.lock import Lock
 from autoresearch.loop.session import loaded
+from faults.every import EVERY
 from faults.rig import ERRORS, Plan, Rig
 from support.records import make
 
-EVERY = os.environ.get("AUTORESEARCH_EVERY_FAULT") == "1"
 SAMPLED = 3
 OLD = 60
 """Crashes in the log before what was really tried: beyond the 40 newest, which always stay."""
@@ -218,8 +218,9 @@ def test_fails_at_a_call(fresh, error):
     whole = fresh.run("gc", "--keep", "0", "--prune", plan=Plan(error=error))
     assert whole.code == 0, whole
     seed = random.SystemRandom().randrange(1 << 32)
-    for fault in chosen(whole.calls, seed):
-        at = f"seed {seed}, call {fault} of {whole.calls}"
+    calls = len(whole.at(error))
+    for fault in chosen(calls, seed):
+        at = f"seed {seed}, call {fault} of {calls}"
         fresh.reset()
         ended = fresh.run("gc", "--keep", "0", "--prune", plan=Plan(at=fault, error=error))
         assert ended.code in {-signal.SIGKILL, 0, 1}, (at, ended)

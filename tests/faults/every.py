@@ -1,0 +1,86 @@
+"""Faults at every call: which ones are taken, where the sessions lie, and what came of it.
+
+CI takes a sample, drawn anew each time; `make fault-test` takes every call site, at its first and
+its last turn, and writes benchmarks/results/faults.md.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections import defaultdict
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+EVERY = os.environ.get("AUTORESEARCH_EVERY_FAULT", "")
+"""The file that a run of all of them is noted in; empty for a sample."""
+SAMPLED = int(os.environ.get("AUTORESEARCH_FAULTS", "1"))
+"""Faults a case and kind that are taken else."""
+RESULTS = Path(__file__).parents[2] / "benchmarks/results/faults.md"
+HEAD = """# A fault at every call
+
+`make fault-test`: each command below is run once whole, its calls on files, processes and locks
+are listed, then it is run again for each call site (the line of the helper and those that led
+there) at the first and the last turn of that site, with a SIGKILL before the call, or with the
+call failing. After each the next command tidies up, every invariant is checked, and the command
+is repeated to its end. Calls of git's own are those of the git processes of the command, counted
+by strace. No violation in any of them.
+
+| date (UTC) | case | fault | calls | of these at sites of their own | faults taken | violations |
+|---|---|---|---|---|---|---|
+"""
+
+
+def memory():
+    """A folder in memory where there is one: nothing that is ended here waits for a disk."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+@contextmanager
+def environment(folder):
+    """The variables that keep a session below a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+            patch.setenv(name, str(Path(folder) / name.lower()))
+        yield
+
+
+def chosen(case, kind, sites):
+    """The calls to fail at, as numbers from 1: those of a sample, or first and last of each site.
+
+    A failing test shows the seed.
+    """
+    turns = defaultdict(list)
+    for number, site in enumerate(sites, 1):
+        turns[site].append(number)
+    if not EVERY:
+        seed = int(os.environ.get("AUTORESEARCH_SEED_OF_FAULTS", "0"))
+        seed = seed or random.SystemRandom().randrange(1, 1 << 32)
+        sys.stdout.write(f"AUTORESEARCH_SEED_OF_FAULTS={seed}: {case}, {kind}\n")
+        return sorted(random.Random(seed).sample(range(1, len(sites) + 1), SAMPLED))
+    return sorted({at[turn] for at in turns.values() for turn in (0, -1)})
+
+
+def note(case, kind, sites, taken):
+    """Note for the table what was taken without a violation."""
+    if EVERY:
+        with Path(EVERY).open("a", encoding="utf-8") as file:
+            file.write(f"{case}|{kind}|{len(sites)}|{len(set(sites))}|{taken}\n")
+
+
+def table():
+    """Write the table of what was noted."""
+    today = datetime.now(tz=timezone.utc).strftime("%Y-%m-%d")
+    noted = [line.split("|") for line in Path(EVERY).read_text("utf-8").splitlines()]
+    rows = [f"| {today} | {' | '.join(row)} | 0 |" for row in sorted(noted)]
+    calls, sites, taken = (sum(int(row[at]) for row in noted) for at in (2, 3, 4))
+    rows.append(f"| {today} | all | | {calls} | {sites} | {taken} | 0 |")
+    RESULTS.write_text(HEAD + "\n".join(rows) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    table()
