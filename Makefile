@@ -9,7 +9,7 @@ N ?= 300
 CODE := helpers hooks tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock check format-check format lint types test hosts bench demo fault-test kill-test
+.PHONY: help setup lock check format-check format lint types test hosts bench demo fault-test kill-test toolchains
 
 help:
 	@echo 'setup   make $(VENV) and install autoresearch with its tools into it'
@@ -20,6 +20,7 @@ help:
 	@echo 'lint, types, format   one tool each; format rewrites files'
 	@echo 'bench   the quick benchmarks (BENCH_ARGS=--full for the long ones)'
 	@echo 'recipes run every recipe of the skill for real, and write the table of results'
+	@echo 'toolchains   sessions in Python, Node, Go and Rust under the sandbox, and their table'
 	@echo 'fault-test   a kill and a failing disk at every call of every command (an hour)'
 	@echo 'kill-test    N random kills (N=10000), added to benchmarks/results/kills.md'
 	@echo 'demo    a real loop on a small project, in about a minute'
@@ -91,6 +92,9 @@ bench: $(STAMP)
 
 recipes: $(STAMP)
 	$(PYTHON) benchmarks/bench_recipes.py --full
+
+toolchains: $(STAMP)
+	$(PYTHON) benchmarks/bench_toolchains.py --full
 
 # Every call of every command that touches anything, killed and failed: an hour and more. Writes
 # benchmarks/results/faults.md.

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from autoresearch.edges.cell import Cell
 from autoresearch.edges.checkout import Slot
 from autoresearch.edges.environment import find_environment
 from autoresearch.edges.gitrefs import head
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.proc import Limits, run_command
-from autoresearch.edges.cell import Cell
 from autoresearch.edges.sandbox import find_sandbox
 from autoresearch.edges.view import find_view, wanted_paths
 from support.harness import Git

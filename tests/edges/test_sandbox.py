@@ -38,6 +38,9 @@ class Box:
         (self.secrets / "key").write_text("as it was")
         (self.secrets / "tool").mkdir()
         (self.secrets / "tool" / "readable").write_text("a tool")
+        (self.secrets / "tool" / "token").write_text("a token")
+        (self.secrets / "tool" / "tokens").mkdir()
+        (self.secrets / "tool" / "tokens" / "one").write_text("a token")
         self.overlay = Overlay(self.root / "written", self.root / "work") if overlaid else None
         for folder in self.overlay or ():
             folder.mkdir()
@@ -55,6 +58,7 @@ class Box:
                 (str(self.secrets),),
                 (f"{self.secrets}/tool",),
                 ((f"{self.secrets}/link", "tool/readable"),),
+                (f"{self.secrets}/tool/token", f"{self.secrets}/tool/tokens"),
             ),
             network=network,
             overlay=self.overlay,
@@ -191,7 +195,7 @@ def test_no_file_of_the_overlay_is_in_reach(tmp_path: Path) -> None:
     """What tells of a change is removed by who made it."""
     box = Box(tmp_path, overlaid=True)
     assert box.overlay is not None
-    cell = replace(box.cell(), view=View((str(box.root),), (), ()))
+    cell = replace(box.cell(), view=View((str(box.root),), (), (), ()))
     outcome = run_command(
         f"echo x > src/work; ls {box.root} {box.root}/*; echo y > {box.overlay.written}/src/work",
         cwd=box.slot,
@@ -208,6 +212,8 @@ def test_what_is_hidden_and_what_stays_readable(box: Box) -> None:
     outcome = box.run(f"ls {box.secrets}; cat {box.secrets}/link {box.secrets}/key")
     assert outcome.stdout == b"link\ntool\na tool"
     assert outcome.exit_code == 1
+    outcome = box.run(f"cat {box.secrets}/tool/token; ls {box.secrets}/tool/tokens")
+    assert (outcome.exit_code, outcome.stdout) == (0, b"")
 
 
 def test_no_network_but_loopback(box: Box) -> None:
@@ -371,7 +377,12 @@ def test_seatbelt_profile() -> None:
         locked=("/c/a/bench",),
         kept=("/c/a/bench/cache",),
         writable=("/c/run",),
-        view=View(("/Users/u",), ('/Users/u/.py "env"',), (("/Users/u/py", ".py"),)),
+        view=View(
+            ("/Users/u",),
+            ('/Users/u/.py "env"',),
+            (("/Users/u/py", ".py"),),
+            ("/Users/u/.cargo/credentials",),
+        ),
     )
     program, option, profile = seatbelt.prefix(seatbelt.PROGRAM, cell)
     assert (program, option) == ("/usr/bin/sandbox-exec", "-p")
@@ -383,6 +394,7 @@ def test_seatbelt_profile() -> None:
         '(allow network* (remote ip "localhost:*"))',
         '(deny file-read* file-write* (subpath "/Users/u"))',
         '(allow file-read* (subpath "/Users/u/.py \\"env\\"") (subpath "/Users/u/py"))',
+        '(deny file-read* file-write* (subpath "/Users/u/.cargo/credentials"))',
         '(allow file-read-metadata (subpath "/"))',
         '(deny file-write* (subpath "/"))',
         '(allow file-read* file-write* (subpath "/c/run") (subpath "/c/a"))',

@@ -48,7 +48,7 @@ def home(tmp_path: Path) -> Home:
 
 def test_the_repository_in_the_home_needs_no_folder_of_its_own(home: Home) -> None:
     """Every hidden folder costs a mount a sample."""
-    assert home.view() == View((str(home.root),), (), ())
+    assert home.view() == View((str(home.root),), (), (), ())
 
 
 def test_programs_come_with_their_installation(home: Home) -> None:
@@ -148,3 +148,16 @@ def test_a_link_to_a_program_is_made_again(home: Home) -> None:
     found = home.view(link)
     assert found.readable == (f"{home.root}/tools/py",)
     assert found.links == ((link, f"{home.root}/tools/py/bin/python3.11"),)
+
+
+def test_credentials_inside_a_toolchain(home: Home) -> None:
+    """A token that cargo, gradle or gem keep beside their libraries is read by a program."""
+    cargo, gem = f"{home.root}/.cargo", f"{home.root}/.gem"
+    home.program(".cargo/bin/cargo")
+    token = home.program(".cargo/credentials.toml")
+    home.program(".cargo/registry/credentials")  # a crate's own file of that name
+    other = home.program(".gem/credentials")
+    assert home.view(cargo, gem).secrets == (token, other)
+    assert home.view(f"{cargo}/bin", gem, token).secrets == (other,)
+    data = home.program("code/repo/data/credentials")
+    assert home.view(str(Path(data).parent)).secrets == ()

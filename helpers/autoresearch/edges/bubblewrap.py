@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from autoresearch.edges.view import SCRATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from autoresearch.edges.cell import Cell
 
@@ -65,14 +65,21 @@ def _checkout(cell: Cell) -> Iterator[str]:
 
 
 def _hiding(cell: Cell) -> Iterator[str]:
-    for path in (*SCRATCH, *_emptied(cell)):
+    yield from _covering((*SCRATCH, *_emptied(cell)))
+    yield from _each("--ro-bind-try", cell.view.readable)
+    for path in cell.scratch:
+        yield from ("--overlay-src", path, "--tmp-overlay", path)
+    yield from _covering(cell.view.secrets)
+    for place, target in cell.view.links:
+        yield from ("--symlink", target, place)
+
+
+def _covering(paths: Iterable[str]) -> Iterator[str]:
+    for path in paths:
         if Path(path).is_dir():
             yield from ("--tmpfs", path)
         elif Path(path).exists():
             yield from ("--ro-bind", "/dev/null", path)
-    yield from _each("--ro-bind-try", cell.view.readable)
-    for place, target in cell.view.links:
-        yield from ("--symlink", target, place)
 
 
 def _emptied(cell: Cell) -> Iterator[str]:

@@ -25,6 +25,7 @@ class Cell:
         writable: folders beside it that are its own: home and temporary folder.
         view: what of the machine is hidden.
         network: whether it may use the network; the loopback it always has.
+        scratch: folders beside it that it may write to, of which nothing stays; takes overlays.
         overlay: where what it writes into the checkout goes instead; None for the checkout itself.
     """
 
@@ -35,4 +36,5 @@ class Cell:
     writable: tuple[str, ...] = ()
     view: View = NOTHING_HIDDEN
     network: bool = False
+    scratch: tuple[str, ...] = ()
     overlay: Overlay | None = None

@@ -73,6 +73,16 @@ _DOWNLOADS = {
     "npm_config_cache": (),
 }
 
+# Folders that their toolchains write to while they build or run. Go does not work without.
+_WRITTEN = (
+    "CABAL_DIR", "CARGO_HOME", "DENO_DIR", "GOCACHE", "GOMODCACHE", "GRADLE_USER_HOME", "HEX_HOME",
+    "JULIA_DEPOT_PATH", "MIX_HOME", "NUGET_PACKAGES", "STACK_ROOT", "UV_CACHE_DIR",
+    "npm_config_cache",
+)  # fmt: skip
+USELESS_UNWRITTEN = frozenset({"GOCACHE"})
+"""Variables that are better unset than set to a folder that cannot be written to: Go 1.19 stops at
+the first package that is not in its cache. In the private home it builds one."""
+
 # Kept where the user set them; there is no place to guess.
 _KEPT_FOLDERS = (
     "ANDROID_HOME",
@@ -160,6 +170,12 @@ def download_folders(environment: Mapping[str, str]) -> list[str]:
         if name in environment:
             folder = Path(environment[name]).resolve()
             found += [folder / part for part in inside] or [folder]
+    return [str(folder) for folder in found if folder.is_dir()]
+
+
+def written_folders(environment: Mapping[str, str]) -> list[str]:
+    """Folders of toolchains that builds write to, of those that are there."""
+    found = [Path(environment[name]).resolve() for name in _WRITTEN if name in environment]
     return [str(folder) for folder in found if folder.is_dir()]
 
 

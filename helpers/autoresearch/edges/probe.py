@@ -55,9 +55,10 @@ def namespace(kind: str) -> str:
 
 
 def _probed(confines: Callable[[Cell], list[str]], place: Path, *, overlay: bool) -> str:
-    slot, secret = place / "slot", place / "secret"
+    slot, secret, tool = place / "slot", place / "secret", place / "tool"
     for folder in _FOLDERS:
         (slot / folder).mkdir(parents=True)
+    tool.mkdir()
     for file in (*(slot / name for name in _FILES), secret):
         file.touch()
     with private_folders(place / "run", overlay=overlay) as own:
@@ -66,11 +67,13 @@ def _probed(confines: Callable[[Cell], list[str]], place: Path, *, overlay: bool
             pinned=(f"{slot}/folder",),
             locked=tuple(f"{slot}/{path}" for path in _LOCKED),
             writable=(str(own.home),),
-            view=View((str(place),), (), ()),
+            view=View((str(place),), (str(tool),), (), ()),
+            scratch=(str(tool),) if overlay else (),
             overlay=own.overlay,
         )
         env = {"PATH": "/usr/bin:/bin", "HOME": str(own.home), "TMPDIR": str(own.home)}
-        command = "; ".join(_trials(slot, secret, own.home))
+        writable = (slot, own.home, tool) if overlay else (slot, own.home)
+        command = "; ".join(_trials(secret, writable))
         try:
             outcome = run_command(
                 command, cwd=slot, env=env, limits=Limits(timeout_s=_TIMEOUT_S),
@@ -80,19 +83,20 @@ def _probed(confines: Callable[[Cell], list[str]], place: Path, *, overlay: bool
             return error.message
         problem = _told(outcome)
         if not problem and own.overlay is not None:
-            problem = _seen(slot, replaced(own.overlay.written, _FILES, frozenset(_FOLDERS)))
+            seen = replaced(own.overlay.written, _FILES, frozenset(_FOLDERS))
+            problem = _wrong((slot, tool), seen)
         return problem
 
 
-def _trials(slot: Path, secret: Path, home: Path) -> Iterator[str]:
+def _trials(secret: Path, writable: tuple[Path, ...]) -> Iterator[str]:
     """Shell commands that say what should not be, and `done` at their end."""
     for file in ("locked", "folder/locked/file", "folder/locked/new", "/new-file-of-autoresearch"):
         yield f"(: > {file}) 2>/dev/null && echo '{file} could be written'"
     for folder in ("folder", "folder/locked", "locked"):
         yield f"mv {folder} moved 2>/dev/null && echo '{folder} could be moved'"
     yield f"test -e '{secret}' && echo 'a hidden file could be seen'"
-    written = f"(: > '{slot}/new' && : > '{home}/new' && rm free)"
-    yield f"{written} 2>/dev/null || echo 'nothing could be written'"
+    written = " && ".join([*(f": > '{folder}/new'" for folder in writable), "rm free"])
+    yield f"({written}) 2>/dev/null || echo 'nothing could be written'"
     if sys.platform == "linux":
         yield "readlink /proc/self/ns/pid /proc/self/ns/net"
     yield "echo done"
@@ -111,8 +115,9 @@ def _told(outcome: Outcome) -> str:
     return clean_line("; ".join([line for line in said if line != "done"] or last), 200)
 
 
-def _seen(slot: Path, found: tuple[str, ...]) -> str:
-    """What is wrong with an overlay, by what the trials left."""
-    if (slot / "new").exists() or not all((slot / name).exists() for name in _FILES):
+def _wrong(kept: tuple[Path, Path], seen: tuple[str, ...]) -> str:
+    """What is wrong with an overlay, by what the trials left in checkout and toolchain."""
+    left = [*kept[0].rglob("new"), *kept[1].rglob("new")]
+    if left or not all((kept[0] / name).exists() for name in _FILES):
         return "what is written reaches the checkout"
-    return "" if "free" in found else "what is written cannot be seen"
+    return "" if "free" in seen else "what is written cannot be seen"

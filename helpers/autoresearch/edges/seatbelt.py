@@ -37,6 +37,7 @@ def _profile(cell: Cell) -> Iterator[str]:
     slot = str(cell.slot)
     yield _rule("deny", "file-read* file-write*", cell.view.hidden)
     yield _rule("allow", "file-read*", (*cell.view.readable, *(p for p, _ in cell.view.links)))
+    yield _rule("deny", "file-read* file-write*", cell.view.secrets)
     # The way to each folder must be known, or resolving a path fails halfway.
     yield '(allow file-read-metadata (subpath "/"))'
     yield '(deny file-write* (subpath "/"))'

@@ -28,6 +28,12 @@ _MOST_LINKS = 40
 """As many symbolic links does Linux follow in a path."""
 
 
+_CREDENTIALS = (
+    "credentials", "credentials.toml", "gradle.properties", "hex.config", "servers", "upload",
+)  # fmt: skip
+"""What toolchains keep beside their libraries (cargo, gem, gradle, hex, julia, stack)."""
+
+
 class View(NamedTuple):
     """Absolute paths without links, parents before what lies in them.
 
@@ -35,14 +41,16 @@ class View(NamedTuple):
         hidden: folders and files that are empty in the sandbox.
         readable: what of them is there nevertheless, read-only.
         links: (place, target) of symbolic links that lead to readable things.
+        secrets: files and folders inside what is readable that are empty all the same.
     """
 
     hidden: tuple[str, ...]
     readable: tuple[str, ...]
     links: tuple[tuple[str, str], ...]
+    secrets: tuple[str, ...]
 
 
-NOTHING_HIDDEN = View((), (), ())
+NOTHING_HIDDEN = View((), (), (), ())
 
 
 def find_view(private: Iterable[Path], homes: Iterable[Path], wanted: Iterable[str]) -> View:
@@ -55,7 +63,8 @@ def find_view(private: Iterable[Path], homes: Iterable[Path], wanted: Iterable[s
 
     Returns:
         Programs with the installation they belong to, folders with those that their programs
-        are links into. Nothing wanted uncovers a whole hidden folder.
+        are links into. Nothing wanted uncovers a whole hidden folder, or the credentials in a
+        toolchain's, but where it names just them.
     """
     own = [str(path.resolve()) for path in private]
     other = [str(home.resolve()) for home in homes]
@@ -63,7 +72,8 @@ def find_view(private: Iterable[Path], homes: Iterable[Path], wanted: Iterable[s
     hidden = _outermost(path for path in (*own, *other, _SOCKETS) if os.path.exists(path))
     seen: dict[str, None] = {}
     links: dict[tuple[str, str], None] = {}
-    waiting = [path for path in dict.fromkeys(wanted) if os.path.isabs(path)]
+    named = [path for path in dict.fromkeys(wanted) if os.path.isabs(path)]
+    waiting = list(named)
     while waiting:
         real, passed = _trace(waiting.pop(0))
         links.update(dict.fromkeys(link for link in passed if _is_below(link[0], hidden)))
@@ -77,7 +87,24 @@ def find_view(private: Iterable[Path], homes: Iterable[Path], wanted: Iterable[s
     readable = [path for path in seen if _is_below(path, roots)]
     outermost = _outermost(readable)
     kept = [link for link in links if not _is_below(link[0], outermost)]
-    return View(tuple(hidden), tuple(outermost), tuple(sorted(kept)))
+    secrets = [
+        path
+        for folder in readable
+        if not _is_below(folder, own)
+        for path in (os.path.join(folder, name) for name in _CREDENTIALS)
+        if os.path.exists(path) and path not in named
+    ]
+    return View(tuple(hidden), tuple(outermost), tuple(sorted(kept)), tuple(sorted(secrets)))
+
+
+def seen_in(view: View, folders: Iterable[str]) -> list[str]:
+    """Those of some real folders that are seen whole, with nothing hidden in them; outermost."""
+    return _outermost(
+        folder
+        for folder in folders
+        if (not _is_below(folder, view.hidden) or _is_below(folder, view.readable))
+        and not any(_is_below(path, (folder,)) for path in view.hidden)
+    )
 
 
 def below(named: Iterable[str], hidden: Iterable[Path]) -> list[str]:

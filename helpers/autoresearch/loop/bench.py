@@ -326,8 +326,9 @@ class Bench:
         over = self.confinement.lays_over(purpose)
         self._ran, self._written = None if over else built.slot, None
         with private_folders(self.places.cache / "run", overlay=over) as own:
+            withheld = self.confinement.withheld
             environment = sample_environment(
-                self.frozen,
+                [(name, value) for name, value in self.frozen if name not in withheld],
                 self.contract.env,
                 self.passed,
                 home=own.home,

@@ -14,9 +14,13 @@ from autoresearch.core.contract import Sandbox as Policy
 from autoresearch.core.cover import Cover, cover
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges.cell import Cell
-from autoresearch.edges.environment import download_folders
+from autoresearch.edges.environment import (
+    USELESS_UNWRITTEN,
+    download_folders,
+    written_folders,
+)
 from autoresearch.edges.sandbox import Found, find_sandbox
-from autoresearch.edges.view import below, find_view, wanted_paths
+from autoresearch.edges.view import below, find_view, seen_in, wanted_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -191,17 +195,29 @@ class Confinement:
         fetches = purpose is Purpose.SETUP and not self.offline
         if fetches:
             writable += download_folders(self._environment)
+        view = self._unseen_view if purpose is Purpose.HOLDOUT else self._view
         cell = Cell(
             slot=root,
             pinned=tuple(f"{root}/{path}" for path in places.pinned),
             locked=tuple(f"{root}/{path}" for path in places.locked),
             kept=tuple(self._kept(root, places)),
             writable=tuple(writable),
-            view=self._unseen_view if purpose is Purpose.HOLDOUT else self._view,
+            view=view,
             network=fetches or self._contract.network,
+            scratch=() if self.found.sandbox.no_overlay else tuple(self._scratch(view)),
             overlay=own.overlay,
         )
         return self.found.sandbox.prefix(cell)
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """Variables of the frozen environment that do harm here, unset for every command."""
+        sandbox = self.found.sandbox
+        return USELESS_UNWRITTEN if sandbox is not None and sandbox.no_overlay else frozenset()
+
+    def _scratch(self, view: View) -> list[str]:
+        """Toolchains' folders that builds write to: they may, and nothing of it stays."""
+        return seen_in(view, written_folders(self._environment))
 
     def _cover(self, tree: TreeMap) -> Cover:
         known = self._covers.get(id(tree))
