@@ -20,6 +20,8 @@ EVERY = os.environ.get("AUTORESEARCH_EVERY_FAULT", "")
 """The file that a run of all of them is noted in; empty for a sample."""
 SAMPLED = int(os.environ.get("AUTORESEARCH_FAULTS", "1"))
 """Faults a case and kind that are taken else."""
+SEED = int(os.environ.get("AUTORESEARCH_SEED_OF_FAULTS", "0"))
+"""Of the sample; drawn where there is none."""
 RESULTS = Path(__file__).parents[2] / "benchmarks/results/faults.md"
 HEAD = """# A fault at every call
 
@@ -58,8 +60,7 @@ def chosen(case, kind, sites):
     for number, site in enumerate(sites, 1):
         turns[site].append(number)
     if not EVERY:
-        seed = int(os.environ.get("AUTORESEARCH_SEED_OF_FAULTS", "0"))
-        seed = seed or random.SystemRandom().randrange(1, 1 << 32)
+        seed = SEED or random.SystemRandom().randrange(1, 1 << 32)
         sys.stdout.write(f"AUTORESEARCH_SEED_OF_FAULTS={seed}: {case}, {kind}\n")
         return sorted(random.Random(seed).sample(range(1, len(sites) + 1), SAMPLED))
     return sorted({at[turn] for at in turns.values() for turn in (0, -1)})

@@ -220,12 +220,13 @@ class Rig:
         """The program as it is in the tree."""
         return (self.root / "src/work.sh").read_text()
 
-    def start(self, *command, plan=None):
+    def start(self, *command, plan=None, environ=None):
         """Begin a command in a fork; its process number and the file it prints to."""
         out = tempfile.NamedTemporaryFile(dir=self.folder, delete=False)  # noqa: SIM115 - read later
         sys.stdout.flush()
         pid = os.fork()
         if pid == 0:
+            os.environ.update(environ or {})
             self._child(command, out.fileno(), plan)
         return pid, out
 
@@ -264,9 +265,9 @@ class Rig:
         calls = json.loads(last)["calls"] if last.startswith('{"calls"') else ()
         return Ended(status, text, tuple(Call(*call) for call in calls))
 
-    def run(self, *command, plan=None):
+    def run(self, *command, plan=None, environ=None):
         """A command, to its end."""
-        return self.end(*self.start(*command, plan=plan))
+        return self.end(*self.start(*command, plan=plan, environ=environ))
 
     def killed(self, after_s, *command, whole=False):
         """A command, killed after so many seconds if it still runs.

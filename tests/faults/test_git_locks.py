@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 
@@ -101,3 +102,22 @@ def test_init_goes_on_after_a_git_that_was_killed_with_it(rig, monkeypatch):
     assert said.code == 0, said
     assert rig.broken() == []
     assert there(rig) == []
+
+
+def test_git_that_is_killed_alone_blocks_nothing(rig):
+    """An out-of-memory killer that takes git, not the helper: every later `try` fails."""
+    lock = rig.root / ".git" / LOCKS[-1]
+    program = rig.folder / "bin" / "git"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in *update-ref*) mkdir -p {lock.parent}; : > {lock}; kill -9 $$;; esac\n'
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    program.chmod(0o755)
+    rig.edit(90)
+    said = rig.run("try", "-m", "x", environ={"PATH": f"{program.parent}:{os.environ['PATH']}"})
+    assert said.code == 1, said
+    assert there(rig) == []
+    assert rig.run("try", "-m", "x").code == 0
+    assert [e["verdict"] for e in rig.experiments()] == ["keep"]
+    assert rig.broken() == []

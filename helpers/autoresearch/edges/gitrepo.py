@@ -58,6 +58,9 @@ _ENVIRONMENT = {
 _KEPT = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)|GIT_PYTHON_.*")
 """Inherited names that stay: who commits, and GitPython's own, which git does not read."""
 
+_USAGE = 129
+"""The highest status that git ends with of its own will: it was called wrongly."""
+
 _QUESTIONS = (
     "--is-bare-repository",
     "--show-object-format",
@@ -99,6 +102,7 @@ class GitRepo:
         common_dir: what all working trees share: objects, refs, `info/exclude`.
         object_format: "sha1" or "sha256".
         processes: how many git processes were started so far.
+        lost_one: whether one of them was killed, so that it may have left its lock files.
     """
 
     def __init__(
@@ -109,6 +113,7 @@ class GitRepo:
         self.common_dir = common_dir
         self.object_format = object_format
         self.processes = 1  # the one that found the place
+        self.lost_one = False
         self._git = Git(os.fspath(toplevel))
         self._reader = ObjectReader(self._start_reader)
         # Named, so that nothing an experiment leaves in the tree can lead git elsewhere.
@@ -173,6 +178,7 @@ class GitRepo:
         """
         self.processes += 1
         done = _execute(self._git, [*_flags(settings), *self._place, *args], stdin, env)
+        self.lost_one |= was_killed(done)
         if check and done.code != 0:
             raise failure(args[0], done)
         return done
@@ -283,6 +289,11 @@ class GitRepo:
 def is_safe_path(path: str) -> bool:
     """Whether every component is a plain name that stays in the tree and outside `.git`."""
     return all(part.lower() not in {"", ".", "..", ".git"} for part in path.split("/"))
+
+
+def was_killed(done: Completed) -> bool:
+    """Whether a signal ended git, told as by the system or as by a shell that ran it."""
+    return done.code < 0 or done.code > _USAGE
 
 
 def failure(command: str, done: Completed) -> GitError:

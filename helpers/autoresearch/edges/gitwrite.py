@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core.errors import GitError
 from autoresearch.core.snapshot import Entry
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
+from autoresearch.edges.gitlocks import is_git_at_work
 from autoresearch.edges.gitobjects import object_id
-from autoresearch.edges.gitrepo import failure, to_bytes, to_text
+from autoresearch.edges.gitrepo import failure, to_bytes, to_text, was_killed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -161,6 +162,9 @@ def commit_changes(
         _keep_index(scratch, index, tree)
     finally:
         scratch.unlink(missing_ok=True)
+        scratch.with_name(f"{scratch.name}.lock").unlink(
+            missing_ok=True
+        )  # of a git that was killed
     return Commit(commit_tree(repo, tree, parents, message), tree)
 
 
@@ -304,6 +308,8 @@ def _update_index(repo: GitRepo, stdin: bytes) -> str | None:
             done = repo.run("update-index", "-z", "--index-info", stdin=stdin, env=env, check=False)
             if done.code == 0:
                 return None
+            if was_killed(done) and not is_git_at_work(repo):
+                lock.unlink(missing_ok=True)  # our own git was killed and left it
             if not lock.exists():
                 raise failure("update-index", done)
         if time.monotonic() > deadline:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Recovery
 from autoresearch.core.text import clean_line
-from autoresearch.edges import gitlocks, gitrefs
+from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.lock import Lock
@@ -76,8 +76,7 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
 
 def _unlocked(session: Session) -> list[str]:
     """Set git's locks aside that a killed git left; what was done, a line."""
-    locks = list(gitlocks.locks_of(session.repo, session.name, session.branch))
-    moved = gitlocks.set_aside(session.repo, locks, session.places.state / "set-aside" / "locks")
+    moved = session.set_locks_aside()
     if not moved:
         return []
     named = ", ".join(path.name for path in moved[:5])

@@ -17,7 +17,7 @@ from autoresearch.core.model import SCHEMA
 from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.snapshot import Entry
 from autoresearch.core.text import clean_line
-from autoresearch.edges import gitrefs
+from autoresearch.edges import gitlocks, gitrefs
 from autoresearch.edges.environment import find_passed
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.gitrepo import GitRepo
@@ -179,6 +179,11 @@ class Session:
             del self.trees[next(iter(self.trees))]
         self.trees[oid] = tree
 
+    def set_locks_aside(self) -> tuple[Path, ...]:
+        """Move the locks of a killed git out of the way; see `gitlocks.set_aside`."""
+        locks = list(gitlocks.locks_of(self.repo, self.name, self.branch))
+        return gitlocks.set_aside(self.repo, locks, self.places.state / "set-aside" / "locks")
+
     def keep_overrides(self, changed: Mapping[str, Entry | None], now: Mapping[str, Entry]) -> None:
         """Remember how changed paths differ from git from now on, and forget those that do not."""
         overrides = {path: e for path, e in self.overrides.items() if path not in changed}
@@ -296,7 +301,7 @@ def loaded(
                 news.append(f"half a log line ({torn.size} bytes) was moved to {torn.moved_to}")
         index = stack.enter_context(Index(places.index, log))
         file = read_session_file(places)
-        yield Session(
+        session = Session(
             repo=repo,
             places=places,
             file=file,
@@ -307,6 +312,11 @@ def loaded(
             news=news,
             after_kill=after_kill,
         )
+        try:
+            yield session
+        finally:
+            if repo.lost_one and write:
+                session.set_locks_aside()
 
 
 def with_checks(contract: Contract, *, checks_guard: bool) -> Contract:
