@@ -110,7 +110,8 @@ def test_git_that_is_killed_alone_blocks_nothing(rig):
     program = rig.folder / "bin" / "git"
     program.parent.mkdir(exist_ok=True)
     program.write_text(
-        f'#!/bin/sh\ncase "$*" in *update-ref*) mkdir -p {lock.parent}; : > {lock}; kill -9 $$;; esac\n'
+        '#!/bin/sh\ncase "$*" in *update-ref*) '
+        f'mkdir -p {lock.parent}; : > {lock}; kill -9 $$;; esac\n'
         f'exec {shutil.which("git")} "$@"\n'
     )
     program.chmod(0o755)
