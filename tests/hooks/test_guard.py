@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from autoresearch.edges.places import repository_key
 from support.hooks import AGENT, Host, run_hook
-from support.project import make_project
+from support.project import PYTHON, make_project
 from support.session import open_session
 
 
@@ -269,3 +269,27 @@ def test_answers_are_the_hosts_form(helper):
     assert sorted(told) == ["hookEventName", "permissionDecision", "permissionDecisionReason"]
     assert told["hookEventName"] == "PreToolUse"
     assert json.loads(json.dumps(answer)) == answer
+
+
+def test_what_the_holdout_reads_is_not_read_by_the_agent(tmp_path):
+    """An agent that looks at the inputs it must not have seen, and fits them."""
+    data = tmp_path / "unseen" / "data"
+    data.mkdir(parents=True)
+    (tmp_path / "beside").mkdir()
+    script = tmp_path / "unseen" / "bench.py"
+    script.write_text("print(100)\n")
+    extra = f"holdout: {{command: '{PYTHON} {script}', reads: ['{data}']}}\n"
+    host = Host(open_session(tmp_path, extra=extra, repo=make_project(tmp_path / "r")).root)
+    (tmp_path / "link").symlink_to(data)
+    for path in (script, data / "inputs.json", tmp_path / "link" / "inputs.json"):
+        assert host.before("Read", file_path=str(path))[0] == "deny", path
+    for path in (data, tmp_path, script):
+        assert host.before("Grep", pattern="x", path=str(path))[0] == "deny", path
+    decision, reason = host.before("Bash", command=f"head -3 {data}/inputs.json")
+    assert decision == "deny"
+    assert "belongs to the holdout" in reason
+    assert host.before("Read", file_path=str(host.cwd / "bench.py")) == (None, "")
+    assert host.before("Grep", pattern="x") == (None, "")
+    assert host.before("Grep", pattern="x", path=str(tmp_path / "beside")) == (None, "")
+    assert host.bash(f"autoresearch try -m 'no word of {data}'") == "allow"
+    assert Host(tmp_path).before("Read", file_path=str(script)) == (None, "")

@@ -41,7 +41,8 @@ def test_every_event_is_answered_and_none_ends_with_two():
                 )
                 assert hook["timeout"] == 10
     tools = HOOKS["PreToolUse"][0]["matcher"].split("|")
-    assert tools == ["Edit", "Write", "MultiEdit", "NotebookEdit", "Bash", "Skill"]
+    edits = ["Edit", "Write", "MultiEdit", "NotebookEdit"]
+    assert tools == [*edits, "Bash", "Read", "Grep", "Skill"]
 
 
 def test_command_of_the_manifest_runs_in_a_shell(tmp_path):

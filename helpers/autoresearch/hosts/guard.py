@@ -48,6 +48,7 @@ HUMAN = frozenset({"amend", "stop", "undo", "finalize"})
 
 CONTRACT, LOG, DOCUMENT = "autoresearch.yaml", "autoresearch.jsonl", "autoresearch.md"
 NOTES_BEGIN = "<!-- autoresearch: notes begin -->"
+_READERS = frozenset({"Read", "Grep"})
 _NO_EDITS = frozenset({"plan"})
 _SCOPE_SHOWN = 4
 _UNTRACKED = 1
@@ -91,6 +92,10 @@ def judge(call: Call, state: str, environ: Mapping[str, str]) -> Ruling | None:
     """What to answer before this call; None to leave it to the host."""
     if call.tool == "Bash":
         return _judge_command(call, state, environ)
+    if call.tool in _READERS:
+        from autoresearch.hosts import unseen  # noqa: PLC0415 - edits need none of it
+
+        return unseen.judge_read(call.tool, call.given, call.cwd, state)
     path = call.path()
     return None if path is None else judge_edit(call, path, state, environ)
 
@@ -236,7 +241,10 @@ def _judge_command(call: Call, state: str, environ: Mapping[str, str]) -> Ruling
     if ruling is not None:
         concerned = live_in(state, call.cwd) is not None or has_ledger(state, call.cwd)
         return ruling if concerned else None
-    return _warning(call, command, state, environ)
+    from autoresearch.hosts import unseen  # noqa: PLC0415 - as above
+
+    refused = unseen.judge_command(command, call.cwd, state)
+    return refused or _warning(call, command, state, environ)
 
 
 def _is_ours(word: str) -> bool:

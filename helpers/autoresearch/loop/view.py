@@ -7,12 +7,14 @@ in plain JSON: whose run it is, what is in scope, what the brief says.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch.core import phrases
 from autoresearch.core.brief import brief, next_step
 from autoresearch.core.jsonform import dumps, to_object
 from autoresearch.edges.files import atomic_write
+from autoresearch.edges.view import below
 from autoresearch.loop.briefing import situation_of
 
 if TYPE_CHECKING:
@@ -47,12 +49,21 @@ def _view(session: Session) -> dict[str, object]:
                 for pattern in scope.denied
             ],
         },
+        "unseen": _unseen(session),
         "run": None if history.run is None else to_object(history.run),
         "halt": None if situation.halt is None else situation.halt.text,
         "next": next_step(situation),
         "brief": brief(situation),
         "line": _line(situation),
     }
+
+
+def _unseen(session: Session) -> list[str]:
+    """What the holdout reads outside the repository, as the contract spells it and by real path."""
+    holdout = session.contract.holdout
+    named = [] if holdout is None else [Path(path) for path in holdout.paths]
+    found = (str(one) for path in named for one in (path, path.resolve()))
+    return [path for path in dict.fromkeys(found) if not below([path], [session.repo.toplevel])]
 
 
 def _line(situation: Situation) -> str:
