@@ -216,6 +216,23 @@ def test_pool_grows_from_calibration_and_races_and_is_cut_at_thirty():
     )
 
 
+def test_sample_takes_as_long_as_the_incumbents_took_lately():
+    """A race planned by what a sample took at the start, of a slower program."""
+    start = (opened(), epoch(wall_s=(8.0, 6.0), sample_s=7.0))
+    assert folded(*start).sample_s == 7.0
+    lost = experiment(1, race=race("abba", (2.0,) * 4, wall_s=(3.0, 90.0, 80.0, 3.0)))
+    assert folded(*start, lost).walls == (8.0, 6.0, 3.0, 3.0)
+    assert folded(*start, lost).sample_s == 4.5
+    won = experiment(2, Verdict.KEEP, race=race("abba", (2.0,) * 4, wall_s=(3.0, 1.0, 2.0, 3.0)))
+    assert folded(*start, lost, won).sample_s == 1.5
+    assert folded(*start, experiment(1)).sample_s == 7.0
+    back = make(Undo, experiment=2, commit="e" * 40)
+    assert folded(*start, lost, won, back, undone=won).sample_s == 7.0
+    assert folded(*start, epoch(1, sample_s=2.0)).sample_s == 2.0
+    many = experiment(1, race=race("a" * 30, (1.0,) * 30, wall_s=tuple(map(float, range(30)))))
+    assert folded(*start, many).walls == tuple(float(wall_s) for wall_s in range(10, 30))
+
+
 def test_values_without_a_ratio_leave_the_ratio_pool_alone():
     """A logarithm of zero."""
     progress = folded(opened(), epoch(values=(0.0, 1.0)))

@@ -7,6 +7,7 @@ records stay in the log and are read back one at a time.
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ OUTCOMES_SHOWN = 500
 UNDONE_SHOWN = 100
 PATHS_SHOWN = 8
 SHARERS_SHOWN = 20
+WALLS_SHOWN = 20
 TEXT_LIMIT = 400
 MAX_REWORKS = 2
 
@@ -206,6 +208,7 @@ class Progress:
         unpriced, unmetered: how many experiments' dollars, or even tokens, are not known.
         simplify, secondary: losses carried since the epoch began.
         guard_tests: how many tests the guard ran on the incumbent, None where it does not say.
+        walls: elapsed seconds of the incumbent's 20 newest samples; none before the baseline.
         machine: where the pools were measured, see `RaceRecord`.
         pool_ratio, pool_difference: same-code differences of this epoch's races, oldest first.
         recovery: the latest interrupted step.
@@ -251,6 +254,12 @@ class Progress:
     recovery: Recovery | None
     rebuilt: str | None = None
     guard_tests: int | None
+    walls: tuple[float, ...]
+
+    @property
+    def sample_s(self) -> float:
+        """Elapsed seconds that a sample of the incumbent takes lately; asked after the baseline."""
+        return statistics.median(self.walls)
 
     @property
     def suspicious(self) -> tuple[Kept, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from dataclasses import replace
 from functools import singledispatch
-from typing import TYPE_CHECKING
 
 from autoresearch.core.costs import metered
 from autoresearch.core.errors import CorruptLogError
@@ -25,9 +24,9 @@ from autoresearch.core.history import (
     Tally,
     Validated,
 )
+from autoresearch.core.measured import pooled, raced, timed, walls_at
 from autoresearch.core.model import Arm, Direction, Kind, NoteKind, RaceRecord, Scale, Verdict
 from autoresearch.core.phrases import seconds_between
-from autoresearch.core.pool import extended, same_code_differences
 from autoresearch.core.records import (
     Ablation,
     Epoch,
@@ -46,9 +45,6 @@ from autoresearch.core.records import (
 )
 from autoresearch.core.simplify import loss_bound
 from autoresearch.core.summary import failed_of, kept_of, summary_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 REBUILT = "rebuilt"
 """Action of the line that says that what stands before was brought back from refs."""
@@ -98,6 +94,7 @@ def begin(opened: Opened) -> Progress:
         pool_difference=(),
         recovery=None,
         guard_tests=None,
+        walls=(),
     )
 
 
@@ -162,7 +159,7 @@ def _epoch(record: Epoch, progress: Progress) -> Progress:
     order = Arm.INCUMBENT.value * len(record.values)
     fresh = replace(moved, pool_ratio=(), pool_difference=())
     return replace(
-        _pooled(fresh, order, record.values),
+        pooled(fresh, order, record.values),
         epoch=record,
         machine=record.machine,
         deterministic=record.deterministic,
@@ -170,6 +167,7 @@ def _epoch(record: Epoch, progress: Progress) -> Progress:
         simplify=(),
         secondary=(),
         guard_tests=record.guard_tests,
+        walls=walls_at(record),
     )
 
 
@@ -197,8 +195,8 @@ def _experiment(record: Experiment, progress: Progress) -> Progress:
         violations_in_row=progress.violations_in_row + 1 if violated else 0,
         measuring_s=progress.measuring_s + record.duration_s,
     )
-    raced = _raced(metered(counted, record), record.race)
-    return _kept(raced, record) if keep else raced
+    told = timed(raced(metered(counted, record), record.race), record)
+    return _kept(told, record) if keep else told
 
 
 def _superseded(progress: Progress, kept: Experiment) -> tuple[Failed, ...]:
@@ -305,6 +303,7 @@ def _undo(progress: Progress, record: Undo, undone: Experiment | None) -> Progre
         incumbent_commit=record.commit,
         incumbent_number=standing,
         incumbent_value=record.value,
+        walls=progress.walls if progress.epoch is None else walls_at(progress.epoch),
         kept=kept,
         undone=(record.experiment, *progress.undone)[:UNDONE_SHOWN],
     )
@@ -319,32 +318,6 @@ def _tallied(tallies: tuple[Tally, ...], record: Experiment | Refusal) -> tuple[
         for (verdict, reason), count in sorted(
             counts.items(), key=lambda item: (item[0][0].value, item[0][1] or "")
         )
-    )
-
-
-def _raced(progress: Progress, race: RaceRecord | None) -> Progress:
-    """Pool a race's same-code differences.
-
-    Runs on the deterministic path are not pooled: they agree by definition. When it turns out
-    not to hold, what was pooled before (zeros) says nothing about the noise and goes. So does the
-    noise of another machine, or of this one before it was started anew.
-    """
-    if race is None or race.deterministic:
-        return progress
-    if race.machine != progress.machine:
-        progress = replace(progress, machine=race.machine, pool_ratio=(), pool_difference=())
-    if progress.deterministic:
-        progress = replace(progress, deterministic=False, pool_ratio=(), pool_difference=())
-    return _pooled(progress, race.order, race.values)
-
-
-def _pooled(progress: Progress, order: str, values: Sequence[float]) -> Progress:
-    difference = same_code_differences(order, values, Scale.DIFFERENCE) or ()
-    ratio = same_code_differences(order, values, Scale.RATIO) or ()
-    return replace(
-        progress,
-        pool_difference=extended(progress.pool_difference, difference),
-        pool_ratio=extended(progress.pool_ratio, ratio),
     )
 
 

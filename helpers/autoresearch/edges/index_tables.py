@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from autoresearch.edges.log import Entry
 
-VERSION = 4
+VERSION = 5
 """Of these tables and of the summaries in them; another version is rebuilt, never migrated."""
 
 SAME_LINE_KEPT = 64

@@ -13,7 +13,6 @@ from autoresearch.core.unseen import is_due
 
 if TYPE_CHECKING:
     from autoresearch.core.history import Progress
-    from autoresearch.core.records import Epoch
     from autoresearch.loop.session import Session
 
 NEIGHBOURS = 8
@@ -64,11 +63,11 @@ def forecast_s(session: Session, progress: Progress) -> float | None:
     epoch = progress.epoch
     if epoch is None:
         return None
-    pairs = EXACT_PAIRS if progress.deterministic else _pairs(session, epoch)
-    known = most_seconds(epoch.sample_s, pairs) + (epoch.guard_s or 0.0)
+    pairs = EXACT_PAIRS if progress.deterministic else _pairs(session, progress)
+    known = most_seconds(progress.sample_s, pairs) + (epoch.guard_s or 0.0)
     holdout = session.contract.holdout
     if holdout is not None and is_due(progress.kept_count, holdout.every):
-        known += most_seconds(epoch.holdout_s or epoch.sample_s, pairs)
+        known += most_seconds(epoch.holdout_s or progress.sample_s, pairs)
     lately = [tried.duration_s for tried in progress.recent[:LATELY] if tried.epoch >= epoch.number]
     return max([known, *(LATELY_MARGIN * duration_s for duration_s in lately)])
 
@@ -81,7 +80,7 @@ def smallest_gain(session: Session, progress: Progress) -> float | None:
     if progress.epoch is None or progress.deterministic:
         return None
     scale = session.contract.metric.scale
-    pairs = _pairs(session, progress.epoch)
+    pairs = _pairs(session, progress)
     known = smallest_visible(progress.pool(scale), pairs, scale, session.contract.metric.direction)
     epoch = progress.epoch.number
     recent = {tried.number for tried in progress.recent[:LATELY] if tried.epoch >= epoch}
@@ -93,10 +92,10 @@ def smallest_gain(session: Session, progress: Progress) -> float | None:
     return max([known or 0.0, statistics.median(lately)]) if lately else known
 
 
-def _pairs(session: Session, epoch: Epoch) -> int:
+def _pairs(session: Session, progress: Progress) -> int:
     rule = session.contract.race
     return pairs_allowed(
-        epoch.sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs
+        progress.sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs
     )
 
 

@@ -100,10 +100,10 @@ class Unseen:
         return record.commit
 
     def _policy(self) -> Policy:
-        contract = self.session.contract
-        epoch = current_epoch(self.session.progress)
+        contract, progress = self.session.contract, self.session.progress
+        epoch = current_epoch(progress)
         rule = contract.race
-        sample_s = epoch.sample_s if epoch.holdout_s is None else epoch.holdout_s
+        sample_s = progress.sample_s if epoch.holdout_s is None else epoch.holdout_s
         pairs = pairs_allowed(
             sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs
         )

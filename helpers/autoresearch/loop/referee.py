@@ -178,7 +178,7 @@ class Referee:
             tape=tape,
             label=label,
             watch=self.watch,
-            sample_s=self._epoch.sample_s,
+            sample_s=self.session.progress.sample_s,
         )
         try:
             return race.run()
@@ -279,12 +279,12 @@ class Referee:
 
     def _question(self, prepared: Prepared, best: Built, label: str) -> Question:
         session, progress = self.session, self.session.progress
-        contract, epoch = session.contract, self._epoch
+        contract = session.contract
         rule = contract.race
         policy = policy_of(
             contract,
             pairs=pairs_allowed(
-                epoch.sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs
+                progress.sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs
             ),
             alpha=retest_alpha(rule.alpha, prepared.retest),
         )

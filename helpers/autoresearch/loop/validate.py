@@ -92,7 +92,6 @@ def _race(
     say: Callable[[str], None],
 ) -> Raced:
     progress, contract = session.progress, session.contract
-    epoch = current_epoch(progress)
     evaluator = progress.incumbent_commit
     trees = (
         code_under_evaluator(session, first_commit(session), evaluator),
@@ -118,7 +117,7 @@ def _race(
                 tape=Tape(randomness),
                 label="validate",
                 watch=watch,
-                sample_s=epoch.sample_s,
+                sample_s=progress.sample_s,
                 warm_both=True,
             ).run_fixed(VALIDATION_PAIRS)
         except (CandidateFailed, ProtectedTouched) as error:

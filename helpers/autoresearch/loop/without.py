@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core.ablation import ABLATION_PAIRS
 from autoresearch.core.model import Arm
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
-from autoresearch.loop.checks import broken, current_epoch
+from autoresearch.loop.checks import broken
 from autoresearch.loop.measure import Question, Race, policy_of
 from autoresearch.loop.merge import Merged, merge_change
 from autoresearch.loop.tape import Tape
@@ -66,7 +66,7 @@ def race_without(
         tape=Tape(randomness),
         label=label,
         watch=watchers.watch,
-        sample_s=current_epoch(progress).sample_s,
+        sample_s=progress.sample_s,
         warm_both=True,
     )
     try:
