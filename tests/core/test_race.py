@@ -95,7 +95,7 @@ def test_slow_candidate_behind_is_given_up_after_two_pairs():
     # one same-code difference, ln(112.2/101) = .105: 1 - exp(-3 * 1.48 * .105 / sqrt(11))
     assert decision.smallest_visible == pytest.approx(0.1313, abs=0.0005)
     assert decision.detail == (
-        "stopped early after 2 pairs: more would hardly have changed it; "
+        "stopped after 2 of 11 pairs: the rest could hardly prove it; "
         "a gain of about 13 % is found every second time"
     )
 
@@ -197,7 +197,7 @@ def test_ties_are_no_evidence():
     """Breaks if equal programs are kept, or raced for ever."""
     decision = judge(paired([5] * 20, [5] * 20), lower(20), [])
     assert short(decision) == (False, Rule.FUTILITY, 6, Reason.UNDECIDED)
-    assert decision.detail == "stopped early after 6 pairs: more would hardly have changed it"
+    assert decision.detail == "stopped after 6 of 20 pairs: the rest could hardly prove it"
 
 
 def test_pool_of_another_scale_is_not_borrowed():
@@ -247,7 +247,7 @@ def test_short_race_stops_when_behind():
     decision = judge(paired([100, 100], [99, 101.5]), lower(3), [])
     assert short(decision) == (False, Rule.FUTILITY, 2, Reason.UNDECIDED)
     assert judge(paired([100], [100]), lower(3), []).detail == (
-        "stopped early after 1 pair: more would hardly have changed it; the noise is not known yet"
+        "stopped after 1 of 3 pairs: the rest could hardly prove it; the noise is not known yet"
     )
 
 

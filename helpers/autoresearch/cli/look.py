@@ -60,7 +60,7 @@ def status_command() -> Answer:
             *_kept_lines(history, unit),
             remaining_line(budget.remaining(history, contract.budget)),
             *([cost] if cost else []),
-            f"outlook: {_outlook(session, history)}",
+            *([] if halt else [f"outlook: {_outlook(session, history)}"]),
             *_holdout_lines(session),
             f"sandbox: {'none' if history.epoch is None else history.epoch.sandbox}",
         ]

@@ -29,6 +29,7 @@ from autoresearch.edges.places import shown_path
 from autoresearch.loop.opening import reading, writing
 
 if TYPE_CHECKING:
+    from autoresearch.core.history import History
     from autoresearch.core.records import Refusal
     from autoresearch.loop.experiment import Result
     from autoresearch.loop.runs import RunState
@@ -150,7 +151,7 @@ def run_command(experiments: int | None, *, new: bool) -> Answer:
                 "reason": None if state.halt is None else state.halt.text,
                 "forecast_s": forecast_s(session, session.progress),
             },
-            next_step=_after_run(state, rework=session.progress.pending_rework is not None),
+            next_step=_after_run(state, session.index.history()),
         )
 
 
@@ -161,15 +162,17 @@ def _run_line(state: RunState) -> str:
     return f"run {state.number} {how}: {state.used} of {state.total} experiments used"
 
 
-def _after_run(state: RunState, *, rework: bool) -> str:
+def _after_run(state: RunState, history: History) -> str:
     if state.halt is None:
         return "`autoresearch brief`, then one idea, edit, `autoresearch try -m …`"
-    if rework and state.halt.may_rework:
+    if history.pending_rework is not None and state.halt.may_rework:
         return "the last one may still be mended: `autoresearch try --rework -m …`; then stop"
-    end = "call nothing more; if a loop drives this, end it (ScheduleWakeup with stop: true, or "
+    first = "`autoresearch validate`, report; then " if is_unvalidated(history) else ""
+    end = f"{first}call nothing more; if a loop drives this, end it"
+    how = "ScheduleWakeup with stop: true, or CronDelete"
     if state.halt.ends_session:
-        return f"{end}CronDelete)"
-    return f"{end}CronDelete); only when the human asks for more since: `run N --new`"
+        return f"{end} ({how})"
+    return f"{end} ({how}); only when the human asks for more since: `run N --new`"
 
 
 @click.command("brief")

@@ -51,7 +51,7 @@ def spoken(seen: Seen, call: Call) -> Decision:
     elif is_proven_better(effect, policy.direction) and not seen.is_large_enough():
         reason, detail = Reason.UNDECIDED, f"{_counted(call.pairs)}: better, but below min_effect"
     else:
-        reason, detail = Reason.UNDECIDED, _doubt(call, visible, seen.scale)
+        reason, detail = Reason.UNDECIDED, _doubt(call, policy.pairs, visible, seen.scale)
     return Decision(
         ended=True,
         keep=bool(call.keep),
@@ -79,12 +79,12 @@ def _praise(call: Call) -> str:
             return f"{after}, p = {call.p_value:.2g}"
 
 
-def _doubt(call: Call, visible: float | None, scale: Scale) -> str:
+def _doubt(call: Call, planned: int, visible: float | None, scale: Scale) -> str:
     what = f"could not tell after {_counted(call.pairs)}"
     if call.p_value is not None and call.needed is not None:
         what += f" (p = {call.p_value:.2g}, a keep needs {call.needed:.2g})"
     if call.rule is Rule.FUTILITY:
-        what = f"stopped early after {_counted(call.pairs)}: more would hardly have changed it"
+        what = f"stopped after {call.pairs} of {_counted(planned)}: the rest could hardly prove it"
     if visible is None:
         return f"{what}; the noise is not known yet"
     if not visible:  # every run alike: no gain is too small to see
