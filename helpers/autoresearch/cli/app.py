@@ -90,9 +90,9 @@ def invoke(group: click.Group, arguments: list[str]) -> int:
 
 def report_disk(error: OSError, *, as_json: bool) -> int:
     """A full or failing disk where nobody looked for it; anything else is a bug."""
-    from autoresearch.edges.files import DISK_ERRORS, file_error  # noqa: PLC0415 - start fast
+    from autoresearch.edges.files import file_error, is_of_the_disk  # noqa: PLC0415 - start fast
 
-    if error.errno not in DISK_ERRORS:
+    if not is_of_the_disk(error):
         raise error
     return report_failure(file_error(error, error.filename or "a file"), as_json=as_json)
 

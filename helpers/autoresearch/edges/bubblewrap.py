@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoresearch.edges.files import is_folder, is_there
 from autoresearch.edges.view import SCRATCH
 
 if TYPE_CHECKING:
@@ -43,12 +44,7 @@ def prefix(program: str, cell: Cell) -> list[str]:
         *_checkout(cell),
         *_each("--ro-bind", cell.locked),
         *_each("--bind", cell.kept),
-        *(
-            word
-            for path in _emptied(cell)
-            if Path(path).is_dir()
-            for word in ("--remount-ro", path)
-        ),
+        *(word for path in _emptied(cell) if is_folder(path) for word in ("--remount-ro", path)),
         "--chdir",
         str(cell.slot),
         "--",
@@ -76,9 +72,9 @@ def _hiding(cell: Cell) -> Iterator[str]:
 
 def _covering(paths: Iterable[str]) -> Iterator[str]:
     for path in paths:
-        if Path(path).is_dir():
+        if is_folder(path):
             yield from ("--tmpfs", path)
-        elif Path(path).exists():
+        elif is_there(path):
             yield from ("--ro-bind", "/dev/null", path)
 
 

@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoresearch.edges.files import is_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -170,13 +172,13 @@ def download_folders(environment: Mapping[str, str]) -> list[str]:
         if name in environment:
             folder = Path(environment[name]).resolve()
             found += [folder / part for part in inside] or [folder]
-    return [str(folder) for folder in found if folder.is_dir()]
+    return [str(folder) for folder in found if is_folder(folder)]
 
 
 def written_folders(environment: Mapping[str, str]) -> list[str]:
     """Folders of toolchains that builds write to, of those that are there."""
     found = [Path(environment[name]).resolve() for name in _WRITTEN if name in environment]
-    return [str(folder) for folder in found if folder.is_dir()]
+    return [str(folder) for folder in found if is_folder(folder)]
 
 
 def _pinned_path(path: str) -> str:

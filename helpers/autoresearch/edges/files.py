@@ -1,7 +1,7 @@
 """The disk: whole files written whole, and failures that name path and remedy."""
 
 # Names come from scandir or git in bulk; a Path for each would cost more than the call it makes.
-# ruff: noqa: PTH101, PTH104, PTH105, PTH106, PTH108, PTH118, PTH120, PTH211
+# ruff: noqa: PTH101, PTH104, PTH105, PTH106, PTH108, PTH110, PTH112, PTH118, PTH120, PTH211
 
 from __future__ import annotations
 
@@ -39,13 +39,51 @@ DISK_ERRORS = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 """What a disk may say at any call, whatever the program does: never a bug of ours."""
 
 
+_REFUSALS = frozenset({errno.EACCES, errno.EPERM})
+
+
+def is_of_the_disk(error: OSError) -> bool:
+    """Whether the disk refused something, or a file its access, rather than a bug of ours."""
+    return error.errno in DISK_ERRORS or (error.errno in _REFUSALS and error.filename is not None)
+
+
 def file_error(error: OSError, path: Path | str) -> AutoresearchError:
     """`error` as an expected failure that names the path and what to do."""
     shown = os.fspath(path)
     reason = os.strerror(error.errno) if error.errno else str(error)
     default = ("file", f"cannot be used ({reason})", "Check the path and repeat the command.")
     code, what, hint = _REMEDIES.get(error.errno or 0, default)
+    if error.errno in _REFUSALS and (owner := other_owner(shown)):
+        what, hint = f"belongs to {owner} and {what}", as_owner(owner)
     return AutoresearchError(f"{shown} {what}", code=code, hint=hint)
+
+
+def other_owner(path: Path | str) -> str:
+    """Who owns a path, or the first folder above it that is there, when it is not us; else empty.
+
+    Of root nobody is another owner.
+    """
+    import pwd  # noqa: PLC0415 - only where something was refused
+
+    there = os.fspath(path)
+    while there != os.path.dirname(there):
+        try:
+            owner = os.lstat(there).st_uid
+        except OSError:  # not there, or not ours to see: whoever owns the folder decides
+            there = os.path.dirname(there)
+            continue
+        if os.geteuid() in {0, owner}:
+            return ""
+        try:
+            return pwd.getpwuid(owner).pw_name
+        except KeyError:
+            return f"user {owner}"
+    return ""
+
+
+def as_owner(owner: str) -> str:
+    """The remedy for what another user owns."""
+    return f"Work as {owner}, or have it given to you: `chown -R` as an administrator."
 
 
 @contextlib.contextmanager
@@ -59,6 +97,16 @@ def named_errors(path: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         raise file_error(error, path) from error
+
+
+def is_folder(path: Path | str) -> bool:
+    """Whether a folder is there for us: one that we may not even look at is none."""
+    return os.path.isdir(path)
+
+
+def is_there(path: Path | str) -> bool:
+    """Whether something is there for us, as `is_folder`."""
+    return os.path.exists(path)
 
 
 def is_writable(folder: Path) -> bool:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import subprocess
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -20,6 +18,7 @@ from git.exc import GitCommandNotFound
 
 from autoresearch.core.errors import GitError
 from autoresearch.core.snapshot import Entry
+from autoresearch.edges.gitaccess import why_not_open
 from autoresearch.edges.gitobjects import ObjectReader, object_id
 from autoresearch.edges.orphans import MARK, our_mark
 
@@ -358,7 +357,7 @@ def _facts(path: Path) -> list[str]:
     done = _execute(git, [*flags, "rev-parse", *_QUESTIONS], None, None)
     answers = to_text(done.out).split("\n")[:-1]
     if done.code != 0 and answers[:1] != ["true"]:
-        raise _why_not_open(path, done)
+        raise why_not_open(path) or failure("rev-parse", done)
     if done.code != 0:
         return [*answers, *_QUESTIONS][: len(_QUESTIONS)]
     if len(answers) != len(_QUESTIONS):
@@ -367,27 +366,6 @@ def _facts(path: Path) -> list[str]:
         ]
         answers = [to_text(one.out).removesuffix("\n") for one in each]
     return answers
-
-
-def _why_not_open(path: Path, done: Completed) -> GitError:
-    """Why git takes `path` for no working tree; found by looking, for its words may change."""
-    for folder in (path, *path.resolve().parents):
-        with suppress(OSError):  # not here, or not ours to see: look further up
-            found = os.lstat(folder / ".git")
-            if os.lstat(folder).st_uid != os.geteuid() or found.st_uid != os.geteuid():
-                return GitError(
-                    f"{folder} belongs to another user, so git refuses to work in it",
-                    code="unsafe_owner",
-                    hint=f"If you trust it: git config --global --add safe.directory {folder}",
-                )
-            if stat.S_ISDIR(found.st_mode) and path.resolve().is_relative_to(folder / ".git"):
-                break
-            return failure("rev-parse", done)
-    return GitError(
-        f"{path} is in no working tree of a git repository",
-        code="no_repository",
-        hint="Run the command in a repository; `git init` makes one.",
-    )
 
 
 def _missing() -> GitError:

@@ -16,7 +16,7 @@ import jsonlines
 from autoresearch.core import codec, jsonform
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.records import Record
-from autoresearch.edges.files import append_once, atomic_write, named_errors
+from autoresearch.edges.files import append_once, atomic_write, file_error, named_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,6 +192,8 @@ class Chain(Generic[R]):
             return self.path.open("rb")
         except FileNotFoundError:
             return io.BytesIO()  # an absent log is an empty one
+        except OSError as error:
+            raise file_error(error, self.path) from error
 
     def _objects(self, reader: jsonlines.Reader, start: Position) -> Iterator[jsonform.JsonObject]:
         try:

@@ -12,7 +12,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.text import clean_line
 from autoresearch.edges import whereabouts
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.files import atomic_write
+from autoresearch.edges.files import as_owner, atomic_write, other_owner
 from autoresearch.edges.rotation import keep_newest
 
 if TYPE_CHECKING:
@@ -154,12 +154,12 @@ def sessions_of(environ: Mapping[str, str], toplevel: Path, common_dir: Path) ->
     """The names of a repository's sessions that have a log, sorted."""
     folder = places_for(environ, toplevel, common_dir, "x").state.parent
     try:
-        found = sorted(folder.iterdir())
+        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return tuple(s.name for s in found if Places(state=s, cache=s).log.is_file())
     except (FileNotFoundError, NotADirectoryError):
         return ()
     except PermissionError as error:
         raise _not_writable(folder, "XDG_STATE_HOME") from error
-    return tuple(state.name for state in found if Places(state=state, cache=state).log.is_file())
 
 
 def crash_report(text: str) -> Path:
@@ -225,6 +225,12 @@ def _make_private(folder: Path, variable: str) -> None:
 
 
 def _not_writable(folder: Path, variable: str) -> AutoresearchError:
+    if owner := other_owner(folder):
+        return AutoresearchError(
+            f"the folder {folder} belongs to {owner} and cannot be used",
+            code="state_not_writable",
+            hint=f"{as_owner(owner)} Or set {variable} to a folder of yours.",
+        )
     return AutoresearchError(
         f"the folder {folder} cannot be written",
         code="state_not_writable",

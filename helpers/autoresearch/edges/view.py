@@ -10,6 +10,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoresearch.edges.files import is_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -208,4 +210,4 @@ def _is_below(path: str, folders: Iterable[str]) -> bool:
 
 
 def _folder(path: str) -> bool:
-    return Path(path).is_dir()
+    return is_folder(path)

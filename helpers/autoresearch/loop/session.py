@@ -8,6 +8,7 @@ import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from autoresearch.core import jsonform
@@ -19,7 +20,7 @@ from autoresearch.core.snapshot import Entry
 from autoresearch.core.text import clean_line
 from autoresearch.edges import gitlocks, gitrefs
 from autoresearch.edges.environment import find_passed
-from autoresearch.edges.files import atomic_write
+from autoresearch.edges.files import atomic_write, file_error
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.gitwrite import require_writable
 from autoresearch.edges.index import Index
@@ -217,10 +218,13 @@ def read_session_file(places: Places) -> SessionFile:
 
     Raises:
         SessionBroken: it is missing or not what was written.
+        AutoresearchError: `no_permission`.
     """
     path = places.state / SESSION_FILE
     try:
         file = jsonform.from_object(SessionFile, json.loads(path.read_bytes()))
+    except PermissionError as error:
+        raise file_error(error, path) from error
     except (OSError, ValueError, CorruptLogError) as error:
         raise SessionBroken(
             f"the session's file {path} cannot be read: {error}",
@@ -299,7 +303,7 @@ def loaded(
             torn = log.repair()
             if torn is not None:
                 news.append(f"half a log line ({torn.size} bytes) was moved to {torn.moved_to}")
-        index = stack.enter_context(Index(places.index, log))
+        index = stack.enter_context(Index(_index_path(stack, places, write=write), log))
         file = read_session_file(places)
         session = Session(
             repo=repo,
@@ -319,6 +323,14 @@ def loaded(
                 session.set_locks_aside()
 
 
+def _index_path(stack: ExitStack, places: Places, *, write: bool) -> Path:
+    """Where the index lies; a reader that may not write there builds one for itself."""
+    if write or os.access(places.state, os.W_OK):
+        return places.index
+    folder = stack.enter_context(TemporaryDirectory(prefix="autoresearch-"))
+    return Path(folder) / places.index.name
+
+
 def with_checks(contract: Contract, *, checks_guard: bool) -> Contract:
     """The contract with `autoresearch.checks.sh` as its guard where that applies."""
     return replace(contract, guard=CHECKS_COMMAND) if checks_guard else contract
@@ -329,9 +341,12 @@ def frozen_contract(places: Places, *, checks_guard: bool) -> Contract:
 
     Raises:
         SessionBroken: the frozen copy is missing.
+        AutoresearchError: `no_permission`.
     """
     try:
         text = places.contract.read_text("utf-8")
+    except PermissionError as error:
+        raise file_error(error, places.contract) from error
     except OSError as error:
         raise SessionBroken(
             f"the frozen contract {places.contract} cannot be read: {error.strerror}",

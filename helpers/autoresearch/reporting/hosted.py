@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.prices import AS_OF
 from autoresearch.core.text import clean_line
+from autoresearch.edges.files import file_error
 from autoresearch.edges.hostfiles import NO_HOST, host_session, known
 from autoresearch.edges.places import shown_path
 from autoresearch.edges.transcript import price_trouble, prices_path, transcripts
@@ -42,9 +43,16 @@ def host_findings(environ: Mapping[str, str]) -> Iterator[Seen]:
 def _failures(environ: Mapping[str, str]) -> Iterator[Seen]:
     state = state_folder(environ)
     path = None if state is None else Path(state) / FAILURES
-    if path is None or not path.is_file():
+    if path is None:
         return
-    lines = path.read_text("utf-8", "replace").splitlines()
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        told = file_error(error, path)
+        yield Seen(told.message, told.hint)
+        return
     last = clean_line(lines[-1] if lines else "", 160)
     yield Seen(
         f"hooks: one failed, which stopped nobody: {last}",
