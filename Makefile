@@ -9,7 +9,8 @@ N ?= 300
 CODE := helpers hooks tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock check format-check format lint types test hosts bench demo fault-test kill-test toolchains
+.PHONY: help setup lock check format-check format lint types test hosts bench demo fault-test \
+	kill-test machine-test toolchains
 
 help:
 	@echo 'setup   make $(VENV) and install autoresearch with its tools into it'
@@ -23,6 +24,7 @@ help:
 	@echo 'toolchains   sessions in Python, Node, Go and Rust under the sandbox, and their table'
 	@echo 'fault-test   a kill and a failing disk at every call of every command (an hour)'
 	@echo 'kill-test    N random kills (N=10000), added to benchmarks/results/kills.md'
+	@echo 'machine-test   N made-up stories of commands, edits and deaths (N=1000)'
 	@echo 'demo    a real loop on a small project, in about a minute'
 
 setup: $(STAMP)
@@ -100,6 +102,10 @@ fault-test: $(STAMP)
 # Random kills; adds a row to benchmarks/results/kills.md. A failure prints its seed.
 kill-test: $(STAMP)
 	PYTHONPATH=tests $(PYTHON) -m faults.kills --number $(N) --append
+
+# Made-up stories, each of 25 steps; a failure prints what replays it. About ten seconds a story.
+machine-test: $(STAMP)
+	AUTORESEARCH_STORIES=$(N) $(PYTHON) -m pytest tests/faults/test_machine.py -q --timeout 0
 
 demo:
 	@bin/autoresearch demo

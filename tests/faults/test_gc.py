@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import signal
 from pathlib import Path
 
 import pytest
-from autoresearch.core.model import Reason, Verdict
-from autoresearch.core.records import Experiment
 from autoresearch.edges.lock import Lock
-from autoresearch.loop.session import loaded
 from faults.every import EVERY
+from faults.failures import fail_often
 from faults.rig import ERRORS, Plan, Rig
-from support.records import make
 
 SAMPLED = 3
 OLD = 60
@@ -33,7 +29,9 @@ def rig(tmp_path_factory):
         rig = Rig(folder)
         rig.edit(95)
         assert rig.run("try", "-m", "first").code == 0
-        fail_often(rig)
+        fail_often(rig, OLD)
+        for name in ("interrupted/0004-abcdef", "interrupted/0063-abcdef", "dropped/0001"):
+            rig.repo("update-ref", f"refs/autoresearch/cheaper/{name}", "HEAD")
         for cost in (120, 90):
             rig.edit(cost, note=cost)
             assert rig.run("try", "-m", f"to {cost}").code == 0
@@ -46,37 +44,6 @@ def rig(tmp_path_factory):
         (rig.state / "raw" / f"{'b' * 40}.jsonl").write_text("cannot be read, so it is not judged")
         rig.save()
         yield rig
-
-
-def fail_often(rig):
-    """Experiments 2 to 61, as they would be logged had their builds failed."""
-    head = rig.repo("rev-parse", "HEAD")
-    tree = rig.repo("rev-parse", "HEAD^{tree}")
-    with loaded(rig.root, dict(os.environ), command="fill", write=True) as session:
-        commits = [rig.repo("commit-tree", tree, "-p", head, "-m", f"failed {n}") for n in (1, 2)]
-        orders = []
-        for number in range(2, OLD + 2):
-            commit = commits[number > 22]
-            orders.append(f"create {session.ref(number)} {commit}\n")
-            session.index.append(
-                make(
-                    Experiment,
-                    number=number,
-                    message=f"failed {number}",
-                    parent=head,
-                    commit=commit,
-                    tree=f"{number:040x}",
-                    patch_id=f"{number:040x}",
-                    paths=(("M", "src/work.sh"),),
-                    verdict=Verdict.CRASH,
-                    reason=Reason.BUILD,
-                    detail="build failed",
-                    sandbox="none",
-                )
-            )
-    rig.repo("update-ref", "--stdin", stdin="".join(orders).encode())
-    for name in ("interrupted/0004-abcdef", "interrupted/0063-abcdef", "dropped/0001"):
-        rig.repo("update-ref", f"refs/autoresearch/cheaper/{name}", head)
 
 
 @pytest.fixture
@@ -215,12 +182,12 @@ def chosen(calls, seed):
 @pytest.mark.parametrize("error", [0, ERRORS[0]], ids=["killed", "disk full"])
 def test_fails_at_a_call(fresh, error):
     """Refs that went and that nobody speaks of; a session that an interrupted gc blocks."""
-    whole = fresh.run("gc", "--keep", "0", "--prune", plan=Plan(error=error))
+    whole = fresh.run("gc", "--keep", "0", "--prune", plan=Plan())
     assert whole.code == 0, whole
     seed = random.SystemRandom().randrange(1 << 32)
-    calls = len(whole.at(error))
-    for fault in chosen(calls, seed):
-        at = f"seed {seed}, call {fault} of {calls}"
+    count = len(whole.at(error))
+    for fault in chosen(count, seed):
+        at = f"seed {seed}, call {fault} of {count}"
         fresh.reset()
         ended = fresh.run("gc", "--keep", "0", "--prune", plan=Plan(at=fault, error=error))
         assert ended.code in {-signal.SIGKILL, 0, 1}, (at, ended)
