@@ -19,6 +19,7 @@ from autoresearch.edges.overlay import Overlay, replaced
 from autoresearch.edges.proc import Limits, Outcome, run_command
 from autoresearch.edges.sandbox import Found, find_sandbox
 from autoresearch.edges.view import View
+from support import confined
 from support.confined import overlay_path, overlay_sandbox, working_sandbox
 from support.programs import leaving_nothing
 
@@ -404,3 +405,25 @@ def test_seatbelt_profile() -> None:
         '(deny file-write* (subpath "/c/a/bench"))',
         '(allow file-write* (subpath "/c/a/bench/cache"))',
     ]
+
+
+@pytest.mark.parametrize(
+    ("required", "forbidden", "outcome"),
+    [(True, "", "failed"), (True, "by the kernel", "skipped"), (False, "", "skipped")],
+)
+def test_a_sandbox_that_could_work_has_to_in_continuous_integration(
+    monkeypatch: pytest.MonkeyPatch, *, required: bool, forbidden: str, outcome: str
+) -> None:
+    """All of this is skipped without a word on the one machine that would have told."""
+    monkeypatch.setattr(confined, "REQUIRED", required)
+    monkeypatch.setattr(confined, "forbidden_here", lambda: forbidden)
+    monkeypatch.setattr(confined, "found_here", lambda: Found(None, "nothing works", "Mend it."))
+    kind = pytest.fail.Exception if outcome == "failed" else pytest.skip.Exception
+    with pytest.raises(kind, match=forbidden or "nothing works"):
+        working_sandbox()
+
+
+def test_what_the_kernel_allows_is_known() -> None:
+    """A sandbox that works where it is said to be forbidden: then its absence would be excused."""
+    working_sandbox()
+    assert confined.forbidden_here() == ""

@@ -111,7 +111,7 @@ def test_git_that_is_killed_alone_blocks_nothing(rig):
     program.parent.mkdir(exist_ok=True)
     program.write_text(
         '#!/bin/sh\ncase "$*" in *update-ref*) '
-        f'mkdir -p {lock.parent}; : > {lock}; kill -9 $$;; esac\n'
+        f"mkdir -p {lock.parent}; : > {lock}; kill -9 $$;; esac\n"
         f'exec {shutil.which("git")} "$@"\n'
     )
     program.chmod(0o755)
