@@ -40,7 +40,8 @@ def left_behind() -> list[str]:
             found += [
                 entry.name
                 for entry in repository.iterdir()
-                if entry.name not in {"rehearsal.lock", "running.json", ".output", ".scan"}
+                if entry.name
+                not in {"rehearsal.lock", "running.json", "rehearsed.json", ".output", ".scan"}
             ]
     return sorted(found)
 

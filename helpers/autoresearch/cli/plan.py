@@ -139,6 +139,11 @@ def init_command(
         lines.append(f"its working tree: {started.toplevel}")
     else:
         lines += root_lines(started.toplevel)
+    if started.rehearsed_at:
+        lines.append(
+            f"measured by `check` at {started.rehearsed_at}, of the same bytes on this machine; "
+            "not repeated"
+        )
     lines += rehearsal_lines(started.rehearsal, session.contract)
     lines += [f"note: {note}" for note in started.notes]
     go = f"cd {clean_line(str(started.toplevel))}; " if worktree is not None else ""
@@ -149,6 +154,7 @@ def init_command(
             "branch": session.branch,
             "toplevel": str(started.toplevel),
             "notes": list(started.notes),
+            "rehearsed_at": started.rehearsed_at,
             **_facts(started.rehearsal),
         },
         next_step=f"{go}`autoresearch run N`, or edit a file in scope and `autoresearch try -m …`",

@@ -59,6 +59,8 @@ class Epoch:
         holdout_s: elapsed seconds of one run of the holdout, or None without one.
         guard_tests: how many tests the guard said it ran, or None where it does not say.
         environment_sha256: of the environment frozen by `init`; empty in older logs.
+        rehearsed_at: when `check` took these samples, of the same bytes, machine and sandbox, and
+            `init` took them over; empty where the command that wrote this measured.
     """
 
     schema: int
@@ -80,6 +82,7 @@ class Epoch:
     holdout_s: float | None = None
     guard_tests: int | None = None
     environment_sha256: str = ""
+    rehearsed_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,12 @@ def now_utc() -> str:
     return datetime.now(tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def seconds_since(at: str) -> float:
+    """How long ago `now_utc` gave this stamp; negative where the clock was set back since."""
+    then = datetime.strptime(at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    return (datetime.now(tz=timezone.utc) - then).total_seconds()
+
+
 def _boottime() -> float:
     if sys.platform == "darwin":
         # There CLOCK_MONOTONIC counts sleep, and time.monotonic() does not.

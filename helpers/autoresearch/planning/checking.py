@@ -13,6 +13,7 @@ from autoresearch.planning.draft import read_draft
 from autoresearch.planning.examining import examine
 from autoresearch.planning.ground import obstacles, stand
 from autoresearch.planning.rehearsal import rehearse
+from autoresearch.planning.reuse import keep
 from autoresearch.planning.spending import tokens_each
 from autoresearch.planning.stage import (
     CHECKED,
@@ -91,6 +92,7 @@ def check(
             with measuring(theatre, draft, "check"):
                 rehearsal = rehearse(bench, ground.tree, randomness, say)
                 examination = examine(bench, ground.tree, rehearsal, randomness, say)
+            keep(places, bench, draft, ground, rehearsal)
             found = [error.message for error in obstacles(repo, draft, ground, folders.indexes)]
             remove_tree(folders.bench)
             remove_tree(folders.manifests)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,8 +35,10 @@ from autoresearch.planning.draft import read_draft
 from autoresearch.planning.freeze import freeze, take_back_interrupted
 from autoresearch.planning.ground import edits, obstacles, stand, unfinished
 from autoresearch.planning.linked import require_free
+from autoresearch.planning.reuse import recall
 from autoresearch.planning.stage import (
     Theatre,
+    bench_for,
     folder_below,
     frozen_environment,
     opening_lock,
@@ -61,12 +64,14 @@ class Started(NamedTuple):
     Attributes:
         session: as it stands.
         rehearsal: of its contract.
+        rehearsed_at: when `check` measured it, "" where `init` did.
         toplevel: its working tree.
         notes: what its human should know, a sentence each.
     """
 
     session: Session
     rehearsal: Rehearsal
+    rehearsed_at: str
     toplevel: Path
     notes: tuple[str, ...]
 
@@ -119,15 +124,18 @@ def initialise(
         ground = stand(repo, draft, folders.indexes, folder_below(repo, cwd))
         _first_of(obstacles(repo, draft, ground, folders.indexes))
         require_inside(theatre, draft, ground, "init", allowed=allow_outside)
-        rehearsal = perform(theatre, folders, draft, ground)
+        bench = bench_for(theatre, folders, draft, ground)
+        known = recall(places, bench, draft, ground)
+        rehearsal = perform(theatre, bench, draft, ground) if known is None else known.rehearsal
+        rehearsed_at = "" if known is None else known.at
         _require_unmoved(repo, draft, ground)
         with _all_or_nothing(repo, places), _other_session_idle(theatre, ground):
             environment = frozen_environment(environ)
             toplevel, notes = freeze(repo, draft, ground, folders, places, environment, path)
-            _write_log(places, draft, ground, rehearsal, environment)
+            _write_log(places, draft, ground, rehearsal, environment, rehearsed_at)
     with GitRepo.open(toplevel) as repo:
         session = _published(repo, draft, ground, places, environ)
-        return Started(session, rehearsal, toplevel, (*notes, *session.news))
+        return Started(session, rehearsal, rehearsed_at, toplevel, (*notes, *session.news))
 
 
 def _first_of(errors: Iterator[AutoresearchError]) -> None:
@@ -226,6 +234,7 @@ def _write_log(
     ground: Ground,
     rehearsal: Rehearsal,
     environment: FrozenEnvironment,
+    rehearsed_at: str,
 ) -> None:
     """Write the log's first lines; from its renaming on there is a session."""
     fresh = Log(places.log.with_name("log.new"))
@@ -241,7 +250,8 @@ def _write_log(
             version=__version__,
         )
     )
-    fresh.append(epoch_record(0, ground.first, draft.content, rehearsal, environment))
+    epoch = epoch_record(0, ground.first, draft.content, rehearsal, environment)
+    fresh.append(replace(epoch, rehearsed_at=rehearsed_at))
     with named_errors(places.log):
         fresh.path.rename(places.log)
         sync_folder(places.state)

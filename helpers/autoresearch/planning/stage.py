@@ -91,9 +91,8 @@ def stage(places: Places) -> Iterator[Stage]:
         remove_tree(folders.indexes)
 
 
-def perform(theatre: Theatre, folders: Stage, draft: Draft, ground: Ground) -> Rehearsal:
+def perform(theatre: Theatre, bench: Bench, draft: Draft, ground: Ground) -> Rehearsal:
     """Rehearse a contract on the ground it is to stand on; raises as `rehearse`."""
-    bench = bench_for(theatre, folders, draft, ground)
     with measuring(theatre, draft, "init"):
         return rehearse(bench, ground.tree, theatre.randomness, theatre.say)
 

@@ -1,0 +1,104 @@
+"""What `check` measured, for an `init` of the very same thing soon after.
+
+Taken over only where nothing can have changed what was measured: the contract's bytes, the files of
+the commit, machine and start of it, environment, sandbox, linked folders, and this version. The log
+says that it was taken over, and from when.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autoresearch import __version__
+from autoresearch.core import jsonform
+from autoresearch.core.errors import CorruptLogError
+from autoresearch.core.model import SCHEMA
+from autoresearch.edges.clock import machine_id, now_utc, seconds_since
+from autoresearch.edges.files import atomic_write
+from autoresearch.planning.rehearsal import Rehearsal  # noqa: TC001  (jsonform reads this type)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from autoresearch.edges.places import Places
+    from autoresearch.loop.bench import Bench
+    from autoresearch.planning.draft import Draft
+    from autoresearch.planning.ground import Ground
+
+FILE = "rehearsed.json"
+FRESH_S = 3600.0
+"""Long enough to read a contract and agree to it, too short for another machine's noise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """A rehearsal that was kept.
+
+    Attributes:
+        key: of all that it depends on.
+        at: when it ended.
+    """
+
+    schema: int
+    key: str
+    at: str
+    rehearsal: Rehearsal
+
+
+def keep(places: Places, bench: Bench, draft: Draft, ground: Ground, rehearsal: Rehearsal) -> None:
+    """Keep a rehearsal in the state folder of the repository, in place of the one before."""
+    kept = Rehearsed(
+        schema=SCHEMA, key=_key(bench, draft, ground), at=now_utc(), rehearsal=rehearsal
+    )
+    text = jsonform.dumps(jsonform.to_object(kept))
+    atomic_write(places.state.with_name(FILE), text.encode("ascii") + b"\n", mode=0o600)
+
+
+def recall(places: Places, bench: Bench, draft: Draft, ground: Ground) -> Rehearsed | None:
+    """The rehearsal that was kept, if it is of the very same thing and fresh; else None."""
+    path = places.state.with_name(FILE)
+    if not path.is_file():
+        return None
+    try:
+        kept = jsonform.from_object(Rehearsed, jsonform.loads(path.read_bytes()))
+    except CorruptLogError:  # of another version, or damaged: it is measured anew
+        return None
+    is_fresh = 0 <= seconds_since(kept.at) < FRESH_S
+    return kept if is_fresh and kept.key == _key(bench, draft, ground) else None
+
+
+def _key(bench: Bench, draft: Draft, ground: Ground) -> str:
+    """A digest of all that a rehearsal depends on, as far as it can be told."""
+    facts = (
+        __version__,
+        machine_id(),
+        hashlib.sha256(draft.content).hexdigest(),
+        ground.first_tree,
+        str(bench.repo.toplevel),
+        bench.frozen,
+        bench.passed,
+        bench.confinement.name,
+        tuple(_outside(bench)),
+    )
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _outside(bench: Bench) -> Iterator[tuple[str, int, int]]:
+    """Links and what they hold, and what the holdout reads: they are no part of the commit."""
+    contract = bench.contract
+    for link in contract.link:
+        folder = bench.repo.toplevel / link
+        yield from map(_stamp, (folder, *sorted(folder.iterdir())))
+    for path in () if contract.holdout is None else contract.holdout.paths:
+        yield _stamp(bench.repo.toplevel / path)
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    if not path.exists():  # a link to nowhere
+        return str(path), 0, 0
+    found = path.stat()
+    return str(path), found.st_mtime_ns, found.st_size
