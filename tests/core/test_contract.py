@@ -45,6 +45,7 @@ FULL = Contract(
     ),
     verify="./bench.sh",
     guard="python -m pytest -q",
+    final_guard="python -m pytest -q --all",
     scope=("src/**/*.py",),
     protect=("src/**/tests/**",),
     secondary=(
@@ -94,6 +95,15 @@ FULL = Contract(
 )
 
 
+def test_commands_are_all_but_the_holdout():
+    """A command that is run unseen: not screened, its paths not found."""
+    assert set(FULL.commands) == {
+        "npm ci", "npm run build", "./bench.sh", "python -m pytest -q", "python -m pytest -q --all",
+        "python dump_outputs.py", "python -m cProfile bench.py",
+    }  # fmt: skip
+    assert parse(SMALL).commands == ("./v",)
+
+
 def with_line(line: str) -> Contract:
     """The small contract and one line more."""
     return parse(SMALL + line)
@@ -127,6 +137,7 @@ def test_defaults() -> None:
         ),
         verify="./v",
         guard=None,
+        final_guard=None,
         scope=("src",),
         protect=(),
         secondary=(),

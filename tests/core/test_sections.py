@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from autoresearch.core.model import Flag, Reason, Verdict
+from dataclasses import replace
+
+from autoresearch.core.model import CommandResult, Flag, Reason, Verdict
 from autoresearch.core.records import Undo, Validation
 from autoresearch.core.sections import (
     Section,
@@ -114,5 +116,10 @@ def test_claim_says_what_the_validation_covers():
     )
     undo = make(Undo, experiment=1, commit="f" * 40)
     assert "undone" in claim(history(first, proven, undo), "")
+    failed = CommandResult(exit_code=1, duration_s=2.0, timed_out=False, output="")
+    unsafe = replace(proven, final_guard=failed)
+    assert claim(history(first, unsafe), "") == f"the final guard fails; validated: {covered}"
+    passed = replace(proven, final_guard=replace(failed, exit_code=0))
+    assert claim(history(first, passed), "") == f"validated: {covered}"
     weak = make(Validation, after=1, effect=effect(-0.1), proven=False)
     assert claim(history(first, weak), "") == f"no proven improvement: {covered}"

@@ -138,7 +138,11 @@ def test_a_contract_that_does_not_hold(helper: Helper) -> None:
     refused(helper, "not_measured", exit_code=4)
     edit(helper, "echo 1", "exit 3")
     refused(helper, "verify_failed", exit_code=4)
-    edit(helper, "exit 3", f"{PYTHON} bench.py")
+    edit(helper, "exit 3", "curl https://example.org")
+    shown = helper("amend", "--dry-run").out
+    assert "reaches outside the checkout: verify (network): curl https://example.org" in shown
+    refused(helper, "reaches_outside", exit_code=4)
+    edit(helper, "curl https://example.org", f"{PYTHON} bench.py")
     set_cost(helper.repo, 90)
     assert helper.verdict()[0] == "keep"
 

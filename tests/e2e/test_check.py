@@ -86,6 +86,13 @@ def test_what_a_failing_command_printed_can_be_read_afterwards(
     assert "first" in path.read_text()
 
 
+def test_a_final_guard_that_fails_from_the_start(helper: Helper, tmp_path: Path) -> None:
+    """A night whose last commit is blamed for what was broken before."""
+    draft = write_draft(tmp_path, final_guard="exit 3")
+    message, _ = refused(helper, draft, "final_guard_failed")
+    assert message == "the final guard fails on the unchanged code (exit code 3)"
+
+
 def test_a_guard_that_hangs(helper: Helper, tmp_path: Path) -> None:
     """A guard without end would end every experiment in a timeout."""
     draft = write_draft(tmp_path, guard="sleep 60", guard_timeout="300ms")

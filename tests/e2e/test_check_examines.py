@@ -21,7 +21,9 @@ def helper(tmp_path: Path) -> Helper:
 def test_a_guard_that_notices_a_broken_function(helper: Helper, tmp_path: Path) -> None:
     """The mutants are tried one after the other, in the checkout only, until one is noticed."""
     with untouched(helper.repo):
-        answer = helper.json("check", "--experiments", "200", str(write_draft(tmp_path)))
+        secondary = "[{name: size, unit: B, direction: lower, limit: 5%}]"
+        draft = write_draft(tmp_path, secondary=secondary, profile="'false'")
+        answer = helper.json("check", "--experiments", "200", str(draft))
     assert answer["forecast"]["experiments"] == 200
     assert answer["forecast"]["tokens"] == 3_000_000
     assert "default" in answer["forecast"]["tokens_from"]
@@ -29,7 +31,12 @@ def test_a_guard_that_notices_a_broken_function(helper: Helper, tmp_path: Path) 
         {"what": "src/work.py:5 cost() returns None", "noticed": False},
         {"what": "src/work.py:9 answer() returns None", "noticed": True},
     ]
-    assert answer["findings"] == []
+    assert answer["places"] == 2
+    assert answer["secondary"] == [{"name": "size", "values": [1000.0]}]
+    assert (answer["profile_s"], answer["findings"]) == (
+        None,
+        ["`profile` fails with exit code 1 in a bench checkout: it would not help the agent"],
+    )
     assert left_behind() == []
 
 

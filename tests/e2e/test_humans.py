@@ -159,18 +159,26 @@ def test_run_is_shared_bounded_and_done_at_once(tmp_path):
 
 def test_validate_is_the_only_claim(tmp_path):
     """A gain that is claimed from single races, or a validation that goes stale unnoticed."""
-    helper = open_session(tmp_path)
+    final = "! grep -q 'return 70' src/work.py"
+    helper = open_session(tmp_path, extra=f'final_guard: "{final}"\n')
     assert helper.error("validate") == "nothing_kept"
     set_cost(helper.repo, 80)
     assert helper.verdict("less") == ("keep", None)
     assert "gain: not validated yet, so no gain is claimed" in helper("status").out
     done = helper("validate")
-    assert done.out.startswith("validated: -20.0%")
+    assert done.out.startswith("final guard: passed in ")
+    assert "\nvalidated: -20.0%" in done.out
+    assert done.out.endswith("next: report this number and no other\n")
     assert "gain: validated: -20.0%" in helper("status").out
     set_cost(helper.repo, 70)
     assert helper.verdict("still less") == ("keep", None)
     assert "1 keep since then not validated" in helper("status").out
     assert helper.json("status")["next"].startswith("`autoresearch validate`")
+    failed = helper("validate").out.splitlines()
+    assert failed[0].startswith("the final guard FAILS on ")
+    assert failed[1].startswith("validated: -30.0%")
+    assert failed[-1].startswith("next: say first that the final guard fails")
+    assert "gain: the final guard fails; validated: -30.0%" in helper("status").out
 
 
 def test_ablation_names_what_the_last_commit_may_do_without(tmp_path):

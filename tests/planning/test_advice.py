@@ -59,7 +59,14 @@ def test_a_blind_race_names_the_ways_that_apply() -> None:
         "callgrind, bytes, calls)"
     )
     (text,) = advised(contract("race: {max_runs: 8}", "source: cpu"), rehearsal(gain=0.12))
-    assert "in order: more `max_runs`, a count" in text
+    assert "in order: a count" in text
+    assert text.endswith("; `race.max_runs: 8` caps a race, as you wish")
+    for rule in ("race: {seconds: 20}", "race: {pairs: 9}", "budget: {experiments: 9, hours: 0.1}"):
+        advice = " ".join(advised(contract(rule), rehearsal(gain=0.12)))
+        assert "larger `race.seconds`" not in advice, rule
+    (text, long) = advised(contract(), rehearsal(gain=0.12, race_s=400.0))
+    assert "larger `race.seconds`" not in text
+    assert "a smaller `race.seconds`" in long
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.planning.missing import Missing, describe, find_missing, remedy
+from autoresearch.planning.missing import Missing, describe, find_missing, remedy, uncommitted
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,18 @@ def test_the_remedy_fits_what_lies_there(
 ) -> None:
     """`link` of a folder that is not there, or an installation of the project's own module."""
     assert words in remedy(missing, tracked, folders)
+
+
+def test_what_no_commit_holds_is_to_be_committed() -> None:
+    """`link`, or an installation, for a benchmark that was just written."""
+    module, file = Missing("Python module", "bench.util"), Missing("file", "./data.txt")
+    assert "`git add bench.sh` and commit" in uncommitted((), ["bench.sh"], ["a.c", "bench.sh"])
+    assert "bench/util.py is there" in uncommitted((module,), [], ["bench/util.py"])
+    assert "lib/util.py is there" in uncommitted(
+        (module._replace(name="util"),), [], ["lib/util.py"]
+    )
+    assert "data.txt is there" in uncommitted((file,), [], ["data.txt"])
+    assert uncommitted((module, file), ["bench.sh"], ["notes.md"]) == ""
 
 
 def test_every_kind_has_a_remedy() -> None:

@@ -25,7 +25,7 @@ def nothing():
 
 def test_the_largest_function_of_each_file_is_broken_first() -> None:
     """Three mutants of one trivial file say little about a guard."""
-    found = mutants_of({"a.py": SMALL, "b.py": LARGE})
+    found = mutants_of({"a.py": SMALL, "b.py": LARGE}).chosen
     assert [(m.path, m.line, m.what) for m in found] == [
         ("b.py", 4, "big() returns None"),
         ("a.py", 2, "one() returns None"),
@@ -35,21 +35,22 @@ def test_the_largest_function_of_each_file_is_broken_first() -> None:
 
 def test_mutants_still_parse() -> None:
     """A guard that fails over a syntax error has noticed nothing."""
-    for mutant in mutants_of({"a.py": SMALL, "b.py": LARGE, "c.py": b"def \xff("}):
+    for mutant in mutants_of({"a.py": SMALL, "b.py": LARGE, "c.py": b"def \xff("}).chosen:
         ast.parse(mutant.content)
 
 
 def test_at_most_three_and_none_of_what_is_no_code() -> None:
     """Each mutant costs a run of the guard."""
     many = {f"{name}.py": SMALL for name in "abcde"}
-    assert len(mutants_of(many)) == 3
-    assert mutants_of({"a.txt": b"x == 1\n", "b.json": b"{}"}) == ()
+    found = mutants_of(many)
+    assert (len(found.chosen), found.places) == (3, len(many))
+    assert mutants_of({"a.txt": b"x == 1\n", "b.json": b"{}"}) == ((), 0)
 
 
 def test_other_languages_by_one_operator() -> None:
     """A change of type would not compile, and so prove nothing."""
     code = b"// a == b\nint f(int a) {\n  return a == 1;\n}\n"
-    (found,) = mutants_of({"a.c": code})
+    ((found,), _) = mutants_of({"a.c": code})
     assert (found.line, found.what) == (3, "`==` became `!=`")
     assert found.content == code.replace(b"return a ==", b"return a !=")
 

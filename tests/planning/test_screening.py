@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from autoresearch.core.contract import Contract, parse
 from autoresearch.core.errors import GateFailed
-from autoresearch.planning.screening import find_reaches, require_asked, scripts_named
+from autoresearch.planning.screening import JUDGES, find_reaches, require_asked, scripts_named
 
 
 def contract(verify: str = "./bench", **terms: str) -> Contract:
@@ -80,6 +80,23 @@ def test_scripts_that_commands_name_are_read_too() -> None:
     assert scripts_named(held, tracked) == ("bench.sh", "lib/x.py")
     found = find_reaches(held, {"bench.sh": "#!/bin/sh\n# curl a\ncurl https://a.org\n"})
     assert [(one.where, one.words) for one in found] == [("bench.sh", "curl https://a.org")]
+
+
+def test_a_holdout_is_read_and_a_profiler_judges_nothing() -> None:
+    """A holdout that fetches unasked, or a profile script taken for part of the judge."""
+    held = parse(
+        "session: s\ngoal: g\nmetric: {name: m, direction: lower}\nverify: v\nscope: [src]\n"
+        "holdout: {command: curl https://a.org, every: 2}\nprofile: python3 prof.py\n"
+    )
+    assert [one.where for one in find_reaches(held, {})] == ["holdout"]
+    assert scripts_named(held, {"prof.py": 1}) == ("prof.py",)
+    assert scripts_named(held, {"prof.py": 1}, JUDGES) == ()
+
+
+def test_keys_of_a_home_are_known_by_their_full_path() -> None:
+    """`/home/me/.ssh` in place of `~/.ssh`."""
+    found = find_reaches(contract("cat /home/me/.ssh/id_rsa /root/.aws/x"), {})
+    assert [one.kind for one in found] == ["credentials", "credentials"]
 
 
 def test_secrets_that_are_let_through() -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.planning.separate import in_scope, lay_out, warning_about
+from autoresearch.planning.separate import in_scope, lay_out, own_modules, warning_about
 from support.project import make_project, write_draft
 from support.separate import VERIFY, prepare
 from support.session import Helper
@@ -26,6 +26,19 @@ def test_modules_are_found_in_scope(modules, expected):
     """A module that is missed, or one of the library taken for the project's."""
     scoped = ("src/work.py", "src/pkg/__init__.py", "src/pkg/deep.py", "src/data.txt")
     assert in_scope(modules, scoped) == expected
+
+
+def test_workers_and_later_programs_are_told_apart():
+    """A benchmark with a worker of its own that is warned of what only the worker imports."""
+    head = b"import time: self [us] | cumulative | imported package\n"
+
+    def line(name):
+        return b"import time:       12 |         34 |   " + name + b"\n"
+
+    one_after_the_other = head + line(b"prepare") + head + line(b"work")
+    assert own_modules(one_after_the_other) == [b"prepare", b"work"]
+    with_worker = head + line(b"_posixsubprocess") + line(b"json") + head + line(b"work")
+    assert own_modules(b"noise\n" + with_worker) == [b"_posixsubprocess", b"json"]
 
 
 def test_warning_names_the_file_and_the_remedy():

@@ -17,7 +17,8 @@ from autoresearch.loop.opening import reading, writing
 
 if TYPE_CHECKING:
     from autoresearch.cli.screen import Screen
-    from autoresearch.core.records import Ablation
+    from autoresearch.core.model import CommandResult
+    from autoresearch.core.records import Ablation, Validation
     from autoresearch.loop.cleaning import Found
     from autoresearch.loop.session import Session
 
@@ -48,6 +49,7 @@ def validate_command(*, ablate: bool) -> Answer:
         return Answer(
             lines=(
                 *session.news,
+                *_final_guard_lines(found),
                 claim,
                 f"{found.first[:12]} against {found.last[:12]}, {phrases.count(pairs, 'pair')}, "
                 f"interval of {found.effect.level:.0%}",
@@ -60,7 +62,7 @@ def validate_command(*, ablate: bool) -> Answer:
                 "record": jsonform.to_object(found),
                 **({"ablation": [jsonform.to_object(r) for r in left_out]} if ablate else {}),
             },
-            next_step=_after_validation(doubtful),
+            next_step=_after_validation(doubtful, found.final_guard),
             max_bytes=WIDE_BYTES if ablate else MAX_BYTES,
             max_lines=len(left_out) + MAX_LINES,
         )
@@ -81,7 +83,27 @@ def _ablation_line(record: Ablation, unit: str) -> str:
     return f"without {record.experiment}: {moved}, p {record.p_value:.2g}: {advice}"
 
 
-def _after_validation(doubtful: list[int]) -> str:
+def _final_guard_lines(found: Validation) -> tuple[str, ...]:
+    """What the final guard said; its failure comes before the number."""
+    guarded = found.final_guard
+    if guarded is None:
+        return ()
+    if guarded.passed:
+        return (f"final guard: passed in {phrases.duration(guarded.duration_s)}",)
+    how = "timed out" if guarded.timed_out else f"exit code {guarded.exit_code}"
+    return (
+        f"the final guard FAILS on {found.last[:12]} ({how}): all it printed, {guarded.output}",
+    )
+
+
+def _after_validation(doubtful: list[int], guarded: CommandResult | None) -> str:
+    if guarded is not None and not guarded.passed:
+        return (
+            "say first that the final guard fails; find the keep that broke it (`autoresearch "
+            "show N`), `undo` it or mend it by another experiment, then validate again"
+        )
+    if not doubtful and guarded is not None:
+        return "report this number and no other"
     if not doubtful:
         return (
             "run the whole test suite, for the guard may be a part of it; then report this number "

@@ -18,6 +18,8 @@ from autoresearch.loop.opening import writing
 from autoresearch.loop.session import environment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from autoresearch.core.contract import Contract
     from autoresearch.planning.advice import Forecast
     from autoresearch.planning.examining import Examination
@@ -163,8 +165,9 @@ def init_command(
 
 @click.command("amend")
 @click.option("--dry-run", is_flag=True, help="Show the difference; adopt nothing.")
+@OUTSIDE
 @answers
-def amend_command(*, dry_run: bool) -> Answer:
+def amend_command(*, dry_run: bool, allow_outside: bool) -> Answer:
     """Adopt the edited autoresearch.yaml, and other protected files edited with it (for humans).
 
     It is rehearsed first; a new file comes with it once it is staged (`git add`). A change of what
@@ -175,7 +178,9 @@ def amend_command(*, dry_run: bool) -> Answer:
     from autoresearch.planning.amend import amend  # noqa: PLC0415 - start fast
 
     with writing("amend") as session, screen() as shown:
-        found = amend(session, random.SystemRandom(), shown.say, dry_run=dry_run)
+        found = amend(
+            session, random.SystemRandom(), shown.say, dry_run=dry_run, allow_outside=allow_outside
+        )
         lines = [
             *session.news,
             *(
@@ -183,6 +188,10 @@ def amend_command(*, dry_run: bool) -> Answer:
                 for key, old, new in found.keys
             ),
             *(f"adopted with it: {clean_line(path)}" for path in found.paths),
+        ]
+        lines += [
+            f"reaches outside the checkout: {one.where} ({one.kind}): {one.words}"
+            for one in found.reaches
         ]
         if found.left_out:
             paths = clean_line(", ".join(found.left_out[:5]))
@@ -198,6 +207,7 @@ def amend_command(*, dry_run: bool) -> Answer:
                 "left_out": list(found.left_out),
                 "new_epoch": found.measures,
                 "epoch": found.epoch,
+                "reaches": [list(one) for one in found.reaches],
             },
             next_step="`autoresearch amend` adopts it" if dry_run else "`autoresearch brief`",
         )
@@ -220,12 +230,15 @@ def rehearsal_lines(found: Rehearsal, contract: Contract) -> tuple[str, ...]:
         f"baseline: {metric.name} {phrases.with_unit(value, metric.unit)}, "
         f"{phrases.count(len(found.samples), 'sample')} of {phrases.duration(found.sample_s)}",
         _noise_line(found, contract),
+        *_secondary_lines(found, contract),
         f"race: at most {phrases.count(found.pairs, 'pair')}, {phrases.duration(found.race_s)}; "
         f"{phrases.count(count, 'experiment')}: at most "
         f"{phrases.duration(found.forecast_s(count))}",
     ]
     if found.guard is not None:
         lines.append(f"guard: passes in {phrases.duration(found.guard.duration_s)}")
+    if found.final_guard_s is not None:
+        lines.append(f"final guard: passes in {phrases.duration(found.final_guard_s)}")
     if found.same_sha256 is not None:
         lines.append("same: prints the same twice")
     lines.append("each bench checkout measures itself: proven by breaking the scope in one")
@@ -234,14 +247,43 @@ def rehearsal_lines(found: Rehearsal, contract: Contract) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _secondary_lines(found: Rehearsal, contract: Contract) -> Iterator[str]:
+    """Baseline and noise of each secondary metric, and what it may lose."""
+    from autoresearch.planning.findings import noise_of  # noqa: PLC0415 - start fast
+
+    for one in contract.secondary:
+        values = sorted(dict(sample.secondary)[one.name] for sample in found.samples)
+        noise = noise_of([dict(sample.secondary)[one.name] for sample in found.samples])
+        spread = "" if noise is None else f", noise of one run {noise:.1%}"
+        limit = "only watched"
+        if one.limit is not None:
+            scale = Scale.RATIO if one.limit_relative else Scale.DIFFERENCE
+            limit = f"may lose {phrases.magnitude(one.limit, scale, one.unit)}"
+        value = phrases.with_unit(values[len(values) // 2], one.unit)
+        yield f"secondary: {one.name} {value}{spread}, {limit}"
+
+
+def _guard_lines(found: Examination) -> Iterator[str]:
+    """What the guard noticed, and of how many functions nobody asked."""
+    tried = len(found.mutants)
+    left = found.places - tried
+    for what, noticed in found.mutants:
+        if noticed:
+            asked = f"{tried} of {phrases.count(found.places, 'such place')} in scope tried"
+            rest = f"{asked}; what it says of the other {left} is not known" if left else asked
+            yield f"guard notices: {what} ({rest})"
+
+
 def examination_lines(found: Examination, planned: Forecast) -> tuple[str, ...]:
     """What guard and metric noticed, and what a run would cost."""
-    lines = [f"guard notices: {what}" for what, noticed in found.mutants if noticed]
+    lines = list(_guard_lines(found))
     seen = [part for part, noticed in found.parts if noticed]
     if seen:
         lines.append(f"verify notices when these break: {', '.join(seen)}")
     if found.slowed:
         lines.append("the metric gets worse when code in scope is slowed down")
+    if found.profile_s is not None:
+        lines.append(f"profile: runs in {phrases.duration(found.profile_s)}")
     lines.append(
         f"{phrases.count(planned.experiments, 'experiment')}: at most "
         f"{phrases.duration(planned.seconds)} of measuring, about {planned.tokens:,} tokens "
@@ -255,6 +297,8 @@ def _examined(found: Examination, planned: Forecast) -> dict[str, object]:
         "mutants": [{"what": what, "noticed": noticed} for what, noticed in found.mutants],
         "parts": [{"path": part, "noticed": noticed} for part, noticed in found.parts],
         "slowed_noticed": found.slowed,
+        "places": found.places,
+        "profile_s": found.profile_s,
         "findings": list(found.findings),
         "forecast": {
             "experiments": planned.experiments,
@@ -300,6 +344,11 @@ def _facts(found: Rehearsal) -> dict[str, object]:
         "pairs": found.pairs,
         "race_s": found.race_s,
         "guard_s": found.guard_s,
+        "final_guard_s": found.final_guard_s,
         "sandbox": found.sandbox,
+        "secondary": [
+            {"name": name, "values": [dict(sample.secondary)[name] for sample in found.samples]}
+            for name, _ in found.samples[0].secondary
+        ],
         "warnings": list(found.warnings),
     }

@@ -135,7 +135,11 @@ class OpenRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validated:
-    """The latest validation, without its samples."""
+    """The latest validation, without its samples.
+
+    Attributes:
+        final_guard: whether it passed; None without one.
+    """
 
     at: str
     epoch: int
@@ -144,6 +148,7 @@ class Validated:
     after: int
     effect: Effect
     proven: bool
+    final_guard: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -266,6 +266,7 @@ def _validation(record: Validation, progress: Progress) -> Progress:
         after=record.after,
         effect=record.effect,
         proven=record.proven,
+        final_guard=None if record.final_guard is None else record.final_guard.passed,
     )
     return replace(progress, validation=validated)
 

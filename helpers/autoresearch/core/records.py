@@ -240,6 +240,7 @@ class Validation:
         first, last: commits; both ran under the evaluator of `epoch`.
         after: number of the last experiment it covers.
         proven: whether the interval excludes no change, on the better side.
+        final_guard: its run on the last commit; None without one.
     """
 
     schema: int
@@ -252,6 +253,7 @@ class Validation:
     race: RaceRecord
     proven: bool
     sandbox: str
+    final_guard: CommandResult | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

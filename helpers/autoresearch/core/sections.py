@@ -154,7 +154,8 @@ def claim(history: History, unit: str) -> str:
     proof = f"validated: {shown}" if validated.proven else f"no proven improvement: {shown}"
     since = sum(kept.number > validated.after and not kept.undone for kept in history.kept)
     undone = any(number <= validated.after for number in history.undone)
-    parts = [f"{proof}, first commit against the last at experiment {validated.after}"]
+    parts = ["the final guard fails"] if validated.final_guard is False else []
+    parts.append(f"{proof}, first commit against the last at experiment {validated.after}")
     if since:
         parts.append(f"{phrases.count(since, 'keep')} since then not validated")
     if undone:

@@ -159,15 +159,11 @@ class Confinement:
         own = {*dict(contract.env), *contract.pass_through}
         named = {name: value for name, value in self._environment.items() if name in own}
         found = {name: value for name, value in self._environment.items() if name not in own}
-        commands = (
-            contract.setup, contract.build, contract.verify, contract.guard, contract.same,
-            contract.profile,
-        )  # fmt: skip
         holdout = () if contract.holdout is None else contract.holdout.paths
         links = [str((self._repo.toplevel / link).resolve()) for link in contract.link]
         outside = [link for link in links if not below([link], [self._repo.toplevel])]
         usual = find_view(self._private(), _homes(), wanted_paths(found, (), ()))
-        wanted = [*wanted_paths(named, commands, ()), *holdout, *outside]
+        wanted = [*wanted_paths(named, contract.commands, ()), *holdout, *outside]
         hidden = below(wanted, map(Path, usual.hidden))
         seen = below(hidden, map(Path, usual.readable))
         return [path for path in hidden if path not in seen]
@@ -238,12 +234,8 @@ class Confinement:
     def _view(self) -> View:
         """What all commands see but the holdout; what that one reads is hidden from them."""
         contract = self._contract
-        commands = (
-            contract.setup, contract.build, contract.verify, contract.guard, contract.same,
-            contract.profile,
-        )  # fmt: skip
         paths = () if contract.holdout is None else contract.holdout.paths
-        return self._seen(commands, hidden=[Path(path) for path in paths], wanted=())
+        return self._seen(contract.commands, hidden=[Path(path) for path in paths], wanted=())
 
     @cached_property
     def _unseen_view(self) -> View:
@@ -253,9 +245,7 @@ class Confinement:
             return self._view
         return self._seen((holdout.command,), hidden=[], wanted=holdout.paths)
 
-    def _seen(
-        self, commands: Sequence[str | None], hidden: list[Path], wanted: Sequence[str]
-    ) -> View:
+    def _seen(self, commands: Sequence[str], hidden: list[Path], wanted: Sequence[str]) -> View:
         links = [self._repo.toplevel / link for link in self._contract.link]
         private = (*self._private(), *hidden)
         found = [*wanted_paths(self._environment, commands, links), _RESOLVER, *wanted]

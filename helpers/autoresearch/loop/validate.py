@@ -21,6 +21,7 @@ from autoresearch.loop.measure import Question, Race, policy_of
 from autoresearch.loop.tape import Tape
 
 if TYPE_CHECKING:
+    from autoresearch.core.model import CommandResult
     from autoresearch.core.snapshot import Entry
     from autoresearch.loop.bench import Bench
     from autoresearch.loop.measure import Raced, Randomness, Standing
@@ -36,6 +37,8 @@ def validate(
     say: Callable[[str], None],
 ) -> Validation:
     """Race the first commit against the incumbent under the latest epoch's evaluator.
+
+    Then run the final guard on the incumbent, whatever came of the race.
 
     Raises:
         AutoresearchError: `nothing_kept`.
@@ -54,6 +57,7 @@ def validate(
     effect = raced.decision.effect
     if effect is None:
         raise SessionBroken("the validation has no estimate", code="no_estimate", hint="Repeat it.")
+    guarded = _final_guard(session, bench, say)
     lower = session.contract.metric.direction is Direction.LOWER
     record = Validation(
         schema=SCHEMA,
@@ -66,6 +70,7 @@ def validate(
         race=raced.record,
         proven=(effect.high < 0 if lower else effect.low > 0) and effect.level >= 0.95,  # noqa: PLR2004 - DECISION 8
         sandbox=sandbox,
+        final_guard=guarded,
     )
     memory.record(session, record)
     memory.publish(session)
@@ -125,4 +130,26 @@ def _race(
                 f"one of the two commits cannot be measured: {error.message}",
                 code="benchmark_broken",
                 hint="Mend what it needs on this machine, then validate again.",
+            ) from error
+
+
+def _final_guard(
+    session: Session, bench: Bench, say: Callable[[str], None]
+) -> CommandResult | None:
+    """The final guard's run on the last commit, in a checkout written anew; None without one."""
+    command = session.contract.final_guard
+    if command is None:
+        return None
+    slot, tree = bench.slots[2], session.tree(session.progress.incumbent_commit)
+    with Lock(session.places.measure_lock).wait("validate", lambda _: say("waiting to measure")):
+        say("the final guard")
+        try:
+            slot.clear()
+            built = bench.bring(slot, tree, label="validate-final-guard")
+            return bench.command(built, command, label="validate-final-guard")[0]
+        except (CandidateFailed, ProtectedTouched) as error:
+            raise SessionBroken(
+                f"the final guard cannot be run: {error.message}",
+                code="final_guard_broken",
+                hint="It may change no tracked file. Mend the last commit, or `amend` the guard.",
             ) from error

@@ -78,6 +78,7 @@ def _line(situation: Situation) -> str:
         else f"run {run.used}/{run.experiments}",
         f"{history.kept_count} kept",
         "" if validated is None else f"validated {phrases.effect(validated.effect, unit)}",
+        "final guard fails" if validated is not None and validated.final_guard is False else "",
         done,
     ]
     return " · ".join(part for part in parts if part)

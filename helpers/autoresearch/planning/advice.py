@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import phrases
+from autoresearch.core.contract.reader import DEFAULT_RACE
 from autoresearch.core.model import Arm, Scale, Source
 from autoresearch.core.pool import same_code_differences, smallest_visible
 
@@ -75,12 +76,12 @@ def advice_about(contract: Contract, rehearsal: Rehearsal, planned: Forecast) ->
     """What to change before the contract is frozen, a sentence each, the most useful first."""
     return (
         *_about_limits(contract, rehearsal),
-        *_about_noise(contract, rehearsal),
+        *_about_noise(contract, rehearsal, planned),
         *_about_cost(contract, rehearsal, planned),
     )
 
 
-def _about_noise(contract: Contract, rehearsal: Rehearsal) -> Iterator[str]:
+def _about_noise(contract: Contract, rehearsal: Rehearsal, planned: Forecast) -> Iterator[str]:
     gain = rehearsal.smallest_gain
     if gain is None or contract.metric.scale is not Scale.RATIO or gain <= COARSE:
         return
@@ -93,9 +94,28 @@ def _about_noise(contract: Contract, rehearsal: Rehearsal) -> Iterator[str]:
         ways.append("more work a sample (0.2 s at least)")
     if _cpu_is_quieter(contract, rehearsal):
         ways.append("`source: cpu`")
-    ways.append("a larger `race.seconds`" if contract.race.max_runs is None else "more `max_runs`")
+    cap = _cap(contract)
+    if not (cap or _is_over(contract, planned) or rehearsal.race_s > LONG_RACE_S):
+        ways.append("a larger `race.seconds`")
     ways.append("a count instead of a time (instructions by callgrind, bytes, calls)")
-    yield f"a race sees gains from {seen} only; in order: {', '.join(ways)}"
+    kept = f"; `{cap}` caps a race, as you wish" if cap else ""
+    yield f"a race sees gains from {seen} only; in order: {', '.join(ways)}{kept}"
+
+
+def _cap(contract: Contract) -> str:
+    """What the contract says of a race's length, where it says it; advice is not to undo it."""
+    rule = contract.race
+    if rule.max_runs is not None:
+        return f"race.max_runs: {rule.max_runs}"
+    if rule.pairs is not None:
+        return f"race.pairs: {rule.pairs}"
+    return "" if rule.seconds == DEFAULT_RACE.seconds else f"race.seconds: {rule.seconds:g}"
+
+
+def _is_over(contract: Contract, planned: Forecast) -> bool:
+    """Whether the planned experiments may take more than the budget's hours."""
+    hours = contract.budget.hours
+    return hours is not None and planned.seconds > hours * _HOUR_S
 
 
 def _about_limits(contract: Contract, rehearsal: Rehearsal) -> Iterator[str]:
@@ -134,7 +154,7 @@ def _cpu_is_quieter(contract: Contract, rehearsal: Rehearsal) -> bool:
 
 def _about_cost(contract: Contract, rehearsal: Rehearsal, planned: Forecast) -> Iterator[str]:
     hours = contract.budget.hours
-    if hours is not None and planned.seconds > hours * _HOUR_S:
+    if hours is not None and _is_over(contract, planned):
         yield (
             f"{planned.experiments} experiments may take {phrases.duration(planned.seconds)}, more "
             f"than the budget's {phrases.duration(hours * _HOUR_S)}: fewer pairs (a smaller "
@@ -149,5 +169,5 @@ def _about_cost(contract: Contract, rehearsal: Rehearsal, planned: Forecast) -> 
     if guard > max(rehearsal.race_s, 10.0):
         yield (
             f"the guard takes {phrases.duration(guard)}, longer than a race: a faster selection of "
-            "the tests as guard leaves the whole suite to the end"
+            "the tests as guard, and all of them as `final_guard`"
         )

@@ -31,6 +31,8 @@ from autoresearch.planning.fitness import require_fitting
 from autoresearch.planning.ground import has_checks_guard, shown, untracked_in_scope
 from autoresearch.planning.opening import epoch_record
 from autoresearch.planning.rehearsal import rehearse
+from autoresearch.planning.screening import require_asked
+from autoresearch.planning.stage import reaches_in
 
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from autoresearch.edges.gitwrite import Commit
     from autoresearch.loop.measure import Randomness
     from autoresearch.loop.session import Session
+    from autoresearch.planning.screening import Reach
 
 
 class Amendment(NamedTuple):
@@ -49,6 +52,7 @@ class Amendment(NamedTuple):
         paths: protected files that are adopted with it.
         left_out: untracked files outside the scope, which are no part of it.
         measures: whether a new measuring epoch begins.
+        reaches: what its commands newly do outside the checkout.
         epoch: its number, None on a dry run.
     """
 
@@ -56,6 +60,7 @@ class Amendment(NamedTuple):
     paths: tuple[str, ...]
     left_out: tuple[str, ...]
     measures: bool
+    reaches: tuple[Reach, ...]
     epoch: int | None
 
 
@@ -76,9 +81,17 @@ class _Plan(NamedTuple):
 
 
 def amend(
-    session: Session, randomness: Randomness, say: Callable[[str], None], *, dry_run: bool
+    session: Session,
+    randomness: Randomness,
+    say: Callable[[str], None],
+    *,
+    dry_run: bool,
+    allow_outside: bool = False,
 ) -> Amendment:
     """Rehearse the edited contract and adopt it as a commit of its own.
+
+    What its commands do outside the checkout is asked about as by `init`, but for what the
+    contract before it did already.
 
     Raises:
         AutoresearchError: `nothing_to_amend`, `tree_edited` (an experiment is under way),
@@ -92,9 +105,14 @@ def amend(
     paths = tuple(change.path for change in changes if change.path != CONTRACT_FILE)
     measures = bool(paths) or measures_differently(session.contract, plan.contract)
     keys = differences(session.contract, plan.contract)
-    found = Amendment(keys, paths, left_out, measures, None)
+    before = reaches_in(session.repo, session.contract, session.tree(parent))
+    now = reaches_in(session.repo, plan.contract, session.repo.tree(plan.commit.oid))
+    reaches = tuple(one for one in now if one not in before)
+    found = Amendment(keys, paths, left_out, measures, reaches, None)
     if dry_run:
         return found
+    if not allow_outside:
+        require_asked(reaches, "amend")
     rehearsed = _rehearsed(session, plan, randomness, say) if measures else None
     epoch = rehearsed or _as_before(session, plan)
     session.journal.begin(

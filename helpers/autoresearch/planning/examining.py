@@ -21,7 +21,7 @@ from autoresearch.planning.leaks import find_leaks
 from autoresearch.planning.mutants import mutants_of, slowed
 from autoresearch.planning.proof import altered, builds, is_unnoticed, values_when_broken
 from autoresearch.planning.scanning.paths import is_bench, is_test
-from autoresearch.planning.screening import scripts_named
+from autoresearch.planning.screening import JUDGES, scripts_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench
     from autoresearch.loop.measure import Randomness
+    from autoresearch.planning.mutants import Mutant
     from autoresearch.planning.rehearsal import Rehearsal
 
 MAX_CONTENTS = 300
@@ -49,14 +50,18 @@ class Examination(NamedTuple):
 
     Attributes:
         mutants: each broken function that the guard was shown, and whether it noticed.
+        places: how many such functions there are.
         parts: each part of the scope that was broken, and whether verify noticed.
         slowed: whether the metric moved when every function in scope waited; None: not asked.
+        profile_s: elapsed seconds of the profiler, None where there is none or it fails.
         findings: what a human should know, a sentence each.
     """
 
     mutants: tuple[tuple[str, bool], ...]
+    places: int
     parts: tuple[tuple[str, bool], ...]
     slowed: bool | None
+    profile_s: float | None
     findings: tuple[str, ...]
 
 
@@ -71,11 +76,13 @@ def examine(
     scoped = scoped_paths(bench.contract, tree)
     contents = _contents(bench, tree, scoped)
     say("does the guard notice a broken function")
-    mutants = _mutants(bench, tree, contents, rehearsal)
+    places = mutants_of(contents)
+    mutants = _mutants(bench, tree, places.chosen, rehearsal)
     say("does verify notice each part of the scope")
     parts = _parts(bench, tree, scoped, rehearsal, randomness)
     say("does the metric move when the code is slower")
     moved = _slowed(bench, tree, contents, rehearsal, randomness)
+    profile_s, unprofiled = _profiled(bench, tree, say)
     findings = (
         *_mutant_findings(mutants),
         *(
@@ -85,10 +92,38 @@ def examine(
             if not noticed
         ),
         *_slow_findings(moved),
+        *unprofiled,
         *import_findings(bench.contract, tree, contents),
         *_leak_findings(bench),
     )
-    return Examination(mutants, parts, moved, findings)
+    return Examination(
+        mutants=mutants,
+        places=places.places,
+        parts=parts,
+        slowed=moved,
+        profile_s=profile_s,
+        findings=findings,
+    )
+
+
+def _profiled(
+    bench: Bench, tree: TreeMap, say: Callable[[str], None]
+) -> tuple[float | None, tuple[str, ...]]:
+    """Elapsed seconds of the profiler on the unchanged code, or the finding that it fails."""
+    command = bench.contract.profile
+    if command is None:
+        return None, ()
+    say("does the profiler run")
+    try:
+        built = bench.bring(bench.slots[GUARD_SLOT], tree, label="0000-profile")
+        result, _ = bench.command(built, command, label="0000-profile")
+    except ProtectedTouched as error:
+        how = f"changes protected files ({clean_line(', '.join(error.paths[:3]), 120)})"
+    else:
+        if result.passed:
+            return result.duration_s, ()
+        how = "times out" if result.timed_out else f"fails with exit code {result.exit_code}"
+    return None, (f"`profile` {how} in a bench checkout: it would not help the agent",)
 
 
 def _contents(bench: Bench, tree: TreeMap, scoped: Sequence[str]) -> dict[str, bytes]:
@@ -99,7 +134,7 @@ def _contents(bench: Bench, tree: TreeMap, scoped: Sequence[str]) -> dict[str, b
 
 
 def _mutants(
-    bench: Bench, tree: TreeMap, contents: Mapping[str, bytes], rehearsal: Rehearsal
+    bench: Bench, tree: TreeMap, chosen: Sequence[Mutant], rehearsal: Rehearsal
 ) -> tuple[tuple[str, bool], ...]:
     """Show the guard one broken function after the other, until it notices one."""
     guard = bench.contract.guard
@@ -107,7 +142,7 @@ def _mutants(
         return ()
     allowed = max(1, int(GUARDS_S / max(rehearsal.guard_s or 0.0, 0.01)))
     shown: list[tuple[str, bool]] = []
-    for mutant in mutants_of(contents)[:allowed]:
+    for mutant in chosen[:allowed]:
         slot = bench.slots[GUARD_SLOT]
         with altered(bench, slot, tree, {mutant.path: mutant.content}) as built:
             if not builds(bench, built):
@@ -234,7 +269,7 @@ def import_findings(
     contract: Contract, tree: Mapping[str, object], contents: Mapping[str, bytes]
 ) -> tuple[str, ...]:
     """What code in scope imports from outside it, when that is part of the evaluator."""
-    named = set(scripts_named(contract, tree))
+    named = set(scripts_named(contract, tree, JUDGES))
     found = [
         one
         for one in protected_imports(contents, tree)

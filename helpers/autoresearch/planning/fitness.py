@@ -150,7 +150,7 @@ def _require_relative(toplevel: Path, contract: Contract, tree: TreeMap) -> None
 
 
 def _terms(contract: Contract) -> Iterator[tuple[str, str]]:
-    for key in ("verify", "guard", "same", "setup", "build", "profile"):
+    for key in ("verify", "guard", "final_guard", "same", "setup", "build", "profile"):
         command = getattr(contract, key)
         if command is not None:
             yield key, command

@@ -110,6 +110,28 @@ def _python(name: str, tracked: Collection[str], folders: Collection[str]) -> st
     )
 
 
+def uncommitted(
+    found: Collection[Missing], named: Collection[str], untracked: Collection[str]
+) -> str:
+    """The file that a command lacks because no commit holds it, and what to do; empty: none such.
+
+    Args:
+        found: what commands said is missing.
+        named: paths that commands name.
+        untracked: paths that lie in the working tree, are not ignored, and not committed.
+    """
+    for path in untracked:
+        name = path.rpartition("/")[2]
+        modules = {path.removesuffix(".py").replace("/", "."), name.partition(".")[0]}
+        wanted = {one.name.removeprefix("./") for one in found}
+        if path in named or not wanted.isdisjoint({path, name, *modules}):
+            return (
+                f"{path} is there, but no commit holds it, and a bench checkout holds what is "
+                f"committed: `git add {path}` and commit it, best on a branch of its own."
+            )
+    return ""
+
+
 def describe(found: tuple[Missing, ...], tracked: Collection[str], folders: Collection[str]) -> str:
     """What is missing and what to do about the first of it; empty where nothing was named."""
     if not found:

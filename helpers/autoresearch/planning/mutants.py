@@ -54,7 +54,14 @@ class _Site(NamedTuple):
     mutant: Mutant
 
 
-def mutants_of(contents: Mapping[str, bytes]) -> tuple[Mutant, ...]:
+class Mutants(NamedTuple):
+    """Those to be shown, and how many places in scope could have been broken so."""
+
+    chosen: tuple[Mutant, ...]
+    places: int
+
+
+def mutants_of(contents: Mapping[str, bytes]) -> Mutants:
     """At most three, in different functions, of different files first, the largest first."""
     sites = [
         site
@@ -65,7 +72,7 @@ def mutants_of(contents: Mapping[str, bytes]) -> tuple[Mutant, ...]:
     first = {site.mutant.path: site.mutant for site in reversed(sites)}
     chosen = [site.mutant for site in sites if first[site.mutant.path] is site.mutant]
     rest = [site.mutant for site in sites if first[site.mutant.path] is not site.mutant]
-    return tuple((*chosen, *rest)[:MAX_MUTANTS])
+    return Mutants(tuple((*chosen, *rest)[:MAX_MUTANTS]), len(sites))
 
 
 def _tree(content: bytes) -> ast.Module | None:

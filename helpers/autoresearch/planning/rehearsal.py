@@ -24,8 +24,8 @@ from autoresearch.planning.findings import noise_of, warnings_about
 from autoresearch.planning.fitness import scoped_paths
 from autoresearch.planning.leaks import Leak, find_leaks
 from autoresearch.planning.leaks import describe as leaks_in_words
-from autoresearch.planning.missing import describe, find_missing
 from autoresearch.planning.proof import require_noticed, values_when_broken
+from autoresearch.planning.remedies import confined, missing, where
 from autoresearch.planning.separate import imports_of_scope, warning_about
 
 if TYPE_CHECKING:
@@ -38,24 +38,7 @@ if TYPE_CHECKING:
 
 Ready = TypeVar("Ready")
 
-FORBIDDEN = {
-    "Read-only file system": (
-        "In the sandbox protected files are read-only, and folders without files in scope: write "
-        "to $TMPDIR or to the root, compile in `build`, or name the folder in `cache`."
-    ),
-    "Network is unreachable": (
-        "The sandbox has no network: fetch in `setup`, or allow it with `network: true`."
-    ),
-    "ame resolution": (
-        "The sandbox has no network: fetch in `setup`, or allow it with `network: true`."
-    ),
-}
-"""What a command prints that the sandbox keeps from something, and the remedy."""
-
 FULL_CALIBRATION = 8
-INSTALLED = ("node_modules", ".venv", "venv", "env")
-"""Folders that hold what was installed, and that git usually ignores."""
-
 CODES = {
     Reason.BUILD: "build_failed",
     Reason.VERIFY: "verify_failed",
@@ -85,6 +68,7 @@ class Rehearsal:
         warnings: findings that do not forbid the contract.
         holdout_s: elapsed seconds of one run of the holdout, None without.
         holdout_share: share of the keeps that it is asked of, 0 without.
+        final_guard_s: elapsed seconds of the final guard, None without.
         guard_tests: how many tests the guard said it ran, None where it does not say.
     """
 
@@ -106,6 +90,7 @@ class Rehearsal:
     holdout_s: float | None
     holdout_share: float
     guard_tests: int | None
+    final_guard_s: float | None = None
 
     @property
     def guard_s(self) -> float | None:
@@ -125,8 +110,8 @@ def rehearse(
 
     Raises:
         GateFailed: codes scope_empty, scope_all, build_failed, verify_failed, verify_timeout,
-            no_metric, guard_failed, same_failed, same_too_long, same_varies, touched,
-            not_deterministic, not_measured; each names the cause and the remedy.
+            no_metric, guard_failed, final_guard_failed, same_failed, same_too_long, same_varies,
+            touched, not_deterministic, not_measured; each names the cause and the remedy.
     """
     contract = bench.contract
     scoped = scoped_paths(contract, tree)
@@ -134,12 +119,13 @@ def rehearse(
     built = _guarded(bench, lambda: bench.bring(bench.slots[0], tree, label="0000"))
     say("verify on the unchanged code")
     warm = _sample(bench, built, randomness)
-    same, guard = None, None
-    if contract.same is not None or contract.guard is not None:
+    same, guard, final = None, None, None
+    if contract.same or contract.guard or contract.final_guard:
         say("guard on the unchanged code")
         ground = _guarded(bench, lambda: bench.bring(bench.slots[2], tree, label="0000-guard"))
         same = _steady_same(bench, ground)
-        guard = _passing_guard(bench, ground)
+        guard = _passing_guard(bench, ground, contract.guard, name="guard")
+        final = _passing_guard(bench, ground, contract.final_guard, name="final guard")
     holdout_s = _holdout_s(bench, built, randomness, say)
     imported = warning_about(imports_of_scope(bench, built, scoped, randomness))
     own = (imported,) if imported else ()
@@ -151,7 +137,10 @@ def rehearse(
     tests = None if guard is None else count_tests(_printed(bench, guard))
     summary = _summary(bench, len(scoped), samples, guard, same)
     warnings = (*summary.warnings, *_holdout_warnings(bench), *own)
-    return replace(summary, holdout_s=holdout_s, guard_tests=tests, warnings=warnings)
+    final_s = None if final is None else final.duration_s
+    return replace(
+        summary, holdout_s=holdout_s, guard_tests=tests, final_guard_s=final_s, warnings=warnings
+    )
 
 
 def calibrate(
@@ -209,7 +198,7 @@ def _holdout_s(
         raise GateFailed(
             f"the holdout does not work in a bench checkout: {error.full}",
             code="holdout_failed",
-            hint=f"It prints the same metric as verify. {_where(bench, error.output)}".strip(),
+            hint=f"It prints the same metric as verify. {where(bench, error.output)}".strip(),
         ) from error
     return sample.wall_s
 
@@ -237,7 +226,7 @@ def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
                 code="not_measured",
                 hint=leaks_in_words(leaks),
             ) from error
-        hint = error.hint or _confined(bench, error.output) or _missing(bench, error.output)
+        hint = error.hint or confined(bench, error.output) or missing(bench, error.output)
         if not hint:
             hint = "Run it in a fresh clone; name what it misses in `link`, `setup` or `env`."
         if error.reason is Reason.TIMEOUT:
@@ -245,7 +234,7 @@ def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
         raise GateFailed(
             f"{what} does not work in a bench checkout: {error.full}",
             code=CODES[error.reason],
-            hint=f"{hint} {_where(bench, error.output)}".strip(),
+            hint=f"{hint} {where(bench, error.output)}".strip(),
         ) from error
     except ProtectedTouched as error:
         raise GateFailed(
@@ -264,46 +253,19 @@ def _leaks(bench: Bench) -> tuple[Leak, ...]:
     return find_leaks(bench.repo.toplevel, bench.contract, environment)
 
 
-def _confined(bench: Bench, output: str) -> str:
-    """What the sandbox forbade, by what the failed command printed, and the way around."""
-    if not output or bench.confinement.found.sandbox is None:
-        return ""
-    said = (bench.places.output.parent / output).read_bytes().decode("utf-8", "replace")
-    for sign, hint in FORBIDDEN.items():
-        if sign in said:
-            return hint
-    return ""
-
-
-def _missing(bench: Bench, output: str) -> str:
-    """What a failed command misses in the bench checkout, and the key that brings it there."""
-    if not output:
-        return ""
-    said = (bench.places.output.parent / output).read_bytes().decode("utf-8", "replace")
-    root = bench.slots[0].root
-    there = [str(path.relative_to(root)) for path in (*root.glob("*/*"), *root.glob("*/*/*"))]
-    tops = [path.name for path in root.glob("*")]
-    toplevel = bench.repo.toplevel
-    folders = [name for name in INSTALLED if name not in tops and (toplevel / name).is_dir()]
-    return describe(find_missing(said), (*tops, *there), folders)
-
-
-def _where(bench: Bench, output: str) -> str:
-    """Where all that a command printed can be read."""
-    return f"All it printed: {bench.places.output.parent / output}" if output else ""
-
-
-def _passing_guard(bench: Bench, built: Built) -> CommandResult | None:
-    guard = bench.contract.guard
+def _passing_guard(
+    bench: Bench, built: Built, guard: str | None, *, name: str
+) -> CommandResult | None:
     if guard is None:
         return None
-    result, outcome = _guarded(bench, lambda: bench.command(built, guard, label="0000-guard"))
+    label = f"0000-{name.replace(' ', '-')}"
+    result, outcome = _guarded(bench, lambda: bench.command(built, guard, label=label))
     if not result.passed:
         raise GateFailed(
-            f"the guard fails on the unchanged code ({_ending(result)}{last_words(outcome)})",
-            code="guard_failed",
-            hint=f"{_missing(bench, result.output) or 'Mend it or choose another.'} "
-            f"{_where(bench, result.output)}",
+            f"the {name} fails on the unchanged code ({_ending(result)}{last_words(outcome)})",
+            code=f"{name.replace(' ', '_')}_failed",
+            hint=f"{missing(bench, result.output) or 'Mend it or choose another.'} "
+            f"{where(bench, result.output)}",
         )
     return result
 
@@ -324,8 +286,8 @@ def _steady_same(bench: Bench, built: Built) -> str | None:
             raise GateFailed(
                 f"`same` fails on the unchanged code ({_ending(result)}{last_words(outcome)})",
                 code="same_failed",
-                hint=f"{_missing(bench, result.output) or 'Let it exit with 0.'} "
-                f"{_where(bench, result.output)}",
+                hint=f"{missing(bench, result.output) or 'Let it exit with 0.'} "
+                f"{where(bench, result.output)}",
             )
         if outcome.stdout_truncated:
             raise GateFailed(

@@ -18,7 +18,10 @@ from autoresearch.core.text import clean_line
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract
 
-KEYS = ("verify", "guard", "same", "holdout", "setup", "build", "profile")
+KEYS = ("verify", "guard", "final_guard", "same", "holdout", "setup", "build", "profile")
+JUDGES = ("verify", "guard", "final_guard", "same", "holdout")
+"""The commands that decide."""
+
 MAX_SHOWN = 3
 
 _LOOPBACK = r"(?:localhost|127\.\d+\.\d+\.\d+|\[?::1\]?|0\.0\.0\.0)"
@@ -106,14 +109,22 @@ def commands_of(contract: Contract) -> Iterator[tuple[str, str]]:
             yield key, command
 
 
-def scripts_named(contract: Contract, tracked: Container[str]) -> tuple[str, ...]:
-    """The tracked files that commands name, in order."""
+def scripts_named(
+    contract: Contract, tracked: Container[str], keys: Container[str] = KEYS
+) -> tuple[str, ...]:
+    """The tracked files that the commands of these keys name, in order."""
+    return tuple(word for word in words_named(contract, keys) if word in tracked)
+
+
+def words_named(contract: Contract, keys: Container[str] = KEYS) -> tuple[str, ...]:
+    """The words of the commands of these keys, as the paths that they may be, in order."""
     words = (
         word.strip("'\"();&|<>").removeprefix("./")
-        for _, command in commands_of(contract)
+        for key, command in commands_of(contract)
+        if key in keys
         for word in command.split()
     )
-    return tuple(dict.fromkeys(word for word in words if word in tracked))
+    return tuple(dict.fromkeys(words))
 
 
 def require_asked(reaches: tuple[Reach, ...], command: str) -> None:

@@ -22,7 +22,9 @@ FILES = {"evaluator.py": "evaluator.py", "measure.py": "templates/measure.py.txt
 """File in the project -> where it lies in this package."""
 
 _IMPORT_TIMES = "PYTHONPROFILEIMPORTTIME"
-_IMPORTED = re.compile(rb"^import time:\s+\d+ \|\s+\d+ \|\s+([\w.]+)$", re.MULTILINE)
+_IMPORTED = re.compile(
+    rb"^import time:(?:(\s+self \[us\].*)|\s+\d+ \|\s+\d+ \|\s+([\w.]+))$", re.MULTILINE
+)
 
 
 class Laid(NamedTuple):
@@ -63,8 +65,9 @@ def imports_of_scope(
 ) -> tuple[str, ...]:
     """Files in scope that verify's own Python process imports, as far as Python says so.
 
-    One more run of verify, with Python told to print what it imports. A child that inherits its
-    environment and stderr is taken for it; Python under -I or -E, and other languages, say nothing.
+    One more run of verify, with Python told to print what it imports. What comes after a process
+    that can start others may be a worker's, and is not counted; Python under -I or -E, and other
+    languages, say nothing.
     """
     if not any(path.endswith(".py") for path in scoped):
         return ()
@@ -77,7 +80,23 @@ def imports_of_scope(
     finally:
         bench.told = before
     built.slot.restore()
-    return in_scope(_IMPORTED.findall(outcome.stderr), scoped)
+    return in_scope(own_modules(outcome.stderr), scoped)
+
+
+def own_modules(said: bytes) -> list[bytes]:
+    """The modules that verify's own processes import, by what Python said of imports.
+
+    Each process begins with a headline. Once one has imported what starts processes, the next
+    headline may be its worker's: from there on nobody can tell whose a line is.
+    """
+    found, may_start = [], False
+    for headline, module in _IMPORTED.findall(said):
+        if headline and may_start:
+            break
+        if module:
+            found.append(module)
+            may_start = may_start or module == b"_posixsubprocess"
+    return found
 
 
 def in_scope(modules: Sequence[bytes], scoped: Sequence[str]) -> tuple[str, ...]:

@@ -23,12 +23,15 @@ from autoresearch.planning.screening import find_reaches, require_asked, scripts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from autoresearch.core.contract import Contract
+    from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.edges.lock import Held
     from autoresearch.loop.measure import Randomness
     from autoresearch.planning.draft import Draft
     from autoresearch.planning.ground import Ground
     from autoresearch.planning.rehearsal import Rehearsal
+    from autoresearch.planning.screening import Reach
 
 CHECKED = ".check"
 """Name of the bench of a contract that is only checked; no session can be called so."""
@@ -108,13 +111,18 @@ def require_inside(
     if allowed:
         return
     contract = with_checks(draft.contract, checks_guard=ground.has_checks_guard(draft.contract))
-    names = scripts_named(contract, ground.tree)
-    blobs = theatre.repo.blobs(ground.tree[name].oid for name in names)
+    require_asked(reaches_in(theatre.repo, contract, ground.tree), command)
+
+
+def reaches_in(repo: GitRepo, contract: Contract, tree: TreeMap) -> tuple[Reach, ...]:
+    """What the commands of a contract, and the scripts they name in a tree, do outside."""
+    names = scripts_named(contract, tree)
+    blobs = repo.blobs(tree[name].oid for name in names)
     texts = {
         name: content[:SCRIPT_BYTES].decode("utf-8", "replace")
         for name, (_, content) in zip(names, blobs, strict=True)
     }
-    require_asked(find_reaches(contract, texts), command)
+    return find_reaches(contract, texts)
 
 
 def shut_in(bench: Bench) -> None:

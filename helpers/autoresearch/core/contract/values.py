@@ -132,6 +132,7 @@ class Contract:
         session: names branch, refs and folders; kebab-case.
         verify: shell command that yields the metric; one execution is a sample.
         guard: shell command that must pass before a keep.
+        final_guard: shell command that `validate` runs on the last commit, such as all tests.
         scope, protect: patterns of scope.py; `protect` takes out of `scope` again.
         same: shell command whose output must stay what the baseline's code prints.
         holdout: second verify command on unseen inputs, or None.
@@ -143,7 +144,7 @@ class Contract:
         link: ignored directories that bench checkouts may read, relative to the root.
         cache: directories that survive between experiments in each bench checkout.
         timeout_s: of one sample.
-        guard_timeout_s: of guard and same.
+        guard_timeout_s: of guard, final_guard and same.
         time_budget_s: handed to verify as its own budget, < timeout_s.
         simplify_loss: fraction that all `--simplify` keeps together may cost.
         stop_on_plateau: True: the plateau estimate ends the session instead of advising.
@@ -156,6 +157,7 @@ class Contract:
     metric: Metric
     verify: str
     guard: str | None
+    final_guard: str | None
     scope: tuple[str, ...]
     protect: tuple[str, ...]
     secondary: tuple[Secondary, ...]
@@ -177,3 +179,12 @@ class Contract:
     stop_on_plateau: bool
     sandbox: Sandbox
     network: bool
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """All but the holdout, which sees what they do not."""
+        every = (
+            self.setup, self.build, self.verify, self.guard, self.final_guard, self.same,
+            self.profile,
+        )  # fmt: skip
+        return tuple(command for command in every if command is not None)

@@ -42,6 +42,7 @@ def render_words(contract: Contract) -> tuple[str, ...]:
     lines.append(_scope_words(contract))
     commands = {
         f"Guard, at most {_time(contract.guard_timeout_s)}": contract.guard,
+        "Final guard, of the last commit": contract.final_guard,
         "Output that must stay the same": contract.same,
         "Set-up of a bench checkout": contract.setup,
         "Build, once a candidate": contract.build,
