@@ -20,14 +20,16 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
+from support.confined import found_here  # noqa: E402 - as below
 from support.harness import isolated_environment  # noqa: E402 - tests are no package
 from support.recipes import Recipe, Tried, missing, recipes, try_recipe  # noqa: E402
 
 HEAD = (
     "# Recipes, run for real",
     "",
-    "Made by `make recipes` on {date}: verify twice, then `init`, and one better and one other "
-    "change through `try`.",
+    "Made by `make recipes` on {date}, in one run: verify twice, then `init`, and one better and "
+    "one other change",
+    "through `try`, confined by: {sandbox}. Times are those of the machine as it was, busy or not.",
     "The changes are large on purpose; what is shown is that each recipe runs, sees and refuses.",
     "",
     "| recipe | verify, twice | better change | other change | effect | samples | took |",
@@ -42,7 +44,8 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="all, and write the table (default)")
     parser.add_argument("--only", help="one, by its name")
     asked = parser.parse_args()
-    lines = [line.format(date=f"{dt.datetime.now(dt.timezone.utc):%Y-%m-%d}") for line in HEAD]
+    date = f"{dt.datetime.now(dt.timezone.utc):%Y-%m-%d}"
+    lines = [line.format(date=date, sandbox=found_here().name) for line in HEAD]
     print("\n".join(lines[-2:]))
     wrong = 0
     with tempfile.TemporaryDirectory(prefix="recipes-") as name:

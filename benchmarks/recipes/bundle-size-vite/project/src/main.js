@@ -1,0 +1,3 @@
+import { area } from "./area.js";
+
+globalThis.area = area;

@@ -1,0 +1,1 @@
+export default { build: { modulePreload: { polyfill: false }, emptyOutDir: true } };
