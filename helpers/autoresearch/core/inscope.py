@@ -20,6 +20,8 @@ GIT_FILES = frozenset({".git", "git~1", ".gitattributes", ".gitmodules"})
 """Anywhere, never in scope: they change what git does with other files. `git~1` is `.git` on
 file systems that keep short names."""
 
+_NO_NAMES = frozenset({"", ".", ".."})
+
 
 def covers(
     path: str, allowed: Iterable[re.Pattern[str]], denied: Iterable[re.Pattern[str]]
@@ -32,10 +34,13 @@ def covers(
         allowed: what is in scope, compiled.
         denied: what is taken out again, compiled.
     """
-    segments = path.split("/")
-    if any(segment in {"", ".", ".."} for segment in segments) or "\0" in path:
+    if not _NO_NAMES.isdisjoint(path.split("/")) or "\0" in path:
         return False
-    if not any(pattern.fullmatch(path) for pattern in allowed):
+    # A loop, for a generator costs more than what it asks; every file of a tree passes here.
+    for pattern in allowed:
+        if pattern.fullmatch(path):
+            break
+    else:
         return False
     if is_never_in_scope(path):
         return False

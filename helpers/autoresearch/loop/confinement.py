@@ -78,7 +78,7 @@ class Confinement:
         self._roots = roots
         self._environment = environment
         self.offline = False
-        self._covers: dict[int, tuple[TreeMap, Cover]] = {}
+        self._covers: list[tuple[TreeMap, Cover]] = []
 
     @cached_property
     def found(self) -> Found:
@@ -216,10 +216,13 @@ class Confinement:
         return seen_in(view, written_folders(self._environment))
 
     def _cover(self, tree: TreeMap) -> Cover:
-        known = self._covers.get(id(tree))
-        if known is None or known[0] is not tree:
-            known = self._covers[id(tree)] = (tree, cover(tree, self._scope.covers))
-        return known[1]
+        """The places to lock; the two programs of a race hold files of the same names, mostly."""
+        for known, places in self._covers:
+            if known is tree or _are_alike(known, tree):
+                return places
+        places = cover(tree, self._scope.covers)
+        self._covers.append((tree, places))
+        return places
 
     def _kept(self, root: Path, places: Cover) -> list[str]:
         """Caches inside locked folders, which have to be there to be laid over them."""
@@ -250,6 +253,13 @@ class Confinement:
         private = (*self._private(), *hidden)
         found = [*wanted_paths(self._environment, commands, links), _RESOLVER, *wanted]
         return find_view(private, _homes(), found)
+
+
+def _are_alike(tree: TreeMap, other: TreeMap) -> bool:
+    """Whether two trees differ in the content of files only."""
+    return len(tree) == len(other) and all(
+        path in tree and tree[path].mode == entry.mode for path, entry in other.items()
+    )
 
 
 def _homes() -> list[Path]:
