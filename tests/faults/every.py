@@ -25,14 +25,14 @@ SEED = int(os.environ.get("AUTORESEARCH_SEED_OF_FAULTS", "0"))
 RESULTS = Path(__file__).parents[2] / "benchmarks/results/faults.md"
 HEAD = """# A fault at every call
 
-`make fault-test`: each command below is run once whole, its calls on files, processes and locks
-are listed, then it is run again for each call site (the line of the helper and those that led
-there) at the first and the last turn of that site, with a SIGKILL before the call, or with the
-call failing. After each the next command tidies up, every invariant is checked, and the command
-is repeated to its end. Calls of git's own are those of the git processes of the command, counted
-by strace. No violation in any of them.
+`make fault-test`: each command below is run once whole, and its calls on files, processes and
+locks are listed by call site: the line of the helper and those that led there. Then it is run
+again for each site that no case above it has, with a SIGKILL before the call (at the first and the
+last turn of the site) or with the call failing (at the first). After each the next command tidies
+up, every invariant is checked, and the command is repeated to its end. "git" are the system calls
+of the git processes of a command that change a file, by strace; their sites are process and call.
 
-| date (UTC) | case | fault | calls | of these at sites of their own | faults taken | violations |
+| date (UTC) | case | fault | calls | sites | faults taken | violations |
 |---|---|---|---|---|---|---|
 """
 
@@ -51,19 +51,21 @@ def environment(folder):
         yield
 
 
-def chosen(case, kind, sites):
-    """The calls to fail at, as numbers from 1: those of a sample, or first and last of each site.
+def chosen(case, kind, sites, known=frozenset()):
+    """The calls to fail at, as numbers from 1: a sample, or each site that is not known already.
 
-    A failing test shows the seed.
+    A kill is taken at the first and the last turn of a site, a failure at the first. A failing
+    test shows the seed of its sample.
     """
-    turns = defaultdict(list)
-    for number, site in enumerate(sites, 1):
-        turns[site].append(number)
     if not EVERY:
         seed = SEED or random.SystemRandom().randrange(1, 1 << 32)
         sys.stdout.write(f"AUTORESEARCH_SEED_OF_FAULTS={seed}: {case}, {kind}\n")
         return sorted(random.Random(seed).sample(range(1, len(sites) + 1), SAMPLED))
-    return sorted({at[turn] for at in turns.values() for turn in (0, -1)})
+    turns = defaultdict(list)
+    for number, site in enumerate(sites, 1):
+        turns[site].append(number)
+    picked = (0, -1) if kind.endswith("kill") else (0,)
+    return sorted({at[turn] for site, at in turns.items() if site not in known for turn in picked})
 
 
 def note(case, kind, sites, taken):
@@ -77,7 +79,7 @@ def table():
     """Write the table of what was noted."""
     today = datetime.now(tz=timezone.utc).strftime("%Y-%m-%d")
     noted = [line.split("|") for line in Path(EVERY).read_text("utf-8").splitlines()]
-    rows = [f"| {today} | {' | '.join(row)} | 0 |" for row in sorted(noted)]
+    rows = [f"| {today} | {' | '.join(row)} | 0 |" for row in noted]
     calls, sites, taken = (sum(int(row[at]) for row in noted) for at in (2, 3, 4))
     rows.append(f"| {today} | all | | {calls} | {sites} | {taken} | 0 |")
     RESULTS.write_text(HEAD + "\n".join(rows) + "\n", "utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from faults.every import chosen, note
+from faults.every import EVERY, chosen, note
 from faults.rig import ERRORS, Plan
 from faults.theatre import CASES, goes_on, lines_of
 
@@ -19,7 +19,7 @@ def test_fault_at_a_call(theatre, name, kind, monkeypatch):
     case, error = CASES[name], KINDS[kind]
     rig = theatre.rig(case, monkeypatch)
     sites = theatre.sites(name, error)
-    taken = chosen(name, kind, sites)
+    taken = chosen(name, kind, sites, theatre.known(name, error) if EVERY else frozenset())
     for fault in taken:
         stage, deed = theatre.ready(case)
         before = len(lines_of(rig))

@@ -14,11 +14,17 @@ NEXT = (("recover",), ("note", "next"), ("run", "3"), None)
 
 
 class Case(NamedTuple):
-    """A command, where it starts from, and the log line that it ends with; empty for none."""
+    """A command, and what it starts from.
+
+    Attributes:
+        line: the log line that it ends with; empty for none.
+        after: the cases whose calls need not be taken again.
+    """
 
     start: str
     deed: Callable[[deeds.Stage], deeds.Deed]
     line: str = ""
+    after: tuple[str, ...] = ()
 
 
 def opening(stage):
@@ -34,22 +40,30 @@ def opening(stage):
 CASES = {
     "init": Case("fresh", opening, "opened"),
     "keep": Case("opened", lambda s: deeds.attempt(s, better=True), "experiment"),
-    "discard": Case("opened", lambda s: deeds.attempt(s, better=False), "experiment"),
+    "discard": Case("opened", lambda s: deeds.attempt(s, better=False), "experiment", ("keep",)),
     "guard fails": Case(
         "opened",
         lambda s: deeds.attempt(s, answer=41, better=True, allowed={"rework"}),
         "experiment",
+        ("keep", "discard"),
     ),
-    "rework": Case("mending", lambda s: deeds.attempt(s, "--rework", better=True), "experiment"),
-    "race": Case("noisy", lambda s: deeds.attempt(s, better=True), "experiment"),
+    "rework": Case(
+        "mending",
+        lambda s: deeds.attempt(s, "--rework", better=True),
+        "experiment",
+        ("keep", "discard", "guard fails"),
+    ),
+    "race": Case(
+        "noisy", lambda s: deeds.attempt(s, better=True), "experiment", ("keep", "discard")
+    ),
     "drop": Case("opened", deeds.drop),
-    "drop outside": Case("opened", deeds.drop_outside),
+    "drop outside": Case("opened", deeds.drop_outside, "", ("drop",)),
     "note": Case("opened", deeds.note, "note"),
     "apply": Case("discarded", deeds.apply),
     "undo": Case("kept", deeds.undo, "undo"),
     "validate": Case("kept", deeds.validate, "validation"),
     "amend": Case("kept", lambda s: deeds.amend(s, measures=True), "epoch"),
-    "amend the goal": Case("kept", lambda s: deeds.amend(s, measures=False), "epoch"),
+    "amend the goal": Case("kept", lambda s: deeds.amend(s, measures=False), "epoch", ("amend",)),
 }
 
 
@@ -105,6 +119,10 @@ class Theatre:
             assert whole.code == 0, whole
             self.calls[name] = whole
         return self.calls[name].at(error)
+
+    def known(self, name, error):
+        """The sites that another case has already."""
+        return {site for other in CASES[name].after for site in self.sites(other, error)}
 
 
 def lines_of(rig):

@@ -20,7 +20,7 @@ from autoresearch.loop.adopt import finish_interrupted, finish_opened
 from autoresearch.loop.cleaning import finish_gc
 from autoresearch.loop.conclude import finish
 from autoresearch.loop.invariants import half_written
-from autoresearch.loop.rewind import finish_drop
+from autoresearch.loop.rewind import finish_apply, finish_drop
 from autoresearch.loop.undo import finish_undo
 from autoresearch.loop.unharmed import put_back_interrupted
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 FINISHERS = {
     "init": finish_opened,
     "drop": finish_drop,
+    "apply": finish_apply,
     "undo": finish_undo,
     "amend": finish_interrupted,
     "gc": finish_gc,

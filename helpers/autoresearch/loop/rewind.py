@@ -18,8 +18,9 @@ from autoresearch.loop.session import require_on_branch
 
 if TYPE_CHECKING:
     from autoresearch.core.history import Tried
-    from autoresearch.core.snapshot import Change, Entry
+    from autoresearch.core.snapshot import Change, Entry, Step
     from autoresearch.edges.putback import Left
+    from autoresearch.loop.merge import Merged
     from autoresearch.loop.session import Session
 
 
@@ -124,6 +125,36 @@ def apply(session: Session, number: int) -> Applied:
             tree holds another edit of those files.
     """
     require_on_branch(session)
+    merged, steps = _merged(session, number)
+    if not merged.changes and not merged.conflicts:
+        raise AutoresearchError(
+            f"the incumbent holds the change of experiment {number} already",
+            code="already_applied",
+            hint="`autoresearch show` prints another one; `log` lists them.",
+        )
+    # What an interrupted `apply` has written already is as wanted.
+    edited = [s.path for s in steps if not _holds(session, s.path, (s.expected, s.wanted))]
+    if edited:
+        raise AutoresearchError(
+            f"the tree already holds an edit of {clean_line(', '.join(edited[:5]))}",
+            code="tree_edited",
+            hint="`autoresearch try` or `autoresearch drop` it first.",
+        )
+    values = (("number", str(number)),)
+    session.journal.begin(Action(command="apply", stage="merged", at=now_utc(), values=values))
+    left = settle.lay_over(session, steps)
+    session.journal.clear()
+    stuck = {item.path for item in left}
+    return Applied(
+        tuple(step.path for step in steps if step.path not in stuck),
+        tuple(path for path in merged.conflicts if path in merged.changes),
+        tuple(path for path in merged.conflicts if path not in merged.changes),
+        left,
+    )
+
+
+def _merged(session: Session, number: int) -> tuple[Merged, tuple[Step, ...]]:
+    """The change of an experiment on top of the incumbent, and the steps that bring it there."""
     tried = find(session, number)
     if session.repo.resolve(tried.commit) is None:
         raise AutoresearchError(
@@ -134,30 +165,8 @@ def apply(session: Session, number: int) -> Applied:
     ours = session.tree(session.progress.incumbent_commit)
     base, theirs = session.tree(tried.parent), session.tree(tried.commit)
     merged = merge_change(session.repo, base, theirs, ours)
-    if not merged.changes and not merged.conflicts:
-        raise AutoresearchError(
-            f"the incumbent holds the change of experiment {number} already",
-            code="already_applied",
-            hint="`autoresearch show` prints another one; `log` lists them.",
-        )
     checked_out = {**ours, **{p: e for p, e in session.overrides.items() if e is not None}}
-    steps = apply_steps(checked_out, merged.changes)
-    # What an interrupted `apply` has written already is as wanted.
-    edited = [s.path for s in steps if not _holds(session, s.path, (s.expected, s.wanted))]
-    if edited:
-        raise AutoresearchError(
-            f"the tree already holds an edit of {clean_line(', '.join(edited[:5]))}",
-            code="tree_edited",
-            hint="`autoresearch try` or `autoresearch drop` it first.",
-        )
-    left = settle.lay_over(session, steps)
-    stuck = {item.path for item in left}
-    return Applied(
-        tuple(step.path for step in steps if step.path not in stuck),
-        tuple(path for path in merged.conflicts if path in merged.changes),
-        tuple(path for path in merged.conflicts if path not in merged.changes),
-        left,
-    )
+    return merged, tuple(apply_steps(checked_out, merged.changes))
 
 
 def _holds(session: Session, path: str, entries: tuple[Entry | None, ...]) -> bool:
@@ -193,3 +202,11 @@ def finish_drop(session: Session, action: Action) -> str:
     settle.put_back(session, settle.changes_between(session, parent, session.tree(commit)))
     session.journal.clear()
     return f"a drop was interrupted and is now finished; the edit is kept as {ref}"
+
+
+def finish_apply(session: Session, action: Action) -> str:
+    """Finish an interrupted `apply` from its journal; what was done, in one line."""
+    number = int(action.value("number") or "0")
+    settle.lay_over(session, _merged(session, number)[1])
+    session.journal.clear()
+    return f"an apply of experiment {number} was interrupted and is now finished"
