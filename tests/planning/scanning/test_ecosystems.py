@@ -236,7 +236,9 @@ def test_cmake_meson_and_autotools() -> None:
     meson = surveyed({"meson.build": "test('a', b)\n", "a.c": "x"})
     assert values(meson, Role.GUARD) == ["meson setup build && meson test -C build"]
     auto = surveyed({"configure.ac": "", "a.c": "x"})
-    assert values(auto, Role.GUARD) == ["./configure && make check"]
+    assert values(auto, Role.GUARD) == ["autoreconf -fi && ./configure && make check"]
+    made = surveyed({"configure.ac": "", "configure": "", "a.c": "x"})
+    assert values(made, Role.GUARD) == ["./configure && make check"]
 
 
 def test_ci_says_which_guard_is_trusted() -> None:

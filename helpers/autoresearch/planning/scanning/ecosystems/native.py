@@ -54,7 +54,9 @@ def _make(home: Home, score: int) -> Iterator[Found]:
     if not name:
         if home.has("configure.ac") or home.has("configure"):
             yield fact(Topic.BUILD, "autotools", home.at("configure.ac"))
-            command = home.command("./configure && make check")
+            # A tarball brings `configure`, a repository what writes it.
+            made = "" if home.has("configure") else "autoreconf -fi && "
+            command = home.command(f"{made}./configure && make check")
             yield from test_suite(command, home.at("configure.ac"), score)
         return
     yield fact(Topic.BUILD, "make", home.at(name))
