@@ -68,8 +68,8 @@ UNSEEN = (
     "",
     "`benchmarks/projects-unseen.yaml`, and what is right for each, was committed before scan was",
     "run on any of them. Right means no more than above: jansson's second guard lacked",
-    "`autoreconf` (mended since); jose's `npm run build` is only a part of its CI's `build-all`; of",
-    "nlohmann-json it puts the generated `single_include/` before `include/`.",
+    "`autoreconf` (mended since); jose's `npm run build` is only a part of its CI's `build-all`;",
+    "of nlohmann-json it puts the generated `single_include/` before `include/`.",
     "",
 )
 
