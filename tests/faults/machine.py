@@ -25,13 +25,21 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 OUTSIDE = ("data.txt", "autoresearch.yaml")
 WORK = "src/work.sh"
 OURS = {"autoresearch.md", "autoresearch.jsonl"}
-CALLS = {"try": 340, "drop": 56, "note": 60, "undo": 270, "amend": 260, "gc": 26, "init": 400}
-"""About how many calls a command makes at which it may die."""
+CALLS = {
+    "keep": 333, "rework": 260, "crash": 205, "discard": 160, "refused": 55, "drop": 56, "note": 58,
+    "undo": 230, "amend": 240, "gc": 26, "init": 370, "recover": 30, "run": 60,
+}  # fmt: skip
+"""About how many calls a command makes at which it may die; of `try` by its verdict."""
+
+MORE = {0: 1.0, errno.ENOSPC: 0.81, errno.EIO: 1.2}
+"""How many calls fail so, for each that a kill may hit."""
 
 DEATHS = (0, 0, errno.ENOSPC, errno.EIO)
 """A kill, or what the disk says."""
 
-COSTS = st.sampled_from(("better", "same", "worse", "broken", "unguarded"))
+COSTS = st.sampled_from(("better", "better", "same", "worse", "worse", "broken", "unguarded"))
+OTHERS = st.dictionaries(st.sampled_from(("src/a.txt", "src/sub/b.txt")), st.booleans(), max_size=2)
+"""Another file in scope -> whether it is there afterwards."""
 
 
 class Fault(NamedTuple):
@@ -50,7 +58,8 @@ class Fault(NamedTuple):
     meanwhile: str | None
 
 
-PARTS = st.floats(0.0, 1.0, allow_subnormal=False).map(lambda x: round(x, 3))
+PARTS = st.one_of(st.floats(0.0, 1.0), st.floats(0.55, 1.0)).map(lambda x: round(x, 3))
+"""The later ones more often: there a verdict is made true."""
 FAULTS = st.one_of(
     st.none(),
     st.builds(
@@ -63,6 +72,22 @@ FAULTS = st.one_of(
 )
 TIDY = (("recover",), ("note", "tidy"), ("run", "9"), ("gc", "--prune", "--keep", "0"), ("drop",))
 """Commands after a death; the last only where the tree would be dropped anyway."""
+
+
+HANDS = st.one_of(
+    st.tuples(st.just("commit_on_the_branch"), st.booleans()),
+    st.sampled_from(
+        (
+            ("leave_the_branch",),
+            ("lose_the_branch",),
+            ("collect_garbage",),
+            ("rebuild_from_refs",),
+            *(("lose", name) for name in ("index.db", "copies.json", "worktree.stat", "host.json")),
+            *(("edit_a_copy", name) for name in sorted(OURS)),
+        )
+    ),
+)
+"""What somebody else does, and to what."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -82,6 +107,7 @@ class Machine(RuleBasedStateMachine):
         self.maybe_seen = False
         self.attempt = 0
         self.staged = False
+        self.meanwhile: str | None = None
 
     # --- start -----------------------------------------------------------------------------
 
@@ -102,7 +128,7 @@ class Machine(RuleBasedStateMachine):
         rig.reset("fresh")
         command = ("init", str(rig.draft))
         for at in () if fault is None else (fault.at, *fault.again):
-            rig.run(*command, plan=Plan(at=1 + int(at * CALLS["init"]), error=fault.error))
+            rig.run(*command, plan=planned("init", at, fault.error))
         said = rig.run(*command)
         assert said.code == 0 or "already has a session" in said.out, said
         assert rig.run("recover").code == 0
@@ -129,16 +155,28 @@ class Machine(RuleBasedStateMachine):
         found = re.search(r"METRIC cost=([0-9.]+)", tree[WORK])
         return float(found[1]) if found else None
 
-    @rule(kind=COSTS)
-    def edit(self, kind):
-        """A change of the program, for better or worse."""
-        self.put(WORK, self.text(kind))
+    @rule(kind=COSTS, others=OTHERS, fault=FAULTS)
+    def experiment(self, kind, others, fault):
+        """A change of the program, for better or worse, and of other files in scope, tried."""
+        self.edit(kind, others)
+        self.try_it(fault)
 
-    @rule(name=st.sampled_from(("src/a.txt", "src/sub/b.txt")), there=st.booleans())
-    def edit_another(self, name, there):
-        """Another file in scope, made, changed or removed."""
-        self.word += 1
-        self.put(name, f"more {self.word}\n" if there else None)
+    @rule(kind=COSTS, others=OTHERS, fault=FAULTS)
+    def another_experiment(self, kind, others, fault):
+        """The same, so that it is chosen twice as often."""
+        self.experiment(kind, others, fault)
+
+    def edit(self, kind, others):
+        """The program written anew; other files in scope made, changed or removed."""
+        self.put(WORK, self.text(kind))
+        for name, there in others.items():
+            self.word += 1
+            self.put(name, f"more {self.word}\n" if there else None)
+
+    @rule(kind=COSTS, others=OTHERS)
+    def only_edit(self, kind, others):
+        """An edit that is not tried yet."""
+        self.edit(kind, others)
 
     @rule(there=st.booleans())
     def edit_outside(self, there):
@@ -192,7 +230,7 @@ class Machine(RuleBasedStateMachine):
     def attempted(self, command, attempt, fault):
         """A `try`, its verdict foretold."""
         expected, before = self.foretold(attempt), dict(self.tree)
-        said = self.run(command, fault)
+        said = self.run(command, fault, what=min(expected))
         tried = self.rig.experiments()
         assert len(tried) - self.tried in {0, 1}, said
         if len(tried) == self.tried:
@@ -202,18 +240,17 @@ class Machine(RuleBasedStateMachine):
         assert verdict in expected, (expected, said)
         self.tried, self.attempt = len(tried), 0
         self.seen.append(inside(before))
-        meanwhile = fault.meanwhile if fault is not None else None
         if verdict == "keep":
             self.keeps.append((tried[-1]["number"], inside(self.base)))
             self.base = {**outside(self.base), **inside(before)}
         elif verdict == "rework":
             self.attempt = attempt + 1
         else:
-            self.put_back(inside(before), inside(self.base), meanwhile)
+            self.put_back(inside(before), inside(self.base))
 
-    def put_back(self, edited, wanted, meanwhile):
+    def put_back(self, edited, wanted):
         """The model's tree after these files went back, but for one that was edited meanwhile."""
-        spared = {meanwhile} & set(self.tree)
+        spared = {self.meanwhile} & set(self.tree)
         self.tree = {
             **{
                 path: text
@@ -248,7 +285,7 @@ class Machine(RuleBasedStateMachine):
         self.run(("drop", *(["--outside"] if outside_too else [])), fault)
         if fault is not None and part(self.on_disk()) == part(self.tree):
             return  # it died before anything was decided, or there was nothing
-        self.put_back(edited, part(self.base), fault.meanwhile if fault is not None else None)
+        self.put_back(edited, part(self.base))
 
     @rule(fault=FAULTS)
     def note(self, fault):
@@ -273,7 +310,7 @@ class Machine(RuleBasedStateMachine):
         self.keeps.pop()
         self.attempt = 0
         was, self.base = inside(self.base), {**outside(self.base), **before}
-        self.put_back(was, before, fault.meanwhile if fault is not None else None)
+        self.put_back(was, before)
 
     @precondition(lambda self: self.tried)
     @rule(number=st.integers(1, 9))
@@ -307,7 +344,12 @@ class Machine(RuleBasedStateMachine):
 
     # --- other hands -----------------------------------------------------------------------
 
-    @rule(everything=st.booleans())
+    @rule(hand=HANDS)
+    def other_hands(self, hand):
+        """Somebody else at branch, copies, refs or state."""
+        name, *arguments = hand
+        getattr(self, name)(*arguments)
+
     def commit_on_the_branch(self, everything):
         """A commit of the user's: refused, and the hint leads out of it."""
         self.rig.repo(
@@ -315,13 +357,11 @@ class Machine(RuleBasedStateMachine):
         )
         self.refused("branch_moved")
 
-    @rule()
     def leave_the_branch(self):
         """A detached HEAD."""
         self.rig.repo("checkout", "-q", "--detach")
         self.refused("wrong_branch")
 
-    @rule()
     def lose_the_branch(self):
         """A branch that is deleted."""
         self.rig.repo("update-ref", "-d", "refs/heads/autoresearch/cheaper")
@@ -337,24 +377,20 @@ class Machine(RuleBasedStateMachine):
         assert hint is not None, error
         self.rig.repo(*hint[1].split(), *(["-q"] if code == "wrong_branch" else []))
 
-    @rule(name=st.sampled_from(("index.db", "copies.json", "worktree.stat", "host.json")))
-    def lose_what_can_be_made_again(self, name):
+    def lose(self, name):
         """A file that is derived from the log."""
         (self.rig.state / name).unlink(missing_ok=True)
         assert self.rig.run("recover").code == 0
 
-    @rule(name=st.sampled_from(sorted(OURS)))
     def edit_a_copy(self, name):
         """Log copy or document overwritten."""
         (self.rig.root / name).write_text("mine now\n")
         assert self.rig.run("recover").code == 0
 
-    @rule()
     def collect_garbage(self):
         """Garbage is collected: git removes what no ref holds."""
         self.rig.repo("gc", "-q", "--prune=now")
 
-    @rule()
     def rebuild_from_refs(self):
         """The state folder gone."""
         shutil.rmtree(self.rig.state)
@@ -363,22 +399,23 @@ class Machine(RuleBasedStateMachine):
 
     # --- machinery -------------------------------------------------------------------------
 
-    def run(self, command, fault, *, fine=True):
+    def run(self, command, fault, *, fine=True, what=""):
         """A command, its death, what somebody does then, and whatever tidies up.
 
         Args:
             command: of the console script.
             fault: how it ends.
             fine: whether it succeeds where nothing happens to it; None: either.
+            what: its name in `CALLS`, where that is another one.
         """
+        self.meanwhile = None
         if fault is None:
             said = self.rig.run(*command)
             refusable = command[0] == "try"
             assert said.code == 0 or (said.code == 1 and (fine is not True or refusable)), said
             assert fine is not False or said.code == 1, said
             return said
-        at = 1 + int(fault.at * CALLS[command[0]])
-        said = self.rig.run(*command, plan=Plan(at=at, error=fault.error))
+        said = self.rig.run(*command, plan=planned(what or command[0], fault.at, fault.error))
         assert said.code in {0, 1, 5, -signal.SIGKILL}, said
         if said.code == 0 and fault.meanwhile is not None:
             return said  # too late: what it did is what is there
@@ -391,8 +428,7 @@ class Machine(RuleBasedStateMachine):
         choices = [c for c in TIDY if c != ("drop",) or command == ("drop",)]
         for number, part in enumerate(fault.again):
             after = choices[(number + int(part * 10)) % len(choices)]
-            again = Plan(at=1 + int(part * CALLS.get(after[0], 56)))
-            self.rig.run(*after, plan=again)
+            self.rig.run(*after, plan=planned(after[0], part))
         after = choices[int(fault.at * 1000) % 4]
         done = self.rig.run(*after)
         assert done.code == 0, (command, fault, said, after, done)
@@ -401,6 +437,7 @@ class Machine(RuleBasedStateMachine):
     def edited_meanwhile(self, path):
         """Somebody writes a file before anything is tidied up: from then on it is theirs."""
         self.word += 1
+        self.meanwhile = path
         text = f"written meanwhile {self.word}\n"
         if path == "notes.txt":
             self.write_own(path, text)
@@ -456,6 +493,11 @@ class Machine(RuleBasedStateMachine):
         refs = set(repo("for-each-ref", "--format=%(refname:lstrip=4)").splitlines())
         kept = [t["number"] for t in self.rig.experiments() if t["verdict"] == "keep"]
         assert {f"{number:04d}" for number in kept} <= refs
+
+
+def planned(what, part, error=0):
+    """A death, or a failure, at that part of a command's calls."""
+    return Plan(at=1 + int(part * CALLS[what] * MORE[error]), error=error)
 
 
 def inside(tree):

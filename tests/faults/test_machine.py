@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 STORIES = int(os.environ.get("AUTORESEARCH_STORIES", "4"))
+STORY = os.environ.get("AUTORESEARCH_STORY")
 LENGTH = 10 if STORIES < 10 else 25
 
 
@@ -21,7 +22,7 @@ def test_any_story_keeps_every_promise(tmp_path, isolated):
     fail_often(rig, 45)
     assert rig.run("recover").code == 0
     rig.save()
-    told = os.environ.get("AUTORESEARCH_STORY") or random.SystemRandom().randrange(1 << 32)
+    told = STORY or random.SystemRandom().randrange(1 << 32)
     print(f"AUTORESEARCH_STORIES={STORIES} AUTORESEARCH_STORY={told} replays it")  # noqa: T201
     machine = seed(int(told))(type("Machine", (Machine,), {"rig": rig}))
     phases = [Phase.generate, *([Phase.shrink] if "AUTORESEARCH_SHRINK" in os.environ else [])]
