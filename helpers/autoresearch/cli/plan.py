@@ -95,7 +95,7 @@ def check_command(
         lines=(
             "the contract holds",
             *root_lines(found.toplevel),
-            *rehearsal_lines(found.rehearsal, found.contract),
+            *rehearsal_lines(found.rehearsal, found.contract, forecast=False),
             *examination_lines(found.examination, planned),
             *(f"advice: {text}" for text in advice),
             *notes,
@@ -220,8 +220,10 @@ def root_lines(toplevel: Path) -> tuple[str, ...]:
     return (f"paths in the contract are relative to {clean_line(str(toplevel))}",)
 
 
-def rehearsal_lines(found: Rehearsal, contract: Contract) -> tuple[str, ...]:
-    """What a rehearsal measured, a fact a line."""
+def rehearsal_lines(
+    found: Rehearsal, contract: Contract, *, forecast: bool = True
+) -> tuple[str, ...]:
+    """What a rehearsal measured, a fact a line; `check` has a forecast of its own."""
     metric = contract.metric
     count = contract.budget.experiments or FORECAST_EXPERIMENTS
     value = sorted(sample.value for sample in found.samples)[len(found.samples) // 2]
@@ -231,9 +233,13 @@ def rehearsal_lines(found: Rehearsal, contract: Contract) -> tuple[str, ...]:
         f"{phrases.count(len(found.samples), 'sample')} of {phrases.duration(found.sample_s)}",
         _noise_line(found, contract),
         *_secondary_lines(found, contract),
-        f"race: at most {phrases.count(found.pairs, 'pair')}, {phrases.duration(found.race_s)}; "
-        f"{phrases.count(count, 'experiment')}: at most "
-        f"{phrases.duration(found.forecast_s(count))}",
+        f"race: at most {phrases.count(found.pairs, 'pair')}, {phrases.duration(found.race_s)}"
+        + (
+            f"; {phrases.count(count, 'experiment')}: at most "
+            f"{phrases.duration(found.forecast_s(count))}"
+            if forecast
+            else ""
+        ),
     ]
     if found.guard is not None:
         lines.append(f"guard: passes in {phrases.duration(found.guard.duration_s)}")

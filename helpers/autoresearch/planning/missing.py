@@ -125,9 +125,12 @@ def uncommitted(
         modules = {path.removesuffix(".py").replace("/", "."), name.partition(".")[0]}
         wanted = {one.name.removeprefix("./") for one in found}
         if path in named or not wanted.isdisjoint({path, name, *modules}):
+            folder = path.rpartition("/")[0]
+            beside = [other for other in untracked if other.rpartition("/")[0] == folder]
+            added = path if len(beside) == 1 or not folder else folder
             return (
                 f"{path} is there, but no commit holds it, and a bench checkout holds what is "
-                f"committed: `git add {path}` and commit it, best on a branch of its own."
+                f"committed: `git add {added}` and commit it, best on a branch of its own."
             )
     return ""
 
