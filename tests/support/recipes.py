@@ -138,7 +138,8 @@ def _project(recipe: Recipe, root: Path, tools: Path | None) -> Helper:
     """The example as a committed project, with the recipe's scripts in it."""
     repo = Git.create(root)
     for source in (EXAMPLES / recipe.name / "project", PAGES / recipe.name):
-        shutil.copytree(source, root, dirs_exist_ok=True)
+        if source.is_dir():  # a page may have no scripts beside it
+            shutil.copytree(source, root, dirs_exist_ok=True)
     if tools is not None and (tools / "node_modules").is_dir():
         shutil.copytree(tools / "node_modules", root / "node_modules", symlinks=True)
     repo.commit("start")
