@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autoresearch.edges.places import repository_key
 
+from support import spare
 from support.harness import Git
 from support.project import contract_text, make_project
 
@@ -54,18 +55,11 @@ class Helper:
         cwd: Path | None = None,
     ) -> Done:
         """Run a command in text mode."""
-        done = subprocess.run(
-            [*COMMAND, *args],
-            cwd=cwd or self.root,
-            env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
+        code_seen, out, err = spare.run(args, cwd or self.root, {**os.environ, **(env or {})})
         found = Done(
-            done.returncode,
-            done.stdout.decode("utf-8", "surrogateescape"),
-            done.stderr.decode("utf-8", "surrogateescape"),
+            code_seen,
+            out.decode("utf-8", "surrogateescape"),
+            err.decode("utf-8", "surrogateescape"),
         )
         assert found.code == code, (args, found)
         return found
