@@ -35,7 +35,7 @@ def test_a_quick_recipe_keeps_the_better_and_discards_the_worse(
 ) -> None:
     """A recipe that was never run: its script fails, or its contract cannot tell good from bad."""
     assert missing(recipe) == ()
-    tried = try_recipe(recipe, tmp_path / "x", path)
+    tried = try_recipe(recipe, tmp_path / "x", path, by_hand=0)
     assert tried.keep == "keep"
     assert tried.discard.startswith("discard")
 

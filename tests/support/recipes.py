@@ -49,13 +49,13 @@ class Tried(NamedTuple):
     """What came of a recipe.
 
     Attributes:
-        values: the metric of two runs of verify in the user's tree.
+        values: the metric of runs of verify in the user's tree.
         keep, discard: verdict, with its reason, of the change that is better, and of the other.
         effect: change that the kept one was measured with, in words; empty without a race.
         samples: of both races.
     """
 
-    values: tuple[float, float]
+    values: tuple[float, ...]
     keep: str
     discard: str
     effect: str
@@ -105,19 +105,25 @@ def missing(recipe: Recipe, tools: Path | None = None) -> tuple[str, ...]:
 
 
 def try_recipe(
-    recipe: Recipe, folder: Path, env: Mapping[str, str], tools: Path | None = None
+    recipe: Recipe,
+    folder: Path,
+    env: Mapping[str, str],
+    tools: Path | None = None,
+    *,
+    by_hand: int = 2,
 ) -> Tried:
-    """Run verify twice, open a session, and try one keep and one discard.
+    """Run verify by hand, open a session, and try one keep and one discard.
 
     Args:
         recipe: which.
         folder: an empty one.
         env: PATH that finds what the recipe needs.
         tools: a folder with `node_modules`, linked into the project.
+        by_hand: how often verify is run in the user's tree, which `init` need not do.
     """
     helper = _project(recipe, folder / "r", tools)
     held = yaml.safe_load(recipe.contract)
-    values = tuple(_verify(helper, held, env) for _ in range(2))
+    values = tuple(_verify(helper, held, env) for _ in range(by_hand))
     draft = folder / "draft.yaml"
     draft.write_text(recipe.contract + ("" if "race:" in recipe.contract else FEW_RUNS), "utf-8")
     helper.json("init", str(draft), env=env)
@@ -126,7 +132,7 @@ def try_recipe(
     better, other = done["keep"], done["discard"]
     races = [record["race"] for record in (better, other) if record["race"]]
     return Tried(
-        values=(values[0], values[1]),
+        values=values,
         keep=_verdict(better),
         discard=_verdict(other),
         effect=_moved(better),
