@@ -34,6 +34,7 @@ class Recipe(NamedTuple):
         needs: programs and Python modules that must be there.
         is_quick: whether `make test` runs it.
         keeps_first: else the keep meets the target, which ends the session.
+        examples: folders of its project, the later laid over the earlier; the last one's changes count.
         packages: what a package client installs for it: (client, packages).
     """
 
@@ -42,6 +43,7 @@ class Recipe(NamedTuple):
     needs: tuple[str, ...]
     is_quick: bool
     keeps_first: bool
+    examples: tuple[Path, ...]
     packages: tuple[tuple[str, tuple[str, ...]], ...]
 
 
@@ -79,6 +81,7 @@ def read(name: str) -> Recipe:
         contract=contract,
         needs=tuple(held["needs"]),
         is_quick=held["quick"],
+        examples=tuple(EXAMPLES / one for one in (held.get("like"), name) if one is not None),
         keeps_first=held.get("first", "keep") == "keep",
         packages=tuple(
             (client, tuple(held[client])) for client in ("debian", "pypi", "npm") if client in held
@@ -143,9 +146,11 @@ def try_recipe(
 def _project(recipe: Recipe, root: Path, tools: Path | None) -> Helper:
     """The example as a committed project, with the recipe's scripts in it."""
     repo = Git.create(root)
-    for source in (EXAMPLES / recipe.name / "project", PAGES / recipe.name):
-        if source.is_dir():  # a page may have no scripts beside it
-            shutil.copytree(source, root, dirs_exist_ok=True)
+    for example in recipe.examples:
+        if (example / "project").is_dir():
+            shutil.copytree(example / "project", root, dirs_exist_ok=True)
+    if (PAGES / recipe.name).is_dir():  # a page may have no scripts beside it
+        shutil.copytree(PAGES / recipe.name, root, dirs_exist_ok=True)
     if tools is not None and (tools / "node_modules").is_dir():
         shutil.copytree(tools / "node_modules", root / "node_modules", symlinks=True)
     repo.commit("start")
@@ -174,7 +179,8 @@ def _verify(helper: Helper, held: dict[str, Any], env: Mapping[str, str]) -> flo
 
 def _attempt(helper: Helper, recipe: Recipe, change: str, env: Mapping[str, str]) -> dict[str, Any]:
     """`try` with the example's files of that name laid over the project."""
-    shutil.copytree(EXAMPLES / recipe.name / change, helper.root, dirs_exist_ok=True)
+    laid = [example / change for example in recipe.examples if (example / change).is_dir()]
+    shutil.copytree(laid[-1], helper.root, dirs_exist_ok=True)
     return dict(helper.json("try", "-m", f"the change to {change}", env=env)["record"])
 
 
