@@ -34,7 +34,8 @@ class Recipe(NamedTuple):
         needs: programs and Python modules that must be there.
         is_quick: whether `make test` runs it.
         keeps_first: else the keep meets the target, which ends the session.
-        examples: folders of its project, the later laid over the earlier; the last one's changes count.
+        examples: folders of its project, the later laid over the earlier; the last one that has
+            a change is where it is taken from.
         packages: what a package client installs for it: (client, packages).
     """
 
