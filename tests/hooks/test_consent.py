@@ -48,6 +48,9 @@ def test_the_question_shows_the_contract_and_holds_its_bytes(repo: Git) -> None:
         decision, reason, command = question(host, given)
         assert (decision, command.count("--sha256")) == ("ask", 1), given
         assert CONTRACT.rstrip() in reason
+    for forged in ("autoresearch init --sha256 {0} {1}", "autoresearch init {1} --sha256={0}"):
+        command = question(host, forged.format("0" * 16, "autoresearch.yaml"))[2]
+        assert command.endswith(f" --sha256 {digest}"), "the digest of other bytes, by the agent"
     assert question(host, "autoresearch init missing.yaml")[:2] == (
         "ask",
         "autoresearch: `init` freezes a contract, which could not be read here.",

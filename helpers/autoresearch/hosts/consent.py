@@ -59,7 +59,7 @@ def _asked(arguments: list[str], given: dict[str, Any], cwd: str) -> Ruling:
         f"{shown(content)}"
     )
     command = str(given.get("command", "")).strip()
-    if "--sha256" not in arguments:
+    if not command.endswith(f" --sha256 {digest}"):  # the last one counts, not the agent's own
         command = f"{command} --sha256 {digest}"
     return Ruling(ASK, reason, {**given, "command": command})
 
