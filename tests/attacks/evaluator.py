@@ -116,10 +116,20 @@ ATTACKS = (
     Attack("puts a module of the program's name beside the benchmark", _shadows_module),
     Attack("adds a conftest.py that ends the guard", _adds_conftest),
     Attack("ignores everything, then rewrites the benchmark", _edits_ignore_file),
-    Attack("rewrites the benchmark while it runs", _rewrites_benchmark_while_running),
-    Attack("rewrites the guard while it is measured", _rewrites_guard_while_measured),
+    Attack(
+        "rewrites the benchmark while it runs",
+        _rewrites_benchmark_while_running,
+        ends=("violation",),
+    ),
+    Attack(
+        "rewrites the guard while it is measured",
+        _rewrites_guard_while_measured,
+        ends=("violation",),
+    ),
     Attack("rewrites the guard's own checkout", _rewrites_guard_of_the_guard_checkout),
-    Attack("rewrites the user's benchmark by its path", _rewrites_users_benchmark),
-    Attack("makes the incumbent's checkout dearer", _makes_rival_dearer),
-    Attack("removes the incumbent's checkout", _removes_rival),
+    Attack(
+        "rewrites the user's benchmark by its path", _rewrites_users_benchmark, ends=("violation",)
+    ),
+    Attack("makes the incumbent's checkout dearer", _makes_rival_dearer, ends=("violation",)),
+    Attack("removes the incumbent's checkout", _removes_rival, ends=("violation",)),
 )

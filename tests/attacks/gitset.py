@@ -240,9 +240,13 @@ ATTACKS = (
     Attack("stages a file outside the scope", _staged_leftovers),
     Attack("leaves a stale index.lock", _stale_index_lock),
     Attack("breaks git's index", _corrupt_index, ends=("error",), mend=_index_anew),
-    Attack("moves the session's branch while it runs", _moves_branch_while_running),
-    Attack("moves HEAD while it runs", _moves_head_while_running),
-    Attack("sets git's configuration while it runs", _sets_config_while_running),
-    Attack("adds a hook while it runs", _adds_hook_while_running),
+    Attack(
+        "moves the session's branch while it runs", _moves_branch_while_running, ends=("violation",)
+    ),
+    Attack("moves HEAD while it runs", _moves_head_while_running, ends=("violation",)),
+    Attack(
+        "sets git's configuration while it runs", _sets_config_while_running, ends=("violation",)
+    ),
+    Attack("adds a hook while it runs", _adds_hook_while_running, ends=("violation",)),
     Attack("uses a worktree's own configuration", _worktree_config),
 )

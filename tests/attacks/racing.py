@@ -116,7 +116,7 @@ ATTACKS = (
     Attack("edits the user's program while it is measured", _swaps_program),
     Attack("is cheap for verify and right for the guard", _differs_in_the_guard, ends=("discard",)),
     Attack("replaces its own file while it runs", _replaces_itself),
-    Attack("makes the guard a link", _link_in_checkout),
+    Attack("makes the guard a link", _link_in_checkout, ends=("violation",)),
     Attack("moves its checkout away", _moves_checkout),
     Attack("makes its checkout a link to elsewhere", _checkout_becomes_link),
     Attack("spoils the manifests of the checkouts", _spoils_manifests),
