@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges import lock as lock_module
-from autoresearch.edges.lock import Lock, Owner
+from autoresearch.edges.lock import Lock, Owner, turn_to_measure
 
 HOLDER = """
 import sys
@@ -97,6 +97,20 @@ def test_waiting_says_for_whom_and_gets_the_lock(lock, other):
     with lock.wait("try", announce):
         assert lock.holder().pid == os.getpid()
     assert [owner.pid for owner in seen] == [other.pid]
+
+
+def test_whoever_waits_to_measure_says_for_whom(lock, other):
+    """A session that stands still and does not say why."""
+    seen = []
+
+    def say(text):
+        seen.append(text)
+        threading.Thread(target=other.stdin.close).start()
+
+    turn_to_measure(lock.path, "validate", say).release()
+    assert [f"(process {other.pid}, since " in text for text in seen] == [True]
+    assert seen[0].endswith(") is measuring on this machine; waiting for it")
+    turn_to_measure(lock.path, "validate", pytest.fail).release()
 
 
 def test_free_lock_is_taken_without_a_word(lock):

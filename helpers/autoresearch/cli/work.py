@@ -315,8 +315,8 @@ def profile_command() -> Answer:
     """
     from autoresearch.loop.profile import profile  # noqa: PLC0415 - start fast
 
-    with writing("profile") as session:
-        found = profile(session)
+    with writing("profile") as session, screen() as shown:
+        found = profile(session, shown.say)
         path = session.places.state / found.result.output
         state = "done" if found.result.passed else f"failed with exit code {found.result.exit_code}"
         return Answer(

@@ -210,6 +210,22 @@ class Lock:
         return f"`autoresearch {former.command}` was killed; {count} {what} ended"
 
 
+def turn_to_measure(path: Path, command: str, say: Callable[[str], None]) -> Held:
+    """The lock of whoever measures on this machine, once nobody else has it.
+
+    Args:
+        path: see `Places.measure_lock`.
+        command: as for `Lock.acquire`.
+        say: told who is waited for, before the wait.
+    """
+
+    def waiting(owner: Owner | None) -> None:
+        who = "another process" if owner is None else owner.described()
+        say(f"{who} is measuring on this machine; waiting for it")
+
+    return Lock(path).wait(command, waiting)
+
+
 def note_running(folder: Path, pid: int) -> None:
     """Write down the command that was just started, for whoever comes after a kill."""
     leader = Leader(pid=pid, started=start_of(pid), boot=boot_id())

@@ -15,7 +15,7 @@ from autoresearch.core.race import pairs_of
 from autoresearch.core.records import Ablation
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.lock import Lock
+from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop import memory
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import current_epoch
@@ -75,10 +75,7 @@ def _without(
     label = f"without-{tried.number:04d}"
     watchers.say(f"without experiment {tried.number}")
 
-    def waiting(_: object) -> None:
-        watchers.say("another process is measuring on this machine; waiting for it")
-
-    with Lock(session.places.measure_lock).wait("validate", waiting):
+    with turn_to_measure(session.places.measure_lock, "validate", watchers.say):
         try:
             raced = race_without(session, bench, tree, label, randomness, watchers)
         except (CandidateFailed, ProtectedTouched) as error:

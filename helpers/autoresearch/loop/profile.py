@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.text import clean_head, fence
-from autoresearch.edges.lock import Lock
+from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import broken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autoresearch.core.model import CommandResult
     from autoresearch.loop.session import Session
 
@@ -26,8 +28,8 @@ class Profiled(NamedTuple):
     shown: str
 
 
-def profile(session: Session) -> Profiled:
-    """Run the profiler on the incumbent in a bench checkout.
+def profile(session: Session, say: Callable[[str], None]) -> Profiled:
+    """Run the profiler on the incumbent in a bench checkout; `say` is told what is waited for.
 
     Raises:
         AutoresearchError: `no_profile`: the contract names no profiler.
@@ -42,7 +44,7 @@ def profile(session: Session) -> Profiled:
         )
     bench = session.bench()
     tree = session.tree(session.progress.incumbent_commit)
-    with Lock(session.places.measure_lock).wait("profile", lambda _: None):
+    with turn_to_measure(session.places.measure_lock, "profile", say):
         try:
             built = bench.bring(bench.slots[2], tree, label="profile")
             result, outcome = bench.command(built, command, label="profile")

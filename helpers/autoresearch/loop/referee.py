@@ -28,7 +28,7 @@ from autoresearch.core.patience import pairs_allowed, retest_alpha
 from autoresearch.core.records import Recovery
 from autoresearch.core.rival import VARIABLE, incumbent_metrics
 from autoresearch.edges.clock import machine_id, now_utc
-from autoresearch.edges.lock import Lock
+from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.sandbox import NONE
 from autoresearch.loop import memory, scrutiny, unharmed
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched, RivalTouched
@@ -40,7 +40,6 @@ from autoresearch.loop.tape import Setting, Tape, open_tape
 if TYPE_CHECKING:
     from autoresearch.core.decision import Policy
     from autoresearch.core.records import Epoch
-    from autoresearch.edges.lock import Owner
     from autoresearch.loop.bench import Built
     from autoresearch.loop.candidate import Prepared
     from autoresearch.loop.measure import Raced, Randomness, Standing
@@ -111,7 +110,7 @@ class Referee:
         session, begun = self.session, prepared.begun
         ground = unharmed.look(session, begun.number, begun.parent, prepared.candidate.commit)
         try:
-            with Lock(session.places.measure_lock).wait("try", self._waiting):
+            with turn_to_measure(session.places.measure_lock, "try", self.say):
                 ruling = self._measured(prepared)
         except BaseException:
             unharmed.put_back(session, ground)  # no verdict, yet nothing of it may stay
@@ -129,10 +128,6 @@ class Referee:
                 f"sandbox: {confinement.in_force}; the epoch was measured with: {before}"
             )
         return confinement.name
-
-    def _waiting(self, owner: Owner | None) -> None:
-        who = "another process" if owner is None else owner.described()
-        self.say(f"{who} is measuring on this machine; waiting for it")
 
     # --- the steps of DESIGN 3 -------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from autoresearch.core.steps import Action
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitwrite import commit_changes, index_of
-from autoresearch.edges.lock import Lock
+from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.places import shown_path
 from autoresearch.loop import memory, settle
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
@@ -129,10 +129,7 @@ def _judge_without(
     """Guard and a fixed race of the incumbent against the tree without the experiment."""
     bench, label = session.bench(), f"undo-{number:04d}"
 
-    def waiting(_: object) -> None:
-        watchers.say("another process is measuring on this machine; waiting for it")
-
-    with Lock(session.places.measure_lock).wait("undo", waiting):
+    with turn_to_measure(session.places.measure_lock, "undo", watchers.say):
         try:
             _require_checks(session, bench, tree, label, watchers.say)
             return race_without(session, bench, tree, label, randomness, watchers)

@@ -13,7 +13,7 @@ from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.model import SCHEMA, Direction
 from autoresearch.core.records import Validation
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.lock import Lock
+from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop import memory
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import current_epoch
@@ -103,7 +103,7 @@ def _race(
         session.tree(progress.incumbent_commit),
     )
     slots = bench.slots[:2] if randomness.getrandbits(1) else bench.slots[1::-1]
-    with Lock(session.places.measure_lock).wait("validate", lambda _: say("waiting to measure")):
+    with turn_to_measure(session.places.measure_lock, "validate", say):
         try:
             say("preparing the bench checkouts")
             arms = [
@@ -141,7 +141,7 @@ def _final_guard(
     if command is None:
         return None
     slot, tree = bench.slots[2], session.tree(session.progress.incumbent_commit)
-    with Lock(session.places.measure_lock).wait("validate", lambda _: say("waiting to measure")):
+    with turn_to_measure(session.places.measure_lock, "validate", say):
         say("the final guard")
         try:
             slot.clear()

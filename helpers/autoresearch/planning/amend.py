@@ -20,7 +20,7 @@ from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.environment import find_passed
 from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
-from autoresearch.edges.lock import Lock
+from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.worktree import take_snapshot
 from autoresearch.loop import memory
 from autoresearch.loop.adopt import adopt
@@ -275,7 +275,7 @@ def _rehearsed(
         passed=find_passed(session.environ, contract.pass_through),
     )
     tree = session.repo.tree(plan.commit.oid)
-    with Lock(session.places.measure_lock).wait("amend", lambda _: say("waiting to measure")):
+    with turn_to_measure(session.places.measure_lock, "amend", say):
         rehearsal = rehearse(bench, tree, randomness, say)
     return epoch_record(
         plan.number, plan.commit.oid, plan.content, rehearsal, session.file.environment

@@ -13,7 +13,7 @@ from autoresearch.core.errors import GateFailed
 from autoresearch.core.scope import compile_scope
 from autoresearch.edges.environment import find_environment, find_passed
 from autoresearch.edges.files import remove_tree
-from autoresearch.edges.lock import Lock
+from autoresearch.edges.lock import Lock, turn_to_measure
 from autoresearch.edges.places import Places, places_for
 from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.loop.session import with_checks
@@ -165,8 +165,7 @@ def bench_for(theatre: Theatre, folders: Stage, draft: Draft, ground: Ground) ->
 def measuring(theatre: Theatre, draft: Draft, command: str) -> Iterator[None]:
     """The block measures, and nobody else on this machine meanwhile."""
     places = session_places(theatre, draft.contract.session)
-    waiting = "waiting: another session measures"
-    with Lock(places.measure_lock).wait(command, lambda _: theatre.say(waiting)):
+    with turn_to_measure(places.measure_lock, command, theatre.say):
         yield
 
 

@@ -11,7 +11,7 @@ from autoresearch.core.scope import compile_scope
 from autoresearch.core.text import clean_line
 from autoresearch.edges.environment import find_passed
 from autoresearch.edges.files import remove_tree
-from autoresearch.edges.lock import Lock
+from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.loop.reading import last_words
 from autoresearch.planning.missing import describe, find_missing
@@ -72,7 +72,6 @@ def time_tests(theatre: Theatre, project: Project, found: Survey) -> Timed:
         )
     contract = _contract(guards[0].value, project, found)
     places = session_places(theatre, CHECKED)
-    waiting = "waiting: another session measures"
     with opening_lock(places, "scan"), stage(places) as folders:
         bench = Bench(
             places=BenchPlaces(
@@ -87,7 +86,7 @@ def time_tests(theatre: Theatre, project: Project, found: Survey) -> Timed:
             frozen=frozen_environment(theatre.environ),
             passed=find_passed(theatre.environ, contract.pass_through),
         )
-        with Lock(places.measure_lock).wait("scan", lambda _: theatre.say(waiting)):
+        with turn_to_measure(places.measure_lock, "scan", theatre.say):
             theatre.say(f"timing {clean_line(guards[0].value, 60)}")
             tree = theatre.repo.tree(commit)
             built = bench.bring(bench.slots[GUARD_SLOT], tree, label="scan")
