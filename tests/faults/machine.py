@@ -248,9 +248,9 @@ class Machine(RuleBasedStateMachine):
         else:
             self.put_back(inside(before), inside(self.base))
 
-    def put_back(self, edited, wanted):
-        """The model's tree after these files went back, but for one that was edited meanwhile."""
-        spared = {self.meanwhile} & set(self.tree)
+    def put_back(self, edited, wanted, added=()):
+        """The model's tree after these files went back, but for what somebody made meanwhile."""
+        spared = {self.meanwhile, *added} & set(self.tree)
         self.tree = {
             **{
                 path: text
@@ -300,7 +300,8 @@ class Machine(RuleBasedStateMachine):
     def undo(self, fault):
         """The newest keep taken back, where the tree is clean."""
         number, before = self.keeps[-1]
-        clean = self.tree == self.base
+        clean = all(self.tree.get(path) == text for path, text in self.base.items())
+        added = set(self.tree) - set(self.base)
         count = self.logged("undo")
         said = self.run(("undo", str(number)), fault, fine=clean)
         if self.logged("undo") == count:
@@ -310,7 +311,7 @@ class Machine(RuleBasedStateMachine):
         self.keeps.pop()
         self.attempt = 0
         was, self.base = inside(self.base), {**outside(self.base), **before}
-        self.put_back(was, before)
+        self.put_back(was, before, added)
 
     @precondition(lambda self: self.tried)
     @rule(number=st.integers(1, 9))

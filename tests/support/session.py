@@ -130,6 +130,7 @@ def open_session(
     replace: Mapping[str, str] | None = None,
     repo: Git | None = None,
     prepare: Callable[[Git], None] | None = None,
+    worked: Callable[[Helper], None] | None = None,
 ) -> Helper:
     """The tiny project with a session on it.
 
@@ -140,6 +141,7 @@ def open_session(
         replace: texts of the contract and what stands for them.
         repo: a project that was made already.
         prepare: adds to the tiny project before it is committed; a function of a module.
+        worked: what was done in the session already, once for all tests; a function of a module.
     """
     text = contract_text(extra=extra).replace(
         sys.executable, f"{sys.executable} -S"
@@ -149,7 +151,7 @@ def open_session(
         text = text.replace(old, new)
     text = exact(text) if declared else text
     if repo is None:
-        return Helper(_copied(folder / "r", text, prepare))
+        return Helper(_copied(folder / "r", text, prepare, worked))
     return _initialised(folder, repo, text)
 
 
@@ -161,13 +163,18 @@ def _initialised(folder: Path, repo: Git, text: str) -> Helper:
     return helper
 
 
-_TEMPLATES: dict[tuple[str, Callable[[Git], None] | None], Path] = {}
-"""Contract and preparation -> a folder with the tiny project, its state and cache after `init`."""
+_TEMPLATES: dict[tuple[object, ...], Path] = {}
+"""Contract, preparation and work -> a folder with the tiny project, its state and cache then."""
 
 
-def _copied(root: Path, text: str, prepare: Callable[[Git], None] | None) -> Git:
+def _copied(
+    root: Path,
+    text: str,
+    prepare: Callable[[Git], None] | None,
+    worked: Callable[[Helper], None] | None,
+) -> Git:
     """The tiny project after `init`, which runs once for each contract in a process of tests."""
-    key = (text, prepare)
+    key = (text, prepare, worked)
     if key not in _TEMPLATES:
         template = Path(tempfile.mkdtemp(prefix="autoresearch-test-"))
         atexit.register(shutil.rmtree, template, ignore_errors=True)
@@ -175,7 +182,9 @@ def _copied(root: Path, text: str, prepare: Callable[[Git], None] | None) -> Git
         if prepare is not None:
             prepare(repo)
             repo.commit("prepared")
-        _initialised(template, repo, text)
+        helper = _initialised(template, repo, text)
+        if worked is not None:
+            worked(helper)
         for kind, place in _places(template / "r").items():
             shutil.move(place, template / kind)
         _TEMPLATES[key] = template
