@@ -233,6 +233,9 @@ class Machine(RuleBasedStateMachine):
         said = self.run(command, fault, what=min(expected))
         tried = self.rig.experiments()
         assert len(tried) - self.tried in {0, 1}, said
+        if len(tried) == self.tried and "DONE:" in said.out:  # of a run, or refused five times
+            assert self.rig.run("run", str(1000 + self.word)).code == 0
+            return
         if len(tried) == self.tried:
             assert fault is not None or "refused" in expected, (expected, said)
             return
