@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from autoresearch.edges.places import repository_key
 from support.hooks import Host
 from support.project import make_project
 
@@ -39,7 +41,7 @@ def test_the_question_shows_the_contract_and_holds_its_bytes(repo: Git) -> None:
     decision, reason, command = question(host, "autoresearch init autoresearch.yaml")
     assert decision == "ask"
     assert reason.startswith("autoresearch: `init` is the human's to agree to")
-    assert reason.endswith(f"\n\n{CONTRACT.rstrip()}")
+    assert reason.endswith(f"\n\n{CONTRACT.rstrip()}\n\n`check` has not been run on it.")
     assert command == f"autoresearch init autoresearch.yaml --sha256 {digest}"
     for given in (
         "autoresearch init --worktree ../night autoresearch.yaml",
@@ -62,10 +64,26 @@ def test_a_long_contract_says_that_it_was_cut(repo: Git) -> None:
     (repo.root / "long.yaml").write_text("\x1b[2J" + "# nothing\n" * 100 + "verify: evil\n")
     reason = question(Host(repo.root), "autoresearch init long.yaml")[1]
     assert "\x1b" not in reason
-    assert reason.endswith("[cut here: 21 more lines; read the file before you agree]")
+    assert "[cut here: 21 more lines; read the file before you agree]" in reason
     (repo.root / "wide.yaml").write_text("verify: " + "x" * 5000)
     reason = question(Host(repo.root), "autoresearch init wide.yaml")[1]
-    assert reason.endswith("[cut here: 1 more lines; read the file before you agree]")
+    assert "[cut here: 1 more lines; read the file before you agree]" in reason
+
+
+def test_the_question_shows_what_check_found_of_these_bytes(repo: Git) -> None:
+    """Noise and warnings that the agent keeps to itself, or those of another draft."""
+    (repo.root / "autoresearch.yaml").write_text(CONTRACT)
+    state = Path(os.environ["XDG_STATE_HOME"]) / "autoresearch"
+    folder = state / repository_key(repo.root, repo.root / ".git")
+    folder.mkdir(parents=True)
+    kept = {"at": "2026-11-26T12:00:00Z", "facts": ["baseline: m 3", "there is no guard"]}
+    for digest, said in (
+        (hashlib.sha256(CONTRACT.encode()).hexdigest(), "- baseline: m 3\n- there is no guard"),
+        ("0" * 64, "`check` has not been run on it."),
+    ):
+        (folder / "rehearsed.json").write_text(json.dumps({**kept, "contract_sha256": digest}))
+        reason = question(Host(repo.root), "autoresearch init autoresearch.yaml")[1]
+        assert reason.endswith(said)
 
 
 def test_only_the_humans_own_yes_is_one(repo: Git) -> None:

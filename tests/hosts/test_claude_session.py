@@ -99,6 +99,7 @@ def test_planned_run_and_validated(claude: Claude, tmp_path: Path) -> None:
     (question,) = talk.asked
     assert question["input"]["command"].startswith("autoresearch init autoresearch.yaml --sha256 ")
     assert DRAFT.rstrip() in question["decision_reason"]
+    assert "\n- baseline: lines 3351\n- verify imports" in question["decision_reason"]
     assert talk.denied == []
     assert talk.results[-1]["result"] == validated.splitlines()[0]
     assert source.read_text() == ORDERED

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 
-from autoresearch.edges.whereabouts import find_repository
+from autoresearch.edges.whereabouts import find_repository, repository_key
+from autoresearch.hosts.live import read_object
 from autoresearch.hosts.ruling import ALLOW, ASK, Ruling
 
 TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
@@ -24,7 +25,7 @@ _WITH_VALUE = frozenset({"--worktree", "--sha256", "--experiments"})
 
 
 def judge_planning(
-    arguments: list[str], given: dict[str, Any], cwd: str, *, agreed: bool
+    arguments: list[str], given: dict[str, Any], cwd: str, state: str, *, agreed: bool
 ) -> Ruling | None:
     """What to answer before `check` and `init`, which run what an agent wrote; None: the host's.
 
@@ -32,6 +33,7 @@ def judge_planning(
         arguments: of one plain call of `autoresearch`.
         given: the tool's input.
         cwd: where it runs.
+        state: the folder of all state.
         agreed: the human's own command for this turn ended with `yes`.
     """
     if "--help" in arguments:
@@ -42,26 +44,40 @@ def judge_planning(
         return Ruling(ALLOW, "autoresearch: runs shut in, or not at all") if confined else None
     if agreed and not outside:
         return Ruling(ALLOW, "autoresearch: the human's command said yes")
-    return _asked(arguments, given, cwd)
+    return _asked(arguments, given, cwd, state)
 
 
-def _asked(arguments: list[str], given: dict[str, Any], cwd: str) -> Ruling:
+def _asked(arguments: list[str], given: dict[str, Any], cwd: str, state: str) -> Ruling:
     named = [word for word in _files(arguments[1:]) if word]
     content = _content(os.path.join(cwd, named[0])) if len(named) == 1 else None
     if content is None:
         return Ruling(ASK, "autoresearch: `init` freezes a contract, which could not be read here.")
     import hashlib  # noqa: PLC0415 - only this question needs it
 
-    digest = hashlib.sha256(content).hexdigest()[:_DIGITS]
+    whole = hashlib.sha256(content).hexdigest()
+    digest = whole[:_DIGITS]
     reason = (
         f"autoresearch: `init` is the human's to agree to. It freezes {named[0]} and opens its "
         "session, whose commands then run without a question:\n\n"
-        f"{shown(content)}"
+        f"{shown(content)}\n\n{_checked(whole, cwd, state)}"
     )
     command = str(given.get("command", "")).strip()
     if not command.endswith(f" --sha256 {digest}"):  # the last one counts, not the agent's own
         command = f"{command} --sha256 {digest}"
     return Ruling(ASK, reason, {**given, "command": command})
+
+
+def _checked(digest: str, cwd: str, state: str) -> str:
+    """What `check` found of these very bytes, as it wrote it down, or that it did not look."""
+    repository = find_repository(cwd)
+    kept = None
+    if repository is not None:
+        key = repository_key(repository.toplevel, repository.common_dir)
+        kept = read_object(os.path.join(state, key, "rehearsed.json"))
+    if kept is None or kept.get("contract_sha256") != digest:
+        return "`check` has not been run on it."
+    facts = "\n".join(f"- {fact}" for fact in kept.get("facts", ()))
+    return shown(f"`check` at {kept.get('at')}:\n{facts}".encode("utf-8", "replace"))
 
 
 def _files(words: list[str]) -> list[str]:

@@ -231,7 +231,9 @@ def _judge_command(call: Call, state: str, environ: Mapping[str, str]) -> Ruling
         from autoresearch.hosts import consent  # noqa: PLC0415 - as above
 
         if consent.PLANNING.issuperset(words[1:2]) and words[1:]:
-            return consent.judge_planning(words[1:], call.given, call.cwd, agreed=call.agreed)
+            return consent.judge_planning(
+                words[1:], call.given, call.cwd, state, agreed=call.agreed
+            )
         ruling = _judge_call(words[1:])
     else:
         asked = shell.asked_for(command) if ours else None

@@ -92,7 +92,7 @@ def check(
             with measuring(theatre, draft, "check"):
                 rehearsal = rehearse(bench, ground.tree, randomness, say)
                 examination = examine(bench, ground.tree, rehearsal, randomness, say)
-            keep(places, bench, draft, ground, rehearsal)
+            keep(places, bench, draft, ground, rehearsal, examination.findings)
             found = [error.message for error in obstacles(repo, draft, ground, folders.indexes)]
             remove_tree(folders.bench)
             remove_tree(folders.manifests)

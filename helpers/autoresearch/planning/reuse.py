@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoresearch import __version__
-from autoresearch.core import jsonform
+from autoresearch.core import jsonform, phrases
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import SCHEMA
 from autoresearch.edges.clock import machine_id, now_utc, seconds_since
@@ -21,7 +22,7 @@ from autoresearch.edges.files import atomic_write
 from autoresearch.planning.rehearsal import Rehearsal  # noqa: TC001  (jsonform reads this type)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from autoresearch.edges.places import Places
@@ -40,19 +41,35 @@ class Rehearsed:
 
     Attributes:
         key: of all that it depends on.
+        contract_sha256: of the contract's bytes; a host's hook looks whether these were checked.
         at: when it ended.
+        facts: what a human should see before `init`, a sentence each; the same hook shows them.
     """
 
     schema: int
     key: str
+    contract_sha256: str
     at: str
+    facts: tuple[str, ...]
     rehearsal: Rehearsal
 
 
-def keep(places: Places, bench: Bench, draft: Draft, ground: Ground, rehearsal: Rehearsal) -> None:
+def keep(
+    places: Places,
+    bench: Bench,
+    draft: Draft,
+    ground: Ground,
+    rehearsal: Rehearsal,
+    findings: Iterable[str],
+) -> None:
     """Keep a rehearsal in the state folder of the repository, in place of the one before."""
     kept = Rehearsed(
-        schema=SCHEMA, key=_key(bench, draft, ground), at=now_utc(), rehearsal=rehearsal
+        schema=SCHEMA,
+        key=_key(bench, draft, ground),
+        contract_sha256=hashlib.sha256(draft.content).hexdigest(),
+        at=now_utc(),
+        facts=(*_facts(bench, rehearsal), *rehearsal.warnings, *findings),
+        rehearsal=rehearsal,
     )
     text = jsonform.dumps(jsonform.to_object(kept))
     atomic_write(places.state.with_name(FILE), text.encode("ascii") + b"\n", mode=0o600)
@@ -69,6 +86,16 @@ def recall(places: Places, bench: Bench, draft: Draft, ground: Ground) -> Rehear
         return None
     is_fresh = 0 <= seconds_since(kept.at) < FRESH_S
     return kept if is_fresh and kept.key == _key(bench, draft, ground) else None
+
+
+def _facts(bench: Bench, rehearsal: Rehearsal) -> Iterator[str]:
+    """Baseline, and what a race can see."""
+    metric = bench.contract.metric
+    middle = statistics.median(sample.value for sample in rehearsal.samples)
+    yield f"baseline: {metric.name} {phrases.with_unit(middle, metric.unit)}"
+    if rehearsal.smallest_gain is not None:
+        gain = phrases.magnitude(rehearsal.smallest_gain, metric.scale, metric.unit)
+        yield f"smallest gain a race can see: {gain}"
 
 
 def _key(bench: Bench, draft: Draft, ground: Ground) -> str:
