@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.confined import folder_in_sight, working_sandbox
 from support.project import PYTHON, make_project, set_cost
 from support.session import open_session
 
@@ -16,11 +17,11 @@ print(f"METRIC cost={getattr(work, 'unseen', work.cost)()}")
 """
 
 
-def with_holdout(folder, terms="", **options):
+def with_holdout(folder, terms="", more="", script=None, **options):
     """A session whose holdout lies outside the repository."""
-    script = folder / "unseen.py"
+    script = script or folder / "unseen.py"
     script.write_text(UNSEEN)
-    extra = f"holdout: {{command: '{PYTHON} {script}'{terms}}}\n"
+    extra = f"holdout: {{command: '{PYTHON} {script}'{terms}}}\n{more}"
     return open_session(folder, extra=extra, repo=make_project(folder / "r"), **options)
 
 
@@ -101,3 +102,24 @@ def test_check_rehearses_the_holdout(tmp_path):
     assert any("the holdout is advisory" in warning for warning in found["warnings"])
     draft.write_text(draft.read_text().replace("unseen.py", "missing.py"))
     assert helper.error("check", str(draft), code=4) == "holdout_failed"
+
+
+@pytest.fixture
+def beside():
+    with folder_in_sight() as folder:
+        yield folder
+
+
+def test_what_the_holdout_reads_is_hidden_from_all_else(tmp_path, beside):
+    """A candidate that reads the inputs it must not have seen, while verify or the guard runs."""
+    working_sandbox()
+    helper = with_holdout(
+        tmp_path, more="sandbox: require\n", script=beside / "unseen.py", declared=True
+    )
+    looks = f"if open({str(beside / 'unseen.py')!r}).read():\n    cost = lambda: 1\n"
+    set_cost(helper.repo, 95, extra=looks)
+    record = helper.attempt()
+    assert (record["verdict"], record["holdout"]) == ("keep", True)
+    assert record["effect"]["change"] == pytest.approx(-0.05)
+    (check,) = (helper.state / "holdout.jsonl").read_text().splitlines()
+    assert json.loads(check)["values"][0][1] == 1.0  # there it was seen

@@ -11,7 +11,7 @@ import pytest
 from autoresearch.cli import group
 from autoresearch.cli.app import run
 from autoresearch.loop import bench
-from support.confined import path_without, working_sandbox
+from support.confined import folder_in_sight, path_without, working_sandbox
 from support.project import PYTHON, make_project, set_cost, write_draft
 from support.session import Helper, open_session
 
@@ -147,3 +147,28 @@ def test_a_candidate_that_takes_too_much_memory(tmp_path, monkeypatch, capsys):
     record = json.loads(capsys.readouterr().out)["record"]
     assert record["verdict"] == "crash"
     assert "took more memory than this machine has to give" in record["detail"]
+
+
+def test_home_repository_state_and_cache_are_hidden_wherever_they_lie(tmp_path, monkeypatch):
+    """Only what lies below /tmp is out of sight, for that is private anyway."""
+    working_sandbox()
+    with folder_in_sight() as place:
+        (place / "home" / "keys").mkdir(parents=True)
+        (place / "home" / "keys" / "id").write_text("secret")
+        monkeypatch.setenv("HOME", str(place / "home"))
+        for kind in ("STATE", "CACHE"):
+            monkeypatch.setenv(f"XDG_{kind}_HOME", str(place / kind.lower()))
+        helper = open_session(
+            tmp_path, extra="sandbox: require\n", repo=make_project(place / "project")
+        )
+        looks = (
+            "import os\n"
+            f"for top in ('home/keys', 'project', 'state', 'cache/autoresearch'):\n"
+            f"    for folder, _, files in os.walk(os.path.join({str(place)!r}, top)):\n"
+            "        if files and not os.getcwd().startswith(folder) and not "
+            "folder.startswith((os.getcwd(), os.environ['HOME'], os.environ['TMPDIR'])):\n"
+            "            raise SystemExit(f'{folder} can be seen')\n"
+        )
+        set_cost(helper.repo, 90, extra=looks)
+        record = helper.attempt()
+        assert record["verdict"] == "keep", record

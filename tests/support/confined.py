@@ -6,6 +6,7 @@ needed is installed.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -14,9 +15,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from autoresearch.edges.sandbox import Found, Sandbox, find_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REQUIRED = os.environ.get("AUTORESEARCH_REQUIRE_SANDBOX") == "1" or os.environ.get("CI") == "true"
 """Whether a sandbox that could work has to; read before tests get an environment of their own."""
@@ -99,6 +104,16 @@ def overlay_sandbox() -> Sandbox:
     if found.no_overlay:
         pytest.skip(f"no overlays: {found.no_overlay}")
     return found
+
+
+@contextlib.contextmanager
+def folder_in_sight() -> Iterator[Path]:
+    """A folder that a sandbox shows unless it is told otherwise: not in a private /tmp."""
+    folder = Path(tempfile.mkdtemp(prefix=".in-sight-", dir=Path(__file__).parent)).resolve()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def path_without(program: str, folder: Path) -> str:

@@ -75,7 +75,8 @@ def _covering(paths: Iterable[str]) -> Iterator[str]:
         if is_folder(path):
             yield from ("--tmpfs", path)
         elif is_there(path):
-            yield from ("--ro-bind", "/dev/null", path)
+            # With its device: in a plain bind it could not even be opened.
+            yield from ("--dev-bind", "/dev/null", path)
 
 
 def _emptied(cell: Cell) -> Iterator[str]:
