@@ -17,8 +17,8 @@ from autoresearch.loop import tape
 from autoresearch.edges import clock
 seed, after, machine, kind = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
 if machine:
-    import autoresearch.loop.referee as referee, autoresearch.loop.measure as measure
-    referee.machine_id = measure.machine_id = lambda: machine
+    import autoresearch.loop.resume as resume, autoresearch.loop.measure as measure
+    resume.machine_id = measure.machine_id = lambda: machine
 random.SystemRandom = lambda: random.Random(seed)
 real = tape.Tape._add
 def add(self, entry):
@@ -29,7 +29,21 @@ def add(self, entry):
         os._exit(9)
 tape.Tape._add = add
 from autoresearch.cli import main
-main(["try", "-m", "noisy", "--json", *kind])
+main([*kind, "--json"])
+"""
+TRY = ("try", "-m", "noisy")
+LOGGED = """\
+import os
+from autoresearch.loop import memory
+real = memory.record
+def record(session, entry):
+    real(session, entry)
+    if type(entry).__name__ in {"Validation", "Undo"}:
+        os._exit(9)
+memory.record = record
+from autoresearch.cli import main
+import sys
+main(sys.argv[1:])
 """
 
 WORK = """\
@@ -58,10 +72,10 @@ def helper(tmp_path):
     return helper
 
 
-def attempt(helper, seed, after, *kind, machine="", code):
-    """`try` that dies after so many entries of its tape (0: never)."""
+def attempt(helper, seed, after, *options, machine="", code, command=TRY):
+    """A race that dies after so many entries of its tape (0: never)."""
     done = subprocess.run(
-        [sys.executable, "-c", DIE, str(seed), str(after), machine, *kind],
+        [sys.executable, "-c", DIE, str(seed), str(after), machine, *command, *options],
         cwd=helper.root,
         capture_output=True,
         check=False,
@@ -105,6 +119,49 @@ def test_resumed_race_is_the_race_that_was_interrupted(helper, tmp_path):
     resumed = [r for r in helper.log() if r["kind"] == "recovery" and r["action"] == "resumed"]
     assert "goes on from" in resumed[-1]["detail"]
     assert any("goes on from" in line for line in answer["news"])
+    assert helper.json("doctor")["ok"]
+
+
+def interrupted(helper, *command):
+    """A race that is killed twice, each time later: its samples so far."""
+    for after, entries in ((3, 3), (6, 9)):
+        attempt(helper, after, after, command=command, code=9)
+        (tape,) = (helper.state / "raw").glob("*.jsonl")
+        lines = tape.read_text().splitlines()
+        assert len(lines) == 1 + entries
+    return [entry["sample"] for entry in map(json.loads, lines) if "sample" in entry]
+
+
+def test_every_race_goes_on(helper):
+    """An hour of `validate` lost to a restart of the host; its samples or its line taken twice."""
+    set_cost(helper.repo, 50)
+    assert helper.verdict("better by far")[0] == "keep"
+    taken = interrupted(helper, "validate")
+    race = attempt(helper, 99, 0, command=("validate",), code=0)["record"]["race"]
+    kept = taken[2:]  # the first two are the warm-up of either arm
+    assert len(kept) == 2
+    assert race["values"][: len(kept)] == [sample["value"] for sample in kept]
+    assert race["order"][: len(kept)] == "".join(sample["arm"] for sample in kept)
+    assert len(race["order"]) == 40
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGED, "validate"],
+        cwd=helper.root,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 9, done
+    helper("recover")
+    interrupted(helper, "undo", "1")
+    attempt(helper, 99, 0, command=("undo", "1"), code=0)
+    log = helper.log()
+    assert [line["kind"] for line in log].count("validation") == 2
+    assert [line["detail"] for line in log if line.get("action") == "resumed"] == [
+        "the validation goes on from 1 samples taken before",
+        "the validation goes on from 4 samples taken before",
+        "`undo-0001` goes on from 1 samples taken before",
+        "`undo-0001` goes on from 4 samples taken before",
+    ]
+    assert list((helper.state / "raw").iterdir()) == []
     assert helper.json("doctor")["ok"]
 
 

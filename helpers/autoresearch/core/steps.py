@@ -73,7 +73,7 @@ class Action:
     """A step of a command other than `try`.
 
     Attributes:
-        command: `init`, `amend`, `undo`, `drop` or `gc`.
+        command: `init`, `amend`, `undo`, `drop`, `apply`, `validate` or `gc`.
         stage: how far it got, a word of that command's own.
         values: (name, value) of all that is needed to finish it or roll it back.
     """

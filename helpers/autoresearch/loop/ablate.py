@@ -19,7 +19,8 @@ from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop import memory
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import current_epoch
-from autoresearch.loop.without import leave_out, race_without
+from autoresearch.loop.resume import log_measured
+from autoresearch.loop.without import leave_out, race_without, tape_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +43,9 @@ def ablate(session: Session, randomness: Randomness, watchers: Watchers) -> Iter
         SessionBroken: the incumbent itself does not run.
     """
     for tried in _standing(session):
-        record = _without(session, tried, randomness, watchers)
-        memory.record(session, record)
+        label = f"without-{tried.number:04d}"
+        record = _without(session, tried, label, randomness, watchers)
+        log_measured(session, record, tape_file(session, label))
         yield record
     memory.publish(session)
 
@@ -56,7 +58,7 @@ def _standing(session: Session) -> tuple[Tried, ...]:
 
 
 def _without(
-    session: Session, tried: Tried, randomness: Randomness, watchers: Watchers
+    session: Session, tried: Tried, label: str, randomness: Randomness, watchers: Watchers
 ) -> Ablation:
     bench = session.bench()
     sandbox = bench.confinement.name
@@ -72,7 +74,6 @@ def _without(
             del tree[path]
         else:
             tree[path] = entry
-    label = f"without-{tried.number:04d}"
     watchers.say(f"without experiment {tried.number}")
 
     with turn_to_measure(session.places.measure_lock, "validate", watchers.say):

@@ -20,6 +20,7 @@ from autoresearch.loop.adopt import finish_interrupted, finish_opened
 from autoresearch.loop.cleaning import finish_gc
 from autoresearch.loop.conclude import finish
 from autoresearch.loop.invariants import half_written
+from autoresearch.loop.resume import finish_measured
 from autoresearch.loop.rewind import finish_apply, finish_drop
 from autoresearch.loop.undo import finish_undo
 from autoresearch.loop.unharmed import put_back_interrupted
@@ -36,6 +37,7 @@ FINISHERS = {
     "drop": finish_drop,
     "apply": finish_apply,
     "undo": finish_undo,
+    "validate": finish_measured,
     "amend": finish_interrupted,
     "gc": finish_gc,
 }

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core import jsonform
 from autoresearch.core.model import (
-    RULE,
-    SCHEMA,
     Arm,
     CommandResult,
     Effect,
@@ -25,17 +23,16 @@ from autoresearch.core.model import (
     Verdict,
 )
 from autoresearch.core.patience import pairs_allowed, retest_alpha
-from autoresearch.core.records import Recovery
 from autoresearch.core.rival import VARIABLE, incumbent_metrics
-from autoresearch.edges.clock import machine_id, now_utc
+from autoresearch.edges.clock import machine_id
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.sandbox import NONE
-from autoresearch.loop import memory, scrutiny, unharmed
+from autoresearch.loop import scrutiny, unharmed
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched, RivalTouched
 from autoresearch.loop.checks import broken, current_epoch, require_sound_guard, run_checks
 from autoresearch.loop.holdout import Unseen
 from autoresearch.loop.measure import SEED_BITS, Question, Race, bound_of, policy_of
-from autoresearch.loop.tape import Setting, Tape, open_tape
+from autoresearch.loop.resume import resumed, setting_of
 
 if TYPE_CHECKING:
     from autoresearch.core.decision import Policy
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
     from autoresearch.loop.candidate import Prepared
     from autoresearch.loop.measure import Raced, Randomness, Standing
     from autoresearch.loop.session import Session
+    from autoresearch.loop.tape import Tape
 
 __all__ = ["Referee", "Ruling", "broken", "current_epoch"]
 
@@ -308,31 +306,17 @@ class Referee:
 
     def _tape(self, prepared: Prepared, label: str) -> Tape:
         """What an interrupted race of this candidate left, where it can go on; else a new one."""
-        session, begun, epoch = self.session, prepared.begun, self._epoch
-        setting = Setting(
-            machine=machine_id(),
-            rule=RULE,
-            epoch=epoch.number,
-            contract_sha256=session.progress.contract_sha256 or "",
-            sandbox=self.bench.confinement.name,
-            incumbent=begun.parent,
+        session, begun = self.session, prepared.begun
+        setting = setting_of(
+            session,
+            self.bench,
             candidate=prepared.candidate.tree,
             simplify=begun.kind is Kind.SIMPLIFY,
             retest=prepared.retest,
         )
         path = session.tape(prepared.candidate.tree, label.partition("-")[2])
-        tape, why = open_tape(path, setting, self.randomness)
-        number = begun.number
-        if why:
-            session.news.append(f"the race of this tree was interrupted and starts anew: {why}")
-        elif tape.samples:
-            detail = f"experiment {number} goes on from {tape.samples} samples taken before"
-            session.news.append(detail)
-            memory.record(
-                session,
-                Recovery(schema=SCHEMA, at=now_utc(), step="race", action="resumed", detail=detail),
-            )
-        return tape
+        names = "this tree", f"experiment {begun.number}"
+        return resumed(session, path, setting, self.randomness, names)
 
 
 def _ruled(raced: Raced) -> Ruling:

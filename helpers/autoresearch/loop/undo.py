@@ -21,7 +21,7 @@ from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import current_epoch, run_checks
 from autoresearch.loop.rewind import find
 from autoresearch.loop.session import require_on_branch
-from autoresearch.loop.without import leave_out, race_without
+from autoresearch.loop.without import leave_out, race_without, tape_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +127,7 @@ def _judge_without(
     watchers: Watchers,
 ) -> Raced:
     """Guard and a fixed race of the incumbent against the tree without the experiment."""
-    bench, label = session.bench(), f"undo-{number:04d}"
+    bench, label = session.bench(), _label(number)
 
     with turn_to_measure(session.places.measure_lock, "undo", watchers.say):
         try:
@@ -139,6 +139,10 @@ def _judge_without(
                 code="undo_failed",
                 hint="Nothing was changed.",
             ) from error
+
+
+def _label(number: int) -> str:
+    return f"undo-{number:04d}"
 
 
 def _require_checks(
@@ -166,6 +170,7 @@ def _finish(session: Session, parent: str, record: Undo) -> None:
     )
     if record.experiment not in session.progress.undone:
         memory.record(session, record)
+    tape_file(session, _label(record.experiment)).unlink(missing_ok=True)
     memory.publish(session)
     session.journal.clear()
 

@@ -18,9 +18,11 @@ from autoresearch.loop import memory
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import current_epoch
 from autoresearch.loop.measure import Question, Race, policy_of
-from autoresearch.loop.tape import Tape
+from autoresearch.loop.resume import log_measured, resumed, setting_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from autoresearch.core.model import CommandResult
     from autoresearch.core.snapshot import Entry
     from autoresearch.loop.bench import Bench
@@ -72,9 +74,13 @@ def validate(
         sandbox=sandbox,
         final_guard=guarded,
     )
-    memory.record(session, record)
+    log_measured(session, record, _tape_file(session))
     memory.publish(session)
     return record
+
+
+def _tape_file(session: Session) -> Path:
+    return session.places.raw / "validate.jsonl"
 
 
 def first_commit(session: Session) -> str:
@@ -102,7 +108,10 @@ def _race(
         code_under_evaluator(session, first_commit(session), evaluator),
         session.tree(progress.incumbent_commit),
     )
-    slots = bench.slots[:2] if randomness.getrandbits(1) else bench.slots[1::-1]
+    setting = setting_of(session, bench, candidate=first_commit(session))
+    names = "this validation", "the validation"
+    tape = resumed(session, _tape_file(session), setting, randomness, names)
+    slots = bench.slots[:2] if tape.getrandbits(1) else bench.slots[1::-1]
     with turn_to_measure(session.places.measure_lock, "validate", say):
         try:
             say("preparing the bench checkouts")
@@ -119,7 +128,7 @@ def _race(
                     pool=(),
                     recorded=progress.incumbent_value if progress.deterministic else None,
                 ),
-                tape=Tape(randomness),
+                tape=tape,
                 label="validate",
                 watch=watch,
                 sample_s=progress.sample_s,

@@ -11,9 +11,11 @@ from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import broken
 from autoresearch.loop.measure import Question, Race, policy_of
 from autoresearch.loop.merge import Merged, merge_change
-from autoresearch.loop.tape import Tape
+from autoresearch.loop.resume import resumed, setting_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from autoresearch.core.history import Tried
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench
@@ -35,6 +37,11 @@ def leave_out(session: Session, tried: Tried) -> Merged:
     return merge_change(session.repo, after, before, ours)
 
 
+def tape_file(session: Session, label: str) -> Path:
+    """Where a race of this label is kept until it ends."""
+    return session.places.raw / f"{label}.jsonl"
+
+
 def race_without(
     session: Session,
     bench: Bench,
@@ -45,6 +52,8 @@ def race_without(
 ) -> Raced:
     """Race the incumbent against a tree that lacks something of it: fixed, without an early end.
 
+    One that was interrupted goes on; whoever logs its end removes its tape (`tape_file`).
+
     Raises:
         CandidateFailed, ProtectedTouched: the tree does not measure.
         SessionBroken: the incumbent itself fails.
@@ -54,6 +63,8 @@ def race_without(
         best = bench.bring(bench.slots[0], session.tree(progress.incumbent_commit), label=label)
     except (CandidateFailed, ProtectedTouched) as error:
         raise broken("set-up or build", error) from error
+    setting = setting_of(session, bench, candidate=label)
+    names = f"`{label}`", f"`{label}`"
     race = Race(
         bench=bench,
         incumbent=best,
@@ -63,7 +74,7 @@ def race_without(
             pool=(),
             recorded=progress.incumbent_value if progress.deterministic else None,
         ),
-        tape=Tape(randomness),
+        tape=resumed(session, tape_file(session, label), setting, randomness, names),
         label=label,
         watch=watchers.watch,
         sample_s=progress.sample_s,
