@@ -37,6 +37,7 @@ def test_program_of_a_killed_helper_is_ended(tmp_path, command):
     assert all(is_running(pid) for pid in left)
     bad = [f["text"] for f in helper.json("doctor", code=1)["findings"] if not f["ok"]]
     assert any(text.startswith("processes: left running") for text in bad), bad
+    assert any(text.startswith("folders of a run: left in ") for text in bad), bad
     assert "`autoresearch try` was killed; " in helper(*command).out
     assert not any(is_running(pid) for pid in left)
     assert helper.json("doctor")["ok"]

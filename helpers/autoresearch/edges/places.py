@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PRIVATE = 0o700
+RUN = "run"
+"""Folder beside the bench checkouts, at a path that is always the same."""
+
 MOST_REPORTS = 50
 """Crash reports that stay: a bug that comes again at every call fills no disk."""
 
@@ -84,6 +87,11 @@ class Places:
     def manifests(self) -> Path:
         """What the bench checkouts were left as; there before the session is."""
         return self.state.with_name(f".bench-{self.session}")
+
+    @property
+    def run(self) -> Path:
+        """What a run of the contract's commands may write to; there while one runs."""
+        return self.cache / RUN
 
     @property
     def roots(self) -> tuple[Path, Path]:

@@ -20,6 +20,7 @@ from autoresearch.edges.files import atomic_write
 from autoresearch.edges.lock import note_running
 from autoresearch.edges.memory import memory_limit
 from autoresearch.edges.overlay import private_folders
+from autoresearch.edges.places import RUN
 from autoresearch.edges.proc import Limits, Outcome, run_command
 from autoresearch.loop.confinement import Confinement, Purpose
 from autoresearch.loop.reading import ending, last_words, sample_of
@@ -325,7 +326,7 @@ class Bench:
         """
         over = self.confinement.lays_over(purpose)
         self._ran, self._written = None if over else built.slot, None
-        with private_folders(self.places.cache / "run", overlay=over) as own:
+        with private_folders(self.places.cache / RUN, overlay=over) as own:
             withheld = self.confinement.withheld
             environment = sample_environment(
                 [(name, value) for name, value in self.frozen if name not in withheld],

@@ -189,6 +189,12 @@ def _leftovers(session: Session) -> Iterator[Finding]:
         + (f"held: {clean_line(', '.join(map(str, locks[:3])))}" if locks else "none"),
         f"{RECOVER} It sets them aside unless a git is at work.",
     )
+    left = clean_line(str(places.run)) if places.run.exists() else ""
+    yield finding(
+        not left,
+        f"folders of a run: {f'left in {left}' if left else 'none'}",
+        f"{RECOVER} It removes them.",
+    )
     halves = sorted(half_written(session))
     yield finding(
         not halves,

@@ -13,7 +13,7 @@ from autoresearch.core.records import Recovery
 from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.files import atomic_write
+from autoresearch.edges.files import atomic_write, remove_tree
 from autoresearch.edges.lock import Lock
 from autoresearch.loop import memory
 from autoresearch.loop.adopt import finish_interrupted, finish_opened
@@ -63,6 +63,7 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
             f"changed while an experiment ran that was then interrupted, put back: "
             f"{clean_line(', '.join(touched[:5]))}; what was found is in set-aside/git"
         )
+    remove_tree(session.places.run)  # of a run that died, for whoever runs one has our lock
     if found.pending is not None:
         done.append(_settle(session, found.pending))
     if everything or session.after_kill:
