@@ -155,6 +155,10 @@ def test_home_repository_state_and_cache_are_hidden_wherever_they_lie(tmp_path, 
     with folder_in_sight() as place:
         (place / "home" / "keys").mkdir(parents=True)
         (place / "home" / "keys" / "id").write_text("secret")
+        maven = place / "home" / ".m2"
+        (maven / "repository").mkdir(parents=True)
+        (maven / "repository" / "library").write_text("as Java finds it")
+        (maven / "settings.xml").write_text("token")
         monkeypatch.setenv("HOME", str(place / "home"))
         for kind in ("STATE", "CACHE"):
             monkeypatch.setenv(f"XDG_{kind}_HOME", str(place / kind.lower()))
@@ -163,6 +167,8 @@ def test_home_repository_state_and_cache_are_hidden_wherever_they_lie(tmp_path, 
         )
         looks = (
             "import os\n"
+            f"assert os.listdir({str(maven)!r}) == ['repository']\n"
+            f"assert os.listdir({str(maven / 'repository')!r}) == ['library']\n"
             f"for top in ('home/keys', 'project', 'state', 'cache/autoresearch'):\n"
             f"    for folder, _, files in os.walk(os.path.join({str(place)!r}, top)):\n"
             "        if files and not os.getcwd().startswith(folder) and not "

@@ -85,6 +85,9 @@ USELESS_UNWRITTEN = frozenset({"GOCACHE"})
 """Variables that are better unset than set to a folder that cannot be written to: Go 1.19 stops at
 the first package that is not in its cache. In the private home it builds one."""
 
+UNTOLD = (".m2/repository",)
+"""Libraries below the home that no variable tells of: Java takes the account's home, not HOME."""
+
 # Kept where the user set them; there is no place to guess.
 _KEPT_FOLDERS = (
     "ANDROID_HOME",

@@ -15,6 +15,7 @@ from autoresearch.core.cover import Cover, cover
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges.cell import Cell
 from autoresearch.edges.environment import (
+    UNTOLD,
     USELESS_UNWRITTEN,
     download_folders,
     written_folders,
@@ -190,7 +191,7 @@ class Confinement:
         writable = [str(folder.resolve()) for folder in (own.home, own.tmp)]
         fetches = purpose is Purpose.SETUP and not self.offline
         if fetches:
-            writable += download_folders(self._environment)
+            writable += [*download_folders(self._environment), *_untold()]
         view = self._unseen_view if purpose is Purpose.HOLDOUT else self._view
         cell = Cell(
             slot=root,
@@ -213,7 +214,7 @@ class Confinement:
 
     def _scratch(self, view: View) -> list[str]:
         """Toolchains' folders that builds write to: they may, and nothing of it stays."""
-        return seen_in(view, written_folders(self._environment))
+        return seen_in(view, [*written_folders(self._environment), *_untold()])
 
     def _cover(self, tree: TreeMap) -> Cover:
         """The places to lock; the two programs of a race hold files of the same names, mostly."""
@@ -251,7 +252,8 @@ class Confinement:
     def _seen(self, commands: Sequence[str], hidden: list[Path], wanted: Sequence[str]) -> View:
         links = [self._repo.toplevel / link for link in self._contract.link]
         private = (*self._private(), *hidden)
-        found = [*wanted_paths(self._environment, commands, links), _RESOLVER, *wanted]
+        named = wanted_paths(self._environment, commands, links)
+        found = [*named, *_untold(), _RESOLVER, *wanted]
         return find_view(private, _homes(), found)
 
 
@@ -260,6 +262,12 @@ def _are_alike(tree: TreeMap, other: TreeMap) -> bool:
     return len(tree) == len(other) and all(
         path in tree and tree[path].mode == entry.mode for path, entry in other.items()
     )
+
+
+def _untold() -> list[str]:
+    """Libraries of toolchains that are told by no variable, where they are."""
+    found = [(home / path).resolve() for home in _homes() for path in UNTOLD]
+    return [str(path) for path in dict.fromkeys(found) if path.is_dir()]
 
 
 def _homes() -> list[Path]:
