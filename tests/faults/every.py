@@ -51,6 +51,20 @@ def environment(folder):
         yield
 
 
+ANY = "any"
+"""The kind of a fault that CI draws."""
+
+
+def drawn(kinds):
+    """The kinds that a test is repeated for: all of them, or one that is drawn in it."""
+    return tuple(kinds) if EVERY else (ANY,)
+
+
+def kind_of(asked, kinds):
+    """The kind that a test asks for, or one that is drawn; a failing test shows it."""
+    return (random.Random(SEED) if SEED else random).choice(list(kinds)) if asked == ANY else asked
+
+
 def chosen(case, kind, sites, known=frozenset()):
     """The calls to fail at, as numbers from 1: a sample, or each site that is not known already.
 
