@@ -151,9 +151,9 @@ class Machine(RuleBasedStateMachine):
 
     @staticmethod
     def cost(tree):
-        """What the program of a tree prints, or None."""
+        """What the program of a tree prints; None where it fails, as with conflict marks in it."""
         found = re.search(r"METRIC cost=([0-9.]+)", tree[WORK])
-        return float(found[1]) if found else None
+        return float(found[1]) if found and "<<<<<<<" not in tree[WORK] else None
 
     @rule(kind=COSTS, others=OTHERS, fault=FAULTS)
     def experiment(self, kind, others, fault):
