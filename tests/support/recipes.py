@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -36,6 +37,7 @@ class Recipe(NamedTuple):
         keeps_first: else the keep meets the target, which ends the session.
         examples: folders of its project, the later laid over the earlier; the last one that has
             a change is where it is taken from.
+        as_root: a line of the contract that root needs beside, or nothing.
         packages: what a package client installs for it: (client, packages).
     """
 
@@ -45,6 +47,7 @@ class Recipe(NamedTuple):
     is_quick: bool
     keeps_first: bool
     examples: tuple[Path, ...]
+    as_root: str
     packages: tuple[tuple[str, tuple[str, ...]], ...]
 
 
@@ -83,6 +86,7 @@ def read(name: str) -> Recipe:
         needs=tuple(held["needs"]),
         is_quick=held["quick"],
         examples=tuple(EXAMPLES / one for one in (held.get("like"), name) if one is not None),
+        as_root=held.get("root", ""),
         keeps_first=held.get("first", "keep") == "keep",
         packages=tuple(
             (client, tuple(held[client])) for client in ("debian", "pypi", "npm") if client in held
@@ -129,7 +133,9 @@ def try_recipe(
     held = yaml.safe_load(recipe.contract)
     values = tuple(_verify(helper, held, env) for _ in range(by_hand))
     draft = folder / "draft.yaml"
-    draft.write_text(recipe.contract + ("" if "race:" in recipe.contract else FEW_RUNS), "utf-8")
+    few = "" if "race:" in recipe.contract else FEW_RUNS
+    own = f"{recipe.as_root}\n" if recipe.as_root and os.geteuid() == 0 else ""
+    draft.write_text(recipe.contract + few + own, "utf-8")
     helper.json("init", str(draft), env=env)
     order = ("keep", "discard") if recipe.keeps_first else ("discard", "keep")
     done = {change: _attempt(helper, recipe, change, env) for change in order}

@@ -33,7 +33,10 @@ class Cluster:
         self.folder = folder
         self.user = "postgres" if os.geteuid() == 0 else None
         if self.user:
-            os.chown(folder, pwd.getpwnam(self.user).pw_uid, -1)
+            try:
+                os.chown(folder, pwd.getpwnam(self.user).pw_uid, -1)
+            except OSError:
+                sys.exit("root has no other user in a sandbox: run as another, or `sandbox: off`")
 
     def run(self, program: str, *arguments: str, text: str = "") -> str:
         """Run one of PostgreSQL's programs; its output."""
