@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -69,6 +70,23 @@ def test_lock_without_a_kill_is_left_to_recover(rig):
     assert there(rig) == ["index.lock"]
     assert rig.run("recover").code == 0
     assert there(rig) == []
+
+
+def test_state_on_another_disk_than_the_repository(rig, monkeypatch):
+    """A home on another file system: every `recover` fails at the lock."""
+    real = os.rename
+
+    def rename(before, after, **options):
+        if str(before).startswith(str(rig.root)) and str(after).startswith(str(rig.state)):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        real(before, after, **options)
+
+    monkeypatch.setattr(os, "rename", rename)
+    plant(rig, ["index.lock"])
+    said = rig.run("recover")
+    assert said.code == 0, said
+    assert there(rig) == []
+    assert (rig.state / "set-aside/locks/index.lock-1").read_text() == "half"
 
 
 def test_lock_stays_while_a_git_is_at_work(rig):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,8 @@ def set_aside(repo: GitRepo, locks: list[Path], folder: Path) -> tuple[Path, ...
             number = 1
             while (aside := folder / f"{path.name}-{number}").exists():
                 number += 1
-            path.rename(aside)
+            with contextlib.suppress(FileNotFoundError):  # gone by itself
+                shutil.move(path, aside)  # the folder may lie on another disk
     return tuple(locks)
 
 
