@@ -28,9 +28,10 @@ in three takes the programs of the command along; after one in four the next com
 
 A kill counts where it ended a command at work ("in the middle"); one that came too late counts
 for nothing. No violation in n of them bounds the chance of one by 3/n with 95 % confidence (rule
-of three), for this machine and these commands. The first row's commands were `try`, `drop` and
-`note` alone. A violation ends a sitting, which then has no row: one was found, on the way to the
-second row, a lock file that a git killed with its helper left (mended in `edges/gitlocks.py`).
+of three), for this machine and these commands. The commands of the first two rows were `try`,
+`drop` and `note` alone. A violation ends a sitting, which then has no row: one was found, on the
+way to the third row, a lock file that a git killed with its helper left (mended in
+`edges/gitlocks.py`).
 
 | date (UTC) | seeds | kills | of these in the middle | violations | bound 3/n of all rows |
 |---|---|---|---|---|---|
