@@ -7,6 +7,7 @@ either it is done once and whole, or it is not done and what it was to work on i
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -37,6 +38,8 @@ class Stage:
         """(experiment, program) of a discard on the present incumbent."""
         self.mending = False
         """Whether the last experiment waits for its rework."""
+        self.begun = Counter()
+        """How often each command was begun since the deed: each may log one line."""
 
     @property
     def incumbent(self):
@@ -78,11 +81,11 @@ class Stage:
         return oid not in self.rig.repo("rev-list", "--objects", "--all")
 
 
-def one(new, kind, extra=0):
-    """What is wrong with new lines of which one may be of a kind, and none of another."""
+def one(new, kind, most=1):
+    """What is wrong with new lines of which so many may be of a kind, and none of another."""
     odd = [r["kind"] for r in new if r["kind"] not in {kind, "run", "note", "refusal", "runend"}]
     count = sum(r["kind"] == kind for r in new)
-    return [f"unexpected lines: {odd}"] * bool(odd) + [f"{count} of {kind}"] * (count > 1 + extra)
+    return [f"unexpected lines: {odd}"] * bool(odd) + [f"{count} of {kind}"] * (count > most)
 
 
 def of_kind(new, kind):
@@ -168,7 +171,8 @@ def note(stage):
     work = stage.rig.work
 
     def judge(new):
-        return one(new, "note", 2) + ["the tree was touched"] * (stage.rig.work != work)
+        found = one(new, "note", stage.begun["note"])
+        return found + ["the tree was touched"] * (stage.rig.work != work)
 
     return Deed("note", ("note", "y"), judge)
 
@@ -197,13 +201,14 @@ def undo(stage):
 
 
 def validate(stage):
-    """`validate`: a line in the log, or none; nothing else."""
+    """`validate`: at most a line in the log each time; nothing else."""
     if len(stage.kept) < 2 or not clean(stage):
         return None
 
     def judge(new):
         changed = stage.rig.work != stage.incumbent
-        return one(new, "validation", 1) + ["the tree was touched"] * changed
+        found = one(new, "validation", stage.begun["validate"])
+        return found + ["the tree was touched"] * changed
 
     return Deed("validate", ("validate",), judge)
 

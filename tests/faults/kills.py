@@ -86,6 +86,8 @@ class Night:
         problems = self.stage.settle()
         before = (rig.state / "log.jsonl").read_bytes()
         deed = self.stage.next()
+        self.stage.begun.clear()
+        self.stage.begun[deed.command[0]] += 1
         try:
             self.clock.kill(rig, rng, f"{rig.noisy} {deed.name}", deed.command)
             problems += self._goes_on(deed)
@@ -111,7 +113,9 @@ class Night:
                 return [f"a reader failed: {looked}"]
         then = rng.choice((*NEXT, deed.command))
         while rng.random() < AGAIN:
+            self.stage.begun[then[0]] += 1
             self.clock.kill(rig, rng, f"{rig.noisy} {deed.name}, then {then[0]}", then)
+        self.stage.begun[then[0]] += 1
         said = rig.run(*then)
         fine = {0, 1} if then == deed.command else {0}
         return [] if said.code in fine else [f"then {then}: exit {said.code}: {said.out}"]

@@ -109,7 +109,9 @@ class Theatre:
     def ready(self, case):
         """(stage, deed): the session at the start of a case, and its command prepared."""
         stage = self.stage(case.start)
-        return stage, case.deed(stage)
+        deed = case.deed(stage)
+        stage.begun.update({deed.command[0]: 2, "note": 3})  # again, and a note that comes next
+        return stage, deed
 
     def sites(self, name, error):
         """The sites of the calls of a case that may fail so."""
