@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import array
 import atexit
-import functools
 import importlib
 import json
 import os
@@ -55,9 +54,8 @@ def run(args: tuple[str, ...], cwd: Path, environ: Mapping[str, str]) -> tuple[i
     assert len(request) < REQUEST_BYTES, "the request is too large"
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with mine, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        with theirs, _lock():
-            descriptors = [out.fileno(), err.fileno(), theirs.fileno()]
-            socket.send_fds(_spare(), [request], descriptors)
+        with theirs:
+            SPARE.send(request, [out.fileno(), err.fileno(), theirs.fileno()])
         status = array.array("i", mine.recv(4))
         if not status:
             raise RuntimeError(f"the spare process lost {args}")
@@ -69,30 +67,49 @@ def _whole(file: IO[bytes]) -> bytes:
     return file.read()
 
 
-@functools.cache
-def _lock() -> threading.Lock:
-    return threading.Lock()
+class Spare:
+    """The spare process of this one: started when first asked for, and again should it die.
+
+    Its own environment and session are no test's, lest it be taken for what a test left running.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.requests: socket.socket | None = None
+
+    def send(self, request: bytes, descriptors: list[int]) -> None:
+        """Hand in a request; one at a time."""
+        with self.lock:
+            if self.process is None or self.process.poll() is not None:
+                self.start()
+            assert self.requests is not None
+            socket.send_fds(self.requests, [request], descriptors)
+
+    def start(self) -> None:
+        """Start it; it ends with this process."""
+        self.end()
+        self.requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.requests.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REQUEST_BYTES)
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, __file__, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                cwd="/",
+                env={name: value for name, value in os.environ.items() if name.startswith(STARTS)},
+                start_new_session=True,
+            )
+
+    def end(self) -> None:
+        """Close its socket, which ends it."""
+        if self.requests is not None and self.process is not None:
+            self.requests.close()
+            self.process.wait()
 
 
-@functools.cache
-def _spare() -> socket.socket:
-    """Start the spare process; it ends with this one."""
-    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REQUEST_BYTES)
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            cwd="/",
-        )
-    atexit.register(_end, process, mine)
-    return mine
-
-
-def _end(process: subprocess.Popen[bytes], requests: socket.socket) -> None:
-    requests.close()
-    process.wait()
+SPARE = Spare()
+atexit.register(SPARE.end)
 
 
 def serve(requests: socket.socket) -> None:
