@@ -102,7 +102,8 @@ class Night:
         problems += deed.judge(new)
         problems += rig.broken() if deed.spare else []
         if problems:
-            raise Violation(f"step {number} of seed {self.seed}, {deed.command}: {problems}")
+            text = f"step {number} of seed {self.seed}, {deed.command}: {problems}; {self.said}"
+            raise Violation(text)
 
     def _goes_on(self, deed):
         """Readers look, the next command tidies up, perhaps killed as well: what is wrong."""
@@ -116,7 +117,7 @@ class Night:
             self.stage.begun[then[0]] += 1
             self.clock.kill(rig, rng, f"{rig.noisy} {deed.name}, then {then[0]}", then)
         self.stage.begun[then[0]] += 1
-        said = rig.run(*then)
+        said = self.said = rig.run(*then)
         fine = {0, 1} if then == deed.command else {0}
         return [] if said.code in fine else [f"then {then}: exit {said.code}: {said.out}"]
 
