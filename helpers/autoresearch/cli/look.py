@@ -35,7 +35,7 @@ KEPT_SHOWN = 8
 REVIEW_SHOWN = 4
 LOG_SHOWN = 20
 DIFF_LINES = 120
-GONE = "diff: gone, its ref was removed by `gc` and git has removed its objects"
+GONE = "diff: gone, no ref holds it any more; `autoresearch doctor` says whether `gc` removed that"
 
 
 @click.command("status")
