@@ -9,6 +9,8 @@ import signal
 import subprocess
 
 import pytest
+from autoresearch.edges import gitlocks
+from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.planning import freeze
 from faults.rig import Plan, Rig
 
@@ -89,14 +91,29 @@ def test_state_on_another_disk_than_the_repository(rig, monkeypatch):
     assert (rig.state / "set-aside/locks/index.lock-1").read_text() == "half"
 
 
-def test_lock_stays_while_a_git_is_at_work(rig):
+def test_lock_stays_while_a_git_is_at_work(rig, monkeypatch):
     """A living git's lock taken from under it."""
+    monkeypatch.setattr(gitlocks, "PATIENCE_S", 0.0)
     plant(rig, ["index.lock"])
     with subprocess.Popen(["git", "cat-file", "--batch"], cwd=rig.root, stdin=subprocess.PIPE):
         assert rig.run("recover").code == 0
         assert there(rig) == ["index.lock"]
     assert rig.run("recover").code == 0
     assert there(rig) == []
+
+
+def test_git_that_outlives_its_helper_is_waited_for(rig, monkeypatch):
+    """The next command failing at a lock that is let go a moment later."""
+    plant(rig, ["index.lock"])
+    lock = rig.root / ".git/index.lock"
+    monkeypatch.setattr(gitlocks.time, "sleep", lambda _: lock.unlink())
+    pipe, command = subprocess.PIPE, ["sh", "-c", "git cat-file --batch-check; :"]
+    with subprocess.Popen(command, cwd=rig.root, stdin=pipe, stdout=pipe) as shell:
+        shell.stdin.write(b"HEAD\n")
+        shell.stdin.flush()
+        assert shell.stdout.readline()  # by now git is at work, and not as a child of ours
+        with GitRepo.open(rig.root) as repo:
+            assert gitlocks.outlived(repo, "cheaper", "refs/heads/autoresearch/cheaper") == []
 
 
 def test_lock_stays_while_it_is_open(rig):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from autoresearch.edges.gitrepo import GitRepo
 
 _PROC = Path("/proc")
+
+PATIENCE_S = 5.0
+"""A git whose helper was killed works on to its own end; so long it is waited for."""
+
+_LOOK_S = 0.02
 
 
 def locks_of(repo: GitRepo, session: str, branch: str) -> Iterator[Path]:
@@ -42,6 +48,16 @@ def locks_of(repo: GitRepo, session: str, branch: str) -> Iterator[Path]:
         if path.exists():
             yield path
     yield from sorted((repo.common_dir / "refs/autoresearch" / session).rglob("*.lock"))
+
+
+def outlived(repo: GitRepo, session: str, branch: str) -> list[Path]:
+    """The lock files that are there once no git is at work, or after five seconds."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        locks = list(locks_of(repo, session, branch))
+        if not locks or time.monotonic() > until or not is_git_at_work(repo):
+            return locks
+        time.sleep(_LOOK_S)
 
 
 def set_aside(repo: GitRepo, locks: list[Path], folder: Path) -> tuple[Path, ...]:

@@ -182,7 +182,7 @@ class Session:
 
     def set_locks_aside(self) -> tuple[Path, ...]:
         """Move the locks of a killed git out of the way; see `gitlocks.set_aside`."""
-        locks = list(gitlocks.locks_of(self.repo, self.name, self.branch))
+        locks = gitlocks.outlived(self.repo, self.name, self.branch)
         return gitlocks.set_aside(self.repo, locks, self.places.state / "set-aside" / "locks")
 
     def keep_overrides(self, changed: Mapping[str, Entry | None], now: Mapping[str, Entry]) -> None:
