@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -188,3 +189,28 @@ def test_full_disk_gives_the_lock_back(lock, monkeypatch):
         with pytest.raises(AutoresearchError):
             lock.acquire("try")
     lock.acquire("try").release()
+
+
+def test_fork_of_a_dead_holder_is_waited_for(tmp_path, monkeypatch):
+    """A killed command's child, not yet its own program, that keeps the next command out."""
+    path, (told, tell) = tmp_path / "lock", os.pipe()
+    holder = os.fork()
+    if holder == 0:
+        Lock(path).acquire("try")
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+        os.write(tell, b"%d" % child)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(holder, 0)
+    child = int(os.read(told, 20))
+
+    def lets_go(_seconds):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+    monkeypatch.setattr(lock_module.time, "sleep", lets_go)
+    with Lock(path).acquire("note") as held:
+        assert held.after_kill
+    os.close(told)
+    os.close(tell)

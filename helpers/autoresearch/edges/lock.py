@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _OWNER_BYTES = 4096
+_LOOK_S = 0.02
+PATIENCE_S = 5.0
+"""A process that is forked shares the lock until it runs its program; so long it is waited for."""
 RUNNING = "running.json"
 """Beside a session's lock: the command that its holder started last."""
 
@@ -112,9 +116,7 @@ class Lock:
             AutoresearchError: code `locked`, naming the holder; or as the disk refuses.
         """
         descriptor = self._open()
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not self._is_taken(descriptor):
             os.close(descriptor)
             owner = self.holder()
             who = "another process" if owner is None else owner.described()
@@ -122,8 +124,22 @@ class Lock:
                 f"{who} is working on this session",
                 code="locked",
                 hint="Wait until it is done; `autoresearch status` shows what it does.",
-            ) from error
+            )
         return self._mark(descriptor, command)
+
+    def _is_taken(self, descriptor: int) -> bool:
+        """Take it where nobody alive has it; a dead holder's fork, about to exec, is waited for."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # noqa: PERF203 - it is asked for again
+                former = self._written()
+                if former is None or _is_alive(former) or time.monotonic() > until:
+                    return False
+                time.sleep(_LOOK_S)
+            else:
+                return True
 
     def wait(self, command: str, on_wait: Callable[[Owner | None], None]) -> Held:
         """Take the lock, waiting for it as long as it takes.
