@@ -73,7 +73,8 @@ def test_steps_by_hand_lead_to_a_validated_gain(tmp_path, monkeypatch):
     repo.write("src/parser.py", "COST = 20.85\n")
     attempt = ["try", "-m", "what and why"]
     assert attempt in typed
-    assert ": keep  -50.0%" in helper(*attempt).out
+    kept = helper(*attempt).out  # suspicious where the made-up time is a large share of a run
+    assert re.search(r": keep( \(suspicious\))?  -50\.0%", kept), kept
     assert ["brief"] in typed
     assert "what and why" in helper("brief").out
     assert ["validate"] in typed
