@@ -25,6 +25,7 @@ RUN_BY = {
 }
 """Every shell line of the README for contributors and newcomers, and what runs it."""
 
+# A made-up time so small that the clock of no machine could deny it.
 BENCH = """\
 import sys
 sys.path.insert(0, "src")
@@ -57,7 +58,7 @@ def test_steps_by_hand_lead_to_a_validated_gain(tmp_path, monkeypatch):
     """Catches a step of "By hand" that fails, or a contract that is refused, for a newcomer."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     repo = Git.create(tmp_path / "r")
-    repo.write("src/parser.py", "COST = 41.7\n")
+    repo.write("src/parser.py", "COST = 0.417\n")
     repo.write("bench.py", BENCH)
     repo.write("test_it.py", "def test_it():\n    assert True\n")
     repo.write(".gitignore", "__pycache__/\n.pytest_cache/\n")
@@ -70,11 +71,10 @@ def test_steps_by_hand_lead_to_a_validated_gain(tmp_path, monkeypatch):
     for words in (["check", "draft.yaml"], ["init", "draft.yaml"]):
         assert words in typed
         helper(words[0], str(draft))
-    repo.write("src/parser.py", "COST = 20.85\n")
+    repo.write("src/parser.py", "COST = 0.2085\n")
     attempt = ["try", "-m", "what and why"]
     assert attempt in typed
-    kept = helper(*attempt).out  # suspicious where the made-up time is a large share of a run
-    assert re.search(r": keep( \(suspicious\))?  -50\.0%", kept), kept
+    assert ": keep  -50.0%" in helper(*attempt).out
     assert ["brief"] in typed
     assert "what and why" in helper("brief").out
     assert ["validate"] in typed

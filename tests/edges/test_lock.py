@@ -210,7 +210,10 @@ def test_fork_of_a_dead_holder_is_waited_for(tmp_path, monkeypatch):
             os.kill(child, signal.SIGKILL)
 
     monkeypatch.setattr(lock_module.time, "sleep", lets_go)
-    with Lock(path).acquire("note") as held:
-        assert held.after_kill
-    os.close(told)
-    os.close(tell)
+    try:
+        with Lock(path).acquire("note") as held:
+            assert held.after_kill
+    finally:
+        lets_go(0)
+        os.close(told)
+        os.close(tell)

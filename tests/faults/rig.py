@@ -208,6 +208,11 @@ class Rig:
             if (kept := self.folder / name / str(number)).exists():
                 shutil.copytree(kept, place, symlinks=True)
 
+    def move_in(self, monkeypatch):
+        """Name its places in the environment of this test, which begins with others."""
+        monkeypatch.setenv("XDG_STATE_HOME", str(self.state_home))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(self.cache_home))
+
     def edit(self, cost, note=0, *, answer=42):
         """Edit the program; what it is then."""
         work = NOISY_WORK if self.noisy else WORK

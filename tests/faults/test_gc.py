@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from autoresearch.edges.lock import Lock
-from faults.every import EVERY
+from faults.every import EVERY, environment
 from faults.failures import fail_often
 from faults.rig import ERRORS, Plan, Rig
 
@@ -23,9 +23,7 @@ OLD = 60
 def rig(tmp_path_factory):
     """A session with old failures, a keep at 1 and 63, a discard at 62, output and dead races."""
     folder = tmp_path_factory.mktemp("rig")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
-            patch.setenv(name, str(folder / name.lower()))
+    with environment(folder):
         rig = Rig(folder)
         rig.edit(95)
         assert rig.run("try", "-m", "first").code == 0
@@ -49,8 +47,7 @@ def rig(tmp_path_factory):
 @pytest.fixture
 def fresh(rig, monkeypatch):
     """The session as it was prepared."""
-    for name, place in (("XDG_STATE_HOME", rig.state_home), ("XDG_CACHE_HOME", rig.cache_home)):
-        monkeypatch.setenv(name, str(place))
+    rig.move_in(monkeypatch)
     rig.reset()
     return rig
 

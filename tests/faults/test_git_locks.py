@@ -12,6 +12,7 @@ import pytest
 from autoresearch.edges import gitlocks
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.planning import freeze
+from faults.every import environment
 from faults.rig import Plan, Rig
 
 LOCKS = (
@@ -24,16 +25,13 @@ LOCKS = (
 def rig(tmp_path_factory):
     """One session for all tests; the environment must outlive single ones."""
     folder = tmp_path_factory.mktemp("rig")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
-            patch.setenv(name, str(folder / name.lower()))
+    with environment(folder):
         yield Rig(folder)
 
 
 @pytest.fixture(autouse=True)
 def _same_places(rig, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(rig.state_home))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(rig.cache_home))
+    rig.move_in(monkeypatch)
     rig.reset()
 
 

@@ -110,8 +110,7 @@ def rig():
 @pytest.fixture
 def fresh(rig, monkeypatch):
     """The session as it was, with an edit in its tree."""
-    for name, place in (("XDG_STATE_HOME", rig.state_home), ("XDG_CACHE_HOME", rig.cache_home)):
-        monkeypatch.setenv(name, str(place))
+    rig.move_in(monkeypatch)
     monkeypatch.setenv("HOME", str(rig.folder))
     rig.closed, rig.user = (), None
     rig.reset()

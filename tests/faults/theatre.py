@@ -92,8 +92,7 @@ class Theatre:
     def rig(self, case, monkeypatch):
         """The session of a case, and its places in the environment of this test."""
         rig = self.noisy if case.start == "noisy" else self.exact
-        monkeypatch.setenv("XDG_STATE_HOME", str(rig.state_home))
-        monkeypatch.setenv("XDG_CACHE_HOME", str(rig.cache_home))
+        rig.move_in(monkeypatch)
         return rig
 
     def stage(self, start):

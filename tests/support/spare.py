@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -164,7 +165,10 @@ def _command(request: dict[str, object], out: int, err: int) -> None:
             main()
             code = 0
         except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 0
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except Exception:  # noqa: BLE001 - as Python's own end shows it
+            traceback.print_exc()
+            code = 1
         sys.stdout.flush()
         sys.stderr.flush()
     finally:

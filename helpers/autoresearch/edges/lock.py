@@ -3,7 +3,7 @@
 The kernel lets go when the holder dies, however it dies. The words in the file are for people, and
 for whoever takes the lock next: where a holder died, they still stand, and what it left running is
 ended before anything else happens. Descriptors are not inherited, so no program started under the
-lock can keep it.
+lock can keep it; the fork that is to become one shares it for a moment, which is waited for.
 """
 
 from __future__ import annotations

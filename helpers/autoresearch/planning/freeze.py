@@ -223,7 +223,7 @@ def take_back_interrupted(repo: GitRepo, places: Places) -> None:
     published = (places.state / "copies.json").exists()
     found = None if published else Journal(places.journal).load().pending
     if found is not None and found.action is not None and found.action.command == INIT:
-        locks = list(gitlocks.locks_of(repo, places.session, BRANCHES + places.session))
+        locks = gitlocks.outlived(repo, places.session, BRANCHES + places.session)
         gitlocks.set_aside(repo, locks, places.state.with_name(".set-aside"))
         take_back(repo, Before.from_journal(found.action), places)
         return
