@@ -6,6 +6,7 @@ go on, bench checkouts that no session uses. Kept commits, dropped edits and the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -101,7 +102,7 @@ def look(session: Session, keep: int) -> Found:
         refs=refs,
         interrupted=_interrupted(session, border),
         files=files,
-        size=sum(path.lstat().st_size for path in files),
+        size=_bytes_in(files),
         checkouts=tuple(_unused(session)),
     )
 
@@ -204,11 +205,20 @@ def _why_over(places: Places) -> str:
 
 
 def _size_of(folder: Path) -> int:
-    return sum(
-        os.lstat(os.path.join(where, name)).st_size  # noqa: PTH118  (names come in bulk)
+    return _bytes_in(
+        os.path.join(where, name)  # noqa: PTH118  (names come in bulk)
         for where, _, names in os.walk(folder)
         for name in names
     )
+
+
+def _bytes_in(files: Iterable[Path | str]) -> int:
+    """The sum of their sizes; a command at work may remove some meanwhile."""
+    size = 0
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):
+            size += os.lstat(path).st_size
+    return size
 
 
 def _held(stack: ExitStack, session: Session, places: Places) -> bool:

@@ -127,7 +127,7 @@ class Referee:
             )
         return confinement.name
 
-    # --- the steps of DESIGN 3 -------------------------------------------------------------
+    # --- its steps -------------------------------------------------------------------------
 
     def _measured(self, prepared: Prepared) -> Ruling:
         try:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from autoresearch.loop.session import Session
 
 VALIDATION_PAIRS = 20
+PROVEN_LEVEL = 0.95
+"""A gain is called proven on an interval of this confidence or more."""
 
 
 def validate(
@@ -70,7 +72,7 @@ def validate(
         after=progress.last_number,
         effect=effect,
         race=raced.record,
-        proven=(effect.high < 0 if lower else effect.low > 0) and effect.level >= 0.95,  # noqa: PLR2004 - DECISION 8
+        proven=(effect.high < 0 if lower else effect.low > 0) and effect.level >= PROVEN_LEVEL,
         sandbox=sandbox,
         final_guard=guarded,
     )
