@@ -133,6 +133,53 @@ def test_ended_in_the_rehearsal(helper: Helper, tmp_path: Path, number: signal.S
     assert left_behind() == [".bench-cheaper", "cheaper", "cheaper"]
 
 
+def test_until_the_log_is_there_all_say_so_and_recover_takes_back(
+    helper: Helper, tmp_path: Path
+) -> None:
+    """A bug reported for a log that was never written; a branch that nobody gets rid of."""
+    draft, before = write_draft(tmp_path), everything(helper.repo)
+    die(helper.root, WRITE_LOG, signal.SIGKILL, "init", str(draft))
+    for command in (("status",), ("note", "x"), ("try", "-m", "x"), ("run", "3"), ("undo", "1")):
+        assert helper.error(*command) == "half_opened"
+    assert helper.json("recover")["done"] == [
+        "the `init` of cheaper was interrupted; it is taken back"
+    ]
+    assert plain(helper) == but_for_times(before)
+    assert left_behind() == []
+    assert helper.error("recover") == "no_session"
+    helper("init", str(draft))
+    assert helper.json("doctor")["ok"]
+
+
+@pytest.mark.parametrize(
+    ("step", "half"),
+    [((f"{FREEZE}.Journal", 1), "journal"), (("autoresearch.edges.gitrefs.set_head", 1), "tree")],
+    ids=["journal", "contract"],
+)
+def test_half_a_file_of_a_killed_init_goes(
+    helper: Helper, tmp_path: Path, step: tuple[str, int], half: str
+) -> None:
+    """What a kill in the middle of a write leaves: in the state folder, or in the user's tree."""
+    draft = write_draft(tmp_path)
+    die(helper.root, step, signal.SIGKILL, "init", str(draft))
+    folder = state_of("cheaper") if half == "journal" else helper.root
+    name = ".autoresearch-1f" if half == "journal" else ".autoresearch-init"
+    (folder / name).write_text("ha")
+    helper("init", str(draft))
+    assert not (folder / name).exists()
+    assert helper.json("doctor")["ok"]
+
+
+def test_killed_while_the_document_is_written(helper: Helper, tmp_path: Path) -> None:
+    """Half a document of an open session that no later command looks for."""
+    step = ("autoresearch.loop.memory._publish_ref", 1)
+    die(helper.root, step, signal.SIGKILL, "init", str(write_draft(tmp_path)))
+    (helper.root / ".autoresearch-1f").write_text("ha")
+    helper("note", "x")
+    assert not (helper.root / ".autoresearch-1f").exists()
+    assert helper.json("doctor")["ok"]
+
+
 def _release(gate: Gate) -> None:
     """Let later runs pass; nobody may be waiting at the gate any more."""
     (gate.folder / "held").unlink()

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LONGEST_PATH = 2000
 """Bytes of a path beyond which a folder is moved up before it is emptied; PATH_MAX is 4096."""
 
+OURS = ".autoresearch-"
+"""How the names of our temporary files begin."""
+
 _REMEDIES = {
     errno.ENOSPC: ("no_space", "is on a full disk", "Free some space and repeat the command."),
     errno.EDQUOT: ("no_space", "is over its quota", "Free some space and repeat the command."),
@@ -116,7 +119,7 @@ def is_writable(folder: Path) -> bool:
     """
     there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".autoresearch-", dir=there)
+        descriptor, name = tempfile.mkstemp(prefix=OURS, dir=there)
     except OSError:
         return False
     os.close(descriptor)
@@ -124,17 +127,26 @@ def is_writable(folder: Path) -> bool:
     return True
 
 
-def atomic_write(path: Path, content: bytes, *, mode: int = 0o644, sync: bool = True) -> None:
+def atomic_write(
+    path: Path,
+    content: bytes,
+    *,
+    mode: int = 0o644,
+    temporary: Path | None = None,
+    sync: bool = True,
+) -> None:
     """Make `path` hold `content`, wholly or not at all, also across a power loss.
 
     A symbolic link at `path` is replaced, not followed. The mode is subject to the umask. Without
-    `sync` a power loss may take it: only for what can be made again.
+    `sync` a power loss may take it: only for what can be made again. `temporary` is as for
+    `replace_file`: a name that whoever comes after a kill knows.
 
     Raises:
         AutoresearchError: when the disk refuses; the earlier file is then untouched.
     """
     with named_errors(path):
-        replace_file(os.fspath(path), content, mode=mode, sync=sync)
+        beside = None if temporary is None else os.fspath(temporary)
+        replace_file(os.fspath(path), content, mode=mode, temporary=beside, sync=sync)
         if sync:
             sync_folder(path.parent)
 
@@ -312,7 +324,7 @@ def _listing(folder: str) -> list[os.DirEntry[str]]:
 
 def _beside(path: str) -> str:
     """A fresh hidden name in the folder of `path`; short, for `path` may be as long as allowed."""
-    return os.path.join(os.path.dirname(path), f".autoresearch-{secrets.token_hex(8)}")
+    return os.path.join(os.path.dirname(path), f"{OURS}{secrets.token_hex(8)}")
 
 
 def _write_once(descriptor: int, content: bytes) -> None:

@@ -59,6 +59,11 @@ class Places:
         return self.state / "journal.json"
 
     @property
+    def copies(self) -> Path:
+        """What was last published; there as soon as the session is."""
+        return self.state / "copies.json"
+
+    @property
     def git_setup(self) -> Path:
         """What git's set-up was before a candidate ran; there while one runs."""
         return self.state / "git-setup.json"
@@ -108,6 +113,20 @@ class Places:
         if os.environ.get("AUTORESEARCH_MEASURE_TOGETHER") == "1":
             return self.state.with_name(f".measure-{self.session}.lock")
         return self.state.parent.parent / "measure.lock"
+
+    def is_half_opened(self) -> bool:
+        """Whether an `init` began what it did not come to the end of, or is at it."""
+        there = self.journal.exists() and not self.copies.exists()
+        return there and not self.log.exists()  # looked at last: the step that opens the session
+
+    def require_opened(self) -> None:
+        """Raise `half_opened` where there is only what an `init` began."""
+        if self.is_half_opened():
+            raise AutoresearchError(
+                f"session {self.session} is not open yet: its `init` is at work or was interrupted",
+                code="half_opened",
+                hint="Repeat the `init`; or `autoresearch recover` takes back what it did.",
+            )
 
     def create(self) -> None:
         """Make the folders, readable by their owner only.

@@ -13,6 +13,7 @@ from autoresearch.core.pruning import survey
 from autoresearch.core.records import Epoch, Experiment, Undo
 from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
+from autoresearch.edges.files import OURS
 from autoresearch.edges.gitlocks import locks_of
 from autoresearch.edges.lock import Lock
 from autoresearch.loop import memory
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from autoresearch.loop.session import Session
 
 RECOVER = "Run `autoresearch recover`."
-OURS = ".autoresearch-"
-"""How the names of our temporary files begin."""
 
 
 class Finding(NamedTuple):
@@ -206,11 +205,10 @@ def _leftovers(session: Session) -> Iterator[Finding]:
 
 def half_written(session: Session) -> Iterator[Path]:
     """Temporary files of ours that nobody moved to their place."""
-    state = session.places.state
-    yield from state.glob(f"{OURS}*")
-    yield from (state / "output").glob(f"{OURS}*")
-    yield from (state / "indexes").glob("scratch-*")
-    yield from session.repo.toplevel.glob(f"{OURS}*")
+    places = session.places
+    for folder in (places.state, places.output, places.raw, session.repo.toplevel):
+        yield from folder.glob(f"{OURS}*")
+    yield from (places.state / "indexes").glob("scratch-*")
 
 
 def broken(session: Session) -> tuple[str, ...]:

@@ -331,7 +331,7 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 def _load(session: Session) -> Copies:
-    path = session.places.state / "copies.json"
+    path = session.places.copies
     try:
         return jsonform.from_object(Copies, json.loads(path.read_bytes()))
     except (OSError, ValueError, CorruptLogError):
@@ -341,5 +341,5 @@ def _load(session: Session) -> Copies:
 
 def _save(places: Places, copies: Copies) -> None:
     text = jsonform.dumps(jsonform.to_object(copies))
-    path = places.state / "copies.json"
+    path = places.copies
     atomic_write(path, text.encode("ascii") + b"\n", mode=0o600, sync=False)

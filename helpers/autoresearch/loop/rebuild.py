@@ -76,7 +76,7 @@ def _former(repo: GitRepo, environ: Mapping[str, str]) -> list[Places]:
         places = Places(state=path.parent, cache=path.parent)
         try:
             toplevel = Path(read_session_file(places).toplevel)
-            wrote = json.loads((places.state / "copies.json").read_bytes()).get("state")
+            wrote = json.loads(places.copies.read_bytes()).get("state")
         except (OSError, ValueError, SessionBroken):
             continue  # damaged, or of a newer version: not known to be ours
         here = toplevel == repo.toplevel or not toplevel.exists()

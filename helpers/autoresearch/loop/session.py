@@ -246,7 +246,7 @@ def find_session(repo: GitRepo, environ: Mapping[str, str]) -> Places:
     The one whose branch is checked out; else the only one of this working tree.
 
     Raises:
-        AutoresearchError: `no_session` or `which_session`.
+        AutoresearchError: `no_session`, `half_opened` or `which_session`.
     """
     names = sessions_of(environ, repo.toplevel, repo.common_dir)
     places = {name: places_for(environ, repo.toplevel, repo.common_dir, name) for name in names}
@@ -256,6 +256,7 @@ def find_session(repo: GitRepo, environ: Mapping[str, str]) -> Places:
         return places[current]
     if current is not None:
         lost = places_for(environ, repo.toplevel, repo.common_dir, current)
+        lost.require_opened()
         if (lost.state / SESSION_FILE).exists():
             return lost  # its log is missing: whoever reads it says so
     here = [

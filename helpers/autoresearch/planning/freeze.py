@@ -18,7 +18,7 @@ from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.core.steps import Action
 from autoresearch.edges import gitlocks, gitrefs
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.files import atomic_write, named_errors, remove_tree
+from autoresearch.edges.files import OURS, atomic_write, named_errors, remove_tree
 from autoresearch.edges.gitobjects import object_id
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.gitwrite import (
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from autoresearch.planning.stage import FrozenEnvironment, Stage
 
 INIT = "init"
+_HALF = f"{OURS}{INIT}"
+"""The contract's file while `init` writes it; whoever takes that back knows the name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +129,7 @@ def freeze(
         draft: the contract.
         ground: what it stands on.
         folders: of its rehearsal.
-        places: of the session; nothing is there yet.
+        places: of the session; its folders are there, and empty but for the lock.
         environment: of every sample.
         worktree: absolute path of a linked working tree to be made, or None.
 
@@ -138,7 +140,6 @@ def freeze(
         AutoresearchError, GitError: a step failed; see `take_back`.
     """
     before = Before.look(repo, ground, draft, worktree)
-    places.create()
     Journal(places.journal).begin(
         Action(command=INIT, stage="freezing", at=now_utc(), values=before.journal_values())
     )
@@ -184,12 +185,16 @@ def _check_out(repo: GitRepo, branch: str, ground: Ground, draft: Draft) -> tupl
     """Switch the user's tree to the branch: only the contract's file differs."""
     path = repo.toplevel / CONTRACT_FILE
     if not _is_plain(path, draft.content):
-        atomic_write(path, draft.content)
+        _write_contract(path, draft.content)
     gitrefs.set_head(repo, branch, "autoresearch: init")
     entry = ground.tree[CONTRACT_FILE]
     expected = {entry.oid} | ({ground.base_contract.oid} if ground.base_contract else set())
     synced = sync_index(repo, [IndexChange(CONTRACT_FILE, frozenset(expected), entry)])
     return () if synced.warning is None else (synced.warning,)
+
+
+def _write_contract(path: Path, content: bytes) -> None:
+    atomic_write(path, content, temporary=path.with_name(_HALF))
 
 
 def _is_plain(path: Path, content: bytes) -> bool:
@@ -220,7 +225,7 @@ def take_back_interrupted(repo: GitRepo, places: Places) -> None:
     """
     if not places.state.is_dir() or places.log.exists():
         return
-    published = (places.state / "copies.json").exists()
+    published = places.copies.exists()
     found = None if published else Journal(places.journal).load().pending
     if found is not None and found.action is not None and found.action.command == INIT:
         locks = gitlocks.outlived(repo, places.session, BRANCHES + places.session)
@@ -233,7 +238,10 @@ def take_back_interrupted(repo: GitRepo, places: Places) -> None:
             code="lost_log",
             hint="Bring log.jsonl back (autoresearch.jsonl is a copy), or move the folder away.",
         )
-    with suppress(OSError):  # a kill before the journal was begun left empty folders; no others
+    # A kill before the journal was begun left empty folders, a lock, half a journal; no others.
+    for path in (places.lock, *places.state.glob(f"{OURS}*")):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):
         for folder in (places.raw, places.output, places.state):
             folder.rmdir()
 
@@ -244,6 +252,7 @@ def take_back(repo: GitRepo, before: Before, places: Places) -> None:
     Raises:
         AutoresearchError, GitError: as disk and git refuse; repeat it then.
     """
+    (Path(before.toplevel) / _HALF).unlink(missing_ok=True)
     branch = BRANCHES + places.session
     there = gitrefs.refs(repo, branch).get(branch)
     untouched = there is not None and there.oid == before.first
@@ -273,7 +282,7 @@ def _switch_back(repo: GitRepo, branch: str, before: Before) -> None:
     path = repo.toplevel / CONTRACT_FILE
     if before.file != before.draft and _now(repo, path) == before.draft:
         if before.file:
-            atomic_write(path, repo.blob(before.file))
+            _write_contract(path, repo.blob(before.file))
         else:
             path.unlink()
     if head.branch == branch and before.start:

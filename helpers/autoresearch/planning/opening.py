@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +23,7 @@ from autoresearch.edges.index import Index
 from autoresearch.edges.journal import Journal
 from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import Log
-from autoresearch.edges.places import Places, sessions_of
+from autoresearch.edges.places import Places, places_for, sessions_of
 from autoresearch.loop import memory
 from autoresearch.loop.session import (
     BRANCHES,
@@ -39,6 +40,7 @@ from autoresearch.planning.reuse import recall
 from autoresearch.planning.stage import (
     Theatre,
     bench_for,
+    clear_stage,
     folder_below,
     frozen_environment,
     opening_lock,
@@ -49,7 +51,7 @@ from autoresearch.planning.stage import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from autoresearch.loop.measure import Randomness
     from autoresearch.planning.draft import Draft
@@ -113,13 +115,12 @@ def initialise(
         theatre = Theatre(repo, environ, randomness, say)
         places = session_places(theatre, draft.contract.session)
         held.enter_context(opening_lock(places, "init"))
-        _take_back_interrupted(theatre, places)
+        _take_back_interrupted(repo, environ, places)
         _require_new(theatre, places)
         path = None if worktree is None else cwd.resolve() / worktree
         if path is not None:
             require_free(repo, path)
-        _first_of(unfinished(repo))
-        _first_of(edits(repo, draft))
+        _first_of(chain(unfinished(repo), edits(repo, draft)))
         folders = held.enter_context(stage(places))
         ground = stand(repo, draft, folders.indexes, folder_below(repo, cwd))
         _first_of(obstacles(repo, draft, ground, folders.indexes))
@@ -130,22 +131,52 @@ def initialise(
         rehearsed_at = "" if known is None else known.at
         _require_unmoved(repo, draft, ground)
         with _all_or_nothing(repo, places), _other_session_idle(theatre, ground):
+            places.create()
+            held.enter_context(Lock(places.lock).acquire("init"))
             environment = frozen_environment(environ)
             toplevel, notes = freeze(repo, draft, ground, folders, places, environment, path)
             _write_log(places, draft, ground, rehearsal, environment, rehearsed_at)
-    with GitRepo.open(toplevel) as repo:
-        session = _published(repo, draft, ground, places, environ)
+        session = _published(toplevel, draft, ground, places, environ)
         return Started(session, rehearsal, rehearsed_at, toplevel, (*notes, *session.news))
 
 
-def _first_of(errors: Iterator[AutoresearchError]) -> None:
+def _first_of(errors: Iterable[AutoresearchError]) -> None:
     for error in errors:
         raise error
 
 
-def _take_back_interrupted(theatre: Theatre, places: Places) -> None:
+def take_back_half_opened(repo: GitRepo, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Take back each `init` of a repository that was killed before its session was there.
+
+    Returns:
+        The names of these sessions.
+
+    Raises:
+        AutoresearchError: `locked`: an `init` is at work; else as `take_back`.
+    """
+
+    def places_of(name: str) -> Places:
+        return places_for(environ, repo.toplevel, repo.common_dir, name)
+
+    def half_opened() -> tuple[str, ...]:
+        folder = places_of("x").state.parent
+        found = sorted(folder.iterdir()) if folder.is_dir() else ()
+        return tuple(path.name for path in found if places_of(path.name).is_half_opened())
+
+    names = half_opened()
+    if not names:
+        return ()
+    with opening_lock(places_of(names[0]), "recover"):
+        names = half_opened()
+        _take_back_interrupted(repo, environ, places_of("x"))
+        for name in names:
+            clear_stage(places_of(name))
+    return names
+
+
+def _take_back_interrupted(repo: GitRepo, environ: Mapping[str, str], places: Places) -> None:
     """Tidy up after an `init` of any session that was killed, and after its bench."""
-    known = sessions_of(theatre.environ, theatre.repo.toplevel, theatre.repo.common_dir)
+    known = sessions_of(environ, repo.toplevel, repo.common_dir)
     with named_errors(places.state.parent):
         names = {
             folder.name
@@ -154,8 +185,8 @@ def _take_back_interrupted(theatre: Theatre, places: Places) -> None:
             if folder.is_dir() and not folder.name.startswith(".") and folder.name not in known
         }
     for name in sorted(names):
-        unfinished_places = session_places(theatre, name)
-        take_back_interrupted(theatre.repo, unfinished_places)
+        unfinished_places = places_for(environ, repo.toplevel, repo.common_dir, name)
+        take_back_interrupted(repo, unfinished_places)
         if not unfinished_places.state.exists():
             remove_tree(unfinished_places.cache)
             remove_tree(unfinished_places.manifests)
@@ -258,10 +289,10 @@ def _write_log(
 
 
 def _published(
-    repo: GitRepo, draft: Draft, ground: Ground, places: Places, environ: Mapping[str, str]
+    toplevel: Path, draft: Draft, ground: Ground, places: Places, environ: Mapping[str, str]
 ) -> Session:
     """The session, its document and the copies of its log written for the first time."""
-    with Index(places.index, Log(places.log)) as index:
+    with GitRepo.open(toplevel) as repo, Index(places.index, Log(places.log)) as index:
         session = Session(
             repo=repo,
             places=places,

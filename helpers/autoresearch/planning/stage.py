@@ -77,13 +77,19 @@ def opening_lock(places: Places, command: str) -> Held:
     return Lock(places.state.with_name("rehearsal.lock")).acquire(command)
 
 
-@contextmanager
-def stage(places: Places) -> Iterator[Stage]:
-    """Empty folders for a rehearsal; the bench goes when the block fails. Needs `opening_lock`."""
+def clear_stage(places: Places) -> Stage:
+    """Remove what a rehearsal of this session left; where it was. Needs `opening_lock`."""
     cache = places.cache.parent
     folders = Stage(places.cache, places.manifests, cache / ".output", cache / ".indexes")
     for folder in folders:
         remove_tree(folder)
+    return folders
+
+
+@contextmanager
+def stage(places: Places) -> Iterator[Stage]:
+    """Empty folders for a rehearsal; the bench goes when the block fails. Needs `opening_lock`."""
+    folders = clear_stage(places)
     try:
         yield folders
     except BaseException:
