@@ -15,7 +15,7 @@ import os, random, sys
 import random
 from autoresearch.loop import tape
 from autoresearch.edges import clock
-seed, after, machine, kind = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
+seed, after, machine, kind = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[5:]
 if machine:
     import autoresearch.loop.resume as resume, autoresearch.loop.measure as measure
     resume.machine_id = measure.machine_id = lambda: machine
@@ -24,13 +24,14 @@ real = tape.Tape._add
 def add(self, entry):
     global after
     real(self, entry)
-    after -= 1
+    after -= self.path.name.startswith(sys.argv[4])
     if after == 0:
         os._exit(9)
 tape.Tape._add = add
 from autoresearch.cli import main
 main([*kind, "--json"])
 """
+MEASURED = ("validation", "ablation")
 TRY = ("try", "-m", "noisy")
 LOGGED = """\
 import os
@@ -48,11 +49,11 @@ main(sys.argv[1:])
 
 WORK = """\
 import os, random
+SIZE = 1000
 # a line
 # another
-SIZE = 1000
 def cost():
-    return 100 + random.Random(os.environ.get("AUTORESEARCH_SEED")).random()
+    return 100 * SIZE / 1000 + random.Random(os.environ.get("AUTORESEARCH_SEED")).random()
 def answer():
     return 42
 """
@@ -72,10 +73,10 @@ def helper(tmp_path):
     return helper
 
 
-def attempt(helper, seed, after, *options, machine="", code, command=TRY):
-    """A race that dies after so many entries of its tape (0: never)."""
+def attempt(helper, seed, after, *options, machine="", tape="", code, command=TRY):
+    """A race that dies after so many entries of its tape (0: never), of that name where given."""
     done = subprocess.run(
-        [sys.executable, "-c", DIE, str(seed), str(after), machine, *command, *options],
+        [sys.executable, "-c", DIE, str(seed), str(after), machine, tape, *command, *options],
         cwd=helper.root,
         capture_output=True,
         check=False,
@@ -162,6 +163,28 @@ def test_every_race_goes_on(helper):
         "`undo-0001` goes on from 4 samples taken before",
     ]
     assert list((helper.state / "raw").iterdir()) == []
+    assert helper.json("doctor")["ok"]
+
+
+def test_an_ablation_goes_on_where_it_was(helper):
+    """Its validation measured anew, an answer told twice, or half of its samples thrown away."""
+    first = WORK.replace("1000\n", "800\n")
+    for work in (first, first.replace("100 *", "60 *")):  # lines apart: either can be left out
+        helper.repo.write("src/work.py", work)
+        assert helper.verdict("better")[0] == "keep"
+    ablate = ("validate", "--ablate")
+    attempt(helper, 1, 5, tape="without-0002", command=ablate, code=9)
+    attempt(helper, 2, 5, tape="without-0001", command=ablate, code=9)
+    answer = attempt(helper, 3, 0, command=ablate, code=0)
+    log = helper.log()
+    measured = [(r["kind"], r.get("experiment")) for r in log if r["kind"] in MEASURED]
+    assert measured == [("validation", None), ("ablation", 2), ("ablation", 1)]
+    (validation, *_) = (r for r in log if r["kind"] == "validation")
+    told = f"goes on with what was interrupted: the validation is that of {validation['at']}"
+    assert told in answer["news"]
+    assert [record["experiment"] for record in answer["ablation"]] == [2, 1]
+    attempt(helper, 4, 0, command=ablate, code=0)  # nothing was interrupted: all of it once more
+    assert [r["kind"] for r in helper.log()].count("validation") == 2
     assert helper.json("doctor")["ok"]
 
 

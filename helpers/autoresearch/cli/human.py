@@ -33,15 +33,13 @@ def validate_command(*, ablate: bool) -> Answer:
     """Race the session's first commit against its last: the only gain that may be claimed.
 
     20 fresh pairs without an early end, both under the latest evaluator. --ablate goes on with 12
-    pairs for each kept commit and names those that the last one may do without; it drops none.
+    pairs for each kept commit and names those that the last one may do without; it drops none. One
+    that was interrupted goes on where it was.
 
     Example: autoresearch validate
     """
-    from autoresearch.loop.validate import validate  # noqa: PLC0415 - start fast
-
     with writing("validate") as session, screen() as shown:
-        found = validate(session, random.SystemRandom(), shown.watch, shown.say)
-        left_out = _left_out(session, shown) if ablate else ()
+        found, left_out = _measured(session, shown, ablating=ablate)
         doubtful = [record.experiment for record in left_out if record.doubtful]
         moved = phrases.effect(found.effect, session.contract.metric.unit)
         claim = f"validated: {moved}" if found.proven else f"no proven improvement: {moved}"
@@ -60,6 +58,7 @@ def validate_command(*, ablate: bool) -> Answer:
             data={
                 "proven": found.proven,
                 "record": jsonform.to_object(found),
+                "news": list(session.news),
                 **({"ablation": [jsonform.to_object(r) for r in left_out]} if ablate else {}),
             },
             next_step=_after_validation(doubtful, found.final_guard),
@@ -68,12 +67,23 @@ def validate_command(*, ablate: bool) -> Answer:
         )
 
 
-def _left_out(session: Session, shown: Screen) -> tuple[Ablation, ...]:
-    from autoresearch.loop.ablate import ablate  # noqa: PLC0415 - start fast
+def _measured(
+    session: Session, shown: Screen, *, ablating: bool
+) -> tuple[Validation, tuple[Ablation, ...]]:
+    """The validation, and where asked for each kept commit left out; what was measured stays."""
+    from autoresearch.loop.ablate import ablate, interrupted  # noqa: PLC0415 - start fast
+    from autoresearch.loop.validate import validate  # noqa: PLC0415 - start fast
     from autoresearch.loop.without import Watchers  # noqa: PLC0415 - start fast
 
-    watchers = Watchers(shown.watch, shown.say)
-    return tuple(ablate(session, random.SystemRandom(), watchers))
+    randomness, watchers = random.SystemRandom(), Watchers(shown.watch, shown.say)
+    before = interrupted(session) if ablating else None
+    if before is not None:
+        session.news.append(
+            f"goes on with what was interrupted: the validation is that of {before.validation.at}"
+        )
+        return before.validation, tuple(ablate(session, randomness, watchers, before.answers))
+    found = validate(session, randomness, shown.watch, shown.say)
+    return found, tuple(ablate(session, randomness, watchers)) if ablating else ()
 
 
 def _ablation_line(record: Ablation, unit: str) -> str:
@@ -172,9 +182,9 @@ def stop_command(message: str) -> Answer:
 def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
     """Finish or roll back an interrupted step, and render edited copies anew.
 
-    Every other command does the former by itself. The state of a repository that was moved is
-    brought along; where it is lost, or on another machine, --from-refs makes it again. See
-    docs/recovery.md.
+    Every other command does the former by itself. An `init` that never came to its end is taken
+    back. The state of a repository that was moved is brought along; where it is lost, or on another
+    machine, --from-refs makes it again. See docs/recovery.md.
 
     Example: autoresearch recover
     """
@@ -190,9 +200,17 @@ def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
         find_session,
         loaded,
     )
+    from autoresearch.planning.opening import take_back_half_opened  # noqa: PLC0415 - start fast
 
     moved: list[str] = []
     with GitRepo.open(Path.cwd()) as repo:
+        if taken := take_back_half_opened(repo, environment()):
+            back = [f"the `init` of {name} was interrupted; it is taken back" for name in taken]
+            return Answer(
+                lines=tuple(back),
+                data={"done": back, "broken": []},
+                next_step="repeat the `init`",
+            )
         moved += rebuilding.bring_along(repo, environment())
         if from_refs:
             moved.append(rebuilding.rebuild(repo, environment()))

@@ -6,15 +6,15 @@ incumbent in turn, newest first, and both are raced. The answer is a suggestion:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.ablation import worth_of
 from autoresearch.core.history import Search
 from autoresearch.core.model import SCHEMA, Verdict
 from autoresearch.core.race import pairs_of
-from autoresearch.core.records import Ablation
+from autoresearch.core.records import Ablation, Validation
 from autoresearch.core.text import clean_line
-from autoresearch.edges.clock import now_utc
+from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop import memory
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
@@ -31,23 +31,73 @@ if TYPE_CHECKING:
     from autoresearch.loop.without import Watchers
 
 
-def ablate(session: Session, randomness: Randomness, watchers: Watchers) -> Iterator[Ablation]:
+class Interrupted(NamedTuple):
+    """A `validate --ablate` that did not come to its end: its validation, its answers so far."""
+
+    validation: Validation
+    answers: tuple[Ablation, ...]
+
+
+def interrupted(session: Session) -> Interrupted | None:
+    """What the last `validate --ablate` of this very commit left undone; None when nothing.
+
+    It counts when machine, epoch and sandbox are still the same, and at least one kept experiment
+    was begun to be left out, but not all were.
+    """
+    validation, answers = None, list[Ablation]()
+    for entry in session.index.log.records():
+        if isinstance(entry.record, Validation):
+            validation, answers = entry.record, []
+        elif isinstance(entry.record, Ablation):
+            answers.append(entry.record)
+    if validation is None or (
+        validation.last,
+        validation.epoch,
+        validation.race.machine,
+        validation.sandbox,
+    ) != (
+        session.progress.incumbent_commit,
+        current_epoch(session.progress).number,
+        machine_id(),
+        session.bench().confinement.name,
+    ):
+        return None
+    left = {tried.number for tried in _standing(session)} - {a.experiment for a in answers}
+    begun = bool(answers) or any(tape_file(session, _label(number)).exists() for number in left)
+    return Interrupted(validation, tuple(answers)) if left and begun else None
+
+
+def ablate(
+    session: Session,
+    randomness: Randomness,
+    watchers: Watchers,
+    done: tuple[Ablation, ...] = (),
+) -> Iterator[Ablation]:
     """Leave out each kept experiment in turn, newest first; each answer is logged as it comes.
 
     Args:
         session: open for writing, with something kept.
         randomness: coins and seeds.
         watchers: told where the race stands.
+        done: answers that are in the log already; they come first.
 
     Raises:
         SessionBroken: the incumbent itself does not run.
     """
+    yield from done
+    answered = {record.experiment for record in done}
     for tried in _standing(session):
-        label = f"without-{tried.number:04d}"
+        if tried.number in answered:
+            continue
+        label = _label(tried.number)
         record = _without(session, tried, label, randomness, watchers)
         log_measured(session, record, tape_file(session, label))
         yield record
     memory.publish(session)
+
+
+def _label(number: int) -> str:
+    return f"without-{number:04d}"
 
 
 def _standing(session: Session) -> tuple[Tried, ...]:
