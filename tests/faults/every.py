@@ -82,20 +82,20 @@ def chosen(case, kind, sites, known=frozenset()):
     return sorted({at[turn] for site, at in turns.items() if site not in known for turn in picked})
 
 
-def note(case, kind, sites, taken):
-    """Note for the table what was taken without a violation."""
+def note(case, kind, sites, taken, violations):
+    """Note for the table how many faults were taken, and how many broke something."""
     if EVERY:
         with Path(EVERY).open("a", encoding="utf-8") as file:
-            file.write(f"{case}|{kind}|{len(sites)}|{len(set(sites))}|{taken}\n")
+            file.write(f"{case}|{kind}|{len(sites)}|{len(set(sites))}|{taken}|{violations}\n")
 
 
 def table():
     """Write the table of what was noted."""
     today = datetime.now(tz=timezone.utc).strftime("%Y-%m-%d")
     noted = [line.split("|") for line in Path(EVERY).read_text("utf-8").splitlines()]
-    rows = [f"| {today} | {' | '.join(row)} | 0 |" for row in noted]
-    calls, sites, taken = (sum(int(row[at]) for row in noted) for at in (2, 3, 4))
-    rows.append(f"| {today} | all | | {calls} | {sites} | {taken} | 0 |")
+    rows = [f"| {today} | {' | '.join(row)} |" for row in noted]
+    sums = (sum(int(row[at]) for row in noted) for at in range(2, 6))
+    rows.append(f"| {today} | all | | {' | '.join(map(str, sums))} |")
     RESULTS.write_text(HEAD + "\n".join(rows) + "\n", "utf-8")
 
 

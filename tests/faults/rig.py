@@ -90,6 +90,10 @@ class Ended(NamedTuple):
         """Its exit code, or minus the signal that ended it."""
         return os.waitstatus_to_exitcode(self.status)
 
+    def wrong(self, fine):
+        """What is wrong with its exit, which may be one of these: nothing, or one line."""
+        return [f"exit {self.code}: {self.out}"] * (self.code not in fine)
+
     def at(self, error=0):
         """The sites of the calls that a kill or a failure of this kind may be planned for."""
         return [call.site for call in self.calls if call.counts(error)]
