@@ -137,21 +137,38 @@ def test_init_goes_on_after_a_git_that_was_killed_with_it(rig, monkeypatch):
     assert there(rig) == []
 
 
-def test_git_that_is_killed_alone_blocks_nothing(rig):
-    """An out-of-memory killer that takes git, not the helper: every later `try` fails."""
-    lock = rig.root / ".git" / LOCKS[-1]
+def dying_git(rig, lock, call):
+    """The variables for a git that dies in such a call and leaves this lock."""
+    path = rig.root / ".git" / lock
     program = rig.folder / "bin" / "git"
     program.parent.mkdir(exist_ok=True)
     program.write_text(
-        '#!/bin/sh\ncase "$*" in *update-ref*) '
-        f"mkdir -p {lock.parent}; : > {lock}; kill -9 $$;; esac\n"
+        f'#!/bin/sh\ncase "$*" in *"{call}"*) '
+        f"mkdir -p {path.parent}; : > {path}; kill -9 $$;; esac\n"
         f'exec {shutil.which("git")} "$@"\n'
     )
     program.chmod(0o755)
+    return {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+
+
+def test_git_that_is_killed_alone_blocks_nothing(rig):
+    """An out-of-memory killer that takes git, not the helper: every later `try` fails."""
     rig.edit(90)
-    said = rig.run("try", "-m", "x", environ={"PATH": f"{program.parent}:{os.environ['PATH']}"})
+    said = rig.run("try", "-m", "x", environ=dying_git(rig, LOCKS[-1], "update-ref"))
     assert said.code == 1, said
     assert there(rig) == []
     assert rig.run("try", "-m", "x").code == 0
     assert [e["verdict"] for e in rig.experiments()] == ["keep"]
+    assert rig.broken() == []
+
+
+def test_git_that_is_killed_alone_as_init_ends_blocks_nothing(rig):
+    """The first copy of the log never written, since nobody looks for the lock of that git."""
+    rig.reset("fresh")
+    lock = "refs/autoresearch/cheaper/state.lock"
+    dying = dying_git(rig, lock, "update-ref -m autoresearch --stdin")
+    said = rig.run("init", str(rig.draft), environ=dying)
+    assert said.code == 1, said
+    assert not (rig.root / ".git" / lock).exists()
+    assert rig.run("note", "next").code == 0
     assert rig.broken() == []

@@ -302,8 +302,12 @@ def _published(
             journal=Journal(places.journal),
             environ=environ,
         )
-        memory.publish(session)
-        session.journal.clear()
+        try:
+            memory.publish(session)
+            session.journal.clear()
+        finally:
+            if repo.lost_one:
+                session.set_locks_aside()
     return session
 
 
