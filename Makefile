@@ -74,7 +74,8 @@ types: $(STAMP)
 # One run for both: the suite, and the core's coverage, of which only what tests/core run counts
 # (contexts in pyproject.toml). The last line is pytest's summary.
 test: $(STAMP)
-	@$(PYTHON) -m pytest -q -n $(JOBS) --dist loadfile --cov --cov-context=test --cov-report=term
+	@$(PYTHON) -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder \
+	    --cov --cov-context=test --cov-report=term
 
 # Real agent hosts, pinned in tests/hosts/package-lock.json, into the user's cache. Without them
 # their tests are skipped here, and fail in CI.

@@ -17,6 +17,13 @@ settings.load_profile("any-machine")
 # Under nohup, as some CI runs us, SIGHUP is ignored and children would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+LONGEST = (
+    "faults/test_random_kills.py",
+    "faults/test_fifty_interruptions.py",
+    "faults/test_machine.py",
+)
+"""Files of the longest single tests, longest first."""
+
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -28,3 +35,11 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for name, value in isolated_environment(home).items():
         monkeypatch.setenv(name, value)
     return home
+
+
+@pytest.hookimpl(trylast=True)  # behind the plugin that shuffles
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no worker ends alone with one of them."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    folder = Path(__file__).parent
+    items.sort(key=lambda item: rank.get(item.path.relative_to(folder).as_posix(), len(rank)))

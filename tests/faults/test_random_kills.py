@@ -7,12 +7,14 @@ import random
 import tempfile
 from pathlib import Path
 
+import pytest
 from faults.every import environment, memory
 from faults.kills import Clock, sitting
 
 KILLS = int(os.environ.get("AUTORESEARCH_KILLS", "200"))
 
 
+@pytest.mark.timeout(1200)
 def test_random_kills_violate_nothing():
     """A kill at an instant that no list of calls names, as between two threads of one call."""
     seed = random.SystemRandom().randrange(1 << 31)
