@@ -137,24 +137,28 @@ def test_init_goes_on_after_a_git_that_was_killed_with_it(rig, monkeypatch):
     assert there(rig) == []
 
 
-def dying_git(rig, lock, call):
-    """The variables for a git that dies in such a call and leaves this lock."""
+def other_git(rig, call, lock, ends):
+    """The variables for a git that leaves this lock in such a call, and how that one ends."""
     path = rig.root / ".git" / lock
     program = rig.folder / "bin" / "git"
     program.parent.mkdir(exist_ok=True)
     program.write_text(
-        f'#!/bin/sh\ncase "$*" in *"{call}"*) '
-        f"mkdir -p {path.parent}; : > {path}; kill -9 $$;; esac\n"
+        f'#!/bin/sh\ngit() {{ {shutil.which("git")} "$@"; }}\n'
+        f'case "$*" in *"{call}"*) mkdir -p {path.parent}; {ends.format(path)} ;; esac\n'
         f'exec {shutil.which("git")} "$@"\n'
     )
     program.chmod(0o755)
     return {"PATH": f"{program.parent}:{os.environ['PATH']}"}
 
 
+DIES = ": > {0}; kill -9 $$"
+LEAVES = 'git "$@" && : > {0} && echo "warning: unable to unlink \'{0}\': I/O error" >&2; exit'
+
+
 def test_git_that_is_killed_alone_blocks_nothing(rig):
     """An out-of-memory killer that takes git, not the helper: every later `try` fails."""
     rig.edit(90)
-    said = rig.run("try", "-m", "x", environ=dying_git(rig, LOCKS[-1], "update-ref"))
+    said = rig.run("try", "-m", "x", environ=other_git(rig, "update-ref", LOCKS[-1], DIES))
     assert said.code == 1, said
     assert there(rig) == []
     assert rig.run("try", "-m", "x").code == 0
@@ -166,9 +170,20 @@ def test_git_that_is_killed_alone_as_init_ends_blocks_nothing(rig):
     """The first copy of the log never written, since nobody looks for the lock of that git."""
     rig.reset("fresh")
     lock = "refs/autoresearch/cheaper/state.lock"
-    dying = dying_git(rig, lock, "update-ref -m autoresearch --stdin")
+    dying = other_git(rig, "update-ref -m autoresearch --stdin", lock, DIES)
     said = rig.run("init", str(rig.draft), environ=dying)
     assert said.code == 1, said
     assert not (rig.root / ".git" / lock).exists()
     assert rig.run("note", "next").code == 0
+    assert rig.broken() == []
+
+
+def test_lock_that_git_could_not_remove_is_set_aside(rig):
+    """A disk that fails once, after which git says that all is well, and no keep can be settled."""
+    rig.edit(90)
+    call = "update-ref -m autoresearch: keep"
+    said = rig.run("try", "-m", "x", environ=other_git(rig, call, "HEAD.lock", LEAVES))
+    assert said.code == 0, said
+    assert there(rig) == []
+    assert [e["verdict"] for e in rig.experiments()] == ["keep"]
     assert rig.broken() == []

@@ -60,6 +60,9 @@ _KEPT = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)|GIT_PYTHON_.*")
 _USAGE = 129
 """The highest status that git ends with of its own will: it was called wrongly."""
 
+_NOT_REMOVED = "unable to unlink"
+"""What git warns of, and then ends well, when it leaves a lock file of its own."""
+
 _QUESTIONS = (
     "--is-bare-repository",
     "--show-object-format",
@@ -101,7 +104,8 @@ class GitRepo:
         common_dir: what all working trees share: objects, refs, `info/exclude`.
         object_format: "sha1" or "sha256".
         processes: how many git processes were started so far.
-        lost_one: whether one of them was killed, so that it may have left its lock files.
+        lost_one: whether one of them may have left its lock files: it was killed, or the disk did
+            not let it remove them.
     """
 
     def __init__(
@@ -177,7 +181,7 @@ class GitRepo:
         """
         self.processes += 1
         done = _execute(self._git, [*_flags(settings), *self._place, *args], stdin, env)
-        self.lost_one |= was_killed(done)
+        self.lost_one |= was_killed(done) or _NOT_REMOVED in done.err
         if check and done.code != 0:
             raise failure(args[0], done)
         return done
