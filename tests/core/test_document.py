@@ -192,7 +192,7 @@ def test_notes_keep_their_lines_and_indentation():
 
 def test_notes_of_an_edited_page_are_found():
     """Notes lost because a marker was deleted or something was written below it."""
-    assert extract_notes("no marker") == ""
+    assert extract_notes("no marker") is None
     assert extract_notes(f"x\n{NOTES_BEGIN}\nmine\n") == "mine"
     assert extract_notes(f"{NOTES_BEGIN}\nmine\n{NOTES_END}\nbelow") == "mine"
     assert extract_notes(f"{NOTES_BEGIN}\na\n{NOTES_END}\nb\n{NOTES_END}") == "a\n\nb"

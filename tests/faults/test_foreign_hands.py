@@ -101,6 +101,27 @@ def notes_added(helper):
     return text.replace(NOTES_BEGIN, f"{NOTES_BEGIN}\nmy own words", 1)
 
 
+def test_notes_outlive_their_document(helper):
+    """Notes that go with the file, or with the marker before them, and nobody says so."""
+    page = helper.root / "autoresearch.md"
+    helper.repo.write("autoresearch.md", notes_added(helper))
+    helper("note", "the notes are in the state ref")
+    whole = page.read_text()
+    for left in (None, "", whole.replace("<!-- autoresearch: notes begin -->\n", "")):
+        if left is None:
+            page.unlink()
+        else:
+            page.write_text(left)
+        told = helper("note", "goes on").out
+        assert "they are refs/autoresearch/cheaper/state's" in told
+        assert "my own words" in page.read_text()
+    page.write_text(page.read_text().replace("my own words\n", ""))
+    assert "state's" not in helper("note", "taken out on purpose").out
+    page.unlink()
+    assert "state's" not in helper("note", "still out").out
+    assert "my own words" not in page.read_text()
+
+
 def test_state_folder_gone(helper):
     """A state folder that somebody cleaned away."""
     shutil.rmtree(helper.state)

@@ -86,14 +86,14 @@ def render(
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
-def extract_notes(text: str) -> str:
-    """The free notes of a page, also of an edited one; empty when the marker before them is gone.
+def extract_notes(text: str) -> str | None:
+    """The free notes of a page, also of an edited one; None when the marker before them is gone.
 
     They reach from the first opening marker to the last closing one, or to the end without one.
     """
     _, opening, rest = text.partition(NOTES_BEGIN)
     if not opening:
-        return ""
+        return None
     inside, closing, after = rest.rpartition(NOTES_END)
     lines = _clean_notes(inside if closing else after)
     return "" if lines == [_NO_NOTES] else "\n".join(lines)

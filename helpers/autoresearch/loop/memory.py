@@ -73,8 +73,10 @@ NOWHERE = Copies(
 
 
 class _Read(NamedTuple):
+    """A document as it is found; no notes where their marker is gone."""
+
     text: str
-    notes: str
+    notes: str | None
 
 
 def record(session: Session, entry: Record) -> None:
@@ -86,7 +88,7 @@ def publish(session: Session, *, anew: bool = False) -> None:
     """Bring document, log copy, state ref and the hosts' view up to the log; idempotent.
 
     What somebody wrote into a copy is set aside and reported, but for the document's notes, which
-    stay.
+    stay; where the document or their marker is gone, they are those of the state ref.
 
     Args:
         session: open for writing.
@@ -116,7 +118,7 @@ def disagreements(session: Session) -> tuple[str, ...]:
     if _plain_content(session.repo.toplevel / LOG_COPY) != whole:
         found.append(LOG_COPY)
     there = _read_document(session)
-    if there.text != page_of(session, session.index.history(), there.notes):
+    if there.text != page_of(session, session.index.history(), there.notes or ""):
         found.append(DOCUMENT)
     ref = state_ref(session.name)
     if gitrefs.at(session.repo, ref) is None or stored_log(session.repo, session.name) != whole:
@@ -162,11 +164,11 @@ def require_newest(session: Session) -> None:
 
 def remember_document(repo: GitRepo, places: Places) -> None:
     """Write the state ref's document, for its notes, where none is; its copies are not known."""
-    stored = repo.blob(repo.tree(state_ref(places.session))[DOCUMENT].oid)
+    stored = _stored_document(repo, places.session)
     path = repo.toplevel / DOCUMENT
     if _plain_content(path) is None:
-        atomic_write(path, stored)
-    page = _fingerprint(stored.decode("utf-8", "surrogateescape"))
+        atomic_write(path, stored.encode("utf-8", "surrogateescape"))
+    page = _fingerprint(stored)
     _save(places, replace(NOWHERE, document=page))
 
 
@@ -185,11 +187,6 @@ def plateau_line(found: Outlook) -> str:
     """The outlook in one line."""
     chance = f"a keep in the next 10 experiments: {found.keep_soon:.0%}"
     return f"{chance}; consider stopping: {found.reason}" if found.stop else chance
-
-
-def notes_of(session: Session) -> str:
-    """The free notes as they stand in the working tree's document."""
-    return _read_document(session).notes
 
 
 def _publish_log(session: Session, copies: Copies) -> Copies:
@@ -218,11 +215,23 @@ def _publish_document(session: Session, copies: Copies) -> tuple[Copies, str]:
     known = {copies.document, copies.coming}
     if _stamp(path) and (not found.text or _fingerprint(found.text) not in known):
         _set_aside(session, path, known=bool(copies.document))
-    page = page_of(session, session.index.history(), found.notes)
+    notes = _remembered_notes(session) if found.notes is None else found.notes
+    page = page_of(session, session.index.history(), notes)
     if page != found.text:
         _save(session.places, replace(copies, coming=_fingerprint(page)))
         atomic_write(path, page.encode("utf-8", "surrogateescape"), sync=False)
     return replace(copies, document=_fingerprint(page), coming=""), page
+
+
+def _remembered_notes(session: Session) -> str:
+    """The notes of the state ref's document, where the file has no place for any; it is told."""
+    ref = state_ref(session.name)
+    if gitrefs.at(session.repo, ref) is None:
+        return ""
+    notes = document.extract_notes(_stored_document(session.repo, session.name)) or ""
+    if notes:
+        session.news.append(f"{DOCUMENT} or the marker of its notes was gone; they are {ref}'s")
+    return notes
 
 
 def _publish_ref(session: Session, copies: Copies, page: str) -> Copies:
@@ -281,6 +290,11 @@ def _read_document(session: Session) -> _Read:
     content = _plain_content(session.repo.toplevel / DOCUMENT)
     text = (content or b"").decode("utf-8", "surrogateescape")
     return _Read(text, document.extract_notes(text))
+
+
+def _stored_document(repo: GitRepo, session: str) -> str:
+    stored = repo.blob(repo.tree(state_ref(session))[DOCUMENT].oid)
+    return stored.decode("utf-8", "surrogateescape")
 
 
 def _plain_content(path: Path) -> bytes | None:
