@@ -247,6 +247,23 @@ def test_abandoned_reading_does_not_spoil_the_next(repo):
     assert repo.blob(oids[2]) == b"three"
 
 
+def test_reading_that_an_error_holds_on_to_does_not_spoil_the_next(repo):
+    """A failed checkout whose traceback keeps its answers, which pass for those asked meanwhile."""
+    oids = gitwrite.write_blobs(repo, [b"%d" % number for number in range(600)])
+    held = repo.objects(oids)
+    assert next(held).content == b"0"
+    assert repo.blob(oids[2]) == b"2"
+    with pytest.raises(GitError, match="cat-file ended"):
+        list(held)
+    before = repo.processes
+    held = repo.objects(oids)
+    next(held)
+    assert repo.blob(oids[3]) == b"3"
+    held.close()
+    assert repo.blob(oids[4]) == b"4"
+    assert repo.processes == before + 1
+
+
 def test_killed_reader_is_reported_and_replaced(repo):
     """A cat-file that died is an error once, and the next read works again."""
     repo.blob(HELLO)

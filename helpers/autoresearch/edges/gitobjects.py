@@ -39,9 +39,12 @@ class ObjectReader:
     def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._start = start
         self._process: subprocess.Popen[bytes] | None = None
+        self._owed = 0  # answers that it was or will be asked for, and nobody has taken
 
     def read(self, names: Iterable[str]) -> Iterator[GitObject | None]:
         """The object of each name, in order; None where there is none.
+
+        A read that was not taken to its end is over when the next one begins.
 
         Raises:
             GitError: `no_revision` when a name holds a newline; `git` when the process fails.
@@ -49,27 +52,29 @@ class ObjectReader:
         asked = [name.encode("utf-8", "surrogateescape") for name in names]
         if any(b"\n" in name for name in asked):
             raise GitError("a revision holds a newline", code="no_revision", hint="Check the name.")
+        if self._owed:
+            self.close()  # an error may hold on to a read, whose answers would pass for ours
         if self._process is None:
             self._process = self._start()
-        process, left = self._process, len(asked)
+        process, self._owed = self._process, len(asked)
         try:
             for start in range(0, len(asked), _REQUESTS):
                 part = asked[start : start + _REQUESTS]
-                if process.stdin is not None:
+                if process.stdin is not None and process is self._process:
                     with suppress(BrokenPipeError):  # it ended: taking the answer reports that
                         process.stdin.write(b"".join(name + b"\n" for name in part))
                         process.stdin.flush()
                 for name in part:
                     found = self._take(process, name)
-                    left -= 1
+                    self._owed -= 1
                     yield found
         finally:
-            if left:
+            if self._owed and process is self._process:
                 self.close()  # answers not taken would be read as those of the next question
 
     def close(self) -> None:
         """End the process."""
-        process, self._process = self._process, None
+        process, self._process, self._owed = self._process, None, 0
         if process is None:
             return
         for stream in (process.stdin, process.stdout, process.stderr):
@@ -79,7 +84,7 @@ class ObjectReader:
         process.wait()
 
     def _take(self, process: subprocess.Popen[bytes], name: bytes) -> GitObject | None:
-        stream = process.stdout
+        stream = process.stdout if process is self._process else None
         line = b"" if stream is None else stream.readline()
         if stream is not None and line.endswith(b"\n"):
             header = _HEADER.fullmatch(line)
@@ -89,6 +94,7 @@ class ObjectReader:
             content = stream.read(int(size) + 1)
             if len(content) == int(size) + 1:
                 return GitObject(oid.decode(), kind.decode(), content[:-1])
-        self.close()
+        if process is self._process:
+            self.close()
         shown = name.decode("utf-8", "replace")
         raise GitError(f"git cat-file ended while it read {shown}", hint="Run `git fsck`.")
