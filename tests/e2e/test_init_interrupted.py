@@ -14,6 +14,7 @@ from support.session import Gate, Helper
 from support.untouched import everything, left_behind, state_of
 
 FREEZE = "autoresearch.planning.freeze"
+SYNC_INDEX = "autoresearch.loop.staging.sync_index"
 WRITE_LOG = ("autoresearch.planning.opening._write_log", 1)
 STEPS = [
     (f"{FREEZE}._staged", 1),  # before anything is changed
@@ -27,7 +28,7 @@ STEPS = [
 IN_TREE = [
     (f"{FREEZE}.atomic_write", 2),
     ("autoresearch.edges.gitrefs.set_head", 1),
-    (f"{FREEZE}.sync_index", 1),
+    (SYNC_INDEX, 1),
 ]
 IN_WORKTREE = [
     (f"{FREEZE}.add_worktree", 1),
@@ -95,7 +96,7 @@ def test_killed_while_a_worktree_is_made(
 
 @pytest.mark.parametrize(
     ("step", "detached"),
-    [((f"{FREEZE}.exclude", 1), False), ((f"{FREEZE}.sync_index", 1), True), (WRITE_LOG, True)],
+    [((f"{FREEZE}.exclude", 1), False), ((SYNC_INDEX, 1), True), (WRITE_LOG, True)],
     ids=["exclude", "index", "log"],
 )
 def test_ctrl_c_takes_back_at_once(

@@ -9,7 +9,7 @@ import signal
 import subprocess
 
 import pytest
-from autoresearch.edges import gitlocks
+from autoresearch.edges import gitlocks, gitwrite
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.planning import freeze
 from faults.every import environment
@@ -187,3 +187,83 @@ def test_lock_that_git_could_not_remove_is_set_aside(rig):
     assert there(rig) == []
     assert [e["verdict"] for e in rig.experiments()] == ["keep"]
     assert rig.broken() == []
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A held index is waited for no time at all."""
+    monkeypatch.setattr(gitwrite, "_LOCK_WAIT_S", 0.0)
+
+
+def status(rig):
+    """The program's two letters in `git status`: index and tree against what is before each."""
+    return rig.repo("status", "--porcelain", "--", "src").strip()
+
+
+def behind(rig):
+    """What `doctor` finds wrong with git's index."""
+    return [text for text in rig.broken() if text.startswith("git's index")]
+
+
+def test_index_that_was_held_is_brought_up_to_date_later(rig, impatient):
+    """An old program that stays staged for ever: the user's next plain commit is a revert."""
+    rig.edit(90)
+    plant(rig, ["index.lock"])
+    said = rig.run("try", "-m", "one")
+    assert "index.lock is held, so git's index was not brought up to date; a later" in said.out
+    assert status(rig) == "MM src/work.sh"
+    assert behind(rig) == ["git's index: staged as an earlier incumbent had it: src/work.sh"]
+    rig.edit(80)
+    rig.run("try", "-m", "two")  # what was remembered grows by an incumbent
+    (rig.root / ".git/index.lock").unlink()
+    said = rig.run("note", "next")
+    assert "git's index was behind, for its lock was held; up to date now: src/work.sh" in said.out
+    assert (status(rig), rig.broken()) == ("", [])
+    assert "index" not in rig.run("note", "another").out
+
+
+def test_recover_brings_the_index_up_to_date(rig, impatient):
+    """A dead lock that `recover` sets aside, and the index of then that stays."""
+    rig.edit(90)
+    plant(rig, ["index.lock"])
+    rig.run("try", "-m", "one")
+    said = rig.run("recover")
+    assert "up to date now: src/work.sh" in said.out
+    assert (status(rig), rig.broken()) == ("", [])
+
+
+def test_what_the_user_staged_since_is_left(rig, impatient):
+    """A human's staged program that a late repair of the index throws away."""
+    rig.edit(90)
+    plant(rig, ["index.lock"])
+    rig.run("try", "-m", "one")
+    (rig.root / ".git/index.lock").unlink()
+    mine = rig.edit(70, "staged by hand")
+    rig.repo("add", "src/work.sh")
+    assert "staged otherwise, left as it is: src/work.sh" in rig.run("note", "next").out
+    assert rig.repo("show", ":src/work.sh") == mine.strip()
+    assert behind(rig) == []
+    assert "staged" not in rig.run("note", "another").out
+
+
+def test_undo_drop_and_init_say_that_the_index_was_held(rig, impatient):
+    """An index that is behind without a word."""
+    rig.edit(90)
+    rig.run("try", "-m", "one")
+    plant(rig, ["index.lock"])
+    assert "warning: " in rig.run("undo", "1").out
+    (rig.root / ".git/index.lock").unlink()
+    assert "up to date now" in rig.run("note", "next").out
+    rig.edit(90, "staged")
+    rig.repo("add", "src/work.sh")
+    plant(rig, ["index.lock"])
+    assert "warning: " in rig.run("drop").out
+    (rig.root / ".git/index.lock").unlink()
+    rig.run("note", "next")
+    assert (status(rig), rig.broken()) == ("", [])
+    rig.reset("fresh")
+    plant(rig, ["index.lock"])
+    assert "is held" in rig.run("init", str(rig.draft)).out
+    (rig.root / ".git/index.lock").unlink()
+    rig.run("note", "next")
+    assert rig.repo("status", "--porcelain").splitlines() == ["?? notes.txt"]

@@ -12,7 +12,7 @@ from support.session import UNCONFINED, open_session
 STEPS = (
     "autoresearch.loop.conclude:decide",
     "autoresearch.loop.settle:_move_branch",
-    "autoresearch.loop.settle:sync_index",
+    "autoresearch.loop.staging:sync_index",
     "autoresearch.loop.settle:carry_out",
     "autoresearch.loop.memory:record",
     "autoresearch.loop.memory:publish",

@@ -63,6 +63,13 @@ class IndexChange(NamedTuple):
     entry: Entry | None
 
 
+class Outdated(NamedTuple):
+    """Changes that are still to be made to the user's index, and paths staged otherwise."""
+
+    wanted: tuple[IndexChange, ...]
+    left: tuple[str, ...]
+
+
 class IndexSync(NamedTuple):
     """What became of the user's index: paths set, paths left because they differ, a warning."""
 
@@ -219,15 +226,7 @@ def sync_index(repo: GitRepo, changes: Sequence[IndexChange]) -> IndexSync:
     Raises:
         GitError: when git fails for another reason.
     """
-    by_path = {change.path: change for change in changes}
-    present = _staged(repo, list(by_path))
-    fits = [
-        change
-        for change in changes
-        if change.path not in present or present[change.path].oid in change.expected
-    ]
-    left = tuple(sorted(set(by_path) - {change.path for change in fits}))
-    wanted = [change for change in fits if present.get(change.path) != change.entry]
+    wanted, left = outdated(repo, changes)
     if not wanted:
         return IndexSync((), left, None)
     warning = _update_index(
@@ -235,6 +234,21 @@ def sync_index(repo: GitRepo, changes: Sequence[IndexChange]) -> IndexSync:
     )
     updated = () if warning else tuple(sorted(change.path for change in wanted))
     return IndexSync(updated, left, warning)
+
+
+def outdated(repo: GitRepo, changes: Sequence[IndexChange]) -> Outdated:
+    """Which of the changes the user's index lacks, and where it is otherwise than expected."""
+    if not changes:
+        return Outdated((), ())
+    present = _staged(repo, [change.path for change in changes])
+    fits = [
+        change
+        for change in changes
+        if change.path not in present or present[change.path].oid in change.expected
+    ]
+    left = {change.path for change in changes} - {change.path for change in fits}
+    wanted = [change for change in fits if present.get(change.path) != change.entry]
+    return Outdated(tuple(wanted), tuple(sorted(left)))
 
 
 def exclude(repo: GitRepo, patterns: Sequence[str]) -> bool:

@@ -64,6 +64,11 @@ class Places:
         return self.state / "copies.json"
 
     @property
+    def index_behind(self) -> Path:
+        """What could not be brought up to date in git's index yet; there until it is."""
+        return self.state / "index-behind.json"
+
+    @property
     def git_setup(self) -> Path:
         """What git's set-up was before a candidate ran; there while one runs."""
         return self.state / "git-setup.json"

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 def adopt(session: Session, parent: str, commit: str, epoch: Epoch) -> None:
     """Move the branch, freeze the new contract, log the epoch; repeating it is harmless."""
     trees = session.tree(parent), session.tree(commit)
-    settle.keep(
-        session, parent=parent, commit=commit, changes=settle.changes_between(session, *trees)
-    )
+    changes = settle.changes_between(session, *trees)
+    settle.tell(session, settle.keep(session, parent=parent, commit=commit, changes=changes))
     text = session.repo.blob(trees[1][CONTRACT_FILE].oid)
     atomic_write(session.places.contract, text, mode=0o600)
     bare = frozen_contract(session.places, checks_guard=False)

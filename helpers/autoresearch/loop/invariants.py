@@ -17,6 +17,7 @@ from autoresearch.edges.files import OURS
 from autoresearch.edges.gitlocks import locks_of
 from autoresearch.edges.lock import Lock
 from autoresearch.loop import memory
+from autoresearch.loop.staging import behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -193,6 +194,17 @@ def _leftovers(session: Session) -> Iterator[Finding]:
         not left,
         f"folders of a run: {f'left in {left}' if left else 'none'}",
         f"{RECOVER} It removes them.",
+    )
+    late = behind(session)
+    yield finding(
+        not late,
+        "git's index: "
+        + (
+            f"staged as an earlier incumbent had it: {clean_line(', '.join(late[:5]))}"
+            if late
+            else "nothing of ours is still to be brought up to date"
+        ),
+        f"{RECOVER} It brings it up to date.",
     )
     halves = sorted(half_written(session))
     yield finding(

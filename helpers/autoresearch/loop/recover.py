@@ -22,6 +22,8 @@ from autoresearch.loop.conclude import finish
 from autoresearch.loop.invariants import half_written
 from autoresearch.loop.resume import finish_measured
 from autoresearch.loop.rewind import finish_apply, finish_drop
+from autoresearch.loop.settle import tell
+from autoresearch.loop.staging import catch_up
 from autoresearch.loop.undo import finish_undo
 from autoresearch.loop.unharmed import put_back_interrupted
 
@@ -66,6 +68,7 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
     remove_tree(session.places.run)  # of a run that died, for whoever runs one has our lock
     if found.pending is not None:
         done.append(_settle(session, found.pending))
+    done += catch_up(session)
     if everything or session.after_kill:
         for path in half_written(session):
             path.unlink(missing_ok=True)
@@ -123,10 +126,7 @@ def _settle(session: Session, pending: Pending) -> str:
             f"experiment {record.number} was decided and is now settled: {record.verdict.value}"
         )
         _note(session, "try", "finished", detail)
-        session.news.extend(
-            f"left as it is: {clean_line(path)} {why}" for path, why in settled.left
-        )
-        session.news.extend(f"warning: {warning}" for warning in settled.warnings)
+        tell(session, settled)
         return detail
     action = pending.action
     if action is not None:

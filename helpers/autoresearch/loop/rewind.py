@@ -78,7 +78,9 @@ def drop(session: Session, *, outside: bool) -> Dropped:
     ref = save_edit(session, chosen, "outside the scope" if outside else "in scope")
     values = (("ref", ref), ("parent", incumbent))
     session.journal.begin(Action(command="drop", stage="saved", at=now_utc(), values=values))
-    left = settle.put_back(session, chosen).left
+    settled = settle.put_back(session, chosen)
+    settle.tell(session, settled._replace(left=()))  # the answer has its own place for these
+    left = settled.left
     session.journal.clear()
     stuck = {item.path for item in left}
     paths = tuple(c.path for c in chosen if c.path not in stuck)
@@ -199,7 +201,8 @@ def finish_drop(session: Session, action: Action) -> str:
     if commit is None:
         raise SessionBroken(f"{ref} is gone", code="lost_ref", hint="See `git fsck`.")
     parent = session.tree(action.value("parent") or "")
-    settle.put_back(session, settle.changes_between(session, parent, session.tree(commit)))
+    changes = settle.changes_between(session, parent, session.tree(commit))
+    settle.tell(session, settle.put_back(session, changes))
     session.journal.clear()
     return f"a drop was interrupted and is now finished; the edit is kept as {ref}"
 

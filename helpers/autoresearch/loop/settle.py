@@ -13,11 +13,13 @@ from autoresearch.core.snapshot import (
     differing_paths,
     put_back_steps,
 )
+from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
 from autoresearch.edges.gitobjects import object_id
-from autoresearch.edges.gitwrite import IndexChange, sync_index
+from autoresearch.edges.gitwrite import IndexChange
 from autoresearch.edges.putback import Left, carry_out
 from autoresearch.edges.worktree import with_crlf
+from autoresearch.loop import staging
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,11 +131,8 @@ def keep(
     if head != session.branch:
         short = session.branch.removeprefix("refs/heads/")
         return Settlement(left, (f"HEAD left {short} meanwhile; the index is not touched",))
-    synced = sync_index(
-        session.repo,
-        [IndexChange(c.path, _known(c), c.new) for c in changes],
-    )
-    return Settlement(left, _warnings(synced.warning, synced.left))
+    wanted = [IndexChange(c.path, _known(c), c.new) for c in changes]
+    return Settlement(left, staging.bring(session.repo, session.places, wanted))
 
 
 def _move_branch(session: Session, parent: str, commit: str, ref: str | None) -> None:
@@ -168,11 +167,8 @@ def put_back(session: Session, changes: tuple[Change, ...]) -> Settlement:
     A file that was changed meanwhile is somebody's work: it is left alone and named.
     """
     carried = carry_out(session.walk(), session.repo, put_back_steps(changes))
-    synced = sync_index(
-        session.repo,
-        [IndexChange(c.path, _known(c), c.old) for c in changes],
-    )
-    return Settlement(carried.left, _warnings(synced.warning, synced.left))
+    wanted = [IndexChange(c.path, _known(c), c.old) for c in changes]
+    return Settlement(carried.left, staging.bring(session.repo, session.places, wanted))
 
 
 def lay_over(session: Session, steps: Iterable[Step]) -> tuple[Left, ...]:
@@ -185,8 +181,7 @@ def _known(change: Change) -> frozenset[str]:
     return frozenset(entry.oid for entry in (change.old, change.new) if entry is not None)
 
 
-def _warnings(warning: str | None, left: tuple[str, ...]) -> tuple[str, ...]:
-    found = [] if warning is None else [warning]
-    if left:
-        found.append(f"staged otherwise, left as it is: {', '.join(left[:5])}")
-    return tuple(found)
+def tell(session: Session, settled: Settlement) -> None:
+    """Have the caller told what settling left alone, where its answer has no place for it."""
+    session.news.extend(f"left as it is: {clean_line(path)} {why}" for path, why in settled.left)
+    session.news.extend(f"warning: {warning}" for warning in settled.warnings)

@@ -163,11 +163,12 @@ def _require_checks(
 def _finish(session: Session, parent: str, record: Undo) -> None:
     trees = session.tree(parent), session.tree(record.commit)
     changes = settle.changes_between(session, *trees)
-    settle.keep(session, parent=parent, commit=record.commit, changes=changes)
-    settle.lay_over(
+    settled = settle.keep(session, parent=parent, commit=record.commit, changes=changes)
+    left = settle.lay_over(
         session,
         [Step(c.path, c.before, c.found, None if c.new is None else c.new.oid) for c in changes],
     )
+    settle.tell(session, settled._replace(left=settled.left + left))
     if record.experiment not in session.progress.undone:
         memory.record(session, record)
     tape_file(session, _label(record.experiment)).unlink(missing_ok=True)

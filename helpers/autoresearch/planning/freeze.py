@@ -31,7 +31,7 @@ from autoresearch.edges.gitwrite import (
 from autoresearch.edges.journal import Journal
 from autoresearch.edges.walk import Walk
 from autoresearch.edges.worktree import find_overrides
-from autoresearch.loop import memory
+from autoresearch.loop import memory, staging
 from autoresearch.loop.session import (
     BRANCHES,
     CONTRACT_FILE,
@@ -153,7 +153,7 @@ def freeze(
     if worktree is not None:
         toplevel, overrides = _in_worktree(repo, draft, ground, places, worktree)
     else:
-        warnings = _check_out(repo, branch, ground, draft)
+        warnings = _check_out(repo, branch, ground, draft, places)
     write_session_file(
         places,
         SessionFile(
@@ -181,7 +181,9 @@ def _keep_findings(folders: Stage, places: Places, worktree: Path | None) -> Non
             shutil.copyfile(table, places.state / table.name)
 
 
-def _check_out(repo: GitRepo, branch: str, ground: Ground, draft: Draft) -> tuple[str, ...]:
+def _check_out(
+    repo: GitRepo, branch: str, ground: Ground, draft: Draft, places: Places
+) -> tuple[str, ...]:
     """Switch the user's tree to the branch: only the contract's file differs."""
     path = repo.toplevel / CONTRACT_FILE
     if not _is_plain(path, draft.content):
@@ -189,8 +191,8 @@ def _check_out(repo: GitRepo, branch: str, ground: Ground, draft: Draft) -> tupl
     gitrefs.set_head(repo, branch, "autoresearch: init")
     entry = ground.tree[CONTRACT_FILE]
     expected = {entry.oid} | ({ground.base_contract.oid} if ground.base_contract else set())
-    synced = sync_index(repo, [IndexChange(CONTRACT_FILE, frozenset(expected), entry)])
-    return () if synced.warning is None else (synced.warning,)
+    change = IndexChange(CONTRACT_FILE, frozenset(expected), entry)
+    return staging.bring(repo, places, [change])
 
 
 def _write_contract(path: Path, content: bytes) -> None:
