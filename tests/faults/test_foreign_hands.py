@@ -204,6 +204,27 @@ def test_branch_deleted_renamed_or_rebased(helper):
     goes_on(helper)
 
 
+def test_candidates_refs_deleted_or_moved(helper):
+    """Discarded ideas that the next `git gc` takes; a ref that shows what was never tried."""
+    repo, refs = helper.repo, "refs/autoresearch/cheaper"
+    tried = {number: repo("rev-parse", f"{refs}/exp/{number}") for number in ("0001", "0002")}
+    start = repo("rev-parse", "main")
+    repo("update-ref", "-d", f"{refs}/exp/0002")
+    repo("update-ref", f"{refs}/exp/0001", start)
+    (bad,) = (f for f in helper.json("doctor", code=1)["findings"] if not f["ok"])
+    assert "missing [2], not what was tried [1]" in bad["text"]
+    assert bad["remedy"].startswith("Run `autoresearch recover`")
+    assert "2 refs of candidates were not as the log has them" in helper("recover").out
+    assert {number: repo("rev-parse", f"{refs}/exp/{number}") for number in tried} == tried
+    assert repo("rev-parse", f"{refs}/set-aside/0001-{start[:12]}") == start
+    assert "nothing was interrupted" in helper("recover").out
+    repo("update-ref", "-d", f"{refs}/exp/0002")
+    repo("reflog", "expire", "--expire=now", "--all")
+    repo("gc", "-q", "--prune=now")
+    assert "Their commits are not in this repository" in helper("recover").out
+    assert helper.error("apply", "2") == "lost_commit"
+
+
 def test_branch_checked_out_elsewhere(helper, tmp_path):
     """A hint to switch to a branch that git will not switch to."""
     helper.repo("switch", "-q", "main")

@@ -20,13 +20,18 @@ from autoresearch.loop import memory
 from autoresearch.loop.staging import behind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from autoresearch.core.pruning import Survey
     from autoresearch.core.records import Record
     from autoresearch.loop.session import Session
 
 RECOVER = "Run `autoresearch recover`."
+FETCH = (
+    "Their commits are not in this repository: fetch refs/autoresearch/* from where they were "
+    "pushed to, or from a backup; what is nowhere else is lost."
+)
 
 
 class Finding(NamedTuple):
@@ -138,24 +143,47 @@ def _commits(session: Session, tip: str, most: int) -> list[str]:
     return done.out.decode("ascii").split()
 
 
+class Astray(NamedTuple):
+    """A candidate whose ref is not at its commit; what it is at, None where it is gone."""
+
+    number: int
+    commit: str
+    there: str | None
+
+
+def astray(session: Session, found: Survey, refs: Mapping[str, gitrefs.Ref]) -> list[Astray]:
+    """The candidates whose refs are not as the log has them, but for those that `gc` removed.
+
+    Args:
+        session: open.
+        found: of its log.
+        refs: of its candidates, as they are.
+    """
+    at = {known: refs.get(session.ref(known.number)) for known in found.tried}
+    return [
+        Astray(known.number, known.commit, None if ref is None else ref.oid)
+        for known, ref in at.items()
+        if (known.number not in found.pruned if ref is None else ref.oid != known.commit)
+    ]
+
+
 def _refs(session: Session, records: list[Record]) -> Iterator[Finding]:
     """Every experiment's commit under a ref of its own, but for those that `gc` removed."""
     refs = gitrefs.refs(session.repo, session.refs_of("exp"))
     found = survey(records)
+    wrong = astray(session, found, refs)
     gone = {known.number for known in found.tried if session.ref(known.number) not in refs}
-    missing = sorted(gone - found.pruned)
-    moved = [
-        known.number
-        for known in found.tried
-        if known.number not in gone and refs[session.ref(known.number)].oid != known.commit
-    ]
+    missing = sorted(it.number for it in wrong if it.there is None)
+    moved = [it.number for it in wrong if it.there is not None]
     yield finding(
-        not missing and not moved,
+        not wrong,
         f"refs: {len(found.tried) - len(gone) - len(moved)} candidates kept"
         + (f", {len(gone & found.pruned)} pruned by gc" if gone & found.pruned else "")
         + (f", missing {missing[:5]}" if missing else "")
         + (f", not what was tried {moved[:5]}" if moved else ""),
-        "Fetch refs/autoresearch/* from where they were pushed to.",
+        f"{RECOVER} It makes them again."
+        if any(session.repo.resolve(it.commit) for it in wrong)
+        else FETCH,
     )
 
 

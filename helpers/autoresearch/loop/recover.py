@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoresearch.core import phrases
 from autoresearch.core.model import SCHEMA
+from autoresearch.core.pruning import survey
 from autoresearch.core.records import Recovery
 from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
@@ -19,13 +21,13 @@ from autoresearch.loop import memory
 from autoresearch.loop.adopt import finish_interrupted, finish_opened
 from autoresearch.loop.cleaning import finish_gc
 from autoresearch.loop.conclude import finish
-from autoresearch.loop.invariants import half_written
+from autoresearch.loop.invariants import astray, half_written
 from autoresearch.loop.resume import finish_measured
 from autoresearch.loop.rewind import finish_apply, finish_drop
 from autoresearch.loop.settle import tell
 from autoresearch.loop.staging import catch_up
 from autoresearch.loop.undo import finish_undo
-from autoresearch.loop.unharmed import put_back_interrupted
+from autoresearch.loop.unharmed import move_back, put_back_interrupted
 
 if TYPE_CHECKING:
     from autoresearch.core.steps import Pending
@@ -53,7 +55,7 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
 
     Args:
         session: open for writing.
-        everything: look at the copies of log and document too, whoever changed them.
+        everything: look at refs, and at the copies of log and document, whoever changed them.
     """
     memory.require_newest(session)
     found = session.journal.load()
@@ -73,7 +75,7 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
         for path in half_written(session):
             path.unlink(missing_ok=True)
     if everything:
-        done += _branch_again(session)
+        done += (*_branch_again(session), *_refs_again(session))
     anew = everything and bool(memory.disagreements(session))
     if done or anew or not memory.is_published(session):
         memory.publish(session, anew=anew)
@@ -98,6 +100,23 @@ def _branch_again(session: Session) -> list[str]:
     gitrefs.update_ref(repo, session.branch, incumbent, None, "autoresearch: recover")
     short = session.branch.removeprefix("refs/heads/")
     return [f"the branch {short} was gone; it is at the incumbent again"]
+
+
+def _refs_again(session: Session) -> list[str]:
+    """Candidates' refs that somebody deleted or moved, as the log has them; what was done."""
+    found = survey(entry.record for entry in session.index.log.records())
+    wrong = astray(session, found, gitrefs.refs(session.repo, session.refs_of("exp")))
+    again = [it for it in wrong if session.repo.resolve(it.commit) is not None]
+    for it in again:
+        move_back(session, it.number, session.ref(it.number), it.commit, it.there)
+    moved = [it.number for it in again if it.there is not None]
+    if not again:
+        return []
+    told = f"; what {moved[:5]} stood at is kept in {session.refs_of('set-aside')}*"
+    return [
+        f"{phrases.count(len(again), 'ref')} of candidates were not as the log has them and are "
+        f"again{told if moved else ''}"
+    ]
 
 
 def accept_log(repo: GitRepo, places: Places) -> None:

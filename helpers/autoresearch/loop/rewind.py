@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError, SessionBroken
+from autoresearch.core.pruning import survey
 from autoresearch.core.snapshot import apply_steps
 from autoresearch.core.steps import Action
 from autoresearch.core.text import clean_line
@@ -123,8 +124,8 @@ def apply(session: Session, number: int) -> Applied:
     """Bring the change of an experiment back into the working tree, on top of the incumbent.
 
     Raises:
-        AutoresearchError: no such experiment, `pruned`, `already_applied`, or `tree_edited`: the
-            tree holds another edit of those files.
+        AutoresearchError: no such experiment, `pruned`, `lost_commit`, `already_applied`, or
+            `tree_edited`: the tree holds another edit of those files.
     """
     require_on_branch(session)
     merged, steps = _merged(session, number)
@@ -159,16 +160,25 @@ def _merged(session: Session, number: int) -> tuple[Merged, tuple[Step, ...]]:
     """The change of an experiment on top of the incumbent, and the steps that bring it there."""
     tried = find(session, number)
     if session.repo.resolve(tried.commit) is None:
-        raise AutoresearchError(
-            f"the change of experiment {number} is gone: `gc` removed its ref",
-            code="pruned",
-            hint=f"`autoresearch show {number}` tells what it was; make the change again by hand.",
-        )
+        raise _gone(session, number)
     ours = session.tree(session.progress.incumbent_commit)
     base, theirs = session.tree(tried.parent), session.tree(tried.commit)
     merged = merge_change(session.repo, base, theirs, ours)
     checked_out = {**ours, **{p: e for p, e in session.overrides.items() if e is not None}}
     return merged, tuple(apply_steps(checked_out, merged.changes))
+
+
+def _gone(session: Session, number: int) -> AutoresearchError:
+    """Why the change of an experiment cannot be had."""
+    found = survey(entry.record for entry in session.index.log.records())
+    pruned = number in found.pruned
+    return AutoresearchError(
+        f"the change of experiment {number} is gone: "
+        + ("`gc` removed its ref" if pruned else "its commit is not in this repository"),
+        code="pruned" if pruned else "lost_commit",
+        hint=("" if pruned else "Fetch refs/autoresearch/* from where they were pushed to. ")
+        + f"`autoresearch show {number}` tells what it was; make the change again by hand.",
+    )
 
 
 def _holds(session: Session, path: str, entries: tuple[Entry | None, ...]) -> bool:

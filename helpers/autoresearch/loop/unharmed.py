@@ -92,17 +92,30 @@ def _refs_put_back(session: Session, ground: Ground, *, moved_on: bool) -> tuple
         there = gitrefs.at(repo, ref)
         if there == wanted:
             continue
-        updates = [gitrefs.RefUpdate(ref, wanted, there)]
-        if there is not None:
-            kept = f"refs/autoresearch/{session.name}/set-aside/{ground.number:04d}-{there[:12]}"
-            if gitrefs.at(repo, kept) is None:
-                updates.append(gitrefs.RefUpdate(kept, there, None))
-        gitrefs.update_refs(repo, updates, "autoresearch: put back")
+        move_back(session, ground.number, ref, wanted, there)
         touched.append(ref)
     if not moved_on and gitrefs.head(repo).branch != branch:
         gitrefs.set_head(repo, branch, "autoresearch: put back")
         touched.append("HEAD")
     return tuple(touched)
+
+
+def move_back(session: Session, number: int, ref: str, wanted: str, there: str | None) -> None:
+    """A ref where it belongs, from where it is (None: gone), which is kept under another ref.
+
+    Args:
+        session: open for writing.
+        number: of the experiment at which it is found.
+        ref: the full name.
+        wanted: a commit that is there.
+        there: what the ref is at.
+    """
+    updates = [gitrefs.RefUpdate(ref, wanted, there)]
+    if there is not None:
+        kept = f"{session.refs_of('set-aside')}{number:04d}-{there[:12]}"
+        if gitrefs.at(session.repo, kept) is None:
+            updates.append(gitrefs.RefUpdate(kept, there, None))
+    gitrefs.update_refs(session.repo, updates, "autoresearch: put back")
 
 
 def require_frozen_terms(session: Session) -> None:
