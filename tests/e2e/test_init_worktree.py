@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,33 @@ def test_the_main_tree_stays_as_it_is(helper: Helper, tmp_path: Path) -> None:
     assert there.repo("status", "--porcelain") == ""
     set_cost(there.repo, 90)
     assert there.verdict()[0] == "keep"
-    assert "no session in" in helper("status", code=1).err
+    error = helper.json("status", code=1)["error"]
+    assert (error["code"], error["hint"]) == ("no_session", f"`cd {night}`.")
+    assert error["message"] == f"no session in {helper.root}, but session cheaper is in {night}"
+    assert helper.json("doctor")["findings"][-1]["text"] == f"{error['message']}: `cd {night}`."
+
+
+@pytest.mark.parametrize("how", ["removed", "deleted", "branch"])
+def test_a_session_whose_worktree_is_gone_can_be_brought_back(
+    helper: Helper, tmp_path: Path, how: str
+) -> None:
+    """A night's work that no command finds again: each names another one that fails."""
+    night = tmp_path / "night"
+    helper("init", str(write_draft(tmp_path)), "--worktree", str(night))
+    if how == "removed":
+        helper.repo("worktree", "remove", str(night))
+    else:
+        shutil.rmtree(night)
+    if how == "branch":
+        helper.repo("worktree", "prune")
+        helper.repo("branch", "-q", "-D", "autoresearch/cheaper")
+    error = helper.json("brief", code=1)["error"]
+    assert error["code"] == "no_session"
+    assert f"session cheaper has no working tree: {night} is gone" in error["message"]
+    for command in error["hint"].split("`")[1::2]:
+        helper.repo(*command.split()[1:])
+    set_cost(helper.repo, 90)
+    assert helper.verdict()[0] == "keep"
 
 
 def test_a_relative_path_is_the_callers(helper: Helper, tmp_path: Path) -> None:

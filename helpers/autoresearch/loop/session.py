@@ -29,6 +29,7 @@ from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import Log
 from autoresearch.edges.places import Places, places_for, sessions_of
 from autoresearch.edges.walk import Walk
+from autoresearch.loop.elsewhere import no_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -259,19 +260,12 @@ def find_session(repo: GitRepo, environ: Mapping[str, str]) -> Places:
         lost.require_opened()
         if (lost.state / SESSION_FILE).exists():
             return lost  # its log is missing: whoever reads it says so
-    here = [
-        name for name in names if Path(read_session_file(places[name]).toplevel) == repo.toplevel
-    ]
+    homes = {name: read_session_file(places[name]).toplevel for name in names}
+    here = [name for name in names if Path(homes[name]) == repo.toplevel]
     if len(here) == 1:
         return places[here[0]]
     if not here:
-        hint = "Plan one: `/autoresearch:plan` in your agent, or `autoresearch init --help`."
-        if current is not None or gitrefs.refs(repo, "refs/autoresearch"):
-            hint = (
-                "There are refs of one: `autoresearch recover` brings its state along where the "
-                "repository was moved, `recover --from-refs` makes it again."
-            )
-        raise AutoresearchError(f"no session in {repo.toplevel}", code="no_session", hint=hint)
+        raise no_session(repo, places, homes, BRANCHES, on_branch=current is not None)
     raise AutoresearchError(
         f"{len(here)} sessions belong to this working tree: {', '.join(here)}",
         code="which_session",

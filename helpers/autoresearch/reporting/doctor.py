@@ -40,7 +40,8 @@ def examine() -> tuple[Finding, ...]:
             found += [_decisions(session), _confined(session)]
     except AutoresearchError as error:
         fine = error.code in {"no_session", "no_repository"}
-        told = Finding(fine, error.message, error.hint)
+        way = f": {error.hint}" if error.code == "no_session" else ""
+        told = Finding(fine, error.message + way, error.hint)
         found += [] if told in found else [told]
     return tuple(found)
 
