@@ -275,7 +275,7 @@ def test_doctor_finds_what_is_wrong_and_names_the_remedy(tmp_path):
     assert "branch: autoresearch/cheaper is at" in bad()
     repo("update-ref", branch, tip)
     repo("checkout", "-q", "--detach")
-    assert bad() == "HEAD: on no branch"
+    assert bad() == "HEAD: on no branch, not on autoresearch/cheaper"
     repo("switch", "-q", "autoresearch/cheaper")
     repo("update-ref", "-d", ref)
     assert "missing [1]" in bad()

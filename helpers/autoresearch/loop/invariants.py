@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core.errors import CorruptLogError
+from autoresearch.core.errors import CorruptLogError, SessionBroken
 from autoresearch.core.model import Verdict
 from autoresearch.core.pruning import survey
 from autoresearch.core.records import Epoch, Experiment, Undo
@@ -55,29 +56,50 @@ def good(text: str) -> Finding:
 def invariants(session: Session) -> Iterator[Finding]:
     """Every invariant of a session, in a fixed order; for whom it does not suffice to be told.
 
-    Nothing is changed. Run it where no other command is at work on the session.
+    Nothing is changed. While another command is at work only what holds all the time is looked at.
     """
+    there = session.places.state.is_dir()
     yield finding(
-        session.places.state.is_dir(), f"state: {session.places.state}", "Restore it from a backup."
+        there,
+        f"state: {session.places.state}{'' if there else ' is gone'}",
+        "Restore it from a backup.",
     )
+    owner = Lock(session.places.lock).holder()
+    busy = owner is not None and owner.pid != os.getpid()
     try:
         records = _records(session)
-    except CorruptLogError as error:
+        if not busy:
+            memory.require_newest(session)
+    except (CorruptLogError, SessionBroken) as error:
         yield Finding(fine=False, text=error.message, remedy=error.hint)
         return
     yield good(f"log: {len(records)} lines, every hash fits the line before")
     yield _numbers(records)
+    if owner is not None and busy:
+        yield good(f"at work: {owner.described()}; what it has under way is not looked at")
+        yield from _tree(session)
+        return
     yield from _branch(session, records)
     yield from _refs(session, records)
-    yield finding(not session.places.journal.exists(), "journal: no step is half done", RECOVER)
+    yield from _steps(session)
+    yield from _tree(session)
+    yield from _leftovers(session)
+
+
+def _steps(session: Session) -> Iterator[Finding]:
+    """The step in progress, and what is written after the last one."""
+    half = session.places.journal.exists()
+    yield finding(
+        not half,
+        f"journal: {'a command was interrupted, a step is' if half else 'no step is'} half done",
+        RECOVER,
+    )
     stale = memory.disagreements(session)
     yield finding(
         not stale,
         "copies: " + (f"not as written: {', '.join(stale)}" if stale else "as the log says"),
         f"{RECOVER} What was edited is set aside, not lost.",
     )
-    yield from _tree(session)
-    yield from _leftovers(session)
 
 
 def _records(session: Session) -> list[Record]:
@@ -89,9 +111,10 @@ def _records(session: Session) -> list[Record]:
 def _numbers(records: list[Record]) -> Finding:
     """Experiments from 1 without gap or double."""
     numbers = [record.number for record in records if isinstance(record, Experiment)]
+    whole = numbers == list(range(1, len(numbers) + 1))
     return finding(
-        numbers == list(range(1, len(numbers) + 1)),
-        f"experiments: {len(numbers)}, numbered without gap",
+        whole,
+        f"experiments: {len(numbers)}, numbered {'without gap' if whole else 'with gaps or twice'}",
         "The log was written by something else: bring it back from a copy.",
     )
 
@@ -117,9 +140,10 @@ def _branch(session: Session, records: list[Record]) -> Iterator[Finding]:
         else f"commits: the log made {len(made)}, the branch holds others",
         "Somebody rewrote the branch: `git reflog` shows what it was.",
     )
+    here = head.branch == session.branch
     yield finding(
-        head.branch == session.branch,
-        f"HEAD: on {head.branch or 'no branch'}",
+        here,
+        f"HEAD: on {head.branch or 'no branch'}{'' if here else f', not on {short}'}",
         f"`git switch {short}`",
     )
 

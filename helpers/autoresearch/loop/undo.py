@@ -49,12 +49,13 @@ def undo(
     """
     require_on_branch(session)
     tried = find(session, number)
-    kept = {k.number: k for k in session.progress.kept}
-    if tried.verdict is not Verdict.KEEP or number in session.progress.undone:
+    undone = session.progress.undone
+    if tried.verdict is not Verdict.KEEP or number in undone:
+        kept = sorted(k.number for k in session.progress.kept if k.number not in undone)
         raise AutoresearchError(
-            f"experiment {number} is not among the kept ones",
+            f"experiment {number} is {'undone already' if number in undone else 'no kept one'}",
             code="not_kept",
-            hint=f"Kept: {phrases.numbers(sorted(kept)) or 'none'}.",
+            hint=f"Kept: {phrases.numbers(kept) or 'none'}.",
         )
     _require_clean(session)
     commit, tree = _without(session, tried)
