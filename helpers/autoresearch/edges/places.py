@@ -12,7 +12,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.text import clean_line
 from autoresearch.edges import whereabouts
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.files import as_owner, atomic_write, other_owner
+from autoresearch.edges.files import as_owner, atomic_write, is_there, other_owner
 from autoresearch.edges.rotation import keep_newest
 
 if TYPE_CHECKING:
@@ -120,9 +120,12 @@ class Places:
         return self.state.parent.parent / "measure.lock"
 
     def is_half_opened(self) -> bool:
-        """Whether an `init` began what it did not come to the end of, or is at it."""
-        there = self.journal.exists() and not self.copies.exists()
-        return there and not self.log.exists()  # looked at last: the step that opens the session
+        """Whether an `init` began what it did not come to the end of, or is at it.
+
+        What may not be looked at is no session of ours: False.
+        """
+        there = is_there(self.journal) and not is_there(self.copies)
+        return there and not is_there(self.log)  # last: it is the step that opens the session
 
     def require_opened(self) -> None:
         """Raise `half_opened` where there is only what an `init` began."""

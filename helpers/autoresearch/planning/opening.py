@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -160,7 +161,7 @@ def take_back_half_opened(repo: GitRepo, environ: Mapping[str, str]) -> tuple[st
 
     def half_opened() -> tuple[str, ...]:
         folder = places_of("x").state.parent
-        found = sorted(folder.iterdir()) if folder.is_dir() else ()
+        found = sorted(folder.iterdir()) if os.access(folder, os.R_OK | os.X_OK) else ()
         return tuple(path.name for path in found if places_of(path.name).is_half_opened())
 
     names = half_opened()
