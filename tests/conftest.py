@@ -14,8 +14,10 @@ from support.harness import isolated_environment
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
 
-# Under nohup, as some CI runs us, SIGHUP is ignored and children would inherit that.
+# Under nohup or behind `&`, as some CI runs us, these are ignored; children would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST = (
     "faults/test_random_kills.py",
