@@ -92,7 +92,7 @@ def note(case, kind, sites, taken, violations):
 def table():
     """Write the table of what was noted."""
     today = datetime.now(tz=timezone.utc).strftime("%Y-%m-%d")
-    noted = [line.split("|") for line in Path(EVERY).read_text("utf-8").splitlines()]
+    noted = [line.split("|") for line in sorted(Path(EVERY).read_text("utf-8").splitlines())]
     rows = [f"| {today} | {' | '.join(row)} |" for row in noted]
     sums = (sum(int(row[at]) for row in noted) for at in range(2, 6))
     rows.append(f"| {today} | all | | {' | '.join(map(str, sums))} |")
