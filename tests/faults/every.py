@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import sys
 from collections import defaultdict
 from contextlib import contextmanager
@@ -32,8 +33,10 @@ last turn of the site) or with the call failing (at the first). After each the n
 up, every invariant is checked, and the command is repeated to its end. "git" are the system calls
 of the git processes of a command that change a file, by strace; their sites are process and call.
 
-| date (UTC) | case | fault | calls | sites | faults taken | violations |
-|---|---|---|---|---|---|---|
+Run on {today} (UTC) at commit {commit}.
+
+| case | fault | calls | sites | faults taken | violations |
+|---|---|---|---|---|---|
 """
 
 
@@ -89,14 +92,21 @@ def note(case, kind, sites, taken, violations):
             file.write(f"{case}|{kind}|{len(sites)}|{len(set(sites))}|{taken}|{violations}\n")
 
 
+def commit():
+    """The commit that is tried, marked where the tree differs from it."""
+    command = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def table():
     """Write the table of what was noted."""
     today = datetime.now(tz=timezone.utc).strftime("%Y-%m-%d")
     noted = [line.split("|") for line in sorted(Path(EVERY).read_text("utf-8").splitlines())]
-    rows = [f"| {today} | {' | '.join(row)} |" for row in noted]
+    rows = [f"| {' | '.join(row)} |" for row in noted]
     sums = (sum(int(row[at]) for row in noted) for at in range(2, 6))
-    rows.append(f"| {today} | all | | {' | '.join(map(str, sums))} |")
-    RESULTS.write_text(HEAD + "\n".join(rows) + "\n", "utf-8")
+    rows.append(f"| all | | {' | '.join(map(str, sums))} |")
+    head = HEAD.format(today=today, commit=commit())
+    RESULTS.write_text(head + "\n".join(rows) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

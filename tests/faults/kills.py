@@ -11,12 +11,13 @@ import argparse
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from datetime import datetime, timezone
 from pathlib import Path
+
+from faults.every import commit, memory
 
 RESULTS = Path(__file__).parents[2] / "benchmarks/results/kills.md"
 HEAD = """# Random kills
@@ -211,12 +212,6 @@ def add_rows(added):
     RESULTS.write_text(HEAD + "\n".join(lines) + "\n", "utf-8")
 
 
-def commit():
-    """The commit that is killed, marked where the tree differs from it."""
-    command = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty", "--exclude=*"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
 def main():
     """Parse, run, and append the row; the exit code is 1 after a violation."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -230,9 +225,7 @@ def main():
         return 0
     seed = random.SystemRandom().randrange(1 << 31) if options.seed is None else options.seed
     code, clock = commit(), Clock()
-    # Nothing that a kill ends is on its way to a disk: memory does, and is faster.
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="autoresearch-kills-", dir=memory) as folder:
+    with tempfile.TemporaryDirectory(prefix="autoresearch-kills-", dir=memory()) as folder:
         for name in [n for n in os.environ if n.startswith(("GIT_", "XDG_", "CLAUDE", "CODEX"))]:
             del os.environ[name]
         from support.harness import isolated_environment  # noqa: PLC0415 - after the cleaning
