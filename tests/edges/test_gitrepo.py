@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from autoresearch.core.errors import AutoresearchError, GitError
 from autoresearch.core.snapshot import Entry
-from autoresearch.edges import gitdiff, gitrefs, gitwrite
+from autoresearch.edges import gitdiff, gitrefs, gitrepo, gitwrite
 from autoresearch.edges.gitobjects import object_id
 from autoresearch.edges.gitrepo import GitRepo, is_safe_path
 from autoresearch.edges.gitwrite import IndexChange
@@ -343,6 +343,8 @@ def test_locked_ref_is_no_moved_ref(repo, user):
     with pytest.raises(GitError) as caught:
         gitrefs.update_ref(repo, BRANCH, repo.resolve("HEAD"), None)
     assert caught.value.code == "git"
+    assert f"holds {lock}, then" in caught.value.hint
+    assert "`autoresearch recover` sets the lock aside" in caught.value.hint
     assert lock.exists()
 
 
@@ -680,6 +682,14 @@ def test_failure_carries_git_words(repo):
     with pytest.raises(GitError, match="git read-tree failed with status 128: fatal"):
         repo.run("read-tree", "none")
     assert repo.run("read-tree", "none", check=False).code == 128
+
+
+@pytest.mark.parametrize("said", ["No space left on device", "Disk quota exceeded"])
+def test_full_disk_under_git_is_called_one(said):
+    """`git fsck` named as the remedy where space is missing, also where it was for a lock."""
+    words = f"fatal: Unable to create '/r/.git/x.lock': {said}"
+    error = gitrepo.failure("update-ref", gitrepo.Completed(128, b"", words))
+    assert (error.code, error.hint) == ("no_space", "Free some space and repeat the command.")
 
 
 def test_nothing_to_write(repo):

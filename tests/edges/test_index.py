@@ -205,6 +205,20 @@ def test_database_that_cannot_be_opened_is_an_expected_failure(tmp_path, log):
     assert caught.value.code == "index"
 
 
+def test_full_disk_is_called_one(index):
+    """A user who deletes files of ours, or mends permissions, where space is missing."""
+    index._connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(AutoresearchError, match="is on a full disk") as caught:
+        append_many(index)
+    assert (caught.value.code, caught.value.hint[:15]) == ("no_space", "Free some space")
+
+
+def append_many(index):
+    """More than fits into any page that is there."""
+    for number in range(1, 40):
+        index.append(experiment(number))
+
+
 def test_failed_transaction_leaves_no_trace(index, monkeypatch):
     """A half-indexed line."""
 

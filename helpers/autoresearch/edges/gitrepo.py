@@ -18,6 +18,7 @@ from git.exc import GitCommandNotFound
 
 from autoresearch.core.errors import GitError
 from autoresearch.core.snapshot import Entry
+from autoresearch.core.text import clean_line
 from autoresearch.edges.gitaccess import why_not_open
 from autoresearch.edges.gitobjects import ObjectReader, object_id
 from autoresearch.edges.orphans import MARK, our_mark
@@ -73,6 +74,10 @@ _QUESTIONS = (
 
 _SUSPECT = re.compile(rb"[\t/](?:\.\.?|\.git)?[/\0]", re.IGNORECASE)
 """What a line of `ls-tree -z` that holds an unsafe path matches, and hardly any other."""
+
+_FULL = ("No space left on device", "Disk quota exceeded")
+_HELD = re.compile(r"Unable to create '([^']*\.lock)': File exists")
+"""Of git's words, in the C locale, only what the system told it."""
 
 _NOT_FOUND = 127  # of `env`, when there is no git to start
 
@@ -302,10 +307,16 @@ def was_killed(done: Completed) -> bool:
 def failure(command: str, done: Completed) -> GitError:
     """The error for a git process that failed, in git's own words."""
     words = " ".join(done.err.split()) or "it said nothing"
-    return GitError(
-        f"git {command} failed with status {done.code}: {words}",
-        hint="Run `git fsck` and `git status`, and mend what they name.",
-    )
+    code, hint = "git", "Run `git fsck` and `git status`, and mend what they name."
+    held = _HELD.search(words)
+    if any(full in words for full in _FULL):
+        code, hint = "no_space", "Free some space and repeat the command."
+    elif held is not None:
+        hint = (
+            f"Wait for the git that holds {clean_line(held[1])}, then repeat the command; "
+            "where it died, `autoresearch recover` sets the lock aside."
+        )
+    return GitError(f"git {command} failed with status {done.code}: {words}", code=code, hint=hint)
 
 
 def _flags(settings: Sequence[str]) -> list[str]:

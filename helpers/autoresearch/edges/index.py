@@ -8,6 +8,7 @@ earlier experiments go unnoticed until their lines are remembered again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -30,6 +31,7 @@ from autoresearch.core.model import NoteKind
 from autoresearch.core.progress import advance
 from autoresearch.core.records import Experiment, Note, Undo
 from autoresearch.core.similarity import sample
+from autoresearch.edges.files import file_error
 from autoresearch.edges.index_search import conditions
 from autoresearch.edges.index_tables import (
     VERSION,
@@ -55,6 +57,7 @@ T = TypeVar("T")
 
 _PATHS_ASKED = 20
 _SAME_TREE_SHOWN = 50
+_FULL = "database or disk is full"
 
 
 class Location(NamedTuple):
@@ -363,10 +366,13 @@ class Index:
                 create_tables(self._connection)
 
     def _unusable(self, error: Exception) -> AutoresearchError:
+        if _FULL in str(error):
+            return file_error(OSError(errno.ENOSPC, _FULL), self.path)
         return AutoresearchError(
             f"the index {self.path} cannot be used: {error}",
             code="index",
-            hint="Make its folder writable, or delete the file: it is built again from the log.",
+            hint="Free some space, or make its folder writable; or delete the file: it is built "
+            "again from the log.",
         )
 
 
