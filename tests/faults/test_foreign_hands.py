@@ -143,6 +143,49 @@ def test_older_copy_of_the_state(helper, tmp_path):
     goes_on(helper, 70)
 
 
+def test_older_copy_of_the_repository(helper, tmp_path):
+    """A backup put in place of the repository: remedies that name what is not there."""
+    shutil.copytree(helper.root, tmp_path / "backup", symlinks=True)
+    set_cost(helper.repo, 80)
+    assert helper.verdict("newer")[0] == "keep"
+    helper("note", "newer")
+    newer = (helper.state / "log.jsonl").read_bytes()
+    shutil.rmtree(helper.root)
+    shutil.copytree(tmp_path / "backup", helper.root, symlinks=True)
+    (bad,) = (f for f in helper.json("doctor", code=1)["findings"] if not f["ok"])
+    assert "is not in this repository" in bad["text"]
+    for command in (("note", "x"), ("recover",), ("try", "-m", "x")):
+        error = helper.json(*command, code=5)["error"]
+        assert (error["code"], "recover --from-refs" in error["hint"]) == ("lost_commit", True)
+    assert (helper.state / "log.jsonl").read_bytes() == newer
+    helper("status")
+    told = helper("recover", "--from-refs").out
+    assert "no commits of experiments 3" in told
+    (aside,) = (helper.state / "set-aside").glob("state-*")
+    assert (aside / "log.jsonl").read_bytes() == newer
+    assert str(aside.name) in told
+    goes_on(helper, 70)
+
+
+def test_older_copy_of_the_repository_catches_up(helper, tmp_path):
+    """A backup that the pushed refs bring up to date, and a remedy for its branch that fails."""
+    shutil.copytree(helper.root, tmp_path / "backup", symlinks=True)
+    set_cost(helper.repo, 80)
+    assert helper.verdict("newer")[0] == "keep"
+    bare = tmp_path / "bare.git"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
+    helper.repo("push", "-q", str(bare), "refs/autoresearch/*:refs/autoresearch/*")
+    shutil.rmtree(helper.root)
+    shutil.copytree(tmp_path / "backup", helper.root, symlinks=True)
+    helper.repo("fetch", "-q", str(bare), "refs/autoresearch/*:refs/autoresearch/*")
+    error = helper.json("try", "-m", "x", code=1)["error"]
+    assert error["code"] == "branch_moved"
+    helper.repo(*error["hint"].split("`")[1].split()[1:])
+    helper("drop")
+    helper("recover")  # the document and the log's copy are older too
+    goes_on(helper, 70)
+
+
 def test_log_edited_truncated_or_replaced(helper):
     """A log that is not the one that was written, taken for it."""
     log = helper.state / "log.jsonl"

@@ -143,22 +143,31 @@ def stored_log(repo: GitRepo, session: str) -> bytes:
 
 
 def require_newest(session: Session) -> None:
-    """Make sure that the log is not an older copy of the one in the state ref.
+    """Make sure that neither the log nor the repository is an older copy of what it was.
 
     Raises:
-        SessionBroken: `older_log`.
+        SessionBroken: `older_log` or `lost_commit`.
     """
     at = gitrefs.at(session.repo, state_ref(session.name))
-    if at is None or at == _load(session).state:
-        return
-    here = _slice(session.places.log, 0, session.index.position.offset)
-    stored = stored_log(session.repo, session.name)
-    if len(stored) > len(here) and stored.startswith(here):
+    if at is not None and at != _load(session).state:
+        here = _slice(session.places.log, 0, session.index.position.offset)
+        stored = stored_log(session.repo, session.name)
+        if len(stored) > len(here) and stored.startswith(here):
+            raise SessionBroken(
+                f"the log ends at byte {len(here)}, that of {state_ref(session.name)} goes on: "
+                "an older copy was put in its place",
+                code="older_log",
+                hint="`autoresearch recover --from-refs` takes the longer one.",
+            )
+    incumbent = session.progress.incumbent_commit
+    if session.repo.resolve(incumbent) is None:
         raise SessionBroken(
-            f"the log ends at byte {len(here)}, that of {state_ref(session.name)} goes on: "
-            "an older copy was put in its place",
-            code="older_log",
-            hint="`autoresearch recover --from-refs` takes the longer one.",
+            f"the incumbent {incumbent[:12]} is not in this repository: an older copy of it was "
+            "put in its place, or commits were removed",
+            code="lost_commit",
+            hint="Fetch refs/autoresearch/* from where they were pushed to, if they were; else "
+            "`autoresearch recover --from-refs` goes on from what the refs here hold and keeps "
+            "the newer state aside.",
         )
 
 

@@ -12,15 +12,17 @@ from autoresearch.core import jsonform, phrases
 from autoresearch.core.errors import AutoresearchError, CorruptLogError, SessionBroken
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.progress import REBUILT, advance
+from autoresearch.core.pruning import survey
 from autoresearch.core.records import Experiment, Recovery, Undo
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.environment import find_environment
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
 from autoresearch.edges.gitwrite import exclude, require_writable
+from autoresearch.edges.index import Index
 from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import Log
-from autoresearch.edges.places import Places, places_for, state_base
+from autoresearch.edges.places import Places, places_for, shown_path, state_base
 from autoresearch.edges.walk import Walk
 from autoresearch.edges.worktree import find_overrides
 from autoresearch.loop import memory
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from autoresearch.core.history import Progress
     from autoresearch.edges.gitrepo import GitRepo
 
+MOST_NAMED = 10
 FETCH = "git fetch origin 'refs/autoresearch/*:refs/autoresearch/*'"
 
 
@@ -89,8 +92,8 @@ def rebuild(repo: GitRepo, environ: Mapping[str, str]) -> str:
     """Make a session's state again from its refs; what was done, in a sentence.
 
     The log is the state ref's, the contract that of the incumbent, the environment this machine's.
-    A log that is here already is only replaced by one that it is the beginning of; a damaged one
-    is kept beside it.
+    A log that is here already is only replaced by one that it is the beginning of; one that is
+    damaged, or whose incumbent is not in this repository, is kept aside with its state.
 
     Raises:
         AutoresearchError: `no_refs`, `which_session`, `session_here`, `wrong_branch` or
@@ -103,7 +106,7 @@ def rebuild(repo: GitRepo, environ: Mapping[str, str]) -> str:
     content = memory.stored_log(repo, name)
     places.create()
     with Lock(places.lock).acquire("recover"):
-        _require_older(places, content)
+        told = _require_replaceable(repo, places, content)
         fresh = Log(places.log.with_name("log.new"))
         atomic_write(fresh.path, content, mode=0o600)
         progress = _folded(fresh)
@@ -111,7 +114,8 @@ def rebuild(repo: GitRepo, environ: Mapping[str, str]) -> str:
         contract = _contract(repo, progress)
         file = _session_file(repo, places, environ, progress)
         lines = content.count(b"\n")
-        detail = f"rebuilt from refs/autoresearch/{name}/*, {phrases.count(lines, 'line')}"
+        detail = f"rebuilt from refs/autoresearch/{name}/*, {phrases.count(lines, 'line')}{told}"
+        kept = f"; the state here is kept in {shown_path(_keep_aside(places))}" if told else ""
         fresh.append(
             Recovery(schema=SCHEMA, at=now_utc(), step="recover", action=REBUILT, detail=detail)
         )
@@ -123,7 +127,7 @@ def rebuild(repo: GitRepo, environ: Mapping[str, str]) -> str:
         with named_errors(places.log):
             fresh.path.replace(places.log)
             sync_folder(places.state)
-    return f"session {name} is {detail}; captured output and unfinished races stayed behind"
+    return f"session {name} is {detail}; captured output and unfinished races stayed behind{kept}"
 
 
 def _which(repo: GitRepo) -> str:
@@ -146,22 +150,43 @@ def _which(repo: GitRepo) -> str:
     )
 
 
-def _require_older(places: Places, content: bytes) -> None:
-    if not places.log.exists():
-        return
+def _require_replaceable(repo: GitRepo, places: Places, content: bytes) -> str:
+    """What is said of a log that the refs' one replaces though it is not its beginning."""
+    here = places.log.read_bytes() if places.log.exists() else b""
+    if content.startswith(here) and len(content) > len(here):
+        return ""
+    log = Log(places.log)
     try:
-        Log(places.log).verify_chain()
+        progress = _folded(log)
+        with Index(places.index, log):
+            pass  # it knows the last line that was read
     except CorruptLogError:
-        aside = places.log.with_name(f"log.damaged-{hashlib.sha256(content).hexdigest()[:12]}")
-        atomic_write(aside, places.log.read_bytes(), mode=0o600)
-        return
-    here = places.log.read_bytes()
-    if not content.startswith(here) or len(content) == len(here):
-        raise AutoresearchError(
-            f"session {places.session} has its log here, and the refs hold no longer one",
-            code="session_here",
-            hint="`autoresearch recover` without --from-refs tidies up.",
-        )
+        return ", for the log here was damaged"
+    if repo.resolve(progress.incumbent_commit) is None:
+        found = survey(entry.record for entry in log.records())
+        there = [known for known in found.tried if known.number not in found.pruned]
+        lost = [str(known.number) for known in there if repo.resolve(known.commit) is None]
+        return f", older than the state here: no commits of experiments {_listed(lost)}"
+    raise AutoresearchError(
+        f"session {places.session} has its log here, and the refs hold no longer one",
+        code="session_here",
+        hint="`autoresearch recover` without --from-refs tidies up.",
+    )
+
+
+def _listed(numbers: list[str]) -> str:
+    more = len(numbers) - MOST_NAMED
+    return ", ".join(numbers[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _keep_aside(places: Places) -> Path:
+    """Copy what a rebuild replaces; where to."""
+    folder = places.state / "set-aside" / f"state-{memory.sha256(places.log.read_bytes())[:12]}"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in (places.log, places.contract, places.state / SESSION_FILE, places.journal):
+        if path.exists():
+            atomic_write(folder / path.name, path.read_bytes(), mode=0o600)
+    return folder
 
 
 def _folded(log: Log) -> Progress:
