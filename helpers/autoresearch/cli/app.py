@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, ParamSpec
 import click
 
 from autoresearch import __version__
-from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.errors import AutoresearchError, tell_with, told_with
+from autoresearch.core.render import MAX_BYTES, MAX_LINES, bounded
 from autoresearch.core.text import clean_line
 from autoresearch.edges.interruption import termination_raises
 
@@ -62,8 +63,9 @@ def run(group: click.Group, arguments: list[str]) -> int:
     drop_git_environment()
     try:
         return invoke(group, arguments)
-    except (KeyboardInterrupt, click.Abort):
-        report_end("interrupted", "interrupted", TIDY, as_json="--json" in arguments)
+    except (KeyboardInterrupt, click.Abort) as error:
+        told = told_with(error)
+        report_end("interrupted", "interrupted", TIDY, told, as_json="--json" in arguments)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         return quiet_pipe()
@@ -94,7 +96,9 @@ def report_disk(error: OSError, *, as_json: bool) -> int:
 
     if not is_of_the_disk(error):
         raise error
-    return report_failure(file_error(error, error.filename or "a file"), as_json=as_json)
+    failure = file_error(error, error.filename or "a file")
+    tell_with(failure, told_with(error))
+    return report_failure(failure, as_json=as_json)
 
 
 def drop_git_environment() -> None:
@@ -104,12 +108,15 @@ def drop_git_environment() -> None:
             del os.environ[name]
 
 
-def report_end(code: str, message: str, hint: str, *, as_json: bool) -> None:
-    """The last word of a command that neither answered nor failed as expected."""
+def report_end(
+    code: str, message: str, hint: str, told: tuple[str, ...] = (), *, as_json: bool
+) -> None:
+    """The last word of a command that gave no answer; `told` is what it did beside."""
     if as_json:
-        click.echo(envelope(code, message, hint))
-    else:
-        click.echo(printable(f"{message}\nnext: {hint}"), err=True)
+        click.echo(envelope(code, message, hint, told))
+        return
+    lines = [message, *([bounded(told, "", MAX_LINES // 2, MAX_BYTES // 2)] if told else [])]
+    click.echo(printable("\n".join([*lines, *([f"next: {hint}"] if hint else [])])), err=True)
 
 
 def report_usage(error: click.ClickException, *, as_json: bool) -> int:
@@ -123,19 +130,16 @@ def report_usage(error: click.ClickException, *, as_json: bool) -> int:
 
 def report_failure(error: AutoresearchError, *, as_json: bool) -> int:
     """An expected failure: one message and its remedy."""
-    if as_json:
-        click.echo(envelope(error.code, error.message, error.hint))
-    else:
-        click.echo(printable(f"error: {error.message}"), err=True)
-        if error.hint:
-            click.echo(printable(f"next: {error.hint}"), err=True)
+    message = error.message if as_json else f"error: {error.message}"
+    report_end(error.code, message, error.hint, told_with(error), as_json=as_json)
     return error.exit_code
 
 
-def envelope(code: str, message: str, hint: str) -> str:
+def envelope(code: str, message: str, hint: str, told: tuple[str, ...] = ()) -> str:
     """The JSON form of a failure."""
+    news = {"news": list(told)} if told else {}
     failure = {"code": code, "message": message, "hint": hint}
-    return json.dumps({"schema": 1, "ok": False, "error": failure})
+    return json.dumps({"schema": 1, "ok": False, **news, "error": failure})
 
 
 def report_bug(error: Exception, arguments: list[str]) -> int:
@@ -153,7 +157,7 @@ def report_bug(error: Exception, arguments: list[str]) -> int:
     )
     message = f"bug: {type(error).__name__}: {clean_line(str(error), 200)}"
     hint = f"Report it with {crash_report(text)}; the next command tidies up."
-    report_end("bug", message, hint, as_json="--json" in arguments)
+    report_end("bug", message, hint, told_with(error), as_json="--json" in arguments)
     return EXIT_BUG
 
 
