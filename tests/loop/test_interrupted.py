@@ -112,6 +112,7 @@ def test_gits_setup_is_put_back_after_a_kill(tmp_path):
     helper = open_session(tmp_path, extra=UNCONFINED)
     git = helper.root / ".git"
     before = (git / "config").read_bytes()
+    aside = helper.state / "set-aside"
     touch = f"open({str(git / 'config')!r}, 'a').write('# touched\\n')\n"
     touch += f"open({str(git / 'info' / 'attributes')!r}, 'w').write('* filter=x\\n')\n"
     set_cost(helper.repo, 90, extra=touch)
@@ -122,9 +123,10 @@ def test_gits_setup_is_put_back_after_a_kill(tmp_path):
     assert (git / "config").read_bytes() != before
     (news, _) = helper.json("recover")["done"]
     assert ".git/config, .git/info/attributes" in news
+    assert f"kept in {aside / 'git'}" in news
     assert (git / "config").read_bytes() == before
     assert not (git / "info" / "attributes").exists()
-    kept = sorted((helper.state / "set-aside" / "git").iterdir())
+    kept = sorted((aside / "git").iterdir())
     assert [path.read_bytes() for path in kept] == [before + b"# touched\n" * 3, b"* filter=x\n"]
     assert not (helper.state / "git-setup.json").exists()
 

@@ -7,12 +7,13 @@ is neutralised by how git is called, or compared and swapped (refs).
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import jsonform
-from autoresearch.edges.files import atomic_write, named_errors
+from autoresearch.edges.files import atomic_write, named_errors, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,55 +32,120 @@ class Kept(NamedTuple):
     content: bytes
 
 
+class PutBack(NamedTuple):
+    """What was restored.
+
+    Attributes:
+        names: of what differed, as `.git/config`, sorted.
+        aside: the folder that holds what was found; None where nothing was there.
+    """
+
+    names: tuple[str, ...]
+    aside: Path | None
+
+
 def capture(repo: GitRepo) -> Mapping[Path, Kept]:
     """Config, hooks and info of a repository and of this working tree, as they are now."""
     return {path: kept for path in _listed(repo) if (kept := _read(path)) is not None}
 
 
-def store(before: Mapping[Path, Kept], file: Path) -> None:
+def store(repo: GitRepo, before: Mapping[Path, Kept], file: Path) -> None:
     """Write down durably what was captured, so that whoever comes after a kill can put it back."""
-    files = {
-        os.fsencode(path).hex(): [kept.mode, kept.content.hex()] for path, kept in before.items()
-    }
-    text = jsonform.dumps({"schema": 1, "files": files})
+    files = {_hex(path): [kept.mode, kept.content.hex()] for path, kept in before.items()}
+    roots = [_hex(root) for root in _roots(repo)]
+    text = jsonform.dumps({"schema": 1, "roots": roots, "files": files})
     atomic_write(file, text.encode("ascii") + b"\n", mode=0o600)
 
 
-def stored(file: Path) -> Mapping[Path, Kept] | None:
-    """What `store` wrote; None when there is nothing, or nothing that can be read."""
+def stored(repo: GitRepo, file: Path) -> Mapping[Path, Kept] | None:
+    """What `store` wrote, at its place now, should the repository have been moved since.
+
+    None when there is nothing, nothing that can be read, or nothing of this repository's.
+    """
+    here = _roots(repo)
     try:
-        files = jsonform.loads(file.read_text("ascii")).get("files")
-        if not isinstance(files, dict):
+        found = jsonform.loads(file.read_text("ascii"))
+        files, roots = found.get("files"), found.get("roots", [_hex(root) for root in here])
+        if not isinstance(files, dict) or not isinstance(roots, list):
             return None
+        moved = [(_unhex(old), new) for old, new in zip(roots, here, strict=True)]
         return {
-            Path(os.fsdecode(bytes.fromhex(path))): Kept(int(mode), bytes.fromhex(content))
+            _at_home(_unhex(path), moved): Kept(int(mode), bytes.fromhex(content))
             for path, (mode, content) in files.items()
         }
     except (OSError, ValueError, TypeError):
         return None
 
 
-def put_back(repo: GitRepo, before: Mapping[Path, Kept], aside: Path) -> tuple[str, ...]:
-    """Restore what differs from `before`; the found copies go to `aside`.
+def _roots(repo: GitRepo) -> tuple[Path, Path]:
+    """The inner one first, where one lies in the other."""
+    return repo.git_dir, repo.common_dir
 
-    Returns:
-        The paths that differed, relative to the git directory, sorted.
+
+def _at_home(path: Path, moved: list[tuple[Path, Path]]) -> Path:
+    """Where a path is now; raises ValueError for one of another repository."""
+    for old, new in moved:
+        if path.is_relative_to(old):
+            return new / path.relative_to(old)
+    raise ValueError(path)
+
+
+def _hex(path: Path) -> str:
+    return os.fsencode(path).hex()
+
+
+def _unhex(text: str) -> Path:
+    return Path(os.fsdecode(bytes.fromhex(text)))
+
+
+def put_back(repo: GitRepo, before: Mapping[Path, Kept], aside: Path) -> PutBack:
+    """Restore what differs from `before`.
+
+    Args:
+        repo: whose set-up it is.
+        before: from `capture`.
+        aside: the folder for what is found; where it is there already, one beside it.
+
+    Raises:
+        AutoresearchError: as the disk refuses; what was found is then where it was, or aside.
     """
     now = capture(repo)
     changed = sorted(p for p in {*before, *now} if before.get(p) != now.get(p))
+    found = [path for path in changed if os.path.lexists(path)]
+    folder = _fresh(aside) if found else None
     for number, path in enumerate(changed):
-        if path in now:
-            with named_errors(aside):
-                aside.mkdir(parents=True, exist_ok=True, mode=0o700)
-            atomic_write(aside / f"{number:03d}-{path.name}", now[path].content, mode=0o600)
+        if folder is not None and path in found:
+            _set_aside(path, now.get(path), folder / f"{number:03d}-{path.name}")
         _restore(path, before.get(path))
-    return tuple(f".git/{_name(repo, path)}" for path in changed)
+    return PutBack(tuple(f".git/{_name(repo, path)}" for path in changed), folder)
+
+
+def _fresh(folder: Path) -> Path:
+    """A new folder of that name, or of the first one with a number that is free; durably."""
+    number, fresh = 1, folder
+    with named_errors(folder):
+        while os.path.lexists(fresh):
+            number += 1
+            fresh = folder.with_name(f"{folder.name}-{number}")
+        fresh.mkdir(parents=True, mode=0o700)
+        sync_folder(fresh.parent)
+        sync_folder(fresh.parent.parent)
+    return fresh
+
+
+def _set_aside(path: Path, kept: Kept | None, target: Path) -> None:
+    """Keep what was found; what was too large to be read, or is no file, is moved as it is."""
+    if kept is not None:
+        atomic_write(target, kept.content, mode=0o600)
+        return
+    with named_errors(path):
+        shutil.move(path, target)
 
 
 def _restore(path: Path, kept: Kept | None) -> None:
     with named_errors(path):
-        if path.is_symlink() or kept is None:
-            path.unlink(missing_ok=True)
+        if os.path.lexists(path) and (kept is None or path.is_symlink()):
+            path.unlink()
         if kept is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,18 +157,25 @@ def _restore(path: Path, kept: Kept | None) -> None:
 
 
 def _name(repo: GitRepo, path: Path) -> str:
-    for root in (repo.git_dir, repo.common_dir):
+    for root in _roots(repo):
         if path.is_relative_to(root):
             return str(path.relative_to(root))
     return str(path)
 
 
 def _listed(repo: GitRepo) -> Iterator[Path]:
-    for root in sorted({repo.git_dir, repo.common_dir}):
+    for root in sorted(set(_roots(repo))):
         yield from (root / name for name in _FILES)
         for folder in _FOLDERS:
             if (root / folder).is_dir():
-                yield from sorted((root / folder).rglob("*"))
+                yield from (
+                    p for p in sorted((root / folder).rglob("*")) if not _is_derived(p, root)
+                )
+
+
+def _is_derived(path: Path, root: Path) -> bool:
+    """Whether git itself writes it, at every gc: the refs once more, for servers without git."""
+    return path.parent == root / "info" and (path.name == "refs" or path.name.startswith("refs_"))
 
 
 def _read(path: Path) -> Kept | None:

@@ -127,6 +127,19 @@ class Confinement:
             return None
         return "`cache` has to stay" if self._contract.cache else sandbox.no_overlay
 
+    @property
+    def shuts_out(self) -> bool:
+        """Whether no command can change the repository, or the helper's own folders.
+
+        A sandbox hides them, unless a folder for downloads lies above or, of git's, in one.
+        """
+        if self.found.sandbox is None:
+            return False
+        opened = [*download_folders(self._environment), *_untold()]
+        git = [self._repo.git_dir, self._repo.common_dir]
+        private = map(str, (*self._private(), *git))
+        return not below(private, map(Path, opened)) and not below(opened, git)
+
     def lays_over(self, purpose: Purpose) -> bool:
         """Whether what a command writes into the checkout goes elsewhere."""
         return purpose in {Purpose.MEASURE, Purpose.HOLDOUT} and self._no_overlay == ""

@@ -256,5 +256,6 @@ def _forget(places: Places) -> None:
     """What was read from, or begun on, another log."""
     for name in ("index.db", "index.db-wal", "index.db-shm"):
         (places.state / name).unlink(missing_ok=True)
+    places.git_setup.unlink(missing_ok=True)
     if places.journal.exists():
         places.journal.replace(places.journal.with_name("journal.older"))

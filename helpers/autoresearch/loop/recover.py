@@ -62,11 +62,8 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
     done = _unlocked(session) if everything or session.after_kill else []
     if found.moved_aside is not None:
         done.append(f"the journal was unreadable ({found.problem}); it is now {found.moved_aside}")
-    if touched := put_back_interrupted(session):
-        done.append(
-            f"changed while an experiment ran that was then interrupted, put back: "
-            f"{clean_line(', '.join(touched[:5]))}; what was found is in set-aside/git"
-        )
+    if told := put_back_interrupted(session):
+        done.append(told)
     remove_tree(session.places.run)  # of a run that died, for whoever runs one has our lock
     if found.pending is not None:
         done.append(_settle(session, found.pending))

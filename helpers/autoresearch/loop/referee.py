@@ -106,12 +106,18 @@ class Referee:
         """
         sandbox = self._confined()
         session, begun = self.session, prepared.begun
-        ground = unharmed.look(session, begun.number, begun.parent, prepared.candidate.commit)
+        ground = unharmed.look(
+            session,
+            begun.number,
+            begun.parent,
+            prepared.candidate.commit,
+            shut_out=self.bench.confinement.shuts_out,
+        )
         try:
             with turn_to_measure(session.places.measure_lock, "try", self.say):
                 ruling = self._measured(prepared)
-        except BaseException:
-            unharmed.put_back(session, ground)  # no verdict, yet nothing of it may stay
+        except BaseException as error:
+            unharmed.put_back_after(session, ground, error)  # no verdict, yet nothing may stay
             raise
         touched = (*ruling.touched, *unharmed.put_back(session, ground))
         meanwhile = unharmed.meanwhile(session, prepared.plan)

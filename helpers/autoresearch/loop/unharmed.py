@@ -1,7 +1,8 @@
 """What may not change while a candidate runs: git's set-up, our branch, HEAD, protected files.
 
-Whoever changed it, candidate or human, cannot be told: it is never a keep. What is ours is put
-back, and what was found is kept.
+Where a program could have changed it, it cannot be told from a human: it is never a keep. What is
+ours is put back, and what was found is kept. Where a sandbox shut the programs out, git's set-up
+is left to humans, and a branch or HEAD that moved is put back but charged to no candidate.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core.errors import SessionBroken
+from autoresearch.core.errors import AutoresearchError, GitError, SessionBroken
+from autoresearch.core.text import clean_line
 from autoresearch.edges import dotgit, gitdiff, gitrefs
 from autoresearch.edges.files import atomic_write
 from autoresearch.loop.session import (
@@ -24,53 +26,128 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autoresearch.core.snapshot import CandidatePlan
+    from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.loop.session import Session
+
+GONE = "repository_gone"
 
 
 class Ground(NamedTuple):
     """What is there before a candidate runs.
 
     Attributes:
-        git: config, hooks and info.
+        git: config, hooks and info; None where no program can reach them.
         parent: the incumbent, where the session's branch is.
         candidate: the commit under test.
         number: of the experiment.
     """
 
-    git: Mapping[Path, dotgit.Kept]
+    git: Mapping[Path, dotgit.Kept] | None
     parent: str
     candidate: str
     number: int
 
 
-def look(session: Session, number: int, parent: str, candidate: str) -> Ground:
-    """Write down what must stay as it is; git's set-up durably, for nothing else remembers it."""
+def look(session: Session, number: int, parent: str, candidate: str, *, shut_out: bool) -> Ground:
+    """Write down what must stay as it is; git's set-up durably, for nothing else remembers it.
+
+    Args:
+        session: open for writing.
+        number: of the experiment.
+        parent: the incumbent's commit.
+        candidate: the commit under test.
+        shut_out: whether a sandbox keeps all programs from the repository.
+    """
+    if shut_out:
+        return Ground(None, parent, candidate, number)
     git = dotgit.capture(session.repo)
-    dotgit.store(git, session.places.git_setup)
+    dotgit.store(session.repo, git, session.places.git_setup)
     return Ground(git, parent, candidate, number)
 
 
 def put_back(session: Session, ground: Ground) -> tuple[str, ...]:
-    """Restore what is ours; the names of all that was touched.
+    """Restore what is ours, and tell where the rest is; the names of what may be the candidate's.
 
     A protected file that was edited in the user's tree is named and left: it may be their work.
+    Repeating it is harmless.
+
+    Raises:
+        GitError: `repository_gone`.
+        AutoresearchError: as the disk refuses.
     """
-    aside = session.places.state / "set-aside" / f"git-{ground.number:04d}"
-    touched = dotgit.put_back(session.repo, ground.git, aside)
-    session.places.git_setup.unlink(missing_ok=True)
-    strayed = _strayed(session, ground.parent)
-    return (*touched, *_refs_put_back(session, ground, moved_on=bool(strayed)), *strayed)
-
-
-def put_back_interrupted(session: Session) -> tuple[str, ...]:
-    """Restore git's set-up after a kill in the middle of a race; the names of what differed."""
-    file = session.places.git_setup
-    git = dotgit.stored(file)
+    _require_there(session.repo)
     touched: tuple[str, ...] = ()
+    if ground.git is not None:
+        found = dotgit.put_back(
+            session.repo, ground.git, _aside(session, f"git-{ground.number:04d}")
+        )
+        touched = found.names
+        if touched:
+            session.news.append(f"{_named(touched)} changed while it ran: {_kept_at(found)}")
+    strayed = _strayed(session, ground.parent)
+    moved = _refs_put_back(session, ground, moved_on=bool(strayed))
+    session.places.git_setup.unlink(missing_ok=True)
+    if ground.git is not None:
+        return (*touched, *moved, *strayed)
+    elsewhere = gitrefs.head(session.repo).branch != session.branch
+    return () if elsewhere else strayed
+
+
+def put_back_after(session: Session, ground: Ground, error: BaseException) -> None:
+    """Restore what is ours after an error, which stays what the caller is told.
+
+    Raises:
+        GitError: `repository_gone`, for then `error` only follows from it.
+    """
+    try:
+        put_back(session, ground)
+    except (AutoresearchError, OSError) as second:
+        if isinstance(error, AutoresearchError) and getattr(second, "code", "") == GONE:
+            raise second from error
+        session.news.append(
+            f"what changed while it ran is not all put back: {clean_line(str(second))}; "
+            "the next command does that"
+        )
+
+
+def put_back_interrupted(session: Session) -> str:
+    """Restore git's set-up after a kill in the middle of a race; what was done, or empty."""
+    file = session.places.git_setup
+    git = dotgit.stored(session.repo, file)
+    told = ""
     if git is not None:
-        touched = dotgit.put_back(session.repo, git, session.places.state / "set-aside" / "git")
+        found = dotgit.put_back(session.repo, git, _aside(session, "git"))
+        if found.names:
+            told = (
+                f"{_named(found.names)} changed since an experiment began that was interrupted, "
+                f"whose program may have done it: {_kept_at(found)}"
+            )
     file.unlink(missing_ok=True)
-    return touched
+    return told
+
+
+def _aside(session: Session, name: str) -> Path:
+    return session.places.state / "set-aside" / name
+
+
+def _named(names: tuple[str, ...]) -> str:
+    more = len(names) - len(names[:5])
+    return clean_line(", ".join(names[:5])) + (f" and {more} more" if more else "")
+
+
+def _kept_at(found: dotgit.PutBack) -> str:
+    where = "" if found.aside is None else f"; what was found is kept in {found.aside}"
+    return clean_line(f"put back as before{where}")
+
+
+def _require_there(repo: GitRepo) -> None:
+    """Make sure that nothing is made where the repository was."""
+    if not repo.common_dir.is_dir():
+        raise GitError(
+            f"the repository {repo.toplevel} was moved or removed while an experiment ran",
+            code=GONE,
+            hint="Run `autoresearch recover` where it is now, and repeat the experiment.",
+        )
 
 
 def _strayed(session: Session, parent: str) -> tuple[str, ...]:
@@ -92,16 +169,21 @@ def _refs_put_back(session: Session, ground: Ground, *, moved_on: bool) -> tuple
         there = gitrefs.at(repo, ref)
         if there == wanted:
             continue
-        move_back(session, ground.number, ref, wanted, there)
+        kept = move_back(session, ground.number, ref, wanted, there)
+        told = f"was moved to {kept[-12:]}, which is kept as {kept}," if kept else "was deleted"
+        session.news.append(f"{clean_line(ref)} {told} while it ran: put back")
         touched.append(ref)
-    if not moved_on and gitrefs.head(repo).branch != branch:
+    head = gitrefs.head(repo)
+    if not moved_on and head.branch != branch:
         gitrefs.set_head(repo, branch, "autoresearch: put back")
+        where = head.branch or f"the commit {head.commit}"
+        session.news.append(f"HEAD was moved to {clean_line(where)} while it ran: put back")
         touched.append("HEAD")
     return tuple(touched)
 
 
-def move_back(session: Session, number: int, ref: str, wanted: str, there: str | None) -> None:
-    """A ref where it belongs, from where it is (None: gone), which is kept under another ref.
+def move_back(session: Session, number: int, ref: str, wanted: str, there: str | None) -> str:
+    """Put a ref where it belongs; the ref that keeps what it was at (None: nothing), or empty.
 
     Args:
         session: open for writing.
@@ -111,11 +193,11 @@ def move_back(session: Session, number: int, ref: str, wanted: str, there: str |
         there: what the ref is at.
     """
     updates = [gitrefs.RefUpdate(ref, wanted, there)]
-    if there is not None:
-        kept = f"{session.refs_of('set-aside')}{number:04d}-{there[:12]}"
-        if gitrefs.at(session.repo, kept) is None:
-            updates.append(gitrefs.RefUpdate(kept, there, None))
+    kept = "" if there is None else f"{session.refs_of('set-aside')}{number:04d}-{there[:12]}"
+    if kept and gitrefs.at(session.repo, kept) is None:
+        updates.append(gitrefs.RefUpdate(kept, there, None))
     gitrefs.update_refs(session.repo, updates, "autoresearch: put back")
+    return kept
 
 
 def require_frozen_terms(session: Session) -> None:
