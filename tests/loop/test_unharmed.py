@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,11 @@ from autoresearch.cli import group
 from autoresearch.cli.app import run
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges import dotgit
+from autoresearch.edges.sandbox import Found, Sandbox
 from autoresearch.loop.confinement import Confinement
 from autoresearch.loop.referee import Referee
+from autoresearch.loop.session import loaded
+from support.confined import working_sandbox
 from support.project import set_cost
 from support.session import UNCONFINED, open_session
 
@@ -110,6 +114,52 @@ def test_who_switches_to_another_branch_keeps_it_and_the_gain(helper, capsys, me
     meanwhile(lambda: helper.repo("switch", "-q", "main"), shut_out=True)
     assert tried(capsys)["verdict"] == "keep"
     assert helper.repo("symbolic-ref", "HEAD") == "refs/heads/main"
+
+
+def test_sandbox_shuts_programs_out(tmp_path, capsys, meanwhile, monkeypatch):
+    """A real sandbox under which a human's remote still is the candidate's, and is taken back."""
+    working_sandbox()
+    helper = open_session(tmp_path, extra="sandbox: require\n")
+    set_cost(helper.repo, 90)
+    monkeypatch.chdir(helper.root)
+    meanwhile(lambda: added(helper, "mine"))
+    answer = tried(capsys)
+    assert (answer["verdict"], answer["news"]) == ("keep", [])
+    assert helper.repo("remote") == "mine"
+
+
+def test_downloads_may_open_what_a_sandbox_hides(helper, tmp_path):
+    """A repository that set-up may write to, whose changes would be charged to nobody."""
+    with loaded(helper.root, dict(os.environ), command="doctor", write=False) as session:
+        assert not session.bench().confinement.shuts_out
+        for folder, shut_out in (
+            (helper.root / "src", True),
+            (helper.root / ".git" / "info", False),
+            (tmp_path, False),
+            (session.places.roots[1].parent, False),
+        ):
+            confinement = session.bench().confinement
+            confinement.found = Found(Sandbox("bubblewrap", "/usr/bin/bwrap", ""), "", "")
+            confinement._environment = {"UV_CACHE_DIR": str(folder)}
+            assert confinement.shuts_out is shut_out, folder
+
+
+def test_lost_checkout_is_charged_to_nobody(helper, capsys, monkeypatch):
+    """A cache folder that somebody emptied, which becomes a violation and takes the edit back."""
+    work = helper.root / "src/work.py"
+    gone = "import os, shutil\nif not os.path.exists(FLAG):\n    open(FLAG, 'w').close()\n"
+    gone += "    shutil.rmtree(os.getcwd())\n    raise OSError\n"
+    work.write_text(
+        work.read_text() + gone.replace("FLAG", repr(str(helper.root / "once.ignored")))
+    )
+    edited = work.read_text()
+    monkeypatch.setattr(Confinement, "shuts_out", property(lambda _: True))
+    error = tried(capsys, 1)["error"]
+    assert error["code"] == "checkout_gone"
+    assert os.environ["XDG_CACHE_HOME"] in error["message"]
+    assert work.read_text() == edited
+    assert [line["kind"] for line in helper.log() if line["kind"] == "experiment"] == []
+    assert tried(capsys)["verdict"] == "keep"
 
 
 def test_protected_edit_is_a_violation_whoever_is_shut_out(helper, capsys, meanwhile):

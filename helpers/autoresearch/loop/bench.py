@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from autoresearch.core.contract import Contract, Holdout
     from autoresearch.core.scope import Scope
     from autoresearch.core.snapshot import TreeMap
+    from autoresearch.edges.checkout import Touched
     from autoresearch.edges.gitrepo import GitRepo
 
 SLOT_NAMES = ("a", "b", "g")
@@ -268,13 +269,17 @@ class Bench:
         """Make sure that the rival, which ran since, left this checkout alone."""
         if self._ran is built.slot:
             return
-        touched = built.slot.restore()
+        touched = self._restored(built.slot)
         found = (*touched.changed, *touched.removed, *touched.broken)
         if touched.layer_broken:
             self.bring(built.slot, built.tree, label=label)
         if found:
             name = built.slot.root.name
             raise RivalTouched(tuple(f"../{name}/{path}" for path in found))
+
+    def _restored(self, slot: Slot) -> Touched:
+        self.confinement.require_left(slot.root)
+        return slot.restore()
 
     def _tidy(self, built: Built, label: str, *, more: bool = False) -> None:
         """Bring the checkout back to what was sealed; build again what cannot be restored.
@@ -289,7 +294,7 @@ class Bench:
             if not more:
                 self.confirm()
             return
-        found = built.slot.restore()
+        found = self._restored(built.slot)
         protected = self._protected(found.changed)
         if protected:
             raise ProtectedTouched(protected)
@@ -304,7 +309,7 @@ class Bench:
         """
         slots, self._unconfirmed = list(self._unconfirmed), {}
         for slot in slots:
-            found = slot.restore()
+            found = self._restored(slot)
             paths = (*found.changed, *found.removed, *found.broken)
             if paths:
                 raise ProtectedTouched(tuple(f"../{slot.root.name}/{path}" for path in paths))
@@ -322,7 +327,7 @@ class Bench:
         """Run a command in a slot as it is, and leave what it did there.
 
         Raises:
-            AutoresearchError: `no_sandbox`, `sandbox_failed`.
+            AutoresearchError: `no_sandbox`, `sandbox_failed`, `checkout_gone`.
         """
         over = self.confinement.lays_over(purpose)
         self._ran, self._written = None if over else built.slot, None
@@ -343,9 +348,11 @@ class Bench:
             )
             root, note = built.slot.root, partial(note_running, self.places.output.parent)
             prefix = self.confinement.prefix(root, built.tree, own, purpose)
+            self.confinement.require_left(root)
             outcome = run_command(
                 command, cwd=root, env=environment, limits=limits, prefix=prefix, started=note
             )
+            self.confinement.require_left(root)  # or the program fails for want of its files
             if own.overlay is not None:
                 self._written = built.slot.replaced_by(own.overlay)
         return outcome

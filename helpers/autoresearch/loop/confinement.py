@@ -20,6 +20,7 @@ from autoresearch.edges.environment import (
     download_folders,
     written_folders,
 )
+from autoresearch.edges.files import is_folder
 from autoresearch.edges.sandbox import Found, find_sandbox
 from autoresearch.edges.view import below, find_view, seen_in, wanted_paths
 
@@ -127,7 +128,7 @@ class Confinement:
             return None
         return "`cache` has to stay" if self._contract.cache else sandbox.no_overlay
 
-    @property
+    @cached_property
     def shuts_out(self) -> bool:
         """Whether no command can change the repository, or the helper's own folders.
 
@@ -139,6 +140,19 @@ class Confinement:
         git = [self._repo.git_dir, self._repo.common_dir]
         private = map(str, (*self._private(), *git))
         return not below(private, map(Path, opened)) and not below(opened, git)
+
+    def require_left(self, slot: Path) -> None:
+        """Make sure that a checkout is still there, where no program can have removed it.
+
+        Raises:
+            AutoresearchError: `checkout_gone`.
+        """
+        if self.shuts_out and not is_folder(slot):
+            raise AutoresearchError(
+                f"the checkout {slot} was removed while it was measured, by no program in it",
+                code="checkout_gone",
+                hint="Leave the cache folder alone meanwhile, and repeat the command.",
+            )
 
     def lays_over(self, purpose: Purpose) -> bool:
         """Whether what a command writes into the checkout goes elsewhere."""
