@@ -402,3 +402,13 @@ def test_rebuilt_session_says_so_from_then_on():
     assert folded(opened()).rebuilt is None
     assert folded(opened(), later).rebuilt is None
     assert folded(opened(), rebuilt, later).rebuilt == at(1)
+
+
+def test_rebuilt_session_has_the_environment_that_was_found_then():
+    """A session on another machine that is refused for its environment; one line that widens it."""
+    before = epoch(environment_sha256="a" * 64)
+    moved = make(Recovery, step="recover", action="rebuilt", environment_sha256="b" * 64)
+    older = make(Recovery, step="recover", action="rebuilt")
+    assert folded(opened(), before, moved).epoch.environment_sha256 == "b" * 64
+    assert folded(opened(), before, older).epoch.environment_sha256 == "a" * 64
+    assert folded(opened(), moved).epoch is None

@@ -68,6 +68,7 @@ def test_new_machine_from_a_remote(helper, tmp_path, monkeypatch):
     helper.repo("push", "-q", str(bare), "main", "refs/autoresearch/*:refs/autoresearch/*")
     for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("TZ", "Asia/Tokyo")  # an environment of its own, as on any other machine
     subprocess.run(["git", "clone", "-q", str(bare), str(tmp_path / "clone")], check=True)
     there = Helper(Git(tmp_path / "clone"))
     there.repo("config", "user.email", "author@example.org")

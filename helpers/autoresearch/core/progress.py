@@ -287,7 +287,10 @@ def _stop(record: Stop, progress: Progress) -> Progress:
 @_step.register
 def _recovery(record: Recovery, progress: Progress) -> Progress:
     rebuilt = record.at if record.action == REBUILT else progress.rebuilt
-    return replace(progress, recovery=record, rebuilt=rebuilt)
+    epoch, found = progress.epoch, record.environment_sha256
+    if epoch is not None and found:
+        epoch = replace(epoch, environment_sha256=found)
+    return replace(progress, recovery=record, rebuilt=rebuilt, epoch=epoch)
 
 
 def _undo(progress: Progress, record: Undo, undone: Experiment | None) -> Progress:

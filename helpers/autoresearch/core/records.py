@@ -294,13 +294,18 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """An interrupted step that was finished or rolled back."""
+    """An interrupted step that was finished or rolled back.
+
+    Attributes:
+        environment_sha256: of the environment that was found anew; empty where it is as before.
+    """
 
     schema: int
     at: str
     step: str
     action: str
     detail: str
+    environment_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

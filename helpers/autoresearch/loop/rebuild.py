@@ -32,6 +32,7 @@ from autoresearch.loop.session import (
     SESSION_FILE,
     SessionFile,
     as_overrides,
+    environment_hash,
     read_session_file,
     write_session_file,
 )
@@ -117,7 +118,14 @@ def rebuild(repo: GitRepo, environ: Mapping[str, str]) -> str:
         detail = f"rebuilt from refs/autoresearch/{name}/*, {phrases.count(lines, 'line')}{told}"
         kept = f"; the state here is kept in {shown_path(_keep_aside(places))}" if told else ""
         fresh.append(
-            Recovery(schema=SCHEMA, at=now_utc(), step="recover", action=REBUILT, detail=detail)
+            Recovery(
+                schema=SCHEMA,
+                at=now_utc(),
+                step="recover",
+                action=REBUILT,
+                detail=detail,
+                environment_sha256=environment_hash(file.environment),
+            )
         )
         atomic_write(places.contract, contract, mode=0o600)
         write_session_file(places, file)

@@ -32,11 +32,13 @@ def setting_of(
     retest: int = 0,
 ) -> Setting:
     """What must be the same for a race against the incumbent to go on; see `Setting`."""
+    epoch = current_epoch(session.progress)
     return Setting(
         machine=machine_id(),
         rule=RULE,
-        epoch=current_epoch(session.progress).number,
+        epoch=epoch.number,
         contract_sha256=session.progress.contract_sha256 or "",
+        environment_sha256=epoch.environment_sha256,
         sandbox=bench.confinement.name,
         incumbent=session.progress.incumbent_commit,
         candidate=candidate,

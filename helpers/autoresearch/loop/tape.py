@@ -33,7 +33,7 @@ class Setting:
     Attributes:
         machine: as in `RaceRecord`.
         rule: version of the decision rule.
-        epoch, contract_sha256, sandbox: the evaluator.
+        epoch, contract_sha256, environment_sha256, sandbox: the evaluator.
         incumbent: commit.
         candidate: tree.
         simplify: whether it is asked to be no worse, instead of better.
@@ -44,6 +44,7 @@ class Setting:
     rule: int
     epoch: int
     contract_sha256: str
+    environment_sha256: str
     sandbox: str
     incumbent: str
     candidate: str
@@ -59,6 +60,7 @@ _WORDS = {
     "rule": "the decision rule is of another version",
     "epoch": "the evaluator is another",
     "contract_sha256": "the contract is another",
+    "environment_sha256": "the environment is another",
     "sandbox": "the sandbox is another",
     "simplify": "it is asked for otherwise",
     "incumbent": "the incumbent is another",
