@@ -142,3 +142,18 @@ def test_journal_that_cannot_be_read_is_an_expected_failure(tmp_path):
     """A crash report where the disk refuses."""
     with pytest.raises(AutoresearchError):
         Journal(tmp_path).load()
+
+
+def test_nothing_is_written_without_the_lock(tmp_path):
+    """A journal that two commands write in turn."""
+
+    def lost():
+        raise AutoresearchError("lost", code="lock_lost")
+
+    Journal(tmp_path / "journal.json").begin(BEGUN)
+    journal = Journal(tmp_path / "journal.json", lost)
+    journal.load()
+    for change in (lambda: journal.begin(BEGUN), lambda: journal.add(CANDIDATE), journal.clear):
+        with pytest.raises(AutoresearchError, match="lost"):
+            change()
+    assert Journal(journal.path).load().pending == Pending((BEGUN,))

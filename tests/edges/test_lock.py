@@ -73,6 +73,20 @@ def test_released_lock_is_free_and_names_nobody(lock):
     lock.acquire("try").release()
 
 
+def test_holder_of_a_deleted_lock_learns_of_it(lock):
+    """Two writers at once, since the first one never looks whether its lock is still there."""
+    with lock.acquire("try") as held:
+        held.require()
+        lock.path.unlink()
+        with pytest.raises(AutoresearchError, match="deleted or replaced") as caught:
+            held.require()
+        assert caught.value.code == "lock_lost"
+        with lock.acquire("note") as second:
+            second.require()
+            with pytest.raises(AutoresearchError, match="deleted or replaced"):
+                held.require()
+
+
 def test_child_does_not_inherit_the_lock(lock):
     """A daemon of the candidate that keeps the session locked."""
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False) as outsider:

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 Parameters = ParamSpec("Parameters")
 
 EXIT_BUG = 3
+EXIT_BROKEN = 5
 EXIT_INTERRUPTED = 130
+DOCTOR = "`autoresearch doctor` says what is wrong and what mends it."
 TIDY = "the next command tidies up what was under way; then repeat this one"
 
 
@@ -129,9 +131,10 @@ def report_usage(error: click.ClickException, *, as_json: bool) -> int:
 
 
 def report_failure(error: AutoresearchError, *, as_json: bool) -> int:
-    """An expected failure: one message and its remedy."""
+    """An expected failure: one message and its remedy, which a broken session always has."""
+    hint = error.hint or (DOCTOR if error.exit_code == EXIT_BROKEN else "")
     message = error.message if as_json else f"error: {error.message}"
-    report_end(error.code, message, error.hint, told_with(error), as_json=as_json)
+    report_end(error.code, message, hint, told_with(error), as_json=as_json)
     return error.exit_code
 
 

@@ -15,7 +15,7 @@ from autoresearch.core.steps import STEPS, Pending, Step
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 _KINDS: Mapping[str, type[Step]] = {step.__name__.lower(): step for step in STEPS}
@@ -36,10 +36,16 @@ class Found(NamedTuple):
 
 
 class Journal:
-    """One session's journal. Every use needs the session's lock."""
+    """One session's journal. Every use needs the session's lock.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: where it lies.
+        require_lock: raises where the lock was lost; asked before each change.
+    """
+
+    def __init__(self, path: Path, require_lock: Callable[[], None] | None = None) -> None:
         self.path = path
+        self.require_lock = require_lock or (lambda: None)
         self._steps: tuple[Step, ...] = ()
 
     def load(self) -> Found:
@@ -86,12 +92,14 @@ class Journal:
         Raises:
             AutoresearchError: when the disk refuses.
         """
+        self.require_lock()
         with named_errors(self.path):
             self.path.unlink(missing_ok=True)
             sync_folder(self.path.parent)
         self._steps = ()
 
     def _write(self, steps: tuple[Step, ...]) -> None:
+        self.require_lock()
         listed = [
             {"step": type(step).__name__.lower(), **jsonform.to_object(step)} for step in steps
         ]

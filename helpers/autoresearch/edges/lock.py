@@ -73,7 +73,8 @@ class Held:
         ended: what was ended of that one, in a sentence; empty for nothing.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self.path = path
         self.after_kill = False
         self.ended = ""
         self._descriptor: int | None = descriptor
@@ -88,6 +89,26 @@ class Held:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+    def require(self) -> None:
+        """Make sure that the lock file is still the one that is held; two system calls.
+
+        Raises:
+            AutoresearchError: `lock_lost`: it was deleted, so another command may hold a new one.
+        """
+        with named_errors(self.path):
+            mine = None if self._descriptor is None else os.fstat(self._descriptor)
+            try:
+                there = os.lstat(self.path)
+            except FileNotFoundError:
+                there = None
+        if mine is None or there is None or not os.path.samestat(mine, there):
+            raise AutoresearchError(
+                f"the lock {self.path} was deleted or replaced while this command held it, "
+                "so it stops: another one may be at work",
+                code="lock_lost",
+                hint="`autoresearch status` shows what is at work; then repeat this one.",
+            )
 
     def release(self) -> None:
         """Let go; a second call does nothing."""
@@ -195,7 +216,7 @@ class Lock:
 
     def _mark(self, descriptor: int, command: str) -> Held:
         pid = os.getpid()
-        held = Held(descriptor)
+        held = Held(descriptor, self.path)
         try:
             former = self._written()
             if former is not None and not _is_alive(former):

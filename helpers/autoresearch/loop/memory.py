@@ -80,7 +80,12 @@ class _Read(NamedTuple):
 
 
 def record(session: Session, entry: Record) -> None:
-    """Append a record to the log."""
+    """Append a record to the log.
+
+    Raises:
+        AutoresearchError: `lock_lost`; else as `Index.append`.
+    """
+    session.journal.require_lock()
     session.index.append(entry)
 
 

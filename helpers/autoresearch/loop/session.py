@@ -286,13 +286,13 @@ def loaded(
     with ExitStack() as stack:
         repo = stack.enter_context(GitRepo.open(cwd))
         places = find_session(repo, environ)
-        news, after_kill = [], False
+        news, after_kill, require_lock = [], False, None
         if write:
             places.require_writable()
             require_writable(repo)
             held = stack.enter_context(Lock(places.lock).acquire(command))
             news += [held.ended] if held.ended else []
-            after_kill = held.after_kill
+            after_kill, require_lock = held.after_kill, held.require
         log = Log(places.log)
         if write:
             torn = log.repair()
@@ -306,7 +306,7 @@ def loaded(
             file=file,
             contract=frozen_contract(places, checks_guard=file.checks_guard),
             index=index,
-            journal=Journal(places.journal),
+            journal=Journal(places.journal, require_lock),
             environ=environ,
             news=news,
             after_kill=after_kill,
