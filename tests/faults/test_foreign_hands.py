@@ -131,6 +131,34 @@ def test_state_folder_gone(helper):
     goes_on(helper)
 
 
+def test_file_beside_the_log_gone_or_damaged(helper, monkeypatch):
+    """A session with a whole log and no way on: every remedy refuses for the other one's reason."""
+    file, contract = helper.state / "session.json", helper.state / "autoresearch.yaml"
+    before, terms = lines_of(helper), contract.read_bytes()
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    for left in (None, b"{"):
+        file.unlink()
+        if left is not None:
+            file.write_bytes(left)
+        error = helper.json("note", "x", code=5)["error"]
+        assert (error["code"], "`autoresearch recover --from-refs`" in error["hint"]) == (
+            "session_file",
+            True,
+        )
+        assert "session.json is made again from refs/" in helper("recover", "--from-refs").out
+    (aside,) = (helper.state / "set-aside").glob("state-*")
+    assert (aside / "session.json").read_bytes() == b"{"
+    assert lines_of(helper)[:-2] == before
+    assert helper.json("status")["rebuilt"]
+    contract.unlink()
+    error = helper.json("note", "x", code=5)["error"]
+    assert (error["code"], "recover --from-refs" in error["hint"]) == ("no_contract", True)
+    helper("recover", "--from-refs")
+    assert (contract.read_bytes(), len(helper.log())) == (terms, len(before) + 2)
+    assert helper.error("recover", "--from-refs") == "session_here"
+    goes_on(helper)
+
+
 def test_older_copy_of_the_state(helper, tmp_path):
     """A backup that is put in place, so that numbers are given twice."""
     shutil.copytree(helper.state, tmp_path / "backup")

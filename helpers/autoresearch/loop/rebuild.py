@@ -94,7 +94,8 @@ def rebuild(repo: GitRepo, environ: Mapping[str, str]) -> str:
 
     The log is the state ref's, the contract that of the incumbent, the environment this machine's.
     A log that is here already is only replaced by one that it is the beginning of; one that is
-    damaged, or whose incumbent is not in this repository, is kept aside with its state.
+    damaged, or whose incumbent is not in this repository, is kept aside with its state. Where a
+    whole log lacks the files beside it, these alone are made again.
 
     Raises:
         AutoresearchError: `no_refs`, `which_session`, `session_here`, `wrong_branch` or
@@ -107,6 +108,8 @@ def rebuild(repo: GitRepo, environ: Mapping[str, str]) -> str:
     content = memory.stored_log(repo, name)
     places.create()
     with Lock(places.lock).acquire("recover"):
+        if completed := _completed(repo, places, environ, content):
+            return completed
         told = _require_replaceable(repo, places, content)
         fresh = Log(places.log.with_name("log.new"))
         atomic_write(fresh.path, content, mode=0o600)
@@ -117,16 +120,7 @@ def rebuild(repo: GitRepo, environ: Mapping[str, str]) -> str:
         lines = content.count(b"\n")
         detail = f"rebuilt from refs/autoresearch/{name}/*, {phrases.count(lines, 'line')}{told}"
         kept = f"; the state here is kept in {shown_path(_keep_aside(places))}" if told else ""
-        fresh.append(
-            Recovery(
-                schema=SCHEMA,
-                at=now_utc(),
-                step="recover",
-                action=REBUILT,
-                detail=detail,
-                environment_sha256=environment_hash(file.environment),
-            )
-        )
+        fresh.append(_rebuilt(detail, file))
         atomic_write(places.contract, contract, mode=0o600)
         write_session_file(places, file)
         memory.remember_document(repo, places)
@@ -158,20 +152,79 @@ def _which(repo: GitRepo) -> str:
     )
 
 
+def _completed(repo: GitRepo, places: Places, environ: Mapping[str, str], content: bytes) -> str:
+    """Make again what is missing beside a whole log that the refs do not continue; what was done.
+
+    The line in the log comes first: a kill behind it leaves the file missing, so that it is made
+    again, and none leaves an environment that the log does not name.
+    """
+    file = _session_file_here(places)
+    here = places.log.read_bytes() if places.log.exists() else b""
+    if file is not None and places.contract.exists():
+        return ""
+    if not here or (content.startswith(here) and len(content) > len(here)):
+        return ""
+    try:
+        progress = _read_before(places)
+    except CorruptLogError:
+        return ""
+    if repo.resolve(progress.incumbent_commit) is None:
+        return ""
+    _require_checked_out(repo, progress)
+    contract = _contract(repo, progress)
+    done = "autoresearch.yaml is made again from the incumbent"
+    if file is None:
+        file = _session_file(repo, places, environ, progress)
+        done = f"{SESSION_FILE} is made again from {memory.state_ref(places.session)}"
+        if (places.state / SESSION_FILE).exists():
+            done += f"; what was there is kept in {shown_path(_keep_aside(places))}"
+        Log(places.log).repair()
+        Log(places.log).append(_rebuilt(done, file))
+        write_session_file(places, file)
+    if not places.contract.exists():
+        atomic_write(places.contract, contract, mode=0o600)
+    return f"session {places.session}: {done}; its log goes on"
+
+
+def _session_file_here(places: Places) -> SessionFile | None:
+    try:
+        return read_session_file(places)
+    except SessionBroken as error:
+        if error.code != "session_file":
+            raise  # of a newer version
+        return None
+
+
+def _rebuilt(detail: str, file: SessionFile) -> Recovery:
+    return Recovery(
+        schema=SCHEMA,
+        at=now_utc(),
+        step="recover",
+        action=REBUILT,
+        detail=detail,
+        environment_sha256=environment_hash(file.environment),
+    )
+
+
+def _read_before(places: Places) -> Progress:
+    """What the log here adds up to; CorruptLogError where it is not the one read before."""
+    log = Log(places.log)
+    progress = _folded(log)
+    with Index(places.index, log):
+        return progress
+
+
 def _require_replaceable(repo: GitRepo, places: Places, content: bytes) -> str:
     """What is said of a log that the refs' one replaces though it is not its beginning."""
     here = places.log.read_bytes() if places.log.exists() else b""
     if content.startswith(here) and len(content) > len(here):
         return ""
-    log = Log(places.log)
     try:
-        progress = _folded(log)
-        with Index(places.index, log):
-            pass  # it knows the last line that was read
+        progress = _read_before(places)
     except CorruptLogError:
         return ", for the log here was damaged"
     if repo.resolve(progress.incumbent_commit) is None:
-        found = survey(entry.record for entry in log.records())
+        found = survey(entry.record for entry in Log(places.log).records())
         there = [known for known in found.tried if known.number not in found.pruned]
         lost = [str(known.number) for known in there if repo.resolve(known.commit) is None]
         return f", older than the state here: no commits of experiments {_listed(lost)}"

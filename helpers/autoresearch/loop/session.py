@@ -230,7 +230,7 @@ def read_session_file(places: Places) -> SessionFile:
         raise SessionBroken(
             f"the session's file {path} cannot be read: {error}",
             code="session_file",
-            hint="Restore it from a backup of the state folder, or start a new session.",
+            hint="`autoresearch recover --from-refs` makes it again; the log stays.",
         ) from error
     if file.schema > SCHEMA:
         raise SessionBroken(
@@ -346,7 +346,7 @@ def frozen_contract(places: Places, *, checks_guard: bool) -> Contract:
         raise SessionBroken(
             f"the frozen contract {places.contract} cannot be read: {error.strerror}",
             code="no_contract",
-            hint="It is also committed as autoresearch.yaml on the session's branch: copy it back.",
+            hint="`autoresearch recover --from-refs` makes it again from the session's branch.",
         ) from error
     return with_checks(parse(text, name=str(places.contract)), checks_guard=checks_guard)
 
