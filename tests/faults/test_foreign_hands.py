@@ -159,6 +159,14 @@ def test_file_beside_the_log_gone_or_damaged(helper, monkeypatch):
     goes_on(helper)
 
 
+def test_empty_folders_of_the_state_gone(helper):
+    """A copy of the state by a tool that leaves empty folders out, and no `try` ever again."""
+    for name in ("raw", "output", "indexes"):
+        shutil.rmtree(helper.state / name)
+    goes_on(helper)
+    assert (helper.state / "raw").stat().st_mode & 0o777 == 0o700
+
+
 def test_older_copy_of_the_state(helper, tmp_path):
     """A backup that is put in place, so that numbers are given twice."""
     shutil.copytree(helper.state, tmp_path / "backup")

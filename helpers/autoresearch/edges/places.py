@@ -156,9 +156,15 @@ class Places:
         _make_private(self.cache.parent, "XDG_CACHE_HOME")
 
     def require_writable(self) -> None:
-        """Raise `state_not_writable` when the state cannot be changed, as in a host's sandbox."""
+        """Raise `state_not_writable` when the state cannot be changed, as in a host's sandbox.
+
+        Folders in it that a copy or a cleaner left out, as empty ones are, are made again.
+        """
         if not os.access(self.state, os.W_OK | os.X_OK):
             raise _not_writable(self.state, "XDG_STATE_HOME")
+        for folder in (self.raw, self.output):
+            if not folder.exists():
+                _make_private(folder, "XDG_STATE_HOME")
 
 
 def places_for(
