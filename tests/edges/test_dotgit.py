@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import pytest
 from autoresearch.edges import dotgit
 from autoresearch.edges.gitrepo import GitRepo
@@ -61,3 +64,45 @@ def test_what_git_derives_is_nobodys_change(repo, tmp_path):
     listed.with_name("refs_AbC123").touch()  # of a git that is just writing it
     assert dotgit.put_back(repo, before, tmp_path / "aside") == ((), None)
     assert b"refs/heads/other" in listed.read_bytes()
+
+
+@pytest.mark.parametrize("becomes", ["link", "file"])
+def test_hooks_that_became_something_else_are_put_back(repo, tmp_path, becomes):
+    """Files of a shared folder that are removed through a link; a file that stops every command."""
+    hooks, shared = repo.git_dir / "hooks", tmp_path / "shared"
+    hooks.mkdir(exist_ok=True)
+    for folder in (hooks, shared):
+        folder.mkdir(exist_ok=True)
+        (folder / "pre-push").write_bytes(b"was\n")
+    (shared / "mine").write_bytes(b"mine\n")
+    before = dotgit.capture(repo)
+    hooks.rename(tmp_path / "moved")
+    if becomes == "link":
+        hooks.symlink_to(shared)
+    else:
+        hooks.write_bytes(b"mine\n")
+    found = dotgit.put_back(repo, before, tmp_path / "aside")
+    assert found.names == (".git/hooks", ".git/hooks/pre-push")
+    assert not hooks.is_symlink()
+    assert contents(hooks) == {"pre-push": b"was\n"}
+    assert contents(shared) == {"pre-push": b"was\n", "mine": b"mine\n"}
+    kept = os.fsencode(shared) if becomes == "link" else b"mine\n"
+    assert contents(found.aside) == {"000-hooks": kept}
+
+
+def test_hooks_in_a_shared_folder_are_put_back_there(repo, tmp_path):
+    """A link of the user's own that is taken for a change, or whose hooks nobody watches."""
+    hooks, shared = repo.git_dir / "hooks", tmp_path / "shared"
+    shared.mkdir()
+    (shared / "pre-push").write_bytes(b"was\n")
+    shutil.rmtree(hooks, ignore_errors=True)
+    hooks.symlink_to(shared)
+    before = dotgit.capture(repo)
+    (shared / "pre-push").write_bytes(b"evil\n")
+    found = dotgit.put_back(repo, before, tmp_path / "aside")
+    assert found.names == (".git/hooks/pre-push",)
+    assert contents(shared) == {"pre-push": b"was\n"}
+    hooks.unlink()
+    hooks.mkdir()
+    assert dotgit.put_back(repo, before, tmp_path / "aside").names == (".git/hooks",)
+    assert hooks.readlink() == shared

@@ -109,15 +109,20 @@ def put_back(repo: GitRepo, before: Mapping[Path, Kept], aside: Path) -> PutBack
     Raises:
         AutoresearchError: as the disk refuses; what was found is then where it was, or aside.
     """
-    now = capture(repo)
-    changed = sorted(p for p in {*before, *now} if before.get(p) != now.get(p))
-    found = [path for path in changed if os.path.lexists(path)]
-    folder = _fresh(aside) if found else None
-    for number, path in enumerate(changed):
-        if folder is not None and path in found:
-            _set_aside(path, now.get(path), folder / f"{number:03d}-{path.name}")
-        _restore(path, before.get(path))
-    return PutBack(tuple(f".git/{_name(repo, path)}" for path in changed), folder)
+    names: list[str] = []
+    folder = None
+    # A folder of hooks that became a link, or a file, is mended before what lies in it.
+    for tops in (set(_folders(repo)), None):
+        now = capture(repo)
+        for path in sorted(p for p in {*before, *now} if before.get(p) != now.get(p)):
+            if tops is not None and path not in tops:
+                continue
+            if os.path.lexists(path):
+                folder = folder or _fresh(aside)
+                _set_aside(path, now.get(path), folder / f"{len(names):03d}-{path.name}")
+            _restore(path, before.get(path))
+            names.append(f".git/{_name(repo, path)}")
+    return PutBack(tuple(sorted(names)), folder)
 
 
 def _fresh(folder: Path) -> Path:
@@ -166,16 +171,24 @@ def _name(repo: GitRepo, path: Path) -> str:
 def _listed(repo: GitRepo) -> Iterator[Path]:
     for root in sorted(set(_roots(repo))):
         yield from (root / name for name in _FILES)
-        for folder in _FOLDERS:
-            if (root / folder).is_dir():
-                yield from (
-                    p for p in sorted((root / folder).rglob("*")) if not _is_derived(p, root)
-                )
+    for folder in _folders(repo):
+        yield folder
+        if folder.is_dir():
+            below = sorted(folder.rglob("*"))
+            yield from (path for path in below if not _is_derived(path, folder))
 
 
-def _is_derived(path: Path, root: Path) -> bool:
+def _folders(repo: GitRepo) -> list[Path]:
+    return [root / name for root in sorted(set(_roots(repo))) for name in _FOLDERS]
+
+
+def _is_derived(path: Path, folder: Path) -> bool:
     """Whether git itself writes it, at every gc: the refs once more, for servers without git."""
-    return path.parent == root / "info" and (path.name == "refs" or path.name.startswith("refs_"))
+    return (
+        folder.name == "info"
+        and path.parent == folder
+        and (path.name == "refs" or path.name.startswith("refs_"))
+    )
 
 
 def _read(path: Path) -> Kept | None:
