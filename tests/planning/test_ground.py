@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from autoresearch.edges.gitrepo import GitRepo
+from autoresearch.edges.gitstate import UNDER_WAY
 from autoresearch.planning.draft import Draft, read_draft
-from autoresearch.planning.ground import UNDER_WAY, edits, obstacles, stand, unfinished
+from autoresearch.planning.ground import edits, obstacles, stand, unfinished
 from support.project import make_project, write_draft
 from support.untouched import untouched
 

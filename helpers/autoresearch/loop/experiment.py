@@ -17,6 +17,7 @@ from autoresearch.core.records import Refusal
 from autoresearch.core.snapshot import CandidatePlan, plan_candidate
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
+from autoresearch.edges.gitstate import ended_by, under_way, unmerged
 from autoresearch.loop import memory
 from autoresearch.loop.candidate import Refused, Request, begin, prepare, snapshot_of
 from autoresearch.loop.conclude import decide, finish
@@ -66,6 +67,7 @@ def try_experiment(
         SessionBroken: the incumbent itself fails; the edit is still in the tree.
     """
     started = time.monotonic()
+    _require_nothing_under_way(session)
     require_on_branch(session)
     _require_budget(session, request)
     progress = session.progress
@@ -94,6 +96,24 @@ def _judged(session: Session, prepared: Prepared, referee: Referee, started: flo
     return Result(
         record, prepared.plan.outside, left, settled.warnings, prepared.near, ruling.output
     )
+
+
+def _require_nothing_under_way(session: Session) -> None:
+    """Make sure that no conflict of git's is taken for an edit, nor settled under its hands."""
+    what = under_way(session.repo)
+    if what is not None:
+        raise AutoresearchError(
+            f"a {what} is under way in this working tree",
+            code="operation_under_way",
+            hint=ended_by(what),
+        )
+    paths = [path for path in unmerged(session.repo) if session.scope.covers(path)]
+    if paths:
+        raise AutoresearchError(
+            f"git's index holds a conflict in {clean_line(', '.join(paths[:5]))}",
+            code="unmerged",
+            hint="Resolve it in the file, then `git add` the file.",
+        )
 
 
 def _require_budget(session: Session, request: Request) -> None:

@@ -16,6 +16,7 @@ from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write, remove_tree
+from autoresearch.edges.gitwrite import exclude
 from autoresearch.edges.lock import Lock
 from autoresearch.loop import memory
 from autoresearch.loop.adopt import finish_interrupted, finish_opened
@@ -72,7 +73,7 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
         for path in half_written(session):
             path.unlink(missing_ok=True)
     if everything:
-        done += (*_branch_again(session), *_refs_again(session))
+        done += (*_branch_again(session), *_refs_again(session), *_excluded_again(session))
     anew = everything and bool(memory.disagreements(session))
     if done or anew or not memory.is_published(session):
         memory.publish(session, anew=anew)
@@ -114,6 +115,13 @@ def _refs_again(session: Session) -> list[str]:
         f"{phrases.count(len(again), 'ref')} of candidates were not as the log has them and are "
         f"again{told if moved else ''}"
     ]
+
+
+def _excluded_again(session: Session) -> list[str]:
+    """What git is to ignore, where somebody emptied its list; what was done, a line."""
+    if not exclude(session.repo, memory.EXCLUDED):
+        return []
+    return ["info/exclude named document and log copy no more; it does again"]
 
 
 def accept_log(repo: GitRepo, places: Places) -> None:

@@ -11,6 +11,7 @@ from autoresearch.core.scope import compile_scope
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.core.text import clean_line
 from autoresearch.edges import gitdiff, gitrefs
+from autoresearch.edges.gitstate import under_way
 from autoresearch.edges.gitwrite import commit_changes, index_of, untracked, write_blobs
 from autoresearch.edges.walk import Walk
 from autoresearch.edges.worktree import find_overrides
@@ -26,15 +27,6 @@ if TYPE_CHECKING:
     from autoresearch.planning.draft import Draft
 
 SHOWN = 5
-UNDER_WAY = {
-    "MERGE_HEAD": "merge",
-    "CHERRY_PICK_HEAD": "cherry-pick",
-    "REVERT_HEAD": "revert",
-    "rebase-merge": "rebase",
-    "rebase-apply": "rebase",
-    "BISECT_LOG": "bisection",
-}
-"""What git leaves in its folder while an operation waits for its user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,14 +123,13 @@ def obstacles(
 
 def unfinished(repo: GitRepo) -> Iterator[AutoresearchError]:
     """An operation of git's that waits for its user."""
-    for name, what in UNDER_WAY.items():
-        if (repo.git_dir / name).exists():
-            yield AutoresearchError(
-                f"a {what} is under way in this working tree",
-                code="operation_under_way",
-                hint=f"Finish or abort the {what} first: a session starts from a commit.",
-            )
-            return
+    what = under_way(repo)
+    if what is not None:
+        yield AutoresearchError(
+            f"a {what} is under way in this working tree",
+            code="operation_under_way",
+            hint=f"Finish or abort the {what} first: a session starts from a commit.",
+        )
 
 
 def edits(repo: GitRepo, draft: Draft) -> Iterator[AutoresearchError]:
