@@ -17,6 +17,7 @@ from autoresearch.loop.confinement import Confinement
 from autoresearch.loop.referee import Referee
 from autoresearch.loop.session import loaded
 from support.confined import working_sandbox
+from support.harness import Git
 from support.project import set_cost
 from support.session import UNCONFINED, open_session
 
@@ -224,6 +225,22 @@ def test_repository_that_moved_leaves_nothing_where_it_was(helper, capsys, meanw
     assert "put back" not in answer
     assert not helper.root.exists()
     assert '"ok": true' in helper("doctor", "--json", cwd=there).out
+
+
+def test_worktree_that_moved_is_charged_to_nobody(helper, tmp_path, capsys, meanwhile, monkeypatch):
+    """A linked worktree that is renamed while it is measured: all its files count as touched."""
+    draft, there = tmp_path / "second.yaml", tmp_path / "night"
+    text = (helper.root / "autoresearch.yaml").read_text()
+    draft.write_text(text.replace("session: cheaper", "session: other"))
+    helper("drop")
+    helper("init", str(draft), "--worktree", str(there))
+    set_cost(Git(there), 90)
+    monkeypatch.chdir(there)
+    meanwhile(lambda: there.rename(tmp_path / "day"), shut_out=True)
+    error = tried(capsys, 1)["error"]
+    assert (error["code"], str(there) in error["message"]) == ("repository_gone", True)
+    assert not there.exists()
+    assert "BAD" not in helper("recover", cwd=tmp_path / "day").out
 
 
 def test_older_memory_of_gits_setup_goes_with_a_rebuilt_state(helper):

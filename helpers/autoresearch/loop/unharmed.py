@@ -75,7 +75,7 @@ def put_back(session: Session, ground: Ground) -> tuple[str, ...]:
         GitError: `repository_gone`.
         AutoresearchError: as the disk refuses.
     """
-    _require_there(session.repo)
+    _require_there(session.repo, session.repo.common_dir)
     touched: tuple[str, ...] = ()
     if ground.git is not None:
         found = dotgit.put_back(
@@ -84,6 +84,7 @@ def put_back(session: Session, ground: Ground) -> tuple[str, ...]:
         touched = found.names
         if touched:
             session.news.append(f"{_named(touched)} changed while it ran: {_kept_at(found)}")
+    _require_there(session.repo, session.repo.toplevel)
     strayed = _strayed(session, ground.parent)
     moved = _refs_put_back(session, ground, moved_on=bool(strayed))
     session.places.git_setup.unlink(missing_ok=True)
@@ -140,11 +141,11 @@ def _kept_at(found: dotgit.PutBack) -> str:
     return clean_line(f"put back as before{where}")
 
 
-def _require_there(repo: GitRepo) -> None:
-    """Make sure that nothing is made where the repository was."""
-    if not repo.common_dir.is_dir():
+def _require_there(repo: GitRepo, folder: Path) -> None:
+    """Make sure that nothing is made, or charged to anybody, where the repository was."""
+    if not folder.is_dir():
         raise GitError(
-            f"the repository {repo.toplevel} was moved or removed while an experiment ran",
+            f"{repo.toplevel}, or its .git, was moved or removed while an experiment ran",
             code=GONE,
             hint="Run `autoresearch recover` where it is now, and repeat the experiment.",
         )
