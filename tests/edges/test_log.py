@@ -117,7 +117,7 @@ def test_lost_last_line_is_detected_by_whoever_remembers_it(log):
     for check in (log.verify_chain, log.require_tail):
         with pytest.raises(CorruptLogError) as caught:
             check(end)
-        assert "refs/autoresearch/<session>/state" in caught.value.hint
+        assert "recover --from-refs" in caught.value.hint
 
 
 def test_replaced_log_of_the_same_length_is_detected(log):

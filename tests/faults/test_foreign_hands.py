@@ -235,10 +235,33 @@ def test_log_edited_truncated_or_replaced(helper):
     assert helper.json("doctor", code=1)["error"]["code"] == "findings"
     helper("recover", "--from-refs")
     assert log.read_bytes().startswith(whole)
+    for other in (None, b""):
+        whole = log.read_bytes()
+        log.unlink()
+        if other is not None:
+            log.write_bytes(other)
+        error = helper.json("note", "x", code=5)["error"]
+        assert "`autoresearch recover --from-refs`" in error["hint"]
+        helper("recover", "--accept-log")
+        assert log.read_bytes().startswith(whole)
+    goes_on(helper)
+
+
+@pytest.mark.parametrize("damage", ["first line", "last line", "empty"])
+def test_hint_for_a_damaged_log_is_what_mends_it(helper, damage):
+    """A remedy that names a place to look for, or another command that refuses."""
+    log = helper.state / "log.jsonl"
     whole = log.read_bytes()
-    log.unlink()
-    helper("recover", "--accept-log")
+    edited = whole.replace(b"at the loop", b"at the l00p")
+    if damage != "last line":
+        edited = whole.replace(b"better", b"bettor") if damage == "first line" else b""
+    log.write_bytes(edited)
+    hint = helper.json("doctor", code=1)["error"]["hint"]
+    assert "<" not in hint
+    helper(*hint.split("`")[1].split()[1:])
     assert log.read_bytes().startswith(whole)
+    kept = [path.read_bytes() for path in (helper.state / "set-aside").glob("state-*/log.jsonl")]
+    assert kept == [edited] * (damage != "empty")
     goes_on(helper)
 
 

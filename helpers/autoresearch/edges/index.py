@@ -156,7 +156,7 @@ class Index:
         if progress is None:
             raise CorruptLogError(
                 f"log {self.log.path} is missing or empty",
-                hint="`autoresearch doctor` shows where a copy is; `init` starts a new session.",
+                hint=self.log.remedy,
             )
         return progress
 

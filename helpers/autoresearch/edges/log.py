@@ -26,8 +26,8 @@ R = TypeVar("R")
 
 _BLOCK = 1 << 16
 _REMEDY = (
-    "Bring the log back from refs/autoresearch/<session>/state or a backup, "
-    "then run `autoresearch recover --accept-log`."
+    "`autoresearch recover --from-refs` takes the one in the state ref and keeps what is here; or "
+    "bring it back from a backup, then run `autoresearch recover --accept-log`."
 )
 
 

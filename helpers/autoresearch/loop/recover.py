@@ -127,15 +127,15 @@ def _excluded_again(session: Session) -> list[str]:
 def accept_log(repo: GitRepo, places: Places) -> None:
     """Take the log as it lies there for the true one, as after it was brought back from a copy.
 
-    A log that is gone is brought back from the session's state ref. What was read from the former
-    one is forgotten and read again; its own chain must hold.
+    A log that is gone or empty is brought back from the session's state ref. What was read from
+    the former one is forgotten and read again; its own chain must hold.
 
     Raises:
         AutoresearchError: another command works on the session (`locked`).
         GitError: the log is gone, and there is no state ref.
     """
     with Lock(places.lock).acquire("recover"):
-        if not places.log.exists():
+        if not places.log.exists() or places.log.stat().st_size == 0:
             atomic_write(places.log, memory.stored_log(repo, places.session), mode=0o600)
         for suffix in ("", "-wal", "-shm"):
             places.index.with_name(places.index.name + suffix).unlink(missing_ok=True)
