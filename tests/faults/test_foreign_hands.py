@@ -278,6 +278,16 @@ def test_repository_moved(helper, tmp_path):
     goes_on(there)
 
 
+def test_repository_moved_behind_a_link(helper, tmp_path):
+    """A link at the old place that passes for the repository still being there."""
+    moved = tmp_path / "real"
+    helper.root.rename(moved)
+    helper.root.symlink_to(moved)
+    there = Helper(Git(moved))
+    assert "session cheaper is brought along" in there("recover").out
+    goes_on(there)
+
+
 def test_copy_of_the_repository_does_not_take_the_state(helper, tmp_path):
     """`cp -a` that steals the session of the original."""
     shutil.copytree(helper.root, tmp_path / "copy", symlinks=True)

@@ -83,7 +83,8 @@ def _former(repo: GitRepo, environ: Mapping[str, str]) -> list[Places]:
             wrote = json.loads(places.copies.read_bytes()).get("state")
         except (OSError, ValueError, SessionBroken):
             continue  # damaged, or of a newer version: not known to be ours
-        here = toplevel == repo.toplevel or not toplevel.exists()
+        # A link at the old place leads here, too.
+        here = toplevel.resolve() == repo.toplevel.resolve() or not toplevel.exists()
         if here and wrote and wrote == gitrefs.at(repo, memory.state_ref(places.session)):
             found.append(places)
     return found
