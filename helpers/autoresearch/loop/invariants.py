@@ -254,7 +254,7 @@ def _leftovers(session: Session) -> Iterator[Finding]:
         + (
             f"staged as an earlier incumbent had it: {clean_line(', '.join(late[:5]))}"
             if late
-            else "nothing of ours is still to be brought up to date"
+            else "up to date"
         ),
         f"{RECOVER} It brings it up to date.",
     )
