@@ -114,12 +114,12 @@ def test_notes_outlive_their_document(helper):
         else:
             page.write_text(left)
         told = helper("note", "goes on").out
-        assert "they are refs/autoresearch/cheaper/state's" in told
+        assert "they are taken from refs/autoresearch/cheaper/state" in told
         assert "my own words" in page.read_text()
     page.write_text(page.read_text().replace("my own words\n", ""))
-    assert "state's" not in helper("note", "taken out on purpose").out
+    assert "taken from" not in helper("note", "taken out on purpose").out
     page.unlink()
-    assert "state's" not in helper("note", "still out").out
+    assert "taken from" not in helper("note", "still out").out
     assert "my own words" not in page.read_text()
 
 

@@ -244,7 +244,9 @@ def _remembered_notes(session: Session) -> str:
         return ""
     notes = document.extract_notes(_stored_document(session.repo, session.name)) or ""
     if notes:
-        session.news.append(f"{DOCUMENT} or the marker of its notes was gone; they are {ref}'s")
+        session.news.append(
+            f"{DOCUMENT} was gone or had no place for notes; they are taken from {ref}"
+        )
     return notes
 
 
