@@ -196,6 +196,15 @@ def test_other_machine_starts_anew_and_says_so(helper):
     assert [path.name[-11:] for path in (helper.state / "raw").iterdir()] == ["set-aside-1"]
 
 
+def test_other_environment_starts_anew(helper):
+    """Samples of two environments in one race: the file that holds the first one was lost."""
+    attempt(helper, 1, 5, code=9)
+    (helper.state / "session.json").unlink()
+    helper("recover", "--from-refs", env={"TZ": "Asia/Tokyo"})
+    answer = attempt(helper, 2, 0, code=0)
+    assert any("starts anew: the environment is another" in line for line in answer["news"])
+
+
 def test_other_incumbent_starts_anew(helper):
     """Samples against an incumbent that is none any more."""
     edited = (helper.root / "src/work.py").read_text()
