@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from faults.every import environment, memory
+from faults.rig import Rig
 from faults.theatre import Theatre
 
 
@@ -20,3 +21,19 @@ def theatre():
             yield Theatre(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """One session for all tests of a file; the environment must outlive single ones."""
+    folder = tmp_path_factory.mktemp("rig")
+    with environment(folder):
+        yield Rig(folder)
+
+
+@pytest.fixture
+def rig(opened, monkeypatch):
+    """That session, at its start."""
+    opened.move_in(monkeypatch)
+    opened.reset()
+    return opened

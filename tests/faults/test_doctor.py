@@ -4,24 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-import pytest
 from autoresearch.edges.lock import Lock
-from faults.every import environment
-from faults.rig import Rig
-
-
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory):
-    """One session for all tests; the environment must outlive single ones."""
-    folder = tmp_path_factory.mktemp("rig")
-    with environment(folder):
-        yield Rig(folder)
-
-
-@pytest.fixture(autouse=True)
-def _same_places(rig, monkeypatch):
-    rig.move_in(monkeypatch)
-    rig.reset()
 
 
 def half_done(rig):

@@ -12,27 +12,12 @@ import pytest
 from autoresearch.edges import gitlocks, gitwrite
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.planning import freeze
-from faults.every import environment
-from faults.rig import Plan, Rig
+from faults.rig import Plan
 
 LOCKS = (
     "index.lock", "HEAD.lock", "packed-refs.lock", "packed-refs.new",
     "refs/heads/autoresearch/cheaper.lock", "refs/autoresearch/cheaper/exp/0001.lock",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory):
-    """One session for all tests; the environment must outlive single ones."""
-    folder = tmp_path_factory.mktemp("rig")
-    with environment(folder):
-        yield Rig(folder)
-
-
-@pytest.fixture(autouse=True)
-def _same_places(rig, monkeypatch):
-    rig.move_in(monkeypatch)
-    rig.reset()
 
 
 def plant(rig, names):

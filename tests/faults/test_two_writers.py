@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 from autoresearch.core.errors import SessionBroken
 from autoresearch.loop import experiment, notes
-from faults.every import environment
-from faults.rig import Rig
-
-
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory):
-    """One session for all tests; the environment must outlive single ones."""
-    folder = tmp_path_factory.mktemp("rig")
-    with environment(folder):
-        yield Rig(folder)
-
-
-@pytest.fixture(autouse=True)
-def _same_places(rig, monkeypatch):
-    rig.move_in(monkeypatch)
-    rig.reset()
 
 
 def test_the_second_writer_works_alone(rig, monkeypatch):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from faults.every import environment
-from faults.rig import Rig
 
 CONFLICT = {
     "merge": ("merge", "-q", "other"),
@@ -28,20 +26,11 @@ def conflicting(rig):
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory):
-    """One session for all tests; the environment must outlive single ones."""
-    folder = tmp_path_factory.mktemp("rig")
-    with environment(folder):
-        rig = Rig(folder)
-        conflicting(rig)
-        rig.save()
-        yield rig
-
-
-@pytest.fixture(autouse=True)
-def _same_places(rig, monkeypatch):
-    rig.move_in(monkeypatch)
-    rig.reset()
+def opened(opened):
+    """The session with these commits, for all tests."""
+    conflicting(opened)
+    opened.save()
+    return opened
 
 
 def refused(rig):
