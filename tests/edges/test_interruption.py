@@ -43,6 +43,22 @@ def test_the_end_of_a_child_is_no_interrupt():
         assert held.pending == []
 
 
+def test_no_signal_comes_between_two_handlers(monkeypatch):
+    """The end of a child just then, told on stderr as an error of Python's."""
+    real, came = signal.signal, []
+
+    def spied(number, handler):
+        if number == signal.SIGCHLD:
+            signal.raise_signal(number)
+            came.append(number in signal.sigpending())
+        return real(number, handler)
+
+    with held_signals():
+        monkeypatch.setattr(signal, "signal", spied)
+    assert came == [True]
+    assert signal.SIGCHLD not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_termination_is_an_interrupt_with_a_number(number):
     """`kill` ends the helper without the cleaning up that Ctrl-C gets."""

@@ -71,11 +71,14 @@ def held_signals() -> Iterator[HeldSignals]:
     try:
         yield held
     finally:
+        # Blocked meanwhile: Python tells of one that arrives between two handlers as of an error.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, taken)
         for number in taken:
             signal.signal(number, before[number])
         signal.set_wakeup_fd(wakeup_before)
         os.close(reader)
         os.close(writer)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for pending in dict.fromkeys(held.pending):
             signal.raise_signal(pending)
 
