@@ -3,7 +3,8 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
-JOBS ?= 2
+# More than two cores: a third of the time the suite waits, for disks, locks and programs it ended.
+JOBS ?= 3
 BENCH_ARGS ?= --quick
 N ?= 300
 CODE := helpers hooks tests benchmarks
