@@ -31,7 +31,8 @@ in three takes the programs of the command along; after one in four the next com
 A row is a sitting; its commit and its first seed draw it again. A kill counts where it ended a
 command at work ("in the middle"); one that came too late counts for nothing. A violation ends its
 sitting. No violation in n kills since the last one bounds the chance of one by 3/n with 95 %
-confidence (rule of three), for this machine and these commands.
+confidence (rule of three), for this machine, these commands, and the commits of these rows taken
+together. Windows too short for chance are for the list of every call ([faults.md](faults.md)).
 
 The commands of the first two rows were `try`, `drop` and `note` alone. Before the third row a
 sitting that is not listed found a lock file that a git killed with its helper left (mended in
