@@ -234,3 +234,7 @@ def test_a_session_that_lost_its_log_is_not_written_over(helper: Helper, tmp_pat
     helper("init", str(draft))
     (state_of("cheaper") / "log.jsonl").rename(tmp_path / "log.jsonl")
     assert helper.error("init", str(draft)) == "lost_log"
+    (state_of("cheaper") / "copies.json").unlink()
+    (state_of("cheaper") / "journal.json").write_text("half")  # a session all the same
+    assert helper.error("status", code=5) == "corrupt_log"
+    helper("recover", "--from-refs")

@@ -205,6 +205,19 @@ def test_other_environment_starts_anew(helper):
     assert any("starts anew: the environment is another" in line for line in answer["news"])
 
 
+def test_an_ablation_of_another_environment_starts_anew(helper):
+    """A validation under one environment, answers under another, told as one."""
+    set_cost(helper.repo, 50)
+    assert helper.verdict("better by far")[0] == "keep"
+    ablate = ("validate", "--ablate")
+    attempt(helper, 1, 5, tape="without-0001", command=ablate, code=9)
+    (helper.state / "session.json").unlink()
+    helper("recover", "--from-refs", env={"TZ": "Asia/Tokyo"})
+    attempt(helper, 2, 0, command=ablate, code=0)
+    measured = [r["kind"] for r in helper.log() if r["kind"] in MEASURED]
+    assert measured == ["validation", "validation", "ablation"]
+
+
 def test_other_incumbent_starts_anew(helper):
     """Samples against an incumbent that is none any more."""
     edited = (helper.root / "src/work.py").read_text()

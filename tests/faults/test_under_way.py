@@ -71,6 +71,18 @@ def test_the_named_way_on_keeps_the_files(rig, what):
     assert rig.broken() == []
 
 
+def test_patches_that_are_applied_are_ended_as_such(rig):
+    """`git rebase --abort`, which git refuses while `git am` waits."""
+    patch = rig.folder / "patch"
+    patch.write_text(rig.repo("format-patch", "-1", "--stdout", "other") + "\n")
+    rig.repo("am", "-q", str(patch), expected_exit_code=128)
+    said = refused(rig)
+    assert "error: a patch is under way in this working tree\nnext: `git am --abort`" in said
+    rig.repo("am", "--abort")
+    rig.edit(60)
+    assert rig.run("try", "-m", "to 60").code == 0
+
+
 def test_recover_has_git_ignore_our_copies_again(rig):
     """An emptied info/exclude, after which our copies are the user's untracked files for ever."""
     path = rig.root / ".git/info/exclude"

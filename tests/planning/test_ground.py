@@ -72,7 +72,9 @@ def test_all_obstacles_are_found_at_once(repo: Git, draft: Draft, tmp_path: Path
 @pytest.mark.parametrize("name", sorted(UNDER_WAY))
 def test_operations_under_way(repo: Git, name: str) -> None:
     """Each leaves its mark in git's folder."""
-    (repo.root / ".git" / name).write_text("")
+    mark = repo.root / ".git" / name
+    mark.parent.mkdir(exist_ok=True)
+    mark.write_text("")
     with GitRepo.open(repo.root) as opened:
         (error,) = unfinished(opened)
     assert UNDER_WAY[name] in error.message

@@ -14,6 +14,7 @@ UNDER_WAY = {
     "CHERRY_PICK_HEAD": "cherry-pick",
     "REVERT_HEAD": "revert",
     "rebase-merge": "rebase",
+    "rebase-apply/applying": "patch",
     "rebase-apply": "rebase",
     "BISECT_LOG": "bisection",
 }
@@ -21,6 +22,7 @@ UNDER_WAY = {
 
 ENDED_BY = {
     "rebase": "`git rebase --abort` takes it back.",
+    "patch": "`git am --abort` takes it back.",
     "bisection": "`git bisect reset` ends it.",
 }
 

@@ -124,8 +124,8 @@ class Places:
 
         What may not be looked at is no session of ours: False.
         """
-        there = is_there(self.journal) and not is_there(self.copies)
-        return there and not is_there(self.log)  # last: it is the step that opens the session
+        later = (self.copies, self.index, self.log)  # the log is what opens the session
+        return is_there(self.journal) and not any(map(is_there, later))
 
     def require_opened(self) -> None:
         """Raise `half_opened` where there is only what an `init` began."""

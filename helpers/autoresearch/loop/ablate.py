@@ -12,7 +12,7 @@ from autoresearch.core.ablation import worth_of
 from autoresearch.core.history import Search
 from autoresearch.core.model import SCHEMA, Verdict
 from autoresearch.core.race import pairs_of
-from autoresearch.core.records import Ablation, Validation
+from autoresearch.core.records import Ablation, Recovery, Validation
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.lock import turn_to_measure
@@ -41,8 +41,8 @@ class Interrupted(NamedTuple):
 def interrupted(session: Session) -> Interrupted | None:
     """What the last `validate --ablate` of this very commit left undone; None when nothing.
 
-    It counts when machine, epoch and sandbox are still the same, and at least one kept experiment
-    was begun to be left out, but not all were.
+    It counts when machine, epoch, environment and sandbox are still the same, and at least one kept
+    experiment was begun to be left out, but not all were.
     """
     validation, answers = None, list[Ablation]()
     for entry in session.index.log.records():
@@ -50,6 +50,8 @@ def interrupted(session: Session) -> Interrupted | None:
             validation, answers = entry.record, []
         elif isinstance(entry.record, Ablation):
             answers.append(entry.record)
+        elif isinstance(entry.record, Recovery) and entry.record.environment_sha256:
+            validation = None  # of another environment
     if validation is None or (
         validation.last,
         validation.epoch,

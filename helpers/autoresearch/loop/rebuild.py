@@ -109,9 +109,9 @@ def rebuild(repo: GitRepo, environ: Mapping[str, str]) -> str:
     content = memory.stored_log(repo, name)
     places.create()
     with Lock(places.lock).acquire("recover"):
-        if completed := _completed(repo, places, environ, content):
-            return completed
-        told = _require_replaceable(repo, places, content)
+        told = _why_replaced(repo, places, content)
+        if told is None:
+            return _completed(repo, places, environ)
         fresh = Log(places.log.with_name("log.new"))
         atomic_write(fresh.path, content, mode=0o600)
         progress = _folded(fresh)
@@ -153,24 +153,47 @@ def _which(repo: GitRepo) -> str:
     )
 
 
-def _completed(repo: GitRepo, places: Places, environ: Mapping[str, str], content: bytes) -> str:
-    """Make again what is missing beside a whole log that the refs do not continue; what was done.
+def _why_replaced(repo: GitRepo, places: Places, content: bytes) -> str | None:
+    """What is said of a log that the refs' one replaces; None where the one here stays.
+
+    It stays when it is whole, of this repository, and not the beginning of the refs' one.
+    """
+    here = places.log.read_bytes() if places.log.exists() else b""
+    if content.startswith(here) and len(content) > len(here):
+        return ""
+    log = Log(places.log)
+    try:
+        progress = _folded(log)
+        with Index(places.index, log):
+            pass  # it knows the last line that was read
+    except CorruptLogError:
+        return ", for the log here was damaged"
+    if repo.resolve(progress.incumbent_commit) is not None:
+        return None
+    found = survey(entry.record for entry in log.records())
+    there = [known for known in found.tried if known.number not in found.pruned]
+    lost = [str(known.number) for known in there if repo.resolve(known.commit) is None]
+    return f", older than the state here: no commits of experiments {_listed(lost)}"
+
+
+def _completed(repo: GitRepo, places: Places, environ: Mapping[str, str]) -> str:
+    """Make again what is missing beside a log that stays; what was done.
 
     The line in the log comes first: a kill behind it leaves the file missing, so that it is made
     again, and none leaves an environment that the log does not name.
+
+    Raises:
+        AutoresearchError: `session_here`: nothing is missing.
     """
     file = _session_file_here(places)
-    here = places.log.read_bytes() if places.log.exists() else b""
     if file is not None and places.contract.exists():
-        return ""
-    if not here or (content.startswith(here) and len(content) > len(here)):
-        return ""
-    try:
-        progress = _read_before(places)
-    except CorruptLogError:
-        return ""
-    if repo.resolve(progress.incumbent_commit) is None:
-        return ""
+        raise AutoresearchError(
+            f"session {places.session} has its log here, and the refs hold no longer one",
+            code="session_here",
+            hint="`autoresearch recover` without --from-refs tidies up.",
+        )
+    log = Log(places.log)
+    progress = _folded(log)
     _require_checked_out(repo, progress)
     contract = _contract(repo, progress)
     done = "autoresearch.yaml is made again from the incumbent"
@@ -179,8 +202,8 @@ def _completed(repo: GitRepo, places: Places, environ: Mapping[str, str], conten
         done = f"{SESSION_FILE} is made again from {memory.state_ref(places.session)}"
         if (places.state / SESSION_FILE).exists():
             done += f"; what was there is kept in {shown_path(_keep_aside(places))}"
-        Log(places.log).repair()
-        Log(places.log).append(_rebuilt(done, file))
+        log.repair()
+        log.append(_rebuilt(done, file))
         write_session_file(places, file)
     if not places.contract.exists():
         atomic_write(places.contract, contract, mode=0o600)
@@ -207,35 +230,6 @@ def _rebuilt(detail: str, file: SessionFile) -> Recovery:
     )
 
 
-def _read_before(places: Places) -> Progress:
-    """What the log here adds up to; CorruptLogError where it is not the one read before."""
-    log = Log(places.log)
-    progress = _folded(log)
-    with Index(places.index, log):
-        return progress
-
-
-def _require_replaceable(repo: GitRepo, places: Places, content: bytes) -> str:
-    """What is said of a log that the refs' one replaces though it is not its beginning."""
-    here = places.log.read_bytes() if places.log.exists() else b""
-    if content.startswith(here) and len(content) > len(here):
-        return ""
-    try:
-        progress = _read_before(places)
-    except CorruptLogError:
-        return ", for the log here was damaged"
-    if repo.resolve(progress.incumbent_commit) is None:
-        found = survey(entry.record for entry in Log(places.log).records())
-        there = [known for known in found.tried if known.number not in found.pruned]
-        lost = [str(known.number) for known in there if repo.resolve(known.commit) is None]
-        return f", older than the state here: no commits of experiments {_listed(lost)}"
-    raise AutoresearchError(
-        f"session {places.session} has its log here, and the refs hold no longer one",
-        code="session_here",
-        hint="`autoresearch recover` without --from-refs tidies up.",
-    )
-
-
 def _listed(numbers: list[str]) -> str:
     more = len(numbers) - MOST_NAMED
     return ", ".join(numbers[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
@@ -245,7 +239,8 @@ def _keep_aside(places: Places) -> Path:
     """Copy what a rebuild replaces; where to."""
     folder = places.state / "set-aside" / f"state-{memory.sha256(places.log.read_bytes())[:12]}"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for path in (places.log, places.contract, places.state / SESSION_FILE, places.journal):
+    kept = (places.log, places.contract, places.state / SESSION_FILE, places.journal)
+    for path in (*kept, places.git_setup):
         if path.exists():
             atomic_write(folder / path.name, path.read_bytes(), mode=0o600)
     return folder

@@ -238,7 +238,7 @@ def take_back_interrupted(repo: GitRepo, places: Places) -> None:
         raise AutoresearchError(
             f"the session in {places.state} has lost its log",
             code="lost_log",
-            hint="Bring log.jsonl back (autoresearch.jsonl is a copy), or move the folder away.",
+            hint="`autoresearch recover --from-refs` makes it again; or move the folder away.",
         )
     # A kill before the journal was begun left empty folders, a lock, half a journal; no others.
     for path in (places.lock, *places.state.glob(f"{OURS}*")):
