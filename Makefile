@@ -23,7 +23,7 @@ help:
 	@echo 'bench   the quick benchmarks (BENCH_ARGS=--full for the long ones)'
 	@echo 'recipes run every recipe of the skill for real, and write the table of results'
 	@echo 'toolchains   sessions in Python, Node, Go and Rust under the sandbox, and their table'
-	@echo 'fault-test   a kill and a failing disk at every call of every command (an hour)'
+	@echo 'fault-test   a kill and a failing disk at every call of every command (half an hour)'
 	@echo 'kill-test    N random kills (N=10000), added to benchmarks/results/kills.md'
 	@echo 'machine-test   N made-up stories of commands, edits and deaths (N=1000)'
 	@echo 'demo    a real loop on a small project, in about a minute'
@@ -94,7 +94,7 @@ recipes: $(STAMP)
 toolchains: $(STAMP)
 	$(PYTHON) benchmarks/bench_toolchains.py --full
 
-# Every call of every command that touches anything, killed and failed: an hour and more. Writes
+# Every call of every command that touches anything, killed and failed: half an hour. Writes
 # benchmarks/results/faults.md.
 fault-test: $(STAMP)
 	@set -eu; noted=$$(mktemp); export AUTORESEARCH_EVERY_FAULT=$$noted; status=0; \

@@ -32,6 +32,7 @@ again for each site that no case above it has, with a SIGKILL before the call (a
 last turn of the site) or with the call failing (at the first). After each the next command tidies
 up, every invariant is checked, and the command is repeated to its end. "git" are the system calls
 of the git processes of a command that change a file, by strace; their sites are process and call.
+`gc` is killed and failed at each of its calls along with these, by its own test, without a row.
 
 Run on {today} (UTC) at commit {commit}.
 
