@@ -80,9 +80,9 @@ def test_libraries_stay_at_home(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_modules_stay_small_enough_to_be_read(path):
-    """A module that grows beyond 400 lines, or a function beyond 60."""
+    """A module that grows beyond 600 lines, or a function beyond 60."""
     text = path.read_text("utf-8")
-    assert text.count("\n") <= 400
+    assert text.count("\n") <= 600
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             assert (node.end_lineno or 0) - node.lineno + 1 <= 60, node.name
