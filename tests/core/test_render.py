@@ -17,8 +17,16 @@ def test_answer_ends_with_what_comes_next():
 def test_envelope_says_ok_only_for_success():
     """A refusal that a program takes for success."""
     good = Answer(lines=(), data={"verdict": "keep"}, next_step="go on")
-    assert good.envelope() == {"schema": 1, "ok": True, "verdict": "keep", "next": "go on"}
-    assert Answer(lines=(), exit_code=1).envelope() == {"schema": 1, "ok": False}
+    said = {"schema": 1, "ok": True, "verdict": "keep", "news": [], "next": "go on"}
+    assert good.envelope() == said
+    assert Answer(lines=(), exit_code=1).envelope() == {"schema": 1, "ok": False, "news": []}
+
+
+def test_notices_come_first():
+    """A notice that is lost, or that hides what the command itself calls news."""
+    answer = Answer(lines=("2 proofs run",), data={"news": ["F1 is fixed"]}, next_step="go on")
+    assert answer.text(["tidied up"]) == "tidied up\n2 proofs run\nnext: go on"
+    assert answer.envelope(["tidied up"])["news"] == ["tidied up", "F1 is fixed"]
 
 
 def test_too_many_lines_are_counted_not_cut():

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, ParamSpec
 import click
 
 from autoresearch import __version__
-from autoresearch.core.errors import AutoresearchError, tell_with, told_with
+from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.render import MAX_BYTES, MAX_LINES, bounded
 from autoresearch.core.text import clean_line
+from autoresearch.edges import notices
 from autoresearch.edges.interruption import termination_raises
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ TIDY = "the next command tidies up what was under way; then repeat this one"
 
 
 def answers(function: Callable[Parameters, Answer]) -> Callable[Parameters, None]:
-    """Give a command `--json` and print the Answer it returns."""
+    """Give a command `--json` and print the Answer it returns, with all notices before it."""
 
     @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
     @functools.wraps(function)
@@ -45,7 +46,8 @@ def answers(function: Callable[Parameters, Answer]) -> Callable[Parameters, None
         as_json = bool(kwargs.pop("as_json", False))
         click.get_current_context().meta["json"] = as_json
         answer = function(*args, **kwargs)
-        click.echo(json.dumps(answer.envelope()) if as_json else printable(answer.text()))
+        told = notices.current()
+        click.echo(json.dumps(answer.envelope(told)) if as_json else printable(answer.text(told)))
         if answer.exit_code:
             raise click.exceptions.Exit(answer.exit_code)
 
@@ -63,16 +65,16 @@ def printable(text: str) -> str:
 def run(group: click.Group, arguments: list[str]) -> int:
     """Run one command; the exit code."""
     drop_git_environment()
-    try:
-        return invoke(group, arguments)
-    except (KeyboardInterrupt, click.Abort) as error:
-        told = told_with(error)
-        report_end("interrupted", "interrupted", TIDY, told, as_json="--json" in arguments)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        return quiet_pipe()
-    except Exception as error:  # noqa: BLE001 - the only place that catches everything
-        return report_bug(error, arguments)
+    with notices.collected():
+        try:
+            return invoke(group, arguments)
+        except (KeyboardInterrupt, click.Abort):
+            report_end("interrupted", "interrupted", TIDY, as_json="--json" in arguments)
+            return EXIT_INTERRUPTED
+        except BrokenPipeError:
+            return quiet_pipe()
+        except Exception as error:  # noqa: BLE001 - the only place that catches everything
+            return report_bug(error, arguments)
 
 
 def invoke(group: click.Group, arguments: list[str]) -> int:
@@ -98,9 +100,7 @@ def report_disk(error: OSError, *, as_json: bool) -> int:
 
     if not is_of_the_disk(error):
         raise error
-    failure = file_error(error, error.filename or "a file")
-    tell_with(failure, told_with(error))
-    return report_failure(failure, as_json=as_json)
+    return report_failure(file_error(error, error.filename or "a file"), as_json=as_json)
 
 
 def drop_git_environment() -> None:
@@ -110,13 +110,12 @@ def drop_git_environment() -> None:
             del os.environ[name]
 
 
-def report_end(
-    code: str, message: str, hint: str, told: tuple[str, ...] = (), *, as_json: bool
-) -> None:
-    """The last word of a command that gave no answer; `told` is what it did beside."""
+def report_end(code: str, message: str, hint: str, *, as_json: bool) -> None:
+    """The last word of a command that gave no answer, and the notices."""
     if as_json:
-        click.echo(envelope(code, message, hint, told))
+        click.echo(envelope(code, message, hint))
         return
+    told = notices.current()
     lines = [message, *([bounded(told, "", MAX_LINES // 2, MAX_BYTES // 2)] if told else [])]
     click.echo(printable("\n".join([*lines, *([f"next: {hint}"] if hint else [])])), err=True)
 
@@ -134,13 +133,14 @@ def report_failure(error: AutoresearchError, *, as_json: bool) -> int:
     """An expected failure: one message and its remedy, which a broken session always has."""
     hint = error.hint or (DOCTOR if error.exit_code == EXIT_BROKEN else "")
     message = error.message if as_json else f"error: {error.message}"
-    report_end(error.code, message, hint, told_with(error), as_json=as_json)
+    report_end(error.code, message, hint, as_json=as_json)
     return error.exit_code
 
 
-def envelope(code: str, message: str, hint: str, told: tuple[str, ...] = ()) -> str:
-    """The JSON form of a failure."""
-    news = {"news": list(told)} if told else {}
+def envelope(code: str, message: str, hint: str) -> str:
+    """The JSON form of a failure; `news` only where there is something."""
+    told = notices.current()
+    news = {"news": told} if told else {}
     failure = {"code": code, "message": message, "hint": hint}
     return json.dumps({"schema": 1, "ok": False, **news, "error": failure})
 
@@ -160,7 +160,7 @@ def report_bug(error: Exception, arguments: list[str]) -> int:
     )
     message = f"bug: {type(error).__name__}: {clean_line(str(error), 200)}"
     hint = f"Report it with {crash_report(text)}; the next command tidies up."
-    report_end("bug", message, hint, told_with(error), as_json="--json" in arguments)
+    report_end("bug", message, hint, as_json="--json" in arguments)
     return EXIT_BUG
 
 

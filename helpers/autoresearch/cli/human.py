@@ -46,7 +46,6 @@ def validate_command(*, ablate: bool) -> Answer:
         pairs = len(found.race.order) // 2
         return Answer(
             lines=(
-                *session.news,
                 *_final_guard_lines(found),
                 claim,
                 f"{found.first[:12]} against {found.last[:12]}, {phrases.count(pairs, 'pair')}, "
@@ -58,7 +57,6 @@ def validate_command(*, ablate: bool) -> Answer:
             data={
                 "proven": found.proven,
                 "record": jsonform.to_object(found),
-                "news": list(session.news),
                 **({"ablation": [jsonform.to_object(r) for r in left_out]} if ablate else {}),
             },
             next_step=_after_validation(doubtful, found.final_guard),
@@ -145,7 +143,6 @@ def undo_command(number: int) -> Answer:
         found = undo(session, number, random.SystemRandom(), Watchers(shown.watch, shown.say))
         return Answer(
             lines=(
-                *session.news,
                 f"experiment {number} is undone by {found.commit[:12]}",
                 found.detail,
             ),
@@ -169,7 +166,7 @@ def stop_command(message: str) -> Answer:
         start = session.progress.opened.start_branch
         back = "" if start is None else f"`git switch {start.removeprefix('refs/heads/')}`, then "
         return Answer(
-            lines=(*session.news, f"session {session.name} is stopped"),
+            lines=(f"session {session.name} is stopped",),
             data={"session": session.name},
             next_step=f"{back}`git merge autoresearch/{session.name}` adopts what was kept",
         )
@@ -221,11 +218,14 @@ def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
         recovery.recover(session, everything=True)
         if moved:
             memory.publish(session, anew=True)
-        done = tuple(session.news)
+        done = list(session.news)
         bad = [found for found in invariants(session) if not found.fine]
         return Answer(
-            lines=(*(done or ("nothing was interrupted",)), *(f"BAD {b.text}" for b in bad)),
-            data={"done": list(done), "broken": [found.text for found in bad]},
+            lines=(
+                *([] if done else ["nothing was interrupted"]),
+                *(f"BAD {found.text}" for found in bad),
+            ),
+            data={"done": done, "broken": [found.text for found in bad]},
             next_step=bad[0].remedy if bad else "`autoresearch brief`",
         )
 
@@ -248,16 +248,15 @@ def gc_command(*, keep: int, prune: bool) -> Answer:
     if prune:
         with writing("gc") as session:
             found = cleaning.prune(session, keep)
-            news = tuple(session.news)
     else:
         with reading("gc") as session:
-            found, news = cleaning.look(session, keep), ()
+            found = cleaning.look(session, keep)
     if prune:
         then = "`git gc` frees what these refs held" if found.refs else "`autoresearch status`"
     else:
         then = f"`autoresearch gc --prune --keep {keep}` removes it, for a human to decide"
     return Answer(
-        lines=(*news, *_gc_lines(found, "removed" if prune else "may go")),
+        lines=tuple(_gc_lines(found, "removed" if prune else "may go")),
         data={
             "pruned": prune,
             "keep": keep,

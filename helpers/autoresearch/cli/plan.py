@@ -182,7 +182,6 @@ def amend_command(*, dry_run: bool, allow_outside: bool) -> Answer:
             session, random.SystemRandom(), shown.say, dry_run=dry_run, allow_outside=allow_outside
         )
         lines = [
-            *session.news,
             *(
                 f"{key}: {clean_line(old, 80)} -> {clean_line(new, 80)}"
                 for key, old, new in found.keys

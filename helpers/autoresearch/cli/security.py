@@ -18,7 +18,6 @@ from autoresearch.edges.files import read_bytes_limited
 
 if TYPE_CHECKING:
     from autoresearch.core.security.coverage import Coverage
-    from autoresearch.security.books import Books
 
 MAX_FORM_BYTES = 64 * 1024
 SHOWN = 12
@@ -73,11 +72,6 @@ def coverage_line(found: Coverage) -> str:
     return f"coverage: {found.covered} of {found.cells} cells ({found.share:.0%})"
 
 
-def news_lines(books: Books) -> tuple[str, ...]:
-    """What the caller must be told beside the answer."""
-    return tuple(clean_line(line) for line in books.news)
-
-
 @click.command("init")
 @answers
 def init_command() -> Answer:
@@ -97,7 +91,6 @@ def init_command() -> Answer:
     elements = found.model.elements
     return Answer(
         lines=(
-            *news_lines(books),
             f"model: {phrases.count(len(elements), 'element')}"
             + (", kept from before" if found.kept else " drafted from the code"),
             *(f"  {e.kind.value:<8} {clean_line(e.name, 60)}" for e in elements[:SHOWN]),
@@ -145,7 +138,6 @@ def model_command(file: Path) -> Answer:
         found = covered(books)
     return Answer(
         lines=(
-            *news_lines(books),
             f"model: {phrases.count(len(model.elements), 'element')}, "
             f"{phrases.count(len(model.boundaries), 'boundary line')}, "
             f"{phrases.count(len(model.assets), 'asset')}",
@@ -181,7 +173,6 @@ def sweep_command(iterations: int | None, scope: tuple[str, ...], diff: str | No
         state = "AUTORESEARCH DONE"
     return Answer(
         lines=(
-            *news_lines(books),
             f"sweep {sweep.number}: {state}, {found.used} of {sweep.iterations} used{audited}",
             coverage_line(found.coverage),
         ),
@@ -231,7 +222,6 @@ def next_command() -> Answer:
     more = f" and {len(task.files) - SHOWN} more" if len(task.files) > SHOWN else ""
     return Answer(
         lines=(
-            *news_lines(books),
             f"element: {element.name} ({element.kind.value}): {clean_line(element.description)}",
             f"stride: {task.stride.value}; persona: {task.persona.value}",
             f"hypothesis: {hypothesis}",
@@ -294,7 +284,6 @@ def examined_command(file: Path) -> Answer:
         found = covered(books, books.ledger.sweep)
     return Answer(
         lines=(
-            *news_lines(books),
             f"E{record.number} recorded: {clean_line(record.element, 60)}, {record.stride.value}, "
             f"{phrases.count(len(record.evidence), 'quote')} verified",
             coverage_line(found),
@@ -335,7 +324,6 @@ def add_command(file: Path) -> Answer:
     labels = [category.label for category in categories(finding.cwe, finding.lists)]
     return Answer(
         lines=(
-            *news_lines(books),
             f"F{finding.number} recorded: {finding.severity.value} {finding.score:.1f}, "
             f"{phrases.count(len(finding.evidence) + len(finding.flow), 'quote')} verified",
             f"fingerprint: {finding.fingerprint}",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from autoresearch.cli.app import answers
-from autoresearch.cli.security import FILE, coverage_line, environment, news_lines
+from autoresearch.cli.security import FILE, coverage_line, environment
 from autoresearch.core import jsonform, phrases
 from autoresearch.core.render import WIDE_BYTES, Answer
 from autoresearch.core.security.records import State
@@ -46,7 +46,6 @@ def import_command(file: Path) -> Answer:
         open_leads = len(books.ledger.open_leads)
     return Answer(
         lines=(
-            *news_lines(books),
             f"{phrases.count(len(found.fresh), 'lead')} taken in, {found.known} known before, "
             f"{open_leads} not answered",
         ),
@@ -72,7 +71,6 @@ def leads_command() -> Answer:
         leads = books.ledger.open_leads
     return Answer(
         lines=(
-            *news_lines(books),
             f"{phrases.count(len(leads), 'lead')} not answered",
             *(
                 f"L{lead.number} {lead.tool} {clean_line(lead.rule, 60)} "
@@ -102,7 +100,6 @@ def status_command() -> Answer:
     drafted = found.model is not None and found.model.drafted
     return Answer(
         lines=(
-            *news_lines(books),
             f"open findings: {tally(found.open())}",
             coverage_line(found.coverage) + (" of a drafted model" if drafted else ""),
             f"leads not answered: {len(found.leads)}",
@@ -204,7 +201,6 @@ def show_command(number: int) -> Answer:
     said = "none" if proof is None else f"{proof.result.value} at {proof.commit[:12]}"
     return Answer(
         lines=(
-            *news_lines(books),
             f"F{number} {clean_line(finding.title, 120)}",
             f"{one.state.value}; {finding.severity.value} {finding.score:.1f} {finding.vector}",
             f"{clean_line(finding.element, 60)}, {finding.stride.value}; "
@@ -253,7 +249,6 @@ def prove_command(number: int, file: Path, link: tuple[str, ...]) -> Answer:
         proof = prove(books, number, file, link)
     return Answer(
         lines=(
-            *news_lines(books),
             f"F{number}: {proof.result.value} at {proof.commit[:12]} in "
             f"{phrases.duration(proof.duration_s)}, sandbox {proof.sandbox}",
         ),
@@ -280,7 +275,6 @@ def recheck_command() -> Answer:
     ]
     return Answer(
         lines=(
-            *news_lines(books),
             f"{phrases.count(found.ran, 'proof')} run at {books.tree.commit[:12]}",
             *found.news,
             *gone,
@@ -312,10 +306,7 @@ def state_command(number: int, state: str, reason: str, until: str | None) -> An
         decision = decide(books, number, State(state), reason, until)
     last = f" until {decision.until}" if decision.until else ""
     return Answer(
-        lines=(
-            *news_lines(books),
-            f"F{number} is {decision.state.value}{last} (seen: {decision.checked})",
-        ),
+        lines=(f"F{number} is {decision.state.value}{last} (seen: {decision.checked})",),
         data={"finding": number, "state": decision.state.value, "checked": decision.checked},
         next_step="`autoresearch security status`",
     )

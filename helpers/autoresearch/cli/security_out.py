@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from autoresearch.cli.app import answers
-from autoresearch.cli.security import FILE, coverage_line, environment, news_lines
+from autoresearch.cli.security import FILE, coverage_line, environment
 from autoresearch.core import phrases
 from autoresearch.core.render import WIDE_BYTES, Answer
 from autoresearch.core.security.records import Severity
@@ -54,7 +54,6 @@ def report_command(
             written.append(str(path))
     return Answer(
         lines=(
-            *news_lines(books),
             f"open findings: {sums.tally(found.open())}",
             coverage_line(found.coverage),
             *(f"written: {clean_line(path)}" for path in written),
@@ -109,7 +108,6 @@ def gate_command(fail_on: str, baseline: Path | None) -> Answer:
         }
     return Answer(
         lines=(
-            *news_lines(books),
             f"gate: {'no' if failing else 'passed'}, "
             f"{phrases.count(len(failing), 'open finding')} at or above {fail_on}, "
             f"{len(said.known)} known",
@@ -146,7 +144,6 @@ def fix_command(session: str, guard: str, scope: tuple[str, ...]) -> Answer:
     left = ", ".join(f"F{number}" for number in found.left_out)
     return Answer(
         lines=(
-            *news_lines(books),
             f"frozen: {phrases.count(len(found.findings), 'finding')}, weight {weight:.1f}",
             *(
                 f"  F{finding.number} {finding.score:.1f} {clean_line(finding.title, 100)}"

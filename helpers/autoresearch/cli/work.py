@@ -69,7 +69,7 @@ def _tried(session: Session, result: Result) -> Answer:
 
     history = session.index.history()
     halt = budget.halt(history, session.contract)
-    record, lines = result.record, list(session.news)
+    record, lines = result.record, list[str]()
     if isinstance(record, Experiment):
         lines += experiment_lines(record, session.contract)
         if result.output:
@@ -106,7 +106,6 @@ def _tried(session: Session, result: Result) -> Answer:
             "output": str(session.places.state / result.output) if result.output else None,
             "left": list(result.left),
             "near": None if result.near is None else result.near.number,
-            "news": list(session.news),
         },
         next_step=step,
         exit_code=code,
@@ -137,7 +136,7 @@ def run_command(experiments: int | None, *, new: bool) -> Answer:
 
     with writing("run") as session:
         state = open_run(session, experiments, new=new)
-        lines = [*session.news, _run_line(state), remaining_line(state.remaining)]
+        lines = [_run_line(state), remaining_line(state.remaining)]
         if state.halt is None:
             lines += run_advice(session)
         return Answer(
@@ -226,7 +225,7 @@ def note_command(text: str, kind: str | None, retire: int | None) -> Answer:
         if halt is not None and not (halt.may_rework and history.pending_rework is not None):
             step = f"DONE, {halt.text}; {after_end(unvalidated=is_unvalidated(history))}"
         return Answer(
-            lines=(*session.news, line),
+            lines=(line,),
             data={"kind": note.kind.value, "number": note.number},
             next_step=step,
         )
@@ -244,7 +243,7 @@ def drop_command(*, outside: bool) -> Answer:
 
     with writing("drop") as session:
         done = drop(session, outside=outside)
-        lines = list(session.news)
+        lines = []
         if done.ref is None:
             lines.append("nothing to put back")
         else:
@@ -283,7 +282,6 @@ def apply_command(number: int) -> Answer:
     with writing("apply") as session:
         done = apply(session, number)
         lines = [
-            *session.news,
             f"experiment {number}: {phrases.count(len(done.paths), 'file')} changed",
         ]
         if done.conflicts:
@@ -321,7 +319,6 @@ def profile_command() -> Answer:
         state = "done" if found.result.passed else f"failed with exit code {found.result.exit_code}"
         return Answer(
             lines=(
-                *session.news,
                 f"profiler {state}; all of it: {shown_path(path)}",
                 *found.shown.splitlines(),
             ),

@@ -6,24 +6,6 @@ The command line maps them to exit codes (docs/schema.md): 1 for what the caller
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-_NOTES = "__notes__"
-"""Where Python 3.11 and newer keep what was added to an exception (PEP 678)."""
-
-
-def tell_with(error: BaseException, lines: Iterable[str]) -> None:
-    """Have what else a command did told with the error that ends it."""
-    vars(error).setdefault(_NOTES, []).extend(lines)
-
-
-def told_with(error: BaseException) -> tuple[str, ...]:
-    """What `tell_with` added."""
-    return tuple(vars(error).get(_NOTES, ()))
-
 
 class AutoresearchError(Exception):
     """An expected failure: what happened, with the offending value, and what to do next.

@@ -35,16 +35,17 @@ class Answer:
     max_lines: int = MAX_LINES
     max_bytes: int = MAX_BYTES
 
-    def text(self) -> str:
-        """The printed form, within its bound; the `next:` line always survives."""
+    def text(self, notices: Sequence[str] = ()) -> str:
+        """The printed form, notices first, within its bound; the `next:` line always survives."""
         tail = f"next: {self.next_step}" if self.next_step else ""
-        return bounded(self.lines, tail, self.max_lines, self.max_bytes)
+        return bounded((*notices, *self.lines), tail, self.max_lines, self.max_bytes)
 
-    def envelope(self) -> dict[str, Any]:
-        """The `--json` form."""
+    def envelope(self, notices: Sequence[str] = ()) -> dict[str, Any]:
+        """The `--json` form; `news` holds the notices, then what the command itself calls news."""
         head = {"schema": SCHEMA, "ok": self.exit_code == 0}
+        news = {"news": [*notices, *self.data.get("news", ())]}
         tail = {"next": self.next_step} if self.next_step else {}
-        return {**head, **self.data, **tail}
+        return {**head, **self.data, **news, **tail}
 
 
 def bounded(lines: Sequence[str], tail: str, max_lines: int, max_bytes: int) -> str:

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch.core.errors import tell_with
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,13 +20,9 @@ def writing(command: str) -> Iterator[Session]:
     from autoresearch.loop.unharmed import require_frozen_terms  # noqa: PLC0415 - as above
 
     with loaded(Path.cwd(), environment(), command=command, write=True) as session:
-        try:
-            recover(session)
-            require_frozen_terms(session)
-            yield session
-        except BaseException as error:
-            tell_with(error, session.news)
-            raise
+        recover(session)
+        require_frozen_terms(session)
+        yield session
 
 
 @contextmanager

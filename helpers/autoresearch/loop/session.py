@@ -18,7 +18,7 @@ from autoresearch.core.model import SCHEMA
 from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.snapshot import Entry
 from autoresearch.core.text import clean_line
-from autoresearch.edges import gitlocks, gitrefs
+from autoresearch.edges import gitlocks, gitrefs, notices
 from autoresearch.edges.environment import find_passed
 from autoresearch.edges.files import atomic_write, file_error
 from autoresearch.edges.gitrepo import GitRepo
@@ -81,7 +81,7 @@ class Session:
     """An open session.
 
     Attributes:
-        news: what the caller must be told beside its answer.
+        news: notices to print with whatever ends the command; see `edges.notices`.
         after_kill: whether the command before this one was killed.
     """
 
@@ -92,7 +92,7 @@ class Session:
     index: Index
     journal: Journal
     environ: Mapping[str, str]
-    news: list[str] = field(default_factory=list)
+    news: list[str] = field(default_factory=notices.current)
     trees: dict[str, TreeMap] = field(default_factory=dict)
     after_kill: bool = False
 
@@ -286,7 +286,7 @@ def loaded(
     with ExitStack() as stack:
         repo = stack.enter_context(GitRepo.open(cwd))
         places = find_session(repo, environ)
-        news, after_kill, require_lock = [], False, None
+        news, after_kill, require_lock = notices.current(), False, None
         if write:
             places.require_writable()
             require_writable(repo)

@@ -138,7 +138,7 @@ def initialise(
             toplevel, notes = freeze(repo, draft, ground, folders, places, environment, path)
             _write_log(places, draft, ground, rehearsal, environment, rehearsed_at)
         session = _published(toplevel, draft, ground, places, environ)
-        return Started(session, rehearsal, rehearsed_at, toplevel, (*notes, *session.news))
+        return Started(session, rehearsal, rehearsed_at, toplevel, notes)
 
 
 def _first_of(errors: Iterable[AutoresearchError]) -> None:

@@ -19,7 +19,7 @@ from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.ledger import Ledger
 from autoresearch.core.security.records import LEDGER, Line
-from autoresearch.edges import gitrefs
+from autoresearch.edges import gitrefs, notices
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write, named_errors
 from autoresearch.edges.gitrepo import GitRepo
@@ -68,7 +68,7 @@ class Books:
         state: the folder of the authority.
         ledger: what its lines add up to.
         tree: the files at the commit that evidence is checked against: HEAD.
-        news: what the caller must be told beside its answer.
+        news: notices to print with whatever ends the command; see `edges.notices`.
     """
 
     repo: GitRepo
@@ -79,7 +79,7 @@ class Books:
     tree: Snapshot
     environ: Mapping[str, str]
     head: Head
-    news: list[str] = field(default_factory=list)
+    news: list[str] = field(default_factory=notices.current)
 
     @property
     def today(self) -> str:
@@ -123,7 +123,7 @@ def reading(cwd: Path, environ: Mapping[str, str]) -> Iterator[Books]:
     with GitRepo.open(cwd) as repo:
         places = places_for(environ, repo.toplevel, repo.common_dir, FOLDER)
         source = places.state / LOG_NAME
-        news = []
+        news = notices.current()
         if not source.is_file():
             source = repo.toplevel / LOG_COPY
             if not _is_plain(source):
@@ -159,7 +159,7 @@ def writing(
         places = places_for(environ, repo.toplevel, repo.common_dir, FOLDER)
         source = places.state / LOG_NAME
         copy = repo.toplevel / LOG_COPY
-        news: list[str] = []
+        news = notices.current()
         if not source.is_file() and not begin and not _is_plain(copy):
             raise AutoresearchError(
                 "this repository has no security ledger yet",
