@@ -61,33 +61,33 @@ class Limit(NamedTuple):
 LIMITS = (
     Limit(
         "learns the benchmark's inputs by heart",
-        "whoever answers the same question every night may know the answer",
+        "the same question every night can be answered from memory",
         "inputs from `AUTORESEARCH_SEED`, `holdout`, the literal check",
     ),
     Limit(
         "is fast on the benchmark and slow elsewhere",
-        "what is not measured is not seen",
+        "nobody sees what is not measured",
         "`holdout`, limited secondary metrics, more inputs in verify",
     ),
     Limit(
         "breaks behaviour that neither guard nor `same` looks at",
-        "only what is checked is known to hold",
+        "nobody knows what is not checked",
         "`same` on odd inputs; `check` breaks code to see who notices",
     ),
     Limit(
         "in-process cheats under a benchmark that imports the candidate",
-        "code in one process has all its rights; nothing inside can tell truth from lie",
+        "code in one process has all its rights; nothing inside can tell truth from lies",
         "a separate evaluator; else the flag `suspicious` and a human's look at the diff",
     ),
     Limit(
         "takes over the separate evaluator by ptrace or its memory, as root without a sandbox",
-        "root may look into every process",
+        "root can look into every process",
         "a sandbox (no capabilities in it), or a user without privileges",
     ),
     Limit(
         "an agent that rewrites the whole state folder so that all of it fits",
-        "it has your rights, and the hash chain shows changes but cannot forbid them",
-        "the host's rules: deny writing there; `refs/autoresearch/*` pushed elsewhere",
+        "it has your rights; the hash chain shows changes but cannot prevent them",
+        "host rules that forbid writing there; `refs/autoresearch/*` pushed elsewhere",
     ),
     Limit(
         "an agent that runs a readable holdout by hand",
@@ -95,14 +95,14 @@ LIMITS = (
         "a holdout that only another user, or the referee's machine, can read",
     ),
     Limit(
-        "prints what it could read to its own output",
-        "output is kept for people, and shown cut when a run fails",
+        "prints what it can read",
+        "output is kept for people, and an excerpt is shown when a run fails",
         "the sandbox hides the home; pass no secrets",
     ),
     Limit(
         "persuades whoever reads its output, code or message",
-        "fences mark data, they do not stop a reader from obeying it",
-        "few words, shown after the verdict, and none when all went well",
+        "fences mark data; they do not stop a reader from obeying it",
+        "few words, after the verdict, and none when all went well",
     ),
 )
 
@@ -124,18 +124,18 @@ def table() -> str:
     lines = [
         *counts,
         "",
-        f"And {len(HONEST)} honest changes of every shape, all of them kept.",
+        f"In addition, {len(HONEST)} honest changes of every shape: all of them are kept.",
         "",
-        "What only a sandbox withstands:",
+        "Only a sandbox withstands code that",
         "",
         *(f"- {attack.name}" for attack in of(Needs.SANDBOX)),
         "",
-        "What only a separate evaluator withstands; without one each of these is discarded or "
-        "flagged `suspicious`:",
+        "Only a separate evaluator withstands code that does the following. Without one, each of "
+        "these is discarded or flagged `suspicious`:",
         "",
         *(f"- {attack.name}" for attack in of(Needs.SEPARATE_EVALUATOR)),
         "",
-        "What is not withstood:",
+        "Nothing of ours withstands this:",
         "",
         _row("what", "why", "what helps"),
         _row("---", "---", "---"),
@@ -145,7 +145,7 @@ def table() -> str:
 
 
 _HEADS = {
-    Needs.NOTHING: "withstood with nothing more",
+    Needs.NOTHING: "withstood by itself",
     Needs.SANDBOX: "with a sandbox",
     Needs.SEPARATE_EVALUATOR: "with a separate evaluator",
 }
