@@ -11,7 +11,7 @@ from pathlib import Path
 from autoresearch.cli.words import experiment_lines
 from autoresearch.core import phrases
 from autoresearch.core.contract import parse
-from autoresearch.core.model import CommandResult, Effect, Kind, RaceRecord, Reason, Scale, Verdict
+from autoresearch.core.model import CommandResult, Effect, Kind, RaceRecord, Scale, Verdict
 from autoresearch.core.records import Experiment
 from support.harness import Git
 from support.records import make
@@ -84,7 +84,7 @@ def test_steps_by_hand_lead_to_a_validated_gain(tmp_path, monkeypatch):
 def test_first_screen_shows_what_is_printed() -> None:
     """Catches a transcript in words that the program no longer uses."""
     contract = parse(blocks("yaml")[0])
-    kept, simplified, validated = transcript().values()
+    kept, validated = transcript().values()
     assert kept == list(
         experiment_lines(
             make(
@@ -108,19 +108,6 @@ def test_first_screen_shows_what_is_printed() -> None:
             contract,
         )
     )
-    effect = Effect(scale=Scale.RATIO, change=-0.025, low=-0.118, high=0.154, level=0.88)
-    lines = experiment_lines(
-        make(
-            Experiment,
-            number=23,
-            verdict=Verdict.DISCARD,
-            reason=Reason.UNDECIDED,
-            detail="could not prove that it loses less than simplifications may",
-            effect=effect,
-        ),
-        contract,
-    )
-    assert simplified == list(lines)
     proven = Effect(scale=Scale.RATIO, change=-0.504, low=-0.537, high=-0.462, level=0.95)
     assert validated[0] == f"validated: {phrases.effect(proven, 'ms')}"
 
