@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.security.catalog import API, LLM, TOP10_2021, TOP10_2025, categories
-from autoresearch.core.security.severity import rate
-from autoresearch.core.security.stride import APPLIES, PERSONAS, QUESTIONS, ElementKind, Stride
+from autoresearch.core.security.catalog import (
+    categories,
+    every_category,
+    is_code,
+    line_rules,
+    name_rules,
+    rate,
+    threats,
+)
+from autoresearch.core.security.stride import APPLIES, ElementKind, PlaceKind, Stride
 
 
 def letters(kind):
@@ -21,8 +28,18 @@ def test_stride_per_element_is_shostacks_table():
         "log": "TRID",
         "flow": "TID",
     }
-    assert set(PERSONAS) == set(QUESTIONS) == set(Stride)
-    assert all(len(set(personas)) == len(personas) > 1 for personas in PERSONAS.values())
+    asked = threats()
+    assert list(asked) == list(Stride)
+    assert all(len(set(one.personas)) == len(one.personas) > 1 for one in asked.values())
+    assert all(one.question and one.shows_in for one in asked.values())
+
+
+def test_every_kind_of_place_has_a_rule_and_a_threat():
+    """A kind that no sweep ever sees, or that no cell of the matrix is led to."""
+    ruled = {rule.kind for rule in line_rules()} | {kind for kind, _ in name_rules()}
+    assert ruled == set(PlaceKind)
+    led = set().union(*(one.shows_in for one in threats().values()))
+    assert led == set(PlaceKind) - {PlaceKind.ENTRY}
 
 
 @pytest.mark.parametrize(
@@ -52,14 +69,18 @@ def test_weakness_falls_into_its_categories_of_both_editions(cwe, label_2025, la
 
 def test_every_category_is_there_and_named_lists_are_added():
     """A list that lost an entry; a code of the LLM or API list that is dropped."""
-    assert {category.code for category in TOP10_2025.values()} == {
-        f"A{n:02d}" for n in range(1, 11)
-    }
-    assert {category.code for category in TOP10_2021.values()} == {
-        f"A{n:02d}" for n in range(1, 11)
-    }
-    assert len(TOP10_2025) == 249  # as the pages list them; the introduction counts 248
-    assert (len(LLM), len(API)) == (10, 10)
+    by_edition = {}
+    for one in every_category():
+        by_edition.setdefault(one.edition, []).append(one)
+    numbered = [f"A{n:02d}" for n in range(1, 11)]
+    assert [one.code for one in by_edition["2025"]] == numbered
+    assert [one.code for one in by_edition["2021"]] == numbered
+    # 249 as the pages list them; the introduction counts 248.
+    assert len({cwe for one in by_edition["2025"] for cwe in one.cwes}) == 249
+    assert [one.code for one in by_edition["2026"]] == [f"LLM{n:02d}" for n in range(1, 11)]
+    assert [one.code for one in by_edition["2023"]] == [f"API{n}" for n in range(1, 11)]
+    assert is_code("LLM01")
+    assert not is_code("A03")
     found = categories((89, 943, 89), ("LLM10", "API8"))
     assert [category.label for category in found] == [
         "A05:2025 Injection",

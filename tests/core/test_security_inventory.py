@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from autoresearch.core.security.inventory import (
-    Kind,
     Site,
     draft_boundaries,
     draft_elements,
@@ -12,31 +11,31 @@ from autoresearch.core.security.inventory import (
     weights,
 )
 from autoresearch.core.security.reach import imports, is_source, module_names, reaching
-from autoresearch.core.security.stride import ElementKind, Stride
+from autoresearch.core.security.stride import ElementKind, PlaceKind, Stride
 
 CASES = [
-    ("app/web.py", '@app.route("/orders")', Kind.ROUTE),
-    ("app/web.py", "    def do_POST(self):", Kind.ROUTE),
-    ("web/server.js", 'router.get("/x", handler)', Kind.ROUTE),
-    ("src/A.java", "@GetMapping", Kind.ROUTE),
-    ("main.go", 'http.HandleFunc("/", f)', Kind.ROUTE),
-    ("cli.py", 'if __name__ == "__main__":', Kind.ENTRY),
-    ("run.sh", "#!/bin/sh", Kind.ENTRY),
-    ("web/a.ts", "const x = JSON.parse(body)", Kind.PARSER),
-    ("app/run.py", "subprocess.run(command, shell=True)", Kind.PROCESS),
-    ("web/run.js", "execSync(command)", Kind.PROCESS),
-    ("app/calc.py", "value = eval(text)", Kind.EVAL),
-    ("app/db.py", 'con.execute("SELECT 1")', Kind.SQL),
-    ("app/load.py", "state = pickle.loads(data)", Kind.DESERIALISE),
-    ("app/files.py", "with open(path) as file:", Kind.FILES),
-    ("app/out.py", "urlopen(url)", Kind.NETWORK),
-    ("app/auth.py", "def login(name):", Kind.AUTH),
-    ("app/conf.py", 'SECRET_KEY = "abcdef"', Kind.SECRET),
-    ("deploy/app.env", "TOKEN=abcdef123456", Kind.SECRET),
-    ("app/hash.py", "hashlib.md5(data)", Kind.CRYPTO),
-    ("web/view.js", "node.innerHTML = text", Kind.TEMPLATE),
-    ("app/log.py", 'logger.info("x")', Kind.LOGGING),
-    ("app/llm.py", "client = anthropic.Client()", Kind.LLM),
+    ("app/web.py", '@app.route("/orders")', PlaceKind.ROUTE),
+    ("app/web.py", "    def do_POST(self):", PlaceKind.ROUTE),
+    ("web/server.js", 'router.get("/x", handler)', PlaceKind.ROUTE),
+    ("src/A.java", "@GetMapping", PlaceKind.ROUTE),
+    ("main.go", 'http.HandleFunc("/", f)', PlaceKind.ROUTE),
+    ("cli.py", 'if __name__ == "__main__":', PlaceKind.ENTRY),
+    ("run.sh", "#!/bin/sh", PlaceKind.ENTRY),
+    ("web/a.ts", "const x = JSON.parse(body)", PlaceKind.PARSER),
+    ("app/run.py", "subprocess.run(command, shell=True)", PlaceKind.PROCESS),
+    ("web/run.js", "execSync(command)", PlaceKind.PROCESS),
+    ("app/calc.py", "value = eval(text)", PlaceKind.EVAL),
+    ("app/db.py", 'con.execute("SELECT 1")', PlaceKind.SQL),
+    ("app/load.py", "state = pickle.loads(data)", PlaceKind.DESERIALISE),
+    ("app/files.py", "with open(path) as file:", PlaceKind.FILES),
+    ("app/out.py", "urlopen(url)", PlaceKind.NETWORK),
+    ("app/auth.py", "def login(name):", PlaceKind.AUTH),
+    ("app/conf.py", 'SECRET_KEY = "abcdef"', PlaceKind.SECRET),
+    ("deploy/app.env", "TOKEN=abcdef123456", PlaceKind.SECRET),
+    ("app/hash.py", "hashlib.md5(data)", PlaceKind.CRYPTO),
+    ("web/view.js", "node.innerHTML = text", PlaceKind.TEMPLATE),
+    ("app/log.py", 'logger.info("x")', PlaceKind.LOGGING),
+    ("app/llm.py", "client = anthropic.Client()", PlaceKind.LLM),
 ]
 
 
@@ -50,13 +49,13 @@ def test_place_is_seen(path, line, kind):
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("requirements.txt", Kind.DEPENDENCY),
-        ("web/package-lock.json", Kind.DEPENDENCY),
-        (".github/workflows/ci.yml", Kind.CI),
-        ("docker/Dockerfile", Kind.CI),
-        ("docker-compose.yml", Kind.CI),
-        (".env", Kind.SECRET),
-        ("keys/server.pem", Kind.SECRET),
+        ("requirements.txt", PlaceKind.DEPENDENCY),
+        ("web/package-lock.json", PlaceKind.DEPENDENCY),
+        (".github/workflows/ci.yml", PlaceKind.CI),
+        ("docker/Dockerfile", PlaceKind.CI),
+        ("docker-compose.yml", PlaceKind.CI),
+        (".env", PlaceKind.SECRET),
+        ("keys/server.pem", PlaceKind.SECRET),
     ],
 )
 def test_file_is_known_by_its_name(path, kind):
@@ -74,12 +73,12 @@ def test_what_nobody_reads_is_not_looked_at():
 
 
 SITES = [
-    Site(Kind.ROUTE, "app/web/routes.py", 3),
-    Site(Kind.SQL, "app/db/rows[1].py", 6),
-    Site(Kind.LOGGING, "app/web/routes.py", 9),
-    Site(Kind.FILES, "Setup.py", 1),
-    Site(Kind.DEPENDENCY, "requirements.txt", 0),
-    Site(Kind.CI, ".github/workflows/ci.yml", 0),
+    Site(PlaceKind.ROUTE, "app/web/routes.py", 3),
+    Site(PlaceKind.SQL, "app/db/rows[1].py", 6),
+    Site(PlaceKind.LOGGING, "app/web/routes.py", 9),
+    Site(PlaceKind.FILES, "Setup.py", 1),
+    Site(PlaceKind.DEPENDENCY, "requirements.txt", 0),
+    Site(PlaceKind.CI, ".github/workflows/ci.yml", 0),
 ]
 
 
@@ -123,7 +122,7 @@ def test_draft_of_little_is_little():
     """Flows from nowhere in a repository of dependencies only."""
     assert draft_elements([]) == ()
     assert [e.name for e in draft_elements(SITES[4:])] == ["supply"]
-    few = draft_elements([Site(Kind.FILES, "a/b.py", 1)])
+    few = draft_elements([Site(PlaceKind.FILES, "a/b.py", 1)])
     assert [(e.name, e.kind) for e in few] == [
         ("a", ElementKind.PROCESS),
         ("files", ElementKind.STORE),

@@ -31,8 +31,8 @@ IMPURE = {"os", "subprocess", "git", "time", "random", "click", "shutil", "socke
 HOMES = {
     "git": {"edges/gitrepo.py"},
     "jsonlines": {"edges/log.py"},
-    "yaml": {"core/contract", "core/security/forms.py"},
-    "cvss": {"core/security/severity.py"},
+    "yaml": {"core/contract", "core/security/catalog.py", "core/security/forms.py"},
+    "cvss": {"core/security/catalog.py"},
     "click": {"cli"},
 }
 

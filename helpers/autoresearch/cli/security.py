@@ -198,7 +198,7 @@ def next_command() -> Answer:
 
     Example: autoresearch security next
     """
-    from autoresearch.core.security.stride import QUESTIONS  # noqa: PLC0415 - start fast
+    from autoresearch.core.security.catalog import threats  # noqa: PLC0415 - start fast
     from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
     from autoresearch.security.sweeping import Progress, next_task  # noqa: PLC0415 - start fast
 
@@ -214,7 +214,7 @@ def next_command() -> Answer:
             next_step="report what was found; the human opens the next sweep",
         )
     element = task.element
-    hypothesis = f"acting as {task.persona.value}, one can {QUESTIONS[task.stride]}"
+    hypothesis = f"acting as {task.persona.value}, one can {threats()[task.stride].question}"
     places = [f"  {clean_line(s.path, 120)}:{s.line} {s.kind.value}" for s in task.sites[:SHOWN]]
     if len(task.sites) > SHOWN:
         places.append(f"  … {len(task.sites) - SHOWN} more places: --json lists them")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
+from autoresearch.core.security.catalog import rate
 from autoresearch.core.security.forms import MIN_REASON, FindingForm, FormError, read_finding
 from autoresearch.core.security.proving import Result
 from autoresearch.core.security.quotes import fingerprint, occurrence
 from autoresearch.core.security.records import Decision, Finding, Quote, State
 from autoresearch.core.security.redact import redact
-from autoresearch.core.security.severity import rate
 from autoresearch.edges.clock import now_utc
 from autoresearch.security import proofs
 from autoresearch.security.sweeping import checked_cell, sweep_number

@@ -12,13 +12,13 @@ from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.coverage import files_of
 from autoresearch.core.security.forms import ModelForm, read_model
 from autoresearch.core.security.inventory import (
-    Kind,
     Site,
     draft_boundaries,
     draft_elements,
     sites_in,
 )
 from autoresearch.core.security.records import Model
+from autoresearch.core.security.stride import PlaceKind
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write
@@ -82,7 +82,7 @@ def begin(books: Books) -> Begun:
         books.write(model)
     draft = books.state / "model.yaml"
     atomic_write(draft, _as_form(model).encode("utf-8"), mode=0o600, sync=False)
-    counted = {kind.value: sum(site.kind is kind for site in sites) for kind in Kind}
+    counted = {kind.value: sum(site.kind is kind for site in sites) for kind in PlaceKind}
     return Begun(
         model=model,
         kept=kept,
@@ -151,7 +151,9 @@ def inventory(books: Books) -> tuple[Site, ...]:
         text = json.dumps({"version": CACHE_VERSION, "sites": table})
         atomic_write(cache, text.encode("ascii"), mode=0o600, sync=False)
     return tuple(
-        Site(Kind(kind), path, line) for key, path in wanted.items() for kind, line in table[key]
+        Site(PlaceKind(kind), path, line)
+        for key, path in wanted.items()
+        for kind, line in table[key]
     )
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.scope import compile_scope
+from autoresearch.core.security.catalog import threats
 from autoresearch.core.security.coverage import Cell, files_of, next_cell
 from autoresearch.core.security.forms import CellClaim, read_examined
-from autoresearch.core.security.inventory import LOOKS_LIKE, Site, weights
+from autoresearch.core.security.inventory import Site, weights
 from autoresearch.core.security.reach import imports, is_source, module_names, reaching
 from autoresearch.core.security.records import Examined, Lead, Sweep
 from autoresearch.core.security.redact import redact
@@ -199,7 +200,9 @@ def next_task(books: Books) -> Task | Progress:
         persona=persona,
         looks=tuple(look.label for look in looks[cell.stride]),
         files=files,
-        sites=tuple(s for s in sites if s.path in own and s.kind in LOOKS_LIKE[cell.stride]),
+        sites=tuple(
+            s for s in sites if s.path in own and s.kind in threats()[cell.stride].shows_in
+        ),
         leads=tuple(lead for lead in leads if lead.path in own),
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.scope import compile_scope
-from autoresearch.core.security.stride import APPLIES, PERSONAS, Persona, Stride
+from autoresearch.core.security.catalog import threats
+from autoresearch.core.security.stride import APPLIES, Persona, Stride
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -134,4 +135,4 @@ def next_cell(found: Coverage, weight: Mapping[Cell, float]) -> tuple[Cell, Pers
 def _persona(threat: Stride, looks: Sequence[Look]) -> Persona:
     """The one who was in this cell least often, in the order of the table."""
     seen = [look.persona for look in looks]
-    return min(PERSONAS[threat], key=seen.count)
+    return min(threats()[threat].personas, key=seen.count)

@@ -9,7 +9,7 @@ import yaml
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.scope import expression
-from autoresearch.core.security.catalog import API, LLM, MAX_CWE
+from autoresearch.core.security.catalog import MAX_CWE, is_code
 from autoresearch.core.security.records import Asset, Boundary, Element
 from autoresearch.core.security.stride import LETTERS, ElementKind, Persona, Stride
 from autoresearch.core.text import clean_line
@@ -352,7 +352,7 @@ def _cwes(value: object, where: str) -> tuple[int, ...]:
 
 def _code(value: object, where: str) -> str:
     code = _text(value, where)
-    if code not in LLM and code not in API:
+    if not is_code(code):
         raise FormError(f"{where} is none of LLM01 … LLM10, API1 … API10")
     return code
 

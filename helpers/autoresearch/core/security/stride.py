@@ -61,22 +61,23 @@ class Persona(str, Enum):
     CLUMSY = "honest user on a bad day: huge, empty, repeated, malformed input"
 
 
-PERSONAS: Mapping[Stride, tuple[Persona, ...]] = {
-    Stride.SPOOFING: (Persona.ANONYMOUS, Persona.CUSTOMER, Persona.NEIGHBOUR),
-    Stride.TAMPERING: (Persona.CUSTOMER, Persona.ANONYMOUS, Persona.SUPPLIER, Persona.NEIGHBOUR),
-    Stride.REPUDIATION: (Persona.INSIDER, Persona.CUSTOMER),
-    Stride.DISCLOSURE: (Persona.CUSTOMER, Persona.ANONYMOUS, Persona.NEIGHBOUR, Persona.INSIDER),
-    Stride.DENIAL: (Persona.ANONYMOUS, Persona.CLUMSY, Persona.CUSTOMER),
-    Stride.ELEVATION: (Persona.CUSTOMER, Persona.ANONYMOUS, Persona.INSIDER, Persona.SUPPLIER),
-}
-"""Threat -> who is asked about it, in turn."""
+class PlaceKind(str, Enum):
+    """What a place in the code does."""
 
-QUESTIONS: Mapping[Stride, str] = {
-    Stride.SPOOFING: "act as somebody else, because who calls is claimed and not proven",
-    Stride.TAMPERING: "change data, code or a query that is not theirs to change",
-    Stride.REPUDIATION: "do something and deny it, because no trustworthy record says who did it",
-    Stride.DISCLOSURE: "read what is not theirs: data, secrets, files, internals in messages",
-    Stride.DENIAL: "make it stop or crawl with little effort: no limit on size, time or number",
-    Stride.ELEVATION: "get rights they were not given, up to running code of their own",
-}
-"""The hypothesis of a cell, to be completed by "can …"."""
+    ROUTE = "route"
+    ENTRY = "entry point"
+    PARSER = "parser"
+    PROCESS = "subprocess"
+    EVAL = "code evaluation"
+    SQL = "SQL"
+    DESERIALISE = "deserialisation"
+    FILES = "file access"
+    NETWORK = "outgoing request"
+    AUTH = "authentication"
+    SECRET = "secret handling"  # noqa: S105 - a name, no secret
+    CRYPTO = "cryptography"
+    TEMPLATE = "HTML output"
+    LOGGING = "logging"
+    LLM = "language model"
+    DEPENDENCY = "dependencies"
+    CI = "CI and containers"
