@@ -11,27 +11,25 @@ import os
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from autoresearch.edges.cell import Cell
 from autoresearch.edges.checkout import Slot
 from autoresearch.edges.environment import find_environment
 from autoresearch.edges.gitrefs import head
 from autoresearch.edges.gitrepo import GitRepo
-from autoresearch.edges.overlay import private_folders
 from autoresearch.edges.proc import Limits, run_command
-from autoresearch.edges.view import find_view, wanted_paths
+from autoresearch.edges.sandbox import Rules, private_folders
+from autoresearch.edges.visible import find_visible, wanted_paths
 from support.confined import found_here, overlays_here
 from support.harness import Git
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from autoresearch.edges.sandbox import Found
+    from autoresearch.edges.sandbox import Confiner
 
 SIZES = (30, 100, 3_000, 30_000)
 LOCKED = 10
@@ -59,10 +57,10 @@ class Ways:
         environment = dict(find_environment(os.environ, Path.home()))
         locked = [f"{slot.root}/part{n}" for n in range(LOCKED // 2)]
         locked += [f"{slot.root}/setting{n}.toml" for n in range(LOCKED // 2)]
-        self.cell = Cell(
+        self.rules = Rules(
             slot=slot.root,
             locked=tuple(locked),
-            view=find_view([user], [Path.home()], wanted_paths(environment, [], [])),
+            visible=find_visible([user], [Path.home()], wanted_paths(environment, [], [])),
         )
 
     def plain(self) -> float:
@@ -73,15 +71,15 @@ class Ways:
         """Without a sandbox; the checkout is put back."""
         return self._elapsed(None, look=True)
 
-    def confined(self, found: Found) -> float:
+    def confined(self, found: Confiner) -> float:
         """In a sandbox; the checkout is put back."""
         return self._elapsed(found, look=True)
 
-    def overlaid(self, found: Found) -> float:
+    def overlaid(self, found: Confiner) -> float:
         """In a sandbox, over the checkout."""
         return self._elapsed(found, look=False)
 
-    def _elapsed(self, found: Found | None, *, look: bool) -> float:
+    def _elapsed(self, found: Confiner | None, *, look: bool) -> float:
         start = time.perf_counter()
         sandbox = None if found is None else found.sandbox
         over = sandbox is not None and not look
@@ -89,7 +87,8 @@ class Ways:
             prefix: Sequence[str] = ()
             if sandbox is not None:
                 writable = (str(own.home), str(own.tmp))
-                prefix = sandbox.prefix(replace(self.cell, writable=writable, overlay=own.overlay))
+                rules = self.rules._replace(writable=writable, overlay=own.overlay)
+                prefix = sandbox.prefix(rules)
             run_command(
                 "true",
                 cwd=self.slot.root,

@@ -24,7 +24,7 @@ from support.harness import isolated_environment  # noqa: E402
 from support.toolchains import PROJECTS, missing, try_project  # noqa: E402
 
 if TYPE_CHECKING:
-    from autoresearch.edges.sandbox import Found
+    from autoresearch.edges.sandbox import Confiner
 
 HEAD = """\
 # Toolchains under the sandbox
@@ -72,7 +72,7 @@ def main() -> None:
     sys.exit(wrong)
 
 
-def sandboxes() -> tuple[tuple[Found, str], ...]:
+def sandboxes() -> tuple[tuple[Confiner, str], ...]:
     """What confines commands here, and the PATH it is found on."""
     return (found_here(), os.environ["PATH"]), (overlays_here(), overlay_path())
 

@@ -6,19 +6,15 @@ import json
 import os
 import socket
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges import sandbox as sandboxes
-from autoresearch.edges import seatbelt
-from autoresearch.edges.cell import Cell
 from autoresearch.edges.files import remove_tree
-from autoresearch.edges.overlay import Overlay, replaced
 from autoresearch.edges.proc import Limits, Outcome, run_command
-from autoresearch.edges.sandbox import Found, find_sandbox
-from autoresearch.edges.view import View
+from autoresearch.edges.sandbox import Confiner, Overlay, Rules, find_sandbox, replaced
+from autoresearch.edges.visible import Visible
 from support import confined
 from support.confined import overlay_path, overlay_sandbox, working_sandbox
 from support.programs import leaving_nothing
@@ -46,16 +42,16 @@ class Box:
         for folder in self.overlay or ():
             folder.mkdir()
 
-    def cell(self, *, network: bool = False) -> Cell:
+    def rules(self, *, network: bool = False) -> Rules:
         """What a command may see and change."""
         slot = str(self.slot)
-        return Cell(
+        return Rules(
             slot=self.slot,
             pinned=(f"{slot}/src",),
             locked=(f"{slot}/bench", f"{slot}/check.sh", f"{slot}/src/fixed"),
             kept=() if self.overlay else (f"{slot}/bench/cache",),
             writable=(str(self.home),),
-            view=View(
+            visible=Visible(
                 (str(self.secrets),),
                 (f"{self.secrets}/tool",),
                 ((f"{self.secrets}/link", "tool/readable"),),
@@ -72,7 +68,7 @@ class Box:
             cwd=self.slot,
             env={"PATH": os.environ["PATH"], "TMPDIR": str(self.home)},
             limits=Limits(timeout_s=timeout_s),
-            prefix=self.sandbox.prefix(self.cell(network=network)),
+            prefix=self.sandbox.prefix(self.rules(network=network)),
         )
 
     def python(self, program: str, **kept: bool) -> Outcome:
@@ -196,13 +192,13 @@ def test_no_file_of_the_overlay_is_in_reach(tmp_path: Path) -> None:
     """What tells of a change is removed by who made it."""
     box = Box(tmp_path, overlaid=True)
     assert box.overlay is not None
-    cell = replace(box.cell(), view=View((str(box.root),), (), (), ()))
+    rules = box.rules()._replace(visible=Visible((str(box.root),), (), (), ()))
     outcome = run_command(
         f"echo x > src/work; ls {box.root} {box.root}/*; echo y > {box.overlay.written}/src/work",
         cwd=box.slot,
         env={"PATH": os.environ["PATH"]},
         limits=Limits(timeout_s=20),
-        prefix=box.sandbox.prefix(cell),
+        prefix=box.sandbox.prefix(rules),
     )
     assert b"written" not in outcome.stdout
     assert (box.overlay.written / "src" / "work").read_text() == "x\n"
@@ -272,11 +268,11 @@ def test_the_mark_of_the_start_cannot_be_forged(box: Box) -> None:
 
 def test_a_sandbox_that_does_not_start_is_no_result(box: Box, tmp_path: Path) -> None:
     """Bubblewrap's own failure is taken for the candidate's, which is then a crash."""
-    cell = Cell(slot=box.slot, writable=(str(tmp_path / "missing"),))
+    rules = Rules(slot=box.slot, writable=(str(tmp_path / "missing"),))
     with pytest.raises(AutoresearchError, match="the sandbox did not start: bwrap: ") as caught:
         run_command(
             "echo never", cwd=box.slot, env={}, limits=Limits(timeout_s=20),
-            prefix=box.sandbox.prefix(cell),
+            prefix=box.sandbox.prefix(rules),
         )  # fmt: skip
     assert caught.value.code == "sandbox_failed"
 
@@ -293,7 +289,7 @@ def fake(folder: Path, script: str) -> str:
     return f"{folder}:/usr/bin:/bin"
 
 
-def probe(path: str, tmp_path: Path) -> Found:
+def probe(path: str, tmp_path: Path) -> Confiner:
     """What is found on that PATH."""
     return find_sandbox(path, tmp_path / "state" / "memory.json", tmp_path / "ground")
 
@@ -338,7 +334,7 @@ def test_a_probe_that_passed_is_remembered(tmp_path: Path, monkeypatch: pytest.M
     """Every command pays for a probe; or one that passed is believed for another program."""
     works = working_sandbox()
     memory = tmp_path / "state" / "memory.json"
-    assert probe(os.environ["PATH"], tmp_path) == Found(works, "", "")
+    assert probe(os.environ["PATH"], tmp_path) == Confiner(works, "", "")
     assert json.loads(memory.read_text())["name"] == works.name
     with monkeypatch.context() as patch:
         patch.setattr(sandboxes, "problem_of", lambda *_, **__: pytest.fail("probed again"))
@@ -353,7 +349,7 @@ def test_a_probe_that_passed_is_remembered(tmp_path: Path, monkeypatch: pytest.M
 def test_overlays_are_believed_after_a_probe_only(tmp_path: Path) -> None:
     """Samples that fail where a kernel or bubblewrap has no overlays, or never get one."""
     works = overlay_sandbox()
-    assert probe(overlay_path(), tmp_path) == Found(works, "", "")
+    assert probe(overlay_path(), tmp_path) == Confiner(works, "", "")
     pretends = f'exec {sys.executable} -S {tmp_path / "pretend.py"} {works.program} "$@"'
     (tmp_path / "pretend.py").write_text(
         "import os, sys\n"
@@ -370,41 +366,12 @@ def test_overlays_are_believed_after_a_probe_only(tmp_path: Path) -> None:
     assert found.sandbox.no_overlay == "what is written reaches the checkout"
 
 
-def test_seatbelt_profile() -> None:
-    """macOS, where nobody of us runs it: the rules in order, the last match counts."""
-    cell = Cell(
-        slot=Path("/c/a"),
-        pinned=("/c/a/src",),
-        locked=("/c/a/bench",),
-        kept=("/c/a/bench/cache",),
-        writable=("/c/run",),
-        view=View(
-            ("/Users/u",),
-            ('/Users/u/.py "env"',),
-            (("/Users/u/py", ".py"),),
-            ("/Users/u/.cargo/credentials",),
-        ),
-    )
-    program, option, profile = seatbelt.prefix(seatbelt.PROGRAM, cell)
-    assert (program, option) == ("/usr/bin/sandbox-exec", "-p")
-    assert profile.splitlines() == [
-        "(version 1)",
-        "(allow default)",
-        "(deny network*)",
-        '(allow network* (local ip "localhost:*"))',
-        '(allow network* (remote ip "localhost:*"))',
-        '(deny file-read* file-write* (subpath "/Users/u"))',
-        '(allow file-read* (subpath "/Users/u/.py \\"env\\"") (subpath "/Users/u/py"))',
-        '(deny file-read* file-write* (subpath "/Users/u/.cargo/credentials"))',
-        '(allow file-read-metadata (subpath "/"))',
-        '(deny file-write* (subpath "/"))',
-        '(allow file-read* file-write* (subpath "/c/run") (subpath "/c/a"))',
-        '(allow file-write* (literal "/dev/null") (literal "/dev/zero") (literal "/dev/tty")'
-        ' (literal "/dev/dtracehelper"))',
-        '(deny file-write* (literal "/c/a/src"))',
-        '(deny file-write* (subpath "/c/a/bench"))',
-        '(allow file-write* (subpath "/c/a/bench/cache"))',
-    ]
+def test_macos_is_told_that_it_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Mac is told to install bubblewrap, which it cannot, or believes itself confined."""
+    monkeypatch.setattr(sandboxes.sys, "platform", "darwin")
+    found = probe(os.environ["PATH"], tmp_path)
+    assert found == (None, "there is no sandbox for macOS yet", "")
+    assert found.absence == "there is no sandbox for macOS yet."
 
 
 @pytest.mark.parametrize(
@@ -417,7 +384,7 @@ def test_a_sandbox_that_could_work_has_to_in_continuous_integration(
     """All of this is skipped without a word on the one machine that would have told."""
     monkeypatch.setattr(confined, "REQUIRED", required)
     monkeypatch.setattr(confined, "forbidden_here", lambda: forbidden)
-    monkeypatch.setattr(confined, "found_here", lambda: Found(None, "nothing works", "Mend it."))
+    monkeypatch.setattr(confined, "found_here", lambda: Confiner(None, "nothing works", "Mend it."))
     kind = pytest.fail.Exception if outcome == "failed" else pytest.skip.Exception
     with pytest.raises(kind, match=forbidden or "nothing works"):
         working_sandbox()

@@ -12,7 +12,7 @@ from autoresearch.cli import group
 from autoresearch.cli.app import run
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges import dotgit
-from autoresearch.edges.sandbox import Found, Sandbox
+from autoresearch.edges.sandbox import Bubblewrap, Confiner
 from autoresearch.loop.confinement import Confinement
 from autoresearch.loop.referee import Referee
 from autoresearch.loop.session import loaded
@@ -140,7 +140,7 @@ def test_downloads_may_open_what_a_sandbox_hides(helper, tmp_path):
             (session.places.roots[1].parent, False),
         ):
             confinement = session.bench().confinement
-            confinement.found = Found(Sandbox("bubblewrap", "/usr/bin/bwrap", ""), "", "")
+            confinement.found = Confiner(Bubblewrap("bubblewrap", "/usr/bin/bwrap", ""), "", "")
             confinement._environment = {"UV_CACHE_DIR": str(folder)}
             assert confinement.shuts_out is shut_out, folder
 

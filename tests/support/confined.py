@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from autoresearch.edges.sandbox import Found, Sandbox, find_sandbox
+from autoresearch.edges.sandbox import Bubblewrap, Confiner, find_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ mount("proc", b"/proc", 0)
 def forbidden_here() -> str:
     """What the kernel, or the container around us, forbids; empty when a sandbox can work."""
     if sys.platform != "linux":
-        return "" if sys.platform == "darwin" else "no sandbox for this system"
+        return "no sandbox for this system"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", NAMESPACES], capture_output=True, text=True, check=False
     )
@@ -59,7 +59,7 @@ def forbidden_here() -> str:
 
 
 @functools.cache
-def found_here() -> Found:
+def found_here() -> Confiner:
     """What confines commands on this machine."""
     place = Path(tempfile.mkdtemp())
     try:
@@ -68,7 +68,7 @@ def found_here() -> Found:
         shutil.rmtree(place)
 
 
-def working_sandbox() -> Sandbox:
+def working_sandbox() -> Bubblewrap:
     """The sandbox of this machine; without one the test is skipped, or fails (see above)."""
     found = found_here()
     if found.sandbox is None:
@@ -87,7 +87,7 @@ def overlay_path() -> str:
 
 
 @functools.cache
-def overlays_here() -> Found:
+def overlays_here() -> Confiner:
     """What confines commands on this machine when that bubblewrap is there."""
     place = Path(tempfile.mkdtemp())
     try:
@@ -96,7 +96,7 @@ def overlays_here() -> Found:
         shutil.rmtree(place)
 
 
-def overlay_sandbox() -> Sandbox:
+def overlay_sandbox() -> Bubblewrap:
     """A sandbox with overlays; the test is skipped where the kernel has none for it."""
     found = overlays_here().sandbox
     if found is None:

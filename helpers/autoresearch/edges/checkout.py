@@ -23,7 +23,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.snapshot import GITLINK_MODE
 from autoresearch.edges import statcache
 from autoresearch.edges.files import named_errors, remove_tree
-from autoresearch.edges.overlay import replaced
+from autoresearch.edges.sandbox import replaced
 from autoresearch.edges.slotdisk import (
     Differences,
     differences,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.gitrepo import GitRepo
-    from autoresearch.edges.overlay import Overlay
+    from autoresearch.edges.sandbox import Overlay
     from autoresearch.edges.statcache import Row
 
 _TICK_NS = 10_000_000

@@ -19,9 +19,9 @@ from autoresearch.edges.environment import sample_environment
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.lock import note_running
 from autoresearch.edges.memory import memory_limit
-from autoresearch.edges.overlay import private_folders
 from autoresearch.edges.places import RUN
 from autoresearch.edges.proc import Limits, Outcome, run_command
+from autoresearch.edges.sandbox import private_folders
 from autoresearch.loop.confinement import Confinement, Purpose
 from autoresearch.loop.reading import ending, last_words, sample_of
 from autoresearch.loop.setup import setup_key

@@ -11,18 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch.core.contract import Sandbox as Policy
-from autoresearch.core.cover import Cover, cover
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.edges.cell import Cell
-from autoresearch.edges.environment import (
-    UNTOLD,
-    USELESS_UNWRITTEN,
-    download_folders,
-    written_folders,
-)
+from autoresearch.core.mounts import Mounts, lock_mounts
+from autoresearch.edges import environment as toolchains
 from autoresearch.edges.files import is_folder
-from autoresearch.edges.sandbox import Found, find_sandbox
-from autoresearch.edges.view import below, find_view, seen_in, wanted_paths
+from autoresearch.edges.sandbox import Confiner, Rules, find_sandbox
+from autoresearch.edges.visible import below, find_visible, seen_in, wanted_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,13 +25,13 @@ if TYPE_CHECKING:
     from autoresearch.core.scope import Scope
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.gitrepo import GitRepo
-    from autoresearch.edges.overlay import Private
-    from autoresearch.edges.view import View
+    from autoresearch.edges.sandbox import Private
+    from autoresearch.edges.visible import Visible
 
 MEMORY = "sandbox.json"
 """Remembers a probe that passed, for all sessions."""
 
-SWITCHED_OFF = Found(None, "the contract says `sandbox: off`", "")
+SWITCHED_OFF = Confiner(None, "the contract says `sandbox: off`", "")
 
 _RESOLVER = "/etc/resolv.conf"
 
@@ -80,10 +74,10 @@ class Confinement:
         self._roots = roots
         self._environment = environment
         self.offline = False
-        self._covers: list[tuple[TreeMap, Cover]] = []
+        self._mounts: list[tuple[TreeMap, Mounts]] = []
 
     @cached_property
-    def found(self) -> Found:
+    def found(self) -> Confiner:
         """What confines commands.
 
         Raises:
@@ -111,7 +105,7 @@ class Confinement:
         """What is in force, in words; without a sandbox why, and what would change that."""
         found = self.found
         if found.sandbox is None:
-            return f"none: {found.why}. {found.remedy}".rstrip(" .") + "."
+            return f"none: {found.absence}"
         network = "the network open" if self._contract.network else "no network but loopback"
         why = self._no_overlay
         samples = f"compared and put back (no overlay: {why})" if why else "an overlay of its own"
@@ -136,7 +130,7 @@ class Confinement:
         """
         if self.found.sandbox is None:
             return False
-        opened = [*download_folders(self._environment), *_untold()]
+        opened = [*toolchains.download_folders(self._environment), *_untold()]
         git = [self._repo.git_dir, self._repo.common_dir]
         private = map(str, (*self._private(), *git))
         return not below(private, map(Path, opened)) and not below(opened, git)
@@ -162,9 +156,7 @@ class Confinement:
     def warnings(self) -> tuple[str, ...]:
         """What whoever plans a contract must be told aloud: a fallback to no sandbox."""
         if self.found.sandbox is None and self._contract.sandbox is Policy.AUTO:
-            return (
-                f"nothing confines the programs under test: {self.found.why}. {self.found.remedy}",
-            )
+            return (f"nothing confines the programs under test: {self.found.absence}",)
         return ()
 
     def gap(self) -> str:
@@ -190,7 +182,7 @@ class Confinement:
         holdout = () if contract.holdout is None else contract.holdout.paths
         links = [str((self._repo.toplevel / link).resolve()) for link in contract.link]
         outside = [link for link in links if not below([link], [self._repo.toplevel])]
-        usual = find_view(self._private(), _homes(), wanted_paths(found, (), ()))
+        usual = find_visible(self._private(), _homes(), wanted_paths(found, (), ()))
         wanted = [*wanted_paths(named, contract.commands, ()), *holdout, *outside]
         hidden = below(wanted, map(Path, usual.hidden))
         seen = below(hidden, map(Path, usual.readable))
@@ -214,45 +206,49 @@ class Confinement:
         # Set-up and build may write anywhere in the checkout; what they change of the tree is
         # found afterwards.
         preparing = purpose in {Purpose.SETUP, Purpose.BUILD}
-        places = Cover((), ()) if preparing else self._cover(tree)
+        places = Mounts((), ()) if preparing else self._locking(tree)
         writable = [str(folder.resolve()) for folder in (own.home, own.tmp)]
         fetches = purpose is Purpose.SETUP and not self.offline
         if fetches:
-            writable += [*download_folders(self._environment), *_untold()]
-        view = self._unseen_view if purpose is Purpose.HOLDOUT else self._view
-        cell = Cell(
+            writable += [*toolchains.download_folders(self._environment), *_untold()]
+        visible = self._seen_by_holdout if purpose is Purpose.HOLDOUT else self._seen_by_all
+        rules = Rules(
             slot=root,
             pinned=tuple(f"{root}/{path}" for path in places.pinned),
             locked=tuple(f"{root}/{path}" for path in places.locked),
             kept=tuple(self._kept(root, places)),
             writable=tuple(writable),
-            view=view,
+            visible=visible,
             network=fetches or self._contract.network,
-            scratch=() if self.found.sandbox.no_overlay else tuple(self._scratch(view)),
+            scratch=() if self.found.sandbox.no_overlay else tuple(self._scratch(visible)),
             overlay=own.overlay,
         )
-        return self.found.sandbox.prefix(cell)
+        return self.found.sandbox.prefix(rules)
 
     @property
     def withheld(self) -> frozenset[str]:
         """Variables of the frozen environment that do harm here, unset for every command."""
         sandbox = self.found.sandbox
-        return USELESS_UNWRITTEN if sandbox is not None and sandbox.no_overlay else frozenset()
+        return (
+            toolchains.USELESS_UNWRITTEN
+            if sandbox is not None and sandbox.no_overlay
+            else frozenset()
+        )
 
-    def _scratch(self, view: View) -> list[str]:
+    def _scratch(self, visible: Visible) -> list[str]:
         """Toolchains' folders that builds write to: they may, and nothing of it stays."""
-        return seen_in(view, [*written_folders(self._environment), *_untold()])
+        return seen_in(visible, [*toolchains.written_folders(self._environment), *_untold()])
 
-    def _cover(self, tree: TreeMap) -> Cover:
+    def _locking(self, tree: TreeMap) -> Mounts:
         """The places to lock; the two programs of a race hold files of the same names, mostly."""
-        for known, places in self._covers:
+        for known, places in self._mounts:
             if known is tree or _are_alike(known, tree):
                 return places
-        places = cover(tree, self._scope.covers)
-        self._covers.append((tree, places))
+        places = lock_mounts(tree, self._scope.covers)
+        self._mounts.append((tree, places))
         return places
 
-    def _kept(self, root: Path, places: Cover) -> list[str]:
+    def _kept(self, root: Path, places: Mounts) -> list[str]:
         """Caches inside locked folders, which have to be there to be laid over them."""
         kept = []
         for path in self._contract.cache:
@@ -262,26 +258,26 @@ class Confinement:
         return kept
 
     @cached_property
-    def _view(self) -> View:
+    def _seen_by_all(self) -> Visible:
         """What all commands see but the holdout; what that one reads is hidden from them."""
         contract = self._contract
         paths = () if contract.holdout is None else contract.holdout.paths
         return self._seen(contract.commands, hidden=[Path(path) for path in paths], wanted=())
 
     @cached_property
-    def _unseen_view(self) -> View:
+    def _seen_by_holdout(self) -> Visible:
         """What the holdout sees."""
         holdout = self._contract.holdout
         if holdout is None:
-            return self._view
+            return self._seen_by_all
         return self._seen((holdout.command,), hidden=[], wanted=holdout.paths)
 
-    def _seen(self, commands: Sequence[str], hidden: list[Path], wanted: Sequence[str]) -> View:
+    def _seen(self, commands: Sequence[str], hidden: list[Path], wanted: Sequence[str]) -> Visible:
         links = [self._repo.toplevel / link for link in self._contract.link]
         private = (*self._private(), *hidden)
         named = wanted_paths(self._environment, commands, links)
         found = [*named, *_untold(), _RESOLVER, *wanted]
-        return find_view(private, _homes(), found)
+        return find_visible(private, _homes(), found)
 
 
 def _are_alike(tree: TreeMap, other: TreeMap) -> bool:
@@ -293,7 +289,7 @@ def _are_alike(tree: TreeMap, other: TreeMap) -> bool:
 
 def _untold() -> list[str]:
     """Libraries of toolchains that are told by no variable, where they are."""
-    found = [(home / path).resolve() for home in _homes() for path in UNTOLD]
+    found = [(home / path).resolve() for home in _homes() for path in toolchains.UNTOLD]
     return [str(path) for path in dict.fromkeys(found) if path.is_dir()]
 
 

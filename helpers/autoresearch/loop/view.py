@@ -14,7 +14,7 @@ from autoresearch.core import phrases
 from autoresearch.core.brief import brief, next_step
 from autoresearch.core.jsonform import dumps, to_object
 from autoresearch.edges.files import atomic_write
-from autoresearch.edges.view import below
+from autoresearch.edges.visible import below
 from autoresearch.loop.briefing import situation_of
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from autoresearch.reporting.hosted import host_findings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autoresearch.edges.sandbox import Found
+    from autoresearch.edges.sandbox import Confiner
     from autoresearch.loop.session import Session
 
 
@@ -72,9 +72,9 @@ def _sandbox() -> Iterator[Finding]:
     yield good(f"sandbox: {clean_line(_described(found))}")
 
 
-def _described(found: Found) -> str:
+def _described(found: Confiner) -> str:
     if found.sandbox is None:
-        return f"none, {found.why}. {found.remedy}"
+        return f"none, {found.absence}"
     why = found.sandbox.no_overlay
     return f"{found.name}, {f'without overlays: {why}' if why else 'with overlays'}"
 

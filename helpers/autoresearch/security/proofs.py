@@ -17,15 +17,14 @@ from autoresearch.core.security.proving import Result, command_for, judge
 from autoresearch.core.security.records import Proof
 from autoresearch.core.security.redact import redact
 from autoresearch.core.text import clean_block, clean_line
-from autoresearch.edges.cell import Cell
 from autoresearch.edges.checkout import Slot
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.environment import find_environment, sample_environment
 from autoresearch.edges.files import atomic_write, read_bytes_limited, remove_tree
 from autoresearch.edges.places import bases_of
 from autoresearch.edges.proc import Limits, run_command
-from autoresearch.edges.sandbox import find_sandbox
-from autoresearch.edges.view import find_view, wanted_paths
+from autoresearch.edges.sandbox import Rules, find_sandbox
+from autoresearch.edges.visible import find_visible, wanted_paths
 from autoresearch.loop.confinement import MEMORY
 from autoresearch.security.books import sha256
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autoresearch.edges.proc import Outcome
-    from autoresearch.edges.sandbox import Found
+    from autoresearch.edges.sandbox import Confiner
     from autoresearch.security.books import Books
 
 MAX_SCRIPT_BYTES = 64 * 1024
@@ -168,7 +167,7 @@ def _executed(books: Books, script: Script) -> tuple[Outcome, str]:
     return outcome, sandbox.name
 
 
-def _sandbox(books: Books, environment: Mapping[str, str]) -> Found:
+def _sandbox(books: Books, environment: Mapping[str, str]) -> Confiner:
     """What confines proofs here; one that works is used, and every record says which."""
     state, cache = bases_of(books.environ)
     return find_sandbox(environment.get("PATH", ""), state / MEMORY, cache)
@@ -176,7 +175,7 @@ def _sandbox(books: Books, environment: Mapping[str, str]) -> Found:
 
 def _prefix(
     books: Books,
-    found: Found,
+    found: Confiner,
     root: Path,
     links: Mapping[str, Path],
     own: tuple[Path, ...],
@@ -186,13 +185,13 @@ def _prefix(
     if found.sandbox is None:
         return []
     repo = books.repo
-    view = find_view(
+    visible = find_visible(
         (repo.toplevel, repo.common_dir, *bases_of(books.environ)),
         [Path(books.environ.get("HOME", "/"))],
         wanted_paths(environment, (), links.values()),
     )
     writable = tuple(str(folder.resolve()) for folder in own)
-    return found.sandbox.prefix(Cell(slot=root.resolve(), writable=writable, view=view))
+    return found.sandbox.prefix(Rules(slot=root.resolve(), writable=writable, visible=visible))
 
 
 def name_of(number: int, script: Script) -> str:

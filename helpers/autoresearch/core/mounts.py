@@ -17,7 +17,7 @@ MOST_PLACES = 40
 locked; that it was changed is still found afterwards, by status, and is a violation."""
 
 
-class Cover(NamedTuple):
+class Mounts(NamedTuple):
     """Places in a checkout, sorted.
 
     Attributes:
@@ -30,7 +30,7 @@ class Cover(NamedTuple):
     locked: tuple[str, ...]
 
 
-def cover(tree: TreeMap, covers: Callable[[str], bool], most: int = MOST_PLACES) -> Cover:
+def lock_mounts(tree: TreeMap, covers: Callable[[str], bool], most: int = MOST_PLACES) -> Mounts:
     """The places that lock the protected files of `tree`; folders that lock most come first.
 
     Symbolic links and submodules cannot be locked by themselves.
@@ -61,7 +61,7 @@ def cover(tree: TreeMap, covers: Callable[[str], bool], most: int = MOST_PLACES)
         if len(chosen) + len(pinned) + len(more) < most:
             chosen.add(place)
             pinned |= more
-    return Cover(tuple(sorted(pinned)), tuple(sorted(chosen)))
+    return Mounts(tuple(sorted(pinned)), tuple(sorted(chosen)))
 
 
 def _topmost(folder: str, scoped: set[str]) -> str:

@@ -36,7 +36,7 @@ _CREDENTIALS = (
 """What toolchains keep beside their libraries (cargo, gem, gradle, hex, julia, stack)."""
 
 
-class View(NamedTuple):
+class Visible(NamedTuple):
     """Absolute paths without links, parents before what lies in them.
 
     Attributes:
@@ -52,10 +52,10 @@ class View(NamedTuple):
     secrets: tuple[str, ...]
 
 
-NOTHING_HIDDEN = View((), (), (), ())
+NOTHING_HIDDEN = Visible((), (), (), ())
 
 
-def find_view(private: Iterable[Path], homes: Iterable[Path], wanted: Iterable[str]) -> View:
+def find_visible(private: Iterable[Path], homes: Iterable[Path], wanted: Iterable[str]) -> Visible:
     """What is hidden and what of it stays readable.
 
     Args:
@@ -96,16 +96,16 @@ def find_view(private: Iterable[Path], homes: Iterable[Path], wanted: Iterable[s
         for path in (os.path.join(folder, name) for name in _CREDENTIALS)
         if os.path.exists(path) and path not in named
     ]
-    return View(tuple(hidden), tuple(outermost), tuple(sorted(kept)), tuple(sorted(secrets)))
+    return Visible(tuple(hidden), tuple(outermost), tuple(sorted(kept)), tuple(sorted(secrets)))
 
 
-def seen_in(view: View, folders: Iterable[str]) -> list[str]:
+def seen_in(visible: Visible, folders: Iterable[str]) -> list[str]:
     """Those of some real folders that are seen whole, with nothing hidden in them; outermost."""
     return _outermost(
         folder
         for folder in folders
-        if (not _is_below(folder, view.hidden) or _is_below(folder, view.readable))
-        and not any(_is_below(path, (folder,)) for path in view.hidden)
+        if (not _is_below(folder, visible.hidden) or _is_below(folder, visible.readable))
+        and not any(_is_below(path, (folder,)) for path in visible.hidden)
     )
 
 
@@ -145,7 +145,7 @@ def _words(command: str) -> list[str]:
 def _installation(path: str, roots: Iterable[str]) -> str | None:
     """What a program needs to run: the folder that holds its `bin`, else just what it is."""
     candidates = [path]
-    if not _folder(path):
+    if not is_folder(path):
         folder = os.path.dirname(path)
         if os.path.basename(folder) in _PROGRAMS:
             candidates = [os.path.dirname(folder), folder, path]
@@ -166,7 +166,7 @@ def _programs(folder: str) -> Iterator[str]:
     inside = [folder] if os.path.basename(folder) in _PROGRAMS else []
     inside += [os.path.join(folder, name) for name in sorted(_PROGRAMS)]
     for programs in inside:
-        if not _folder(programs):
+        if not is_folder(programs):
             continue
         with os.scandir(programs) as items:
             found = sorted(item.path for item in items if item.is_symlink())
@@ -207,7 +207,3 @@ def _outermost(paths: Iterable[str]) -> list[str]:
 
 def _is_below(path: str, folders: Iterable[str]) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
-
-
-def _folder(path: str) -> bool:
-    return is_folder(path)

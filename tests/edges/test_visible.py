@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from autoresearch.edges.view import View, find_view, wanted_paths
+from autoresearch.edges.visible import Visible, find_visible, wanted_paths
 
 
 class Home:
@@ -30,9 +30,9 @@ class Home:
         full.symlink_to(target)
         return str(full)
 
-    def view(self, *wanted: str) -> View:
+    def view(self, *wanted: str) -> Visible:
         """What is seen when these are wanted, without what every machine hides."""
-        found = find_view([self.repo], [self.root], wanted)
+        found = find_visible([self.repo], [self.root], wanted)
         return found._replace(hidden=tuple(path for path in found.hidden if path != "/run"))
 
     def readable(self, *wanted: str) -> list[str]:
@@ -48,7 +48,7 @@ def home(tmp_path: Path) -> Home:
 
 def test_the_repository_in_the_home_needs_no_folder_of_its_own(home: Home) -> None:
     """Every hidden folder costs a mount a sample."""
-    assert home.view() == View((str(home.root),), (), (), ())
+    assert home.view() == Visible((str(home.root),), (), (), ())
 
 
 def test_programs_come_with_their_installation(home: Home) -> None:
