@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import noise
 from autoresearch.core.model import Arm, Direction, Pair, Scale
-from autoresearch.core.order import runs_of
 from autoresearch.core.pool import extended, same_code_differences, smallest_visible
-from autoresearch.core.race import Decision, Policy, judge
+from autoresearch.core.race import Decision, Policy, judge, runs_of
 from autoresearch.core.stats import effect_of
 
 if TYPE_CHECKING:

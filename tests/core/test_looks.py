@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core import looks
+from autoresearch.core import race
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 @pytest.mark.parametrize(
     ("alpha", "planned", "expected"),
     [
-        (0.02, 20, looks.Landslide(4, 7, 1 / 5280)),  # 2^-4 / C(11, 4) = 1/16/330
-        (0.02, 422, looks.Landslide(4, 7, 1 / 5280)),  # .02 * 4 / 422 = .0001896 > .0001894
+        (0.02, 20, race.Landslide(4, 7, 1 / 5280)),  # 2^-4 / C(11, 4) = 1/16/330
+        (0.02, 422, race.Landslide(4, 7, 1 / 5280)),  # .02 * 4 / 422 = .0001896 > .0001894
         (0.02, 423, None),
-        (0.01, 211, looks.Landslide(4, 7, 1 / 5280)),  # half the level, half the pairs
+        (0.01, 211, race.Landslide(4, 7, 1 / 5280)),  # half the level, half the pairs
         (0.0001, 100, None),
     ],
 )
 def test_landslide_is_looked_for_where_it_is_affordable(alpha, planned, expected):
     """Breaks if a landslide is given away, or spends more than the look's share."""
-    assert looks.landslide(alpha, planned) == expected
+    assert race.landslide(alpha, planned) == expected
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_landslide_is_looked_for_where_it_is_affordable(alpha, planned, expected
 )
 def test_keep_looks(planned, expected):
     """Breaks if a look is added, lost, or N itself is none."""
-    assert looks.keep_looks(planned) == expected
+    assert race.keep_looks(planned) == expected
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_keep_looks(planned, expected):
 )
 def test_differences_that_a_gain_need_not_exceed(pairs, level, known, expected):
     """Breaks if a short race asks for too little, or one spike of the noise forbids every keep."""
-    assert looks.may_be_above(pairs, level, known) == expected
+    assert race.may_be_above(pairs, level, known) == expected
 
 
 @given(st.integers(1, 5), st.sampled_from([0.004, 0.01, 0.02, 0.05]), st.integers(0, 40))
 def test_fewer_known_differences_never_ask_for_less(pairs, level, known):
     """Breaks if knowing less makes a keep easier: fail closed."""
-    fewer, more = (looks.may_be_above(pairs, level, some) for some in (known, known + 1))
+    fewer, more = (race.may_be_above(pairs, level, some) for some in (known, known + 1))
     must_exceed = known - fewer if fewer is not None else None
     if more is None:
         assert fewer is None
@@ -77,9 +77,9 @@ def test_chance_of_standing_out_counts_the_orders():
     """Breaks if the probability of a landslide is not that of the orders it has."""
     # of 2 gains and 3 differences: C(5, 2) = 10 orders; with one above at most, 3 have the gains
     # first and second, first and third, or second and third
-    assert looks.level_of_beating(2, 3) == 0.25 / 10
-    assert looks.level_of_beating(2, 3, 1) == 0.25 * 3 / 10
-    assert looks.level_of_beating(2, 3, 3) == 0.25
+    assert race.level_of_beating(2, 3) == 0.25 / 10
+    assert race.level_of_beating(2, 3, 1) == 0.25 * 3 / 10
+    assert race.level_of_beating(2, 3, 3) == 0.25
 
 
 @pytest.mark.parametrize(
@@ -97,16 +97,16 @@ def test_chance_of_standing_out_counts_the_orders():
 )
 def test_short_races_borrow_differences(alpha, planned, expected):
     """Breaks if a race is planned that no result could win."""
-    assert looks.needs_differences(alpha, planned) is expected
+    assert race.needs_differences(alpha, planned) is expected
 
 
 @given(st.sampled_from([0.005, 0.01, 0.02, 0.05]), st.integers(6, 300))
 def test_looks_never_spend_more_than_alpha(alpha, planned):
     """Breaks if the union bound over all looks exceeds alpha."""
-    first = looks.landslide(alpha, planned)
+    first = race.landslide(alpha, planned)
     spent = first.level if first else 0.0
-    for pairs in sorted(looks.keep_looks(planned)):
-        budget = looks.allowance(alpha, pairs, planned) - spent
+    for pairs in sorted(race.keep_looks(planned)):
+        budget = race.allowance(alpha, pairs, planned) - spent
         assert pairs == planned or budget >= -1e-15 or first
         spent += max(0.0, budget)
     assert spent <= alpha + 1e-12
@@ -114,26 +114,26 @@ def test_looks_never_spend_more_than_alpha(alpha, planned):
 
 def test_frugal_line_rises_as_written():
     """Breaks if the line's shape changes: 2 log2(n / 2) / log2(4) for N = 8."""
-    line = [round(looks.futility_line(pairs, 8), 2) for pairs in (2, 4, 6)]
+    line = [round(race.futility_line(pairs, 8), 2) for pairs in (2, 4, 6)]
     assert line == [0.0, 1.0, 1.58]
 
 
 def test_patient_line_is_straight_in_the_sum():
     """Breaks if the patient constants change without a new benchmark."""
     # sqrt(4/100) = .2: 2.3 * .2 - .35 / .2; sqrt(64/100) = .8: 2.3 * .8 - .35 / .8
-    assert looks.futility_line(4, 100) == pytest.approx(-1.29)
-    assert looks.futility_line(64, 100) == pytest.approx(1.4025)
+    assert race.futility_line(4, 100) == pytest.approx(-1.29)
+    assert race.futility_line(64, 100) == pytest.approx(1.4025)
     # N = 16, sqrt(4/16) = .5: 2 * .5 - .5 / .5; sqrt(9/16) = .75: 2 * .75 - .5 / .75
-    assert looks.futility_line(4, 16) == pytest.approx(0.0)
-    assert looks.futility_line(9, 16) == pytest.approx(5 / 6)
+    assert race.futility_line(4, 16) == pytest.approx(0.0)
+    assert race.futility_line(9, 16) == pytest.approx(5 / 6)
 
 
 def test_patient_line_tightens_between_60_and_100_pairs():
     """Breaks if a worthless candidate costs more than 40 runs, or N = 60 sees less than N = 59."""
     # half way, at n = N / 4: 2.15 * .5 - .425 / .5
-    assert looks.futility_line(20, 80) == pytest.approx(0.225)
-    assert looks.futility_line(15, 60) == pytest.approx(0.0)
-    assert looks.futility_line(100, 400) == looks.futility_line(25, 100)
+    assert race.futility_line(20, 80) == pytest.approx(0.225)
+    assert race.futility_line(15, 60) == pytest.approx(0.0)
+    assert race.futility_line(100, 400) == race.futility_line(25, 100)
 
 
 @pytest.mark.parametrize(
@@ -148,5 +148,5 @@ def test_patient_line_tightens_between_60_and_100_pairs():
 )
 def test_futility_looks(planned, expected):
     """Breaks if hope is given up at another pace, or at N itself."""
-    due = [pairs for pairs in range(1, planned + 1) if looks.is_futility_look(pairs, planned)]
+    due = [pairs for pairs in range(1, planned + 1) if race.is_futility_look(pairs, planned)]
     assert due == expected

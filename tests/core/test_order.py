@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from autoresearch.core.model import Arm, Pair, Sample
-from autoresearch.core.order import pairs_of, rounds_of, runs_of
+from autoresearch.core.race import pairs_of, rounds_of, runs_of
 from hypothesis import given
 from hypothesis import strategies as st
 

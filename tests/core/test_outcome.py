@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from autoresearch.core.decision import Rule
 from autoresearch.core.model import Reason
-from autoresearch.core.outcome import Call, spoken
-from autoresearch.core.seen import Seen
+from autoresearch.core.race import Call, Seen, spoken
 from support.pairs import climbing, lower
 
 

@@ -12,11 +12,10 @@ from enum import Enum
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import looks
+from autoresearch.core import race
 from autoresearch.core.decision import Decision, Policy, Rule, still_open
-from autoresearch.core.deterministic import ORDER
 from autoresearch.core.model import Arm, Direction, LimitResult, Pair, Reason, Scale
-from autoresearch.core.order import pairs_of
+from autoresearch.core.race import ORDER, pairs_of
 from autoresearch.core.stats import estimate_change, lower_change, scale_for, upper_change
 
 if TYPE_CHECKING:
@@ -184,10 +183,10 @@ def _bounded_loss(pairs: Sequence[Pair], bound: Bound, policy: Policy) -> _Loss:
 
 def _tail(pairs: int, policy: Policy) -> float | None:
     """Return the one-sided level of the look at these pairs, None where none is due."""
-    due = sorted(looks.keep_looks(policy.pairs))
+    due = sorted(race.keep_looks(policy.pairs))
     spent = 0.0
     for look in due:
-        budget = looks.allowance(policy.alpha, look, policy.pairs) - spent
+        budget = race.allowance(policy.alpha, look, policy.pairs) - spent
         if look == policy.pairs:
             budget = max(budget, 2.0**-look)
         if budget < 2.0**-look:

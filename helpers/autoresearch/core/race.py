@@ -1,30 +1,393 @@
-"""The race of a candidate against the incumbent: pairs in, keep or discard out.
+"""The rules of a race: when it looks at its pairs, what it concludes, and in what words.
 
-Every candidate is raced in pairs, A B or B A as a coin decides for each, so that both programs see
-the same machine. Were they no different, exchanging the two values of any pair would change
-nothing; the share of such exchanges that look at least as good as what was seen is the p-value
-(`stats`). A hopeless candidate is dropped after a few runs, a landslide kept after 8, and the rest
-race until the evidence is in or the time for it used. At most `alpha` of worthless candidates get
-through (union bound over the looks, `looks`): exactly, where the label swap decides; as far as
-same-code differences resemble those of pairs, where a landslide or a race of few pairs is held
-against them.
+The figures beside the constants come from benchmarks/decision.py (results/decision.md).
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import looks
-from autoresearch.core.decision import Decision, Policy, Rule, still_open
-from autoresearch.core.order import pairs_of
-from autoresearch.core.outcome import Call, spoken
-from autoresearch.core.seen import Seen, beat, stand_out
-from autoresearch.core.stats import largest_tail, standardised, tail_probability
+from autoresearch.core.decision import (
+    Decision,
+    Policy,
+    Rule,
+    amount,
+    gain_of,
+    is_large_enough,
+    is_proven_better,
+    is_proven_worse,
+    still_open,
+)
+from autoresearch.core.model import Arm, Direction, Effect, Flag, Pair, Reason, Scale
+from autoresearch.core.pool import SIZE, same_code_differences, smallest_visible
+from autoresearch.core.stats import (
+    change_between,
+    clipped,
+    effect_of,
+    largest_tail,
+    scale_for,
+    standardised,
+    swap_scores,
+    tail_probability,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autoresearch.core.model import Pair
+    from autoresearch.core.model import Sample
+
+
+FEW_PAIRS = 6
+"""Below this many pairs 2^-n alone cannot reach the default alpha: same-code differences help."""
+
+PATIENT_PAIRS = 12
+"""From here on samples are not slow: hope is given up late, and never before the fourth pair."""
+
+LONG_PAIRS = 60
+"""From here on looks for a keep are farther apart, and patience no longer grows with N."""
+
+_KEEP_LOOKS = (8, 12, 16, 20, 24, 32, 40)
+_LONG_KEEP_LOOKS = (12, 20, 32, 48, 72)
+
+_SLOPE, _LONG_SLOPE = 2.0, 2.3
+_HEAD_START, _LONG_HEAD_START = 0.5, 0.35
+_LONGEST_PAIRS = 100
+"""The patient line is z < slope sqrt(n/N) - head start / sqrt(n/N), straight in the sum of the
+scores as in Wald's sequential test (1945). From N = 60 to 100 it tightens from the first constants
+to the second, which keeps a worthless candidate below 40 runs.
+
+Chosen among 14 lines for N = 12 to 60 (400 to 800 races a cell; bell-shaped noise of 5 % a run,
+bursts, recorded CPU time). At N = 20 and bell-shaped noise this one finds a gain of 5 % 63 times in
+100, at 15 runs for a worthless candidate; no early end at all finds it 66 times at 40 runs, and the
+frugal line, which used to stand up to N = 59, 52 times at 9. A head start of 0.65 finds one more,
+at two runs more. The constants for N = 100 were chosen with the looks for a keep among 60 lines."""
+
+_EVERY_SECOND_UNTIL = 40
+_THEN_EVERY = 8
+_PATIENT_FIRST = 4
+
+_LANDSLIDE_PAIRS = 4
+_LANDSLIDE_DIFFERENCES = 7
+"""What 8 calibration runs hold. With fewer known no landslide is looked for."""
+
+_COUNTED, _OF = 2, 3
+"""Share of the same-code differences that count against two and more pairs. A load in step with
+the pairs may hit each of them and spare the gaps between, for as long as the race lasts; the
+differences of other races were hit by chance. Counting all let up to 4.9 % of worthless candidates
+through under a load of 4 runs (N = 3 to 5), three quarters 3.0 %, two thirds 2.2 %, half 0.8 %; a
+gain of 10 % at heavy-tailed noise (N = 3) was found 85, 78, 73 and 61 times in 100."""
+
+
+class Landslide(NamedTuple):
+    """A keep after a few pairs that all gained more than any known same-code runs differed."""
+
+    pairs: int
+    differences: int
+    level: float
+
+
+def level_of_beating(pairs: int, differences: int, above: int = 0) -> float:
+    """Return how often `pairs` changes of a worthless candidate stand out of the differences.
+
+    All must be positive (2^-n), and at most `above` of the m differences may be as large as the
+    smallest of them: C(n + k, k) of the C(n + m, n) orders of exchangeable magnitudes.
+    """
+    orders = math.comb(differences + pairs, pairs)
+    return 2.0**-pairs * math.comb(pairs + above, above) / orders
+
+
+def may_be_above(pairs: int, level: float, known: int) -> int | None:
+    """Return how many of the known differences the smallest of `pairs` gains need not exceed.
+
+    Args:
+        pairs: n >= 1.
+        level: above 0; how often a worthless candidate may get through.
+        known: how many same-code differences there are.
+
+    Returns:
+        The largest number that keeps within `level`; None where even exceeding all is too weak.
+    """
+    if 2.0**-pairs <= level:
+        return known
+    counted = known if pairs == 1 else known * _COUNTED // _OF
+    fitting = (
+        k for k in range(counted - 1, -1, -1) if level_of_beating(pairs, counted, k) <= level
+    )
+    return next(fitting, None)
+
+
+def landslide(alpha: float, planned: int) -> Landslide | None:
+    """Return the landslide look of a race of `planned` pairs, or None where alpha affords none.
+
+    Every known difference must be exceeded, so the level, that of the fewest, is an upper bound.
+    Holding the gains against only as many as the race itself contains let 4.1 % of worthless
+    candidates through under a load in step with the pairs (N = 20); against all it is 0.7 %.
+    """
+    level = level_of_beating(_LANDSLIDE_PAIRS, _LANDSLIDE_DIFFERENCES)
+    if level > allowance(alpha, _LANDSLIDE_PAIRS, planned):
+        return None
+    return Landslide(_LANDSLIDE_PAIRS, _LANDSLIDE_DIFFERENCES, level)
+
+
+def allowance(alpha: float, pairs: int, planned: int) -> float:
+    """Return the share of alpha that looks up to `pairs` may have spent together.
+
+    Linear in time (Lan & DeMets 1983); the union bound over looks keeps the sum within alpha.
+    """
+    return alpha * pairs / planned
+
+
+@lru_cache
+def keep_looks(planned: int) -> frozenset[int]:
+    """Return the numbers of pairs at which a race of `planned` pairs may be kept."""
+    looks = _LONG_KEEP_LOOKS if planned >= LONG_PAIRS else _KEEP_LOOKS
+    return frozenset({*(pairs for pairs in looks if pairs < planned), planned})
+
+
+def needs_differences(alpha: float, planned: int) -> bool:
+    """Return whether `planned` pairs cannot reach alpha by their order alone."""
+    first = landslide(alpha, planned)
+    return planned < FEW_PAIRS or 2.0**-planned > alpha - (first.level if first else 0.0)
+
+
+def is_futility_look(pairs: int, planned: int) -> bool:
+    """Return whether hope is examined after `pairs` pairs."""
+    if pairs >= planned or pairs % 2:
+        return False
+    if planned < PATIENT_PAIRS:
+        return True
+    if pairs <= _EVERY_SECOND_UNTIL:
+        return pairs >= _PATIENT_FIRST
+    return pairs % _THEN_EVERY == 0
+
+
+def futility_line(pairs: int, planned: int) -> float:
+    """Return the standardised sum of scores below which a race is given up.
+
+    Giving up can only lower the number of worthless keeps, so the line is free to be chosen for
+    speed and power.
+
+    Args:
+        pairs: even, 2 <= pairs < planned.
+        planned: N of the race, >= 6.
+    """
+    if planned >= PATIENT_PAIRS:
+        elapsed = math.sqrt(pairs / planned)
+        tightened = min(1.0, max(0.0, (planned - LONG_PAIRS) / (_LONGEST_PAIRS - LONG_PAIRS)))
+        slope = _SLOPE + tightened * (_LONG_SLOPE - _SLOPE)
+        head_start = _HEAD_START + tightened * (_LONG_HEAD_START - _HEAD_START)
+        return slope * elapsed - head_start / elapsed
+    return 2 * math.log2(pairs / 2) / math.log2(planned / 2)
+
+
+_EXACT_RUNS = 3
+"""Runs of the deterministic path that end in a keep."""
+
+
+def pairs_of(order: str, values: Sequence[float]) -> tuple[Pair, ...]:
+    """Return the complete pairs of a recorded race; a run without its partner is left out.
+
+    Args:
+        order: one letter a run, `a` incumbent, `b` candidate.
+        values: the metric of each run.
+
+    Raises:
+        ValueError: two runs of one arm make up a pair.
+    """
+    pairs = []
+    for start in range(0, len(order) - 1, 2):
+        if order[start] == order[start + 1]:
+            msg = f"runs {start + 1} and {start + 2} are both of arm {order[start]!r}"
+            raise ValueError(msg)
+        first = Arm(order[start])
+        swapped = first is Arm.CANDIDATE
+        incumbent, candidate = values[start + swapped], values[start + 1 - swapped]
+        pairs.append(Pair(incumbent=incumbent, candidate=candidate, first=first))
+    return tuple(pairs)
+
+
+def runs_of(pairs: Sequence[Pair]) -> tuple[str, list[float]]:
+    """Return the order of the runs of these pairs and their values; undoes `pairs_of`."""
+    order, values = "", []
+    for pair in pairs:
+        order += pair.first.value + pair.first.other.value
+        both = [pair.incumbent, pair.candidate]
+        values += both if pair.first is Arm.INCUMBENT else both[::-1]
+    return order, values
+
+
+def rounds_of(samples: Sequence[Sample], *, exact: bool) -> tuple[tuple[Sample, Sample], ...]:
+    """Return (incumbent's sample, candidate's) of all that can be compared, under one seed each.
+
+    Args:
+        samples: of a race, in the order run.
+        exact: whether it went by the deterministic path: candidate twice, then the incumbent;
+            pairs that proved a limit may follow.
+    """
+    start = _EXACT_RUNS if exact else 0
+    found = []
+    if exact and len(samples) >= _EXACT_RUNS:
+        found += [(samples[2], candidate) for candidate in samples[:2]]
+    for one, two in zip(samples[start::2], samples[start + 1 :: 2], strict=False):
+        found.append((one, two) if one.arm is Arm.INCUMBENT else (two, one))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The pairs that one look of a race may know, and nothing later.
+
+    Attributes:
+        policy: of the race.
+        pool: same-code differences of former races, on the policy's scale, oldest first.
+        pairs: from the first on, n >= 1.
+    """
+
+    policy: Policy
+    pool: tuple[float, ...]
+    pairs: tuple[Pair, ...]
+
+    def first(self, pairs: int) -> Seen:
+        """Return what was known after so many pairs."""
+        return replace(self, pairs=self.pairs[:pairs])
+
+    @property
+    def scale(self) -> Scale:
+        """The policy's scale, or DIFFERENCE where a value is not positive."""
+        return scale_for(self.pairs, self.policy.scale)
+
+    def gains(self) -> list[float]:
+        """Return each pair's gain, positive where better: a logarithm on RATIO."""
+        sign = -1 if self.policy.direction is Direction.LOWER else 1
+        scale = self.scale
+        return [sign * change_between(pair.incumbent, pair.candidate, scale) for pair in self.pairs]
+
+    def scores(self) -> list[int]:
+        """Return each pair's rank score, positive where better."""
+        return swap_scores(self.pairs, self.policy.direction)
+
+    def own_differences(self) -> tuple[float, ...]:
+        """Return the same-code differences within these pairs, oldest first."""
+        order, values = runs_of(self.pairs)
+        return same_code_differences(order, values, self.scale)
+
+    def borrowed(self) -> tuple[float, ...]:
+        """Return the pool, unless these pairs are compared on another scale than it was."""
+        return self.pool if self.scale is self.policy.scale else ()
+
+    def known_differences(self) -> tuple[float, ...]:
+        """Return the latest same-code differences known, oldest first: borrowed, then own."""
+        return (*self.borrowed(), *self.own_differences())[-SIZE:]
+
+    def effect(self) -> Effect:
+        """Return how the metric moved, with its 95 % interval."""
+        return effect_of(self.pairs, self.policy.scale)
+
+    def is_large_enough(self) -> bool:
+        """Return whether the estimated gain reaches `min_effect`."""
+        return is_large_enough(self.effect(), self.policy)
+
+
+def beat(gains: Sequence[float], differences: Sequence[float]) -> bool:
+    """Return whether every gain is positive and exceeds each of the differences."""
+    return min(gains) > max(differences, default=0.0)
+
+
+def stand_out(gains: Sequence[float], differences: Sequence[float], level: float) -> bool:
+    """Return whether a worthless candidate's gains beat so many differences at `level` at most."""
+    above = may_be_above(len(gains), level, len(differences))
+    return above is not None and beat(gains, sorted(differences)[: len(differences) - above])
+
+
+_WORSE_LEVEL = 0.05
+"""A loss larger than enough same-code differences is called worse, not undecided, at this level."""
+
+
+class Call(NamedTuple):
+    """What the rules say after `pairs` pairs: keep, discard, or None to go on.
+
+    Attributes:
+        p_value: of the last look that took one, or None.
+        needed: the level that this look could spend; a keep needs a p-value up to it.
+    """
+
+    keep: bool | None
+    rule: Rule
+    pairs: int
+    p_value: float | None
+    needed: float | None
+
+
+def _is_worse(seen: Seen, effect: Effect) -> bool:
+    """Whether a discard may say more than that it could not tell."""
+    if is_proven_worse(effect, seen.policy.direction):
+        return True
+    losses = [-gain for gain in seen.gains()]
+    return stand_out(losses, seen.known_differences(), _WORSE_LEVEL)
+
+
+def spoken(seen: Seen, call: Call) -> Decision:
+    """Put the rules' call into a decision, with effect and words."""
+    effect = seen.effect()
+    policy = seen.policy
+    visible = smallest_visible(
+        seen.known_differences(), policy.pairs, seen.scale, policy.direction, gains=seen.gains()
+    )
+    worse = not call.keep and (call.rule is Rule.RACING or _is_worse(seen, effect))
+    if call.keep:
+        reason, detail = None, _praise(call)
+    elif worse:
+        reason, detail = Reason.WORSE, f"worse after {_counted(call.pairs)}"
+    elif is_proven_better(effect, policy.direction) and not seen.is_large_enough():
+        reason, detail = Reason.UNDECIDED, f"{_counted(call.pairs)}: better, but below min_effect"
+    else:
+        reason, detail = Reason.UNDECIDED, _doubt(call, policy.pairs, visible, seen.scale)
+    return Decision(
+        ended=True,
+        keep=bool(call.keep),
+        reason=reason,
+        flags=(Flag.PROVISIONAL,) if call.keep and call.rule is Rule.SINGLE else (),
+        pairs=call.pairs,
+        p_value=call.p_value,
+        effect=effect,
+        smallest_visible=visible,
+        rule=call.rule,
+        detail=detail,
+    )
+
+
+def _praise(call: Call) -> str:
+    after = f"better after {_counted(call.pairs)}"
+    match call.rule:
+        case Rule.LANDSLIDE:
+            return f"{after}: each gained more than any two runs of the same code differed"
+        case Rule.POOL:
+            return f"{after}: each gained more than runs of the same code usually differ"
+        case Rule.SINGLE:
+            return "better in a single pair: provisional until a race confirms it"
+        case _:
+            return f"{after}, p = {call.p_value:.2g}"
+
+
+def _doubt(call: Call, planned: int, visible: float | None, scale: Scale) -> str:
+    what = f"could not tell after {_counted(call.pairs)}"
+    if call.p_value is not None and call.needed is not None:
+        what += f" (p = {call.p_value:.2g}, a keep needs {call.needed:.2g})"
+    if call.rule is Rule.FUTILITY:
+        what = f"stopped after {call.pairs} of {_counted(planned)}: the rest could hardly prove it"
+    if visible is None:
+        return f"{what}; the noise is not known yet"
+    if not visible:  # every run alike: no gain is too small to see
+        return what
+    return f"{what}; a gain of about {amount(visible, scale)} is found every second time"
+
+
+def _counted(pairs: int) -> str:
+    return "1 pair" if pairs == 1 else f"{pairs} pairs"
+
 
 __all__ = [
     "Decision",
@@ -74,7 +437,7 @@ class _Look(NamedTuple):
 def _replay(race: Seen) -> Call:
     """Return what the rules say, going through the pairs as they came."""
     planned = race.policy.pairs
-    short = looks.needs_differences(race.policy.alpha, planned)
+    short = needs_differences(race.policy.alpha, planned)
     look_at, is_futile = (_look_at_size, _is_losing) if short else (_look_at_order, _is_futile)
     spent, p_value, needed = 0.0, None, None
     for n in range(1, len(race.pairs) + 1):
@@ -106,25 +469,25 @@ def _is_hopeless(seen: Seen) -> bool:
 def _look_at_order(seen: Seen, spent: float) -> _Look | None:
     """Take the look that is due in a race of enough pairs to be decided by their order."""
     n, alpha, planned = len(seen.pairs), seen.policy.alpha, seen.policy.pairs
-    landslide = looks.landslide(alpha, planned)
-    if landslide and n == landslide.pairs:
+    early = landslide(alpha, planned)
+    if early and n == early.pairs:
         known = seen.known_differences()
-        if len(known) < landslide.differences:
+        if len(known) < early.differences:
             return None
-        return _Look(Rule.LANDSLIDE, None, landslide.level, beat(seen.gains(), known))
-    if n not in looks.keep_looks(planned):
+        return _Look(Rule.LANDSLIDE, None, early.level, beat(seen.gains(), known))
+    if n not in keep_looks(planned):
         return None
     scores = seen.scores()
-    threshold = largest_tail(scores, looks.allowance(alpha, n, planned) - spent)
+    threshold = largest_tail(scores, allowance(alpha, n, planned) - spent)
     p_value = tail_probability(scores)
     return _Look(Rule.LOOK, p_value, threshold, p_value <= threshold)
 
 
 def _is_futile(seen: Seen) -> bool:
     n, planned = len(seen.pairs), seen.policy.pairs
-    if not looks.is_futility_look(n, planned):
+    if not is_futility_look(n, planned):
         return False
-    return standardised(seen.scores()) < looks.futility_line(n, planned)
+    return standardised(seen.scores()) < futility_line(n, planned)
 
 
 def _look_at_size(seen: Seen, _spent: float) -> _Look | None:
@@ -143,3 +506,84 @@ def _look_at_size(seen: Seen, _spent: float) -> _Look | None:
 
 def _is_losing(seen: Seen) -> bool:
     return sum(seen.gains()) <= 0
+
+
+ORDER = "bba"
+"""The candidate, again to see that it repeats itself, and the incumbent for the same reason."""
+
+
+class Step(NamedTuple):
+    """What to do next: exactly one of the three is set."""
+
+    decision: Decision | None
+    next_arm: Arm | None
+    varies: bool
+    """The metric is not deterministic after all: race, in this session for good."""
+
+
+def deterministic_step(
+    recorded: float, values: Sequence[float], policy: Policy, *, loss_allowed: float | None
+) -> Step:
+    """Return what the runs so far, made in the order `ORDER`, ask for next.
+
+    Args:
+        recorded: the incumbent's value, as recorded when it was kept or calibrated.
+        values: of the runs so far, 0 to 3.
+        policy: `min_effect` must be exceeded, as there is no noise to allow for.
+        loss_allowed: for a simplification, the loss it must stay below (same scale as
+            `min_effect`); None for a plain experiment.
+    """
+    if not values:
+        return _run(Arm.CANDIDATE)
+    effect = _exact_effect(recorded, values[0], policy.scale)
+    if not _is_wanted(effect, policy, loss_allowed):
+        return _decided(values, effect, Reason.WORSE, _shortfall(effect, policy))
+    expected = (values[0], values[0], recorded)
+    if any(value != want for value, want in zip(values, expected, strict=False)):
+        return Step(None, None, varies=True)
+    if len(values) < len(expected):
+        return _run(Arm(ORDER[len(values)]))
+    return _decided(values, effect, None, "exact: both programs repeat their value")
+
+
+def _run(arm: Arm) -> Step:
+    return Step(None, arm, varies=False)
+
+
+def _exact_effect(recorded: float, value: float, scale: Scale) -> Effect:
+    comparable = recorded > 0 and value > 0
+    actual = scale if comparable else Scale.DIFFERENCE
+    difference = clipped(value - recorded)
+    change = clipped(difference / recorded) if actual is Scale.RATIO else difference
+    return Effect(scale=actual, change=change, low=change, high=change, level=1.0)
+
+
+def _is_wanted(effect: Effect, policy: Policy, loss_allowed: float | None) -> bool:
+    needed = policy.min_effect if loss_allowed is None else -loss_allowed
+    comparable = needed == 0 or effect.scale is policy.scale
+    return comparable and gain_of(effect, policy.direction) > needed
+
+
+def _shortfall(effect: Effect, policy: Policy) -> str:
+    gain = gain_of(effect, policy.direction)
+    if gain == 0:
+        return "exactly equal"
+    if gain < 0:
+        return f"exactly {amount(-gain, effect.scale)} worse"
+    return f"exactly {amount(gain, effect.scale)} better, not more than min_effect"
+
+
+def _decided(values: Sequence[float], effect: Effect, reason: Reason | None, detail: str) -> Step:
+    decision = Decision(
+        ended=True,
+        keep=reason is None,
+        reason=reason,
+        flags=(),
+        pairs=len(values) // len(ORDER),
+        p_value=None,
+        effect=effect,
+        smallest_visible=None,
+        rule=Rule.DETERMINISTIC,
+        detail=detail,
+    )
+    return Step(decision, None, varies=False)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoresearch.core.decision import Decision, Policy
-from autoresearch.core.deterministic import ORDER, deterministic_step
 from autoresearch.core.limits import Bound, judge_limit, limit_pairs
-from autoresearch.core.order import pairs_of
-from autoresearch.core.race import judge
+from autoresearch.core.race import ORDER, deterministic_step, judge, pairs_of
 from autoresearch.core.simplify import judge_simplify
 
 if TYPE_CHECKING:
