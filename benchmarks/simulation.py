@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import noise
 from autoresearch.core.model import Arm, Direction, Pair, Scale
-from autoresearch.core.pool import extended, same_code_differences, smallest_visible
+from autoresearch.core.noise import extended, same_code_differences, smallest_visible
 from autoresearch.core.race import Decision, Policy, judge, runs_of
 from autoresearch.core.stats import effect_of
 

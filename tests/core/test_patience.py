@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.patience import calibration_runs, most_seconds, pairs_allowed, retest_alpha
+from autoresearch.core.noise import calibration_runs, most_seconds, pairs_allowed, retest_alpha
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import math
 
 import pytest
 from autoresearch.core.model import Direction, Scale
-from autoresearch.core.pool import extended, same_code_differences, smallest_visible
+from autoresearch.core.noise import extended, same_code_differences, smallest_visible
 
 
 def test_neighbours_of_one_arm_are_compared():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core.history import WALLS_SHOWN
 from autoresearch.core.model import Arm, Scale, Verdict
-from autoresearch.core.pool import extended, same_code_differences
+from autoresearch.core.noise import extended, same_code_differences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

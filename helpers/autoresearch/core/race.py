@@ -22,7 +22,7 @@ from autoresearch.core.decision import (
     still_open,
 )
 from autoresearch.core.model import Arm, Direction, Effect, Flag, Pair, Reason, Scale
-from autoresearch.core.pool import SIZE, same_code_differences, smallest_visible
+from autoresearch.core.noise import SIZE, same_code_differences, smallest_visible
 from autoresearch.core.stats import (
     change_between,
     clipped,

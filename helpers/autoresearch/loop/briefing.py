@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core import budget
 from autoresearch.core.brief import Situation, brief, next_step
-from autoresearch.core.patience import most_seconds, pairs_allowed
-from autoresearch.core.pool import smallest_visible
+from autoresearch.core.noise import most_seconds, pairs_allowed, smallest_visible
 from autoresearch.core.unseen import is_due
 
 if TYPE_CHECKING:

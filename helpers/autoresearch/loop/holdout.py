@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core import jsonform, unseen
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import SCHEMA, Arm, Pair, Verdict
-from autoresearch.core.patience import pairs_allowed
+from autoresearch.core.noise import pairs_allowed
 from autoresearch.core.stats import effect_of
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import append_once, atomic_write

@@ -22,7 +22,7 @@ from autoresearch.core.model import (
     Scale,
     Verdict,
 )
-from autoresearch.core.patience import pairs_allowed, retest_alpha
+from autoresearch.core.noise import pairs_allowed, retest_alpha
 from autoresearch.core.rival import VARIABLE, incumbent_metrics
 from autoresearch.edges.clock import machine_id
 from autoresearch.edges.lock import turn_to_measure

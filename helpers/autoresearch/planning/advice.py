@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core import phrases
 from autoresearch.core.contract.reader import DEFAULT_RACE
 from autoresearch.core.model import Arm, Scale, Source
-from autoresearch.core.pool import same_code_differences, smallest_visible
+from autoresearch.core.noise import same_code_differences, smallest_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from autoresearch.core.errors import GateFailed
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample
-from autoresearch.core.patience import calibration_runs, most_seconds, pairs_allowed
-from autoresearch.core.pool import same_code_differences, smallest_visible
+from autoresearch.core.noise import (
+    calibration_runs,
+    most_seconds,
+    pairs_allowed,
+    same_code_differences,
+    smallest_visible,
+)
 from autoresearch.core.testcounts import count_tests
 from autoresearch.core.text import clean_line
 from autoresearch.core.unseen import advisory

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core.contract import parse
 from autoresearch.core.model import Kind, Scale
-from autoresearch.core.pool import VISIBLE, extended, same_code_differences
+from autoresearch.core.noise import VISIBLE, extended, same_code_differences
 from autoresearch.core.scope import compile_scope
 from autoresearch.edges.files import remove_tree
 from autoresearch.edges.gitrefs import head
