@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import pytest
 from autoresearch.core.decision import Rule
-from autoresearch.core.limits import Bound, judge_limit
+from autoresearch.core.limits import Bound, judge_limit, judge_simplify
 from autoresearch.core.model import Direction, RaceRecord, Scale
 from autoresearch.core.race import deterministic_step, judge, runs_of
 from autoresearch.core.replay import limits_again, recompute
-from autoresearch.core.simplify import judge_simplify
 from support.pairs import climbing, lower, paired
 
 PAIRS = climbing([-0.01] * 12)

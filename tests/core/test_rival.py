@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoresearch.core.rival import incumbent_metrics
+from autoresearch.core.limits import incumbent_metrics
 from support.records import race
 
 

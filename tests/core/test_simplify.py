@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 from autoresearch.core.decision import Rule
+from autoresearch.core.limits import judge_simplify, loss_bound
 from autoresearch.core.model import Direction, Effect, Reason, Scale
-from autoresearch.core.simplify import judge_simplify, loss_bound
 from support.pairs import climbing, lower, noisy, paired
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from autoresearch.core.contract.values import Holdout, Metric
-from autoresearch.core.model import Direction, Scale
-from autoresearch.core.unseen import (
+from autoresearch.core.limits import (
     HoldoutCheck,
     Point,
     advisory,
@@ -16,6 +15,7 @@ from autoresearch.core.unseen import (
     judge_holdout,
     table,
 )
+from autoresearch.core.model import Direction, Scale
 from support.pairs import lower, paired
 from support.records import effect, make
 

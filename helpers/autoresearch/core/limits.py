@@ -1,8 +1,4 @@
-"""Secondary metrics: a keep must prove that none lost more than its limit since the baseline.
-
-The loss of a candidate is bounded on the pairs of its own race, by inverting the same label-swap
-test. What the keeps before it lost (`carried`) is added, so that small losses cannot add up.
-"""
+"""What a candidate must hold beside its metric: limits, the price of simplicity, the holdout."""
 
 from __future__ import annotations
 
@@ -14,12 +10,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import race
 from autoresearch.core.decision import Decision, Policy, Rule, still_open
-from autoresearch.core.model import Arm, Direction, LimitResult, Pair, Reason, Scale
-from autoresearch.core.race import ORDER, pairs_of
-from autoresearch.core.stats import estimate_change, lower_change, scale_for, upper_change
+from autoresearch.core.model import Arm, Direction, Effect, LimitResult, Pair, Reason, Scale
+from autoresearch.core.race import ORDER, judge, pairs_of
+from autoresearch.core.stats import (
+    effect_of,
+    estimate_change,
+    lower_change,
+    scale_for,
+    upper_change,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from autoresearch.core.contract.values import Holdout, Metric
+    from autoresearch.core.decision import Policy
+    from autoresearch.core.model import RaceRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,3 +219,248 @@ def _as_loss(change: float, pairs: Sequence[Pair], bound: Bound) -> float:
     if reference == 0:
         return math.inf if loss > 0 else 0.0
     return loss / reference
+
+
+_MOST_SHARE = 0.99
+"""A metric that should rise cannot lose all of itself and still be compared as a ratio."""
+
+
+def loss_bound(effect: Effect, direction: Direction) -> float:
+    """Return the upper bound of the loss that an effect's interval leaves open, at least 0.
+
+    What a kept simplification adds to `carried`; a proven gain frees nothing for later ones.
+    """
+    return max(0.0, effect.high if direction is Direction.LOWER else -effect.low)
+
+
+def judge_simplify(
+    pairs: Sequence[Pair], policy: Policy, pool: Sequence[float], *, carried: float, allowed: float
+) -> Decision:
+    """Return the decision on a simplification after these pairs; no gain is asked for.
+
+    Args:
+        pairs: in the order run; empty to learn whether any loss is left to spend.
+        policy: of the race; its `min_effect` does not apply.
+        pool: same-code differences, as for `judge`.
+        carried: sum of `loss_bound` over the simplifications kept so far.
+        allowed: most that all of them together may lose; like `carried` a fraction on RATIO, the
+            metric's unit on DIFFERENCE.
+    """
+    margin = allowed - carried
+    if margin <= 0:
+        return _nothing_left()
+    decision = judge(_improved(pairs, policy, margin), replace(policy, min_effect=0.0), pool)
+    if not decision.ended:
+        return decision
+    effect = effect_of(pairs[: decision.pairs], policy.scale)
+    return replace(decision, effect=effect, detail=_detail(decision))
+
+
+def _improved(pairs: Sequence[Pair], policy: Policy, margin: float) -> list[Pair]:
+    """Return the pairs with the candidate's values better by the margin."""
+    lower = policy.direction is Direction.LOWER
+    if scale_for(pairs, policy.scale) is Scale.RATIO:
+        divisor = 1 + margin if lower else 1 - min(margin, _MOST_SHARE)
+        return [replace(pair, candidate=pair.candidate / divisor) for pair in pairs]
+    if policy.scale is Scale.RATIO:
+        margin *= median(abs(pair.incumbent) for pair in pairs)
+    shift = -margin if lower else margin
+    return [replace(pair, candidate=pair.candidate + shift) for pair in pairs]
+
+
+def _detail(decision: Decision) -> str:
+    if decision.keep:
+        return "simpler, and proven to lose less than allowed"
+    if decision.reason is Reason.WORSE:
+        return "loses more than simplifications may"
+    return "could not prove that it loses less than simplifications may"
+
+
+def _nothing_left() -> Decision:
+    return Decision(
+        ended=True,
+        keep=False,
+        reason=Reason.LIMITS,
+        flags=(),
+        pairs=0,
+        p_value=None,
+        effect=None,
+        smallest_visible=None,
+        rule=Rule.LIMIT,
+        detail="earlier simplifications have used up the loss allowed",
+    )
+
+
+CONSTANT_PAIRS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldoutCheck:
+    """One race on the holdout, as the private log keeps it.
+
+    Attributes:
+        experiment: its number.
+        reference: the commit it was compared with: the last that passed, or the epoch's.
+        candidate: the candidate's commit as it was tested.
+        values: (reference, candidate) of each pair, in the order run.
+        estimate: loss against the reference, on the limit's scale; positive is worse.
+        carried: loss carried from earlier keeps, >= 0.
+        effect: how the holdout's metric moved from reference to candidate.
+        metric: how the metric itself moved in the experiment's own race.
+    """
+
+    schema: int
+    at: str
+    epoch: int
+    experiment: int
+    reference: str
+    candidate: str
+    values: tuple[tuple[float, float], ...]
+    estimate: float
+    carried: float
+    passed: bool
+    effect: Effect | None
+    metric: Effect | None
+
+
+class Judged(NamedTuple):
+    """What the pairs so far prove: passed, failed, or None to run another pair."""
+
+    passed: bool | None
+    estimate: float
+
+
+def bound_on(metric: Metric, holdout: Holdout) -> Bound:
+    """The bound that a keep must hold on the holdout."""
+    return Bound(
+        name=metric.name,
+        direction=metric.direction,
+        limit=holdout.limit,
+        relative=holdout.limit_relative,
+    )
+
+
+def judge_holdout(pairs: Sequence[Pair], bound: Bound, policy: Policy, *, carried: float) -> Judged:
+    """Return whether the candidate is proven not to lose more than it may.
+
+    Args:
+        pairs: reference (as incumbent) against candidate, n >= 1, in the order run.
+        bound: from `bound_on`.
+        policy: of the race; what is unproven after its last pair has failed.
+        carried: from `carried_after`.
+    """
+    check = judge_limit(pairs, bound, policy, carried=carried)
+    estimate = check.result.estimate
+    if check.state is LimitState.HELD:
+        return Judged(passed=True, estimate=estimate)
+    if check.state is LimitState.BROKEN or len(pairs) >= max(policy.pairs, CONSTANT_PAIRS):
+        return Judged(passed=False, estimate=estimate)
+    return Judged(passed=None, estimate=estimate)
+
+
+def carried_after(checks: Iterable[HoldoutCheck], epoch: int) -> float:
+    """Return the loss that the passed keeps of an epoch carry: losses add up, gains pay back."""
+    carried = 0.0
+    for check in checks:
+        if check.epoch == epoch and check.passed and math.isfinite(check.estimate):
+            carried = max(0.0, carried + check.estimate)
+    return carried
+
+
+def is_due(kept: int, every: int) -> bool:
+    """Return whether the keep to come, after `kept` others, is one that the holdout is asked of."""
+    return (kept + 1) % every == 0
+
+
+def advisory(holdout: Holdout, toplevel: str) -> str:
+    """Return why an agent can simply run the holdout, empty where its files lie elsewhere.
+
+    Args:
+        holdout: its paths count; a command without any runs what lies in the checkout.
+        toplevel: root of the repository.
+    """
+    root = toplevel.rstrip("/") + "/"
+    if not holdout.paths:
+        return "its command names no file outside the repository"
+    inside = [path for path in holdout.paths if f"{path}/".startswith(root)]
+    return f"{inside[0][len(root) :] or '.'} lies inside the repository" if inside else ""
+
+
+class Point(NamedTuple):
+    """Both curves at one checked keep: the change since the epoch began, as a fraction or amount.
+
+    None where the changes cannot be joined, being of different scales.
+    """
+
+    experiment: int
+    metric: float | None
+    holdout: float | None
+    passed: bool
+
+
+def curves(checks: Sequence[HoldoutCheck], moves: Sequence[tuple[int, Effect]]) -> list[Point]:
+    """Return both curves over the checked keeps.
+
+    Args:
+        checks: of one epoch, in order.
+        moves: (number, effect) of every keep of the epoch, in order.
+    """
+    found, passed = [], list[Effect | None]()
+    for check in checks:
+        own = [effect for number, effect in moves if number <= check.experiment]
+        if not check.passed and check.metric is not None:
+            own = [effect for number, effect in moves if number < check.experiment] + [check.metric]
+        seen = [*passed, check.effect]
+        found.append(Point(check.experiment, _joined(own), _joined(seen), check.passed))
+        if check.passed:
+            passed.append(check.effect)
+    return found
+
+
+def _joined(effects: Sequence[Effect | None]) -> float | None:
+    """The change that several changes make together."""
+    known = [effect for effect in effects if effect is not None]
+    scales = {effect.scale for effect in known}
+    if len(known) < len(effects) or len(scales) > 1:
+        return None
+    if scales == {Scale.RATIO}:
+        return math.prod(1 + effect.change for effect in known) - 1
+    return math.fsum(effect.change for effect in known)
+
+
+def table(points: Sequence[Point], scale: Scale) -> str:
+    """Return both curves as a Markdown table for people, newest last."""
+    lines = [
+        "Holdout: values for people; who proposes changes must not see them.",
+        "",
+        "| experiment | metric since the epoch began | holdout since then | |",
+        "|---|---|---|---|",
+    ]
+    for point in points:
+        mark = "passed" if point.passed else "failed"
+        own, unseen = (_shown(value, scale) for value in (point.metric, point.holdout))
+        lines.append(f"| {point.experiment} | {own} | {unseen} | {mark} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(value: float | None, scale: Scale) -> str:
+    if value is None:
+        return "?"
+    return f"{value:+.1%}" if scale is Scale.RATIO else f"{value:+.4g}"
+
+
+VARIABLE = "AUTORESEARCH_INCUMBENT_METRICS"
+"""Environment variable of the guard; a JSON object, metric -> number."""
+
+
+def incumbent_metrics(race: RaceRecord, metric: str) -> Mapping[str, float]:
+    """The incumbent's last sample: the metric and every secondary one; empty without a sample.
+
+    Args:
+        race: that ended in a keep.
+        metric: the primary metric's name.
+    """
+    at = race.order.rfind(Arm.INCUMBENT.value)
+    if at < 0:
+        return {}
+    return {metric: race.values[at], **{name: values[at] for name, values in race.secondary}}

@@ -24,6 +24,7 @@ from autoresearch.core.history import (
     Tally,
     Validated,
 )
+from autoresearch.core.limits import loss_bound
 from autoresearch.core.measured import pooled, raced, timed, walls_at
 from autoresearch.core.model import Arm, Direction, Kind, NoteKind, RaceRecord, Scale, Verdict
 from autoresearch.core.phrases import seconds_between
@@ -43,7 +44,6 @@ from autoresearch.core.records import (
     Undo,
     Validation,
 )
-from autoresearch.core.simplify import loss_bound
 from autoresearch.core.summary import failed_of, kept_of, summary_of
 
 REBUILT = "rebuilt"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoresearch.core.decision import Decision, Policy
-from autoresearch.core.limits import Bound, judge_limit, limit_pairs
+from autoresearch.core.limits import Bound, judge_limit, judge_simplify, limit_pairs
 from autoresearch.core.race import ORDER, deterministic_step, judge, pairs_of
-from autoresearch.core.simplify import judge_simplify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import jsonform, unseen
+from autoresearch.core import jsonform, limits
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import SCHEMA, Arm, Pair, Verdict
 from autoresearch.core.noise import pairs_allowed
@@ -66,16 +66,16 @@ class Unseen:
             SessionBroken: the holdout fails on the commit it is compared with.
         """
         holdout = self.session.contract.holdout
-        if holdout is None or not unseen.is_due(self.session.progress.kept_count, holdout.every):
+        if holdout is None or not limits.is_due(self.session.progress.kept_count, holdout.every):
             return None
         self.say("holdout")
         checks = read_checks(self.session.places.state)
         epoch = current_epoch(self.session.progress)
         mine = [check for check in checks if check.epoch == epoch.number]
         reference = next((self._kept_as(c) for c in reversed(mine) if c.passed), epoch.commit)
-        carried = unseen.carried_after(mine, epoch.number)
+        carried = limits.carried_after(mine, epoch.number)
         pairs, judged = self._raced(holdout, reference, commit, carried, f"{number:04d}-holdout")
-        check = unseen.HoldoutCheck(
+        check = limits.HoldoutCheck(
             schema=SCHEMA,
             at=now_utc(),
             epoch=epoch.number,
@@ -92,7 +92,7 @@ class Unseen:
         self._write(check, (*mine, check))
         return check.passed
 
-    def _kept_as(self, check: unseen.HoldoutCheck) -> str:
+    def _kept_as(self, check: limits.HoldoutCheck) -> str:
         """The commit under a ref that holds what was checked: a keep's has its effect in words."""
         record = self.session.index.record(check.experiment)
         if record is None or record.verdict is not Verdict.KEEP:
@@ -111,13 +111,13 @@ class Unseen:
 
     def _raced(
         self, holdout: Holdout, reference: str, commit: str, carried: float, label: str
-    ) -> tuple[tuple[Pair, ...], unseen.Judged]:
+    ) -> tuple[tuple[Pair, ...], limits.Judged]:
         """Pairs of reference and candidate until they prove something; none if it does not run."""
         arms = self._brought(reference, commit, label)
-        bound = unseen.bound_on(self.session.contract.metric, holdout)
+        bound = limits.bound_on(self.session.contract.metric, holdout)
         policy = self._policy()
         pairs: list[Pair] = []
-        judged = unseen.Judged(passed=None, estimate=0.0)
+        judged = limits.Judged(passed=None, estimate=0.0)
         while judged.passed is None:
             values: dict[Arm, float] = {}
             seed = self.randomness.getrandbits(SEED_BITS)
@@ -131,12 +131,12 @@ class Unseen:
                     if arm is Arm.INCUMBENT:
                         raise broken("the holdout", error) from error
                     self._require_sound(holdout, arms[Arm.INCUMBENT], seed, label)
-                    return (), unseen.Judged(passed=False, estimate=0.0)
+                    return (), limits.Judged(passed=False, estimate=0.0)
                 values[arm] = sample.value
             pairs.append(
                 Pair(incumbent=values[Arm.INCUMBENT], candidate=values[Arm.CANDIDATE], first=first)
             )
-            judged = unseen.judge_holdout(pairs, bound, policy, carried=carried)
+            judged = limits.judge_holdout(pairs, bound, policy, carried=carried)
         return tuple(pairs), judged
 
     def _require_sound(self, holdout: Holdout, best: Built, seed: int, label: str) -> None:
@@ -157,7 +157,7 @@ class Unseen:
         )
         return {Arm.INCUMBENT: first, Arm.CANDIDATE: second}
 
-    def _write(self, check: unseen.HoldoutCheck, mine: tuple[unseen.HoldoutCheck, ...]) -> None:
+    def _write(self, check: limits.HoldoutCheck, mine: tuple[limits.HoldoutCheck, ...]) -> None:
         state = self.session.places.state
         line = jsonform.dumps(jsonform.to_object(check)).encode("ascii") + b"\n"
         append_once(state / LOG, line, sync=True)
@@ -169,7 +169,7 @@ class Unseen:
         ]
         if check.passed and check.metric is not None:
             moves.append((check.experiment, check.metric))
-        page = unseen.table(unseen.curves(mine, moves), self.session.contract.metric.scale)
+        page = limits.table(limits.curves(mine, moves), self.session.contract.metric.scale)
         atomic_write(state / TABLE, page.encode(), mode=0o600, sync=False)
 
 
@@ -197,11 +197,11 @@ def standing(session: Session) -> Standing | None:
         checked=len(checks),
         passed=sum(check.passed for check in checks),
         table=session.places.state / TABLE,
-        advisory=unseen.advisory(holdout, str(session.repo.toplevel)),
+        advisory=limits.advisory(holdout, str(session.repo.toplevel)),
     )
 
 
-def read_checks(state: Path) -> tuple[unseen.HoldoutCheck, ...]:
+def read_checks(state: Path) -> tuple[limits.HoldoutCheck, ...]:
     """The private log; a torn last line, of a check whose verdict was never reached, is left out.
 
     Raises:
@@ -212,7 +212,7 @@ def read_checks(state: Path) -> tuple[unseen.HoldoutCheck, ...]:
         return ()
     *lines, _torn = path.read_bytes().split(b"\n")
     try:
-        return tuple(jsonform.from_object(unseen.HoldoutCheck, json.loads(line)) for line in lines)
+        return tuple(jsonform.from_object(limits.HoldoutCheck, json.loads(line)) for line in lines)
     except ValueError as error:
         raise CorruptLogError(
             f"{path} holds a line that is no check of the holdout", hint="Move the file away."

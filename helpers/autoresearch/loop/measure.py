@@ -6,10 +6,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from autoresearch.core.decision import Decision, Policy, Rule, still_open
-from autoresearch.core.limits import Bound, LimitCheck, judge_limit, limit_pairs, under_limits
+from autoresearch.core.limits import (
+    Bound,
+    LimitCheck,
+    judge_limit,
+    judge_simplify,
+    limit_pairs,
+    under_limits,
+)
 from autoresearch.core.model import RULE, Arm, Pair, RaceRecord, Reason, Scale
 from autoresearch.core.race import deterministic_step, judge, pairs_of, rounds_of
-from autoresearch.core.simplify import judge_simplify
 from autoresearch.core.stats import effect_of
 from autoresearch.edges.clock import machine_id
 

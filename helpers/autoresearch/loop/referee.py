@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autoresearch.core import jsonform
+from autoresearch.core.limits import VARIABLE, incumbent_metrics
 from autoresearch.core.model import (
     Arm,
     CommandResult,
@@ -23,7 +24,6 @@ from autoresearch.core.model import (
     Verdict,
 )
 from autoresearch.core.noise import pairs_allowed, retest_alpha
-from autoresearch.core.rival import VARIABLE, incumbent_metrics
 from autoresearch.edges.clock import machine_id
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.sandbox import NONE

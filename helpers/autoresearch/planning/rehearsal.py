@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from autoresearch.core.errors import GateFailed
+from autoresearch.core.limits import advisory
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample
 from autoresearch.core.noise import (
     calibration_runs,
@@ -21,7 +22,6 @@ from autoresearch.core.noise import (
 )
 from autoresearch.core.testcounts import count_tests
 from autoresearch.core.text import clean_line
-from autoresearch.core.unseen import advisory
 from autoresearch.loop.bench import SAME_BYTES, CandidateFailed, ProtectedTouched
 from autoresearch.loop.measure import SEED_BITS, policy_of
 from autoresearch.loop.reading import last_words, median_wall
