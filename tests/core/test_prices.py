@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.prices import TABLE, Price, dollars, parse_prices, plain_name, price_of
-from autoresearch.core.usage import Turn
+from autoresearch.core.usage import TABLE, Price, Turn, dollars, parse_prices, plain_name, price_of
 
 MILLION = 1_000_000
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core import jsonform
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.prices import parse_prices
-from autoresearch.core.usage import Reading, Sum, Turn, meter_of, read_on
+from autoresearch.core.usage import Reading, Sum, Turn, meter_of, parse_prices, read_on
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.hostfiles import known
 from autoresearch.edges.whereabouts import OURS, host_file, state_folder
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from autoresearch.core.model import Meter
-    from autoresearch.core.prices import Price
+    from autoresearch.core.usage import Price
 
 PRICES_VARIABLE = "AUTORESEARCH_PRICES"
 PRICES_FILE = "prices.json"

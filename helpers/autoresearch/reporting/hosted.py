@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core.prices import AS_OF
 from autoresearch.core.text import clean_line
+from autoresearch.core.usage import AS_OF
 from autoresearch.edges.files import file_error
 from autoresearch.edges.hostfiles import NO_HOST, host_session, known
 from autoresearch.edges.places import shown_path
