@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.testcounts import count_tests
+from autoresearch.core.suspicion import count_tests
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core import suspicion
 from autoresearch.core.model import Arm, Source
-from autoresearch.core.testcounts import count_tests
+from autoresearch.core.suspicion import count_tests
 from autoresearch.edges import gitdiff
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.reading import SECONDS_PER_UNIT

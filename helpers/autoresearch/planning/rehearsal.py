@@ -20,7 +20,7 @@ from autoresearch.core.noise import (
     same_code_differences,
     smallest_visible,
 )
-from autoresearch.core.testcounts import count_tests
+from autoresearch.core.suspicion import count_tests
 from autoresearch.core.text import clean_line
 from autoresearch.loop.bench import SAME_BYTES, CandidateFailed, ProtectedTouched
 from autoresearch.loop.measure import SEED_BITS, policy_of
