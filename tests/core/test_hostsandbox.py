@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.hostsandbox import setting
+from autoresearch.reporting.doctor import setting
 
 FOLDERS = ("/r/.git", '/home/a "b"/state')
 

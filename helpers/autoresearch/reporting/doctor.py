@@ -2,33 +2,106 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch import __version__
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.hostsandbox import setting
 from autoresearch.core.model import RULE, Reason, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.core.replay import limits_again, recompute
 from autoresearch.core.text import clean_line
+from autoresearch.core.usage import AS_OF
 from autoresearch.edges import whereabouts
-from autoresearch.edges.files import is_writable
+from autoresearch.edges.files import file_error, is_writable
 from autoresearch.edges.gitrepo import GitRepo
-from autoresearch.edges.places import bases_of
+from autoresearch.edges.hostfiles import NO_HOST, host_session, known
+from autoresearch.edges.places import bases_of, shown_path
 from autoresearch.edges.sandbox import find_sandbox
+from autoresearch.edges.transcript import price_trouble, prices_path, transcripts
+from autoresearch.edges.whereabouts import FAILURES, state_folder
 from autoresearch.loop.confinement import MEMORY
 from autoresearch.loop.invariants import Finding, finding, good, invariants
 from autoresearch.loop.session import environment, loaded
-from autoresearch.reporting.hosted import host_findings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from autoresearch.edges.sandbox import Confiner
     from autoresearch.loop.session import Session
+
+
+class Seen(NamedTuple):
+    """One thing looked at; no remedy where it is fine."""
+
+    text: str
+    remedy: str = ""
+
+
+def host_findings(environ: Mapping[str, str]) -> Iterator[Seen]:
+    """What there is to say of the host; at most three lines."""
+    yield from _failures(environ)
+    host = host_session(environ)
+    if host != NO_HOST:
+        told = known(environ, host)
+        hooks = "no hook was called yet" if told is None else f"hooks work, mode {told.mode or '?'}"
+        found = "found" if transcripts(environ, host) else "not found, so no cost is known"
+        yield Seen(f"host: {clean_line(hooks)}; transcript {found}")
+    trouble = price_trouble(environ)
+    if trouble:
+        yield Seen(f"prices: {clean_line(trouble)}", "Mend the file or remove it.")
+    elif prices_path(environ).is_file():
+        yield Seen(f"prices: {shown_path(prices_path(environ))}, then those of {AS_OF}")
+
+
+def _failures(environ: Mapping[str, str]) -> Iterator[Seen]:
+    state = state_folder(environ)
+    path = None if state is None else Path(state) / FAILURES
+    if path is None:
+        return
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        told = file_error(error, path)
+        yield Seen(told.message, told.hint)
+        return
+    last = clean_line(lines[-1] if lines else "", 160)
+    yield Seen(
+        f"hooks: one failed, which stopped nobody: {last}",
+        f"Report it with {shown_path(path)}, then remove the file.",
+    )
+
+
+def setting(environ: Mapping[str, str], folders: Sequence[str]) -> str:
+    """What to write into which file of the host in which this process runs.
+
+    Tried with Codex 0.169 and Claude Code 2.1.330; for Cursor and Gemini CLI their documentation
+    is the source. The variables are those that they set for the commands of their agents.
+
+    Args:
+        environ: of the process.
+        folders: absolute paths that cannot be written.
+    """
+    listed = json.dumps(list(folders), ensure_ascii=False)
+    if any(name.startswith("CODEX_") for name in environ):
+        where = "in ~/.codex/config.toml, below [sandbox_workspace_write]"
+        what = f"Codex: {where}, writable_roots = {listed}"
+    elif "CLAUDECODE" in environ:
+        inner = f'{{"filesystem": {{"allowWrite": {listed}}}}}'
+        what = f'Claude Code: in .claude/settings.local.json, {{"sandbox": {inner}}}'
+    elif "CURSOR_AGENT" in environ:
+        what = f'Cursor: in ~/.cursor/sandbox.json, {{"additionalReadwritePaths": {listed}}}'
+    elif "GEMINI_CLI" in environ:
+        mounts = ",".join(f"{folder}:{folder}:rw" for folder in folders)
+        what = f"Gemini CLI: in its environment, SANDBOX_MOUNTS={mounts}"
+    else:
+        what = f"Allow writing to {listed} in the settings of your agent's sandbox"
+    return f"{what}; then start it anew."
 
 
 def examine() -> tuple[Finding, ...]:
