@@ -10,8 +10,7 @@ import pytest
 from autoresearch.core.errors import AutoresearchError, GitError
 from autoresearch.core.snapshot import Entry
 from autoresearch.edges import gitdiff, gitrefs, gitrepo, gitwrite
-from autoresearch.edges.gitobjects import object_id
-from autoresearch.edges.gitrepo import GitRepo, is_safe_path
+from autoresearch.edges.gitrepo import GitRepo, is_safe_path, object_id
 from autoresearch.edges.gitwrite import IndexChange
 from support.harness import Git
 

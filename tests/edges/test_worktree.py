@@ -22,8 +22,7 @@ from autoresearch.core.snapshot import (
     put_back_steps,
 )
 from autoresearch.edges import gitdiff, gitwrite, putback, walk, worktree
-from autoresearch.edges.gitobjects import object_id
-from autoresearch.edges.gitrepo import GitRepo
+from autoresearch.edges.gitrepo import GitRepo, object_id
 from autoresearch.edges.putback import carry_out
 from autoresearch.edges.walk import Walk
 from hypothesis import HealthCheck, given, settings

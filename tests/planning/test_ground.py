@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from autoresearch.edges.gitrepo import GitRepo
-from autoresearch.edges.gitstate import UNDER_WAY
+from autoresearch.edges.gitrepo import UNDER_WAY, GitRepo
 from autoresearch.planning.draft import Draft, read_draft
 from autoresearch.planning.ground import edits, obstacles, stand, unfinished
 from support.project import make_project, write_draft

@@ -6,10 +6,13 @@ objects or the user's index in `gitwrite`, what compares commits in `gitdiff`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import stat
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -19,16 +22,138 @@ from git.exc import GitCommandNotFound
 from autoresearch.core.errors import GitError
 from autoresearch.core.snapshot import Entry
 from autoresearch.core.text import clean_line
-from autoresearch.edges.gitaccess import why_not_open
-from autoresearch.edges.gitobjects import ObjectReader, object_id
 from autoresearch.edges.orphans import MARK, our_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
-    from autoresearch.edges.gitobjects import GitObject
+
+_NEEDED = ("HEAD", "config", "objects", "refs")
+"""Parts without which git takes a folder for no repository."""
+
+
+def why_not_open(path: Path) -> GitError | None:
+    """The error that names what stands in the way; None where nothing that can be seen does."""
+    here = path.resolve()
+    for folder in (here, *here.parents):
+        with suppress(OSError):  # not here, or not ours to see: look further up
+            found = os.lstat(folder / ".git")
+            if os.lstat(folder).st_uid != os.geteuid() or found.st_uid != os.geteuid():
+                return GitError(
+                    f"{folder} belongs to another user, so git refuses to work in it",
+                    code="unsafe_owner",
+                    hint=f"If you trust it: git config --global --add safe.directory {folder}",
+                )
+            if stat.S_ISDIR(found.st_mode) and here.is_relative_to(folder / ".git"):
+                break
+            return _unreadable(folder / ".git")
+    return GitError(
+        f"{path} is in no working tree of a git repository",
+        code="no_repository",
+        hint="Run the command in a repository; `git init` makes one.",
+    )
+
+
+def _unreadable(git_folder: Path) -> GitError | None:
+    """The error about the first part of a repository that may not be read; None for none."""
+    for part in (git_folder, *(git_folder / name for name in _NEEDED)):
+        if part.exists() and not os.access(part, os.R_OK | (os.X_OK if part.is_dir() else 0)):
+            return GitError(
+                f"git cannot read {part}",
+                code="no_permission",
+                hint="Check its owner and permissions.",
+            )
+    return None
+
+
+_HEADER = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) (commit|tree|blob|tag) ([0-9]+)\n")
+_REQUESTS = 500  # ids sent ahead of reading; they fit into a pipe of 64 KiB, so nobody blocks
+
+
+class GitObject(NamedTuple):
+    """An object as it is stored."""
+
+    oid: str
+    type: str
+    content: bytes
+
+
+def object_id(object_format: str, content: bytes) -> str:
+    """The id git gives to a blob of that content, unfiltered."""
+    digest = hashlib.new(object_format, usedforsecurity=False)
+    digest.update(b"blob %d\0" % len(content))
+    digest.update(content)
+    return digest.hexdigest()
+
+
+class ObjectReader:
+    """Reads objects by name; starts its process at the first read, and again after a failure."""
+
+    def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self._start = start
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owed = 0  # answers that it was or will be asked for, and nobody has taken
+
+    def read(self, names: Iterable[str]) -> Iterator[GitObject | None]:
+        """The object of each name, in order; None where there is none.
+
+        A read that was not taken to its end is over when the next one begins.
+
+        Raises:
+            GitError: `no_revision` when a name holds a newline; `git` when the process fails.
+        """
+        asked = [name.encode("utf-8", "surrogateescape") for name in names]
+        if any(b"\n" in name for name in asked):
+            raise GitError("a revision holds a newline", code="no_revision", hint="Check the name.")
+        if self._owed:
+            self.close()  # an error may hold on to a read, whose answers would pass for ours
+        if self._process is None:
+            self._process = self._start()
+        process, self._owed = self._process, len(asked)
+        try:
+            for start in range(0, len(asked), _REQUESTS):
+                part = asked[start : start + _REQUESTS]
+                if process.stdin is not None and process is self._process:
+                    with suppress(BrokenPipeError):  # it ended: taking the answer reports that
+                        process.stdin.write(b"".join(name + b"\n" for name in part))
+                        process.stdin.flush()
+                for name in part:
+                    found = self._take(process, name)
+                    self._owed -= 1
+                    yield found
+        finally:
+            if self._owed and process is self._process:
+                self.close()  # answers not taken would be read as those of the next question
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process, self._owed = self._process, None, 0
+        if process is None:
+            return
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                with suppress(BrokenPipeError):  # it ended before us
+                    stream.close()
+        process.wait()
+
+    def _take(self, process: subprocess.Popen[bytes], name: bytes) -> GitObject | None:
+        stream = process.stdout if process is self._process else None
+        line = b"" if stream is None else stream.readline()
+        if stream is not None and line.endswith(b"\n"):
+            header = _HEADER.fullmatch(line)
+            if header is None:
+                return None  # "<name> missing" or "<name> ambiguous"
+            oid, kind, size = header.groups()
+            content = stream.read(int(size) + 1)
+            if len(content) == int(size) + 1:
+                return GitObject(oid.decode(), kind.decode(), content[:-1])
+        if process is self._process:
+            self.close()
+        shown = name.decode("utf-8", "replace")
+        raise GitError(f"git cat-file ended while it read {shown}", hint="Run `git fsck`.")
+
 
 _PINNED = (
     # No program of the repository's configuration takes part.
@@ -391,3 +516,38 @@ def _missing() -> GitError:
 
 def _no_revision(rev: str) -> GitError:
     return GitError(f"there is no commit {rev} here", code="no_revision", hint="Check the name.")
+
+
+UNDER_WAY = {
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "rebase-merge": "rebase",
+    "rebase-apply/applying": "patch",
+    "rebase-apply": "rebase",
+    "BISECT_LOG": "bisection",
+}
+"""What git leaves in its folder while an operation waits for its user."""
+
+ENDED_BY = {
+    "rebase": "`git rebase --abort` takes it back.",
+    "patch": "`git am --abort` takes it back.",
+    "bisection": "`git bisect reset` ends it.",
+}
+
+
+def under_way(repo: GitRepo) -> str | None:
+    """The operation that waits for its user, in a word; None where there is none."""
+    return next((what for name, what in UNDER_WAY.items() if (repo.git_dir / name).exists()), None)
+
+
+def ended_by(what: str) -> str:
+    """How an operation that is under way is ended without a commit, in a sentence."""
+    both = f"`git {what} --abort` takes it back, `git {what} --quit` ends it and leaves the files."
+    return ENDED_BY.get(what, both)
+
+
+def unmerged(repo: GitRepo) -> list[str]:
+    """The paths that the user's index holds in conflict, sorted."""
+    listed = to_text(repo.run("ls-files", "-u", "-z").out).split("\0")[:-1]
+    return sorted({line.split("\t", 1)[1] for line in listed})

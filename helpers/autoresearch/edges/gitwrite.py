@@ -18,8 +18,7 @@ from autoresearch.core.errors import GitError
 from autoresearch.core.snapshot import Entry
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
 from autoresearch.edges.gitlocks import is_git_at_work
-from autoresearch.edges.gitobjects import object_id
-from autoresearch.edges.gitrepo import failure, to_bytes, to_text, was_killed
+from autoresearch.edges.gitrepo import failure, object_id, to_bytes, to_text, was_killed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

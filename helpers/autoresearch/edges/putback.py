@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.snapshot import EXECUTABLE_MODE, LINK_MODE, Obstacle
 from autoresearch.edges.files import named_errors, replace_file, replace_link, sync_folder
-from autoresearch.edges.gitobjects import object_id
+from autoresearch.edges.gitrepo import object_id
 from autoresearch.edges.worktree import with_crlf
 
 if TYPE_CHECKING:

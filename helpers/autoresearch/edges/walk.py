@@ -23,7 +23,7 @@ from autoresearch.core.snapshot import (
 )
 from autoresearch.edges import statcache
 from autoresearch.edges.files import file_error
-from autoresearch.edges.gitobjects import object_id
+from autoresearch.edges.gitrepo import object_id
 from autoresearch.edges.statcache import mode_of, status_of
 
 if TYPE_CHECKING:

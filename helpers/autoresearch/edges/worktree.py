@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core.snapshot import Change, Entry, Obstacle, Snapshot, Status
 from autoresearch.edges import gitdiff
-from autoresearch.edges.gitobjects import object_id
+from autoresearch.edges.gitrepo import object_id
 from autoresearch.edges.gitwrite import index_of, untracked
 from autoresearch.edges.walk import NOTHING, Found
 

@@ -17,7 +17,7 @@ from autoresearch.core.records import Refusal
 from autoresearch.core.snapshot import CandidatePlan, plan_candidate
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.gitstate import ended_by, under_way, unmerged
+from autoresearch.edges.gitrepo import ended_by, under_way, unmerged
 from autoresearch.loop import memory
 from autoresearch.loop.candidate import Refused, Request, begin, prepare, snapshot_of
 from autoresearch.loop.conclude import decide, finish

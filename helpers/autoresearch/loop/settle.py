@@ -15,7 +15,7 @@ from autoresearch.core.snapshot import (
 )
 from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
-from autoresearch.edges.gitobjects import object_id
+from autoresearch.edges.gitrepo import object_id
 from autoresearch.edges.gitwrite import IndexChange
 from autoresearch.edges.putback import Left, carry_out
 from autoresearch.edges.worktree import with_crlf

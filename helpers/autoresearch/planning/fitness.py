@@ -9,7 +9,7 @@ from autoresearch.core.errors import AutoresearchError, GateFailed
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.snapshot import GITLINK_MODE
 from autoresearch.core.text import clean_line
-from autoresearch.edges.gitobjects import object_id
+from autoresearch.edges.gitrepo import object_id
 from autoresearch.edges.worktree import with_crlf
 from autoresearch.loop.memory import DOCUMENT, LOG_COPY
 from autoresearch.loop.session import CONTRACT_FILE

@@ -19,8 +19,7 @@ from autoresearch.core.steps import Action
 from autoresearch.edges import gitlocks, gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import OURS, atomic_write, named_errors, remove_tree
-from autoresearch.edges.gitobjects import object_id
-from autoresearch.edges.gitrepo import GitRepo
+from autoresearch.edges.gitrepo import GitRepo, object_id
 from autoresearch.edges.gitwrite import (
     IndexChange,
     add_worktree,

@@ -11,7 +11,7 @@ from autoresearch.core.scope import compile_scope
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.core.text import clean_line
 from autoresearch.edges import gitdiff, gitrefs
-from autoresearch.edges.gitstate import under_way
+from autoresearch.edges.gitrepo import under_way
 from autoresearch.edges.gitwrite import commit_changes, index_of, untracked, write_blobs
 from autoresearch.edges.walk import Walk
 from autoresearch.edges.worktree import find_overrides
