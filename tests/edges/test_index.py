@@ -11,8 +11,7 @@ from autoresearch.core.history import Near, Search
 from autoresearch.core.model import Kind, LimitResult, NoteKind, Reason, Scale, Verdict
 from autoresearch.core.progress import advance
 from autoresearch.core.records import Stop, Undo, Validation
-from autoresearch.edges.index import Index
-from autoresearch.edges.index_tables import add_row
+from autoresearch.edges.index import Index, add_row
 from autoresearch.edges.log import Log
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
