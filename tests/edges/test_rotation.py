@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from autoresearch.edges.rotation import keep_newest
+from autoresearch.edges.files import keep_newest
 
 
 def test_oldest_output_goes_first(tmp_path):

@@ -1,8 +1,5 @@
 """The disk: whole files written whole, and failures that name path and remedy."""
 
-# Names come from scandir or git in bulk; a Path for each would cost more than the call it makes.
-# ruff: noqa: PTH101, PTH104, PTH105, PTH106, PTH108, PTH110, PTH112, PTH118, PTH120, PTH211
-
 from __future__ import annotations
 
 import contextlib
@@ -10,6 +7,7 @@ import errno
 import os
 import secrets
 import stat
+import subprocess
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,11 @@ from autoresearch.core.errors import AutoresearchError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+# Names come from scandir or git in bulk; a Path for each would cost more than the call it makes.
+# ruff: noqa: PTH101, PTH104, PTH105, PTH106, PTH108, PTH110, PTH112, PTH118, PTH120, PTH211
+
 
 LONGEST_PATH = 2000
 """Bytes of a path beyond which a folder is moved up before it is emptied; PATH_MAX is 4096."""
@@ -336,3 +339,44 @@ def _write_all(descriptor: int, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+MOST_FILES = 1000
+MOST_BYTES = 64 * 1024 * 1024
+
+
+def keep_newest(
+    folder: Path, *, files: int = MOST_FILES, size: int = MOST_BYTES, pattern: str = "*.txt"
+) -> int:
+    """Remove the oldest files of a folder of captured output; how many went.
+
+    Args:
+        folder: of ours; folders in it are left alone.
+        files: how many may stay.
+        size: bytes that they may have together; the newest file stays whatever its size.
+        pattern: of the names that count; all others are left alone.
+
+    Raises:
+        AutoresearchError: as the disk refuses.
+    """
+    with named_errors(folder):
+        found = [(path.lstat(), path) for path in folder.glob(pattern)] if folder.is_dir() else []
+        found.sort(key=lambda item: (item[0].st_mtime_ns, item[1].name), reverse=True)
+        total, gone = 0, 0
+        for number, (status, path) in enumerate(found):
+            total += status.st_size
+            if number and (number >= files or total > size):
+                path.unlink(missing_ok=True)
+                gone += 1
+    return gone
+
+
+def git_version() -> str:
+    """The words of `git --version`; never raises, for it is asked when something broke."""
+    try:
+        done = subprocess.run(
+            ["git", "--version"], capture_output=True, check=False, timeout=10, text=True
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as error:
+        return f"git cannot be asked: {error}"
+    return done.stdout.strip() or f"git --version failed with status {done.returncode}"

@@ -12,8 +12,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.text import clean_line
 from autoresearch.edges import whereabouts
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.files import as_owner, atomic_write, is_there, other_owner
-from autoresearch.edges.rotation import keep_newest
+from autoresearch.edges.files import as_owner, atomic_write, is_there, keep_newest, other_owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

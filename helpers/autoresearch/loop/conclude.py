@@ -18,9 +18,9 @@ from autoresearch.core.text import clean_line
 from autoresearch.core.usage import spent_between
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc
+from autoresearch.edges.files import keep_newest
 from autoresearch.edges.gitwrite import commit_tree
 from autoresearch.edges.hostfiles import host_session
-from autoresearch.edges.rotation import keep_newest
 from autoresearch.edges.transcript import read_meter
 from autoresearch.loop import memory, notes, settle
 from autoresearch.loop.candidate import commit_message

@@ -14,8 +14,7 @@ from autoresearch.core import jsonform
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.model import SCHEMA, Sample
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.files import append_once, atomic_write, named_errors
-from autoresearch.edges.rotation import keep_newest
+from autoresearch.edges.files import append_once, atomic_write, keep_newest, named_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
