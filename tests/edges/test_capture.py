@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from autoresearch.edges.capture import Capture, read_available
+from autoresearch.edges.watch import Capture, read_available
 from hypothesis import given
 from hypothesis import strategies as st
 
