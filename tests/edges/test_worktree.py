@@ -21,10 +21,10 @@ from autoresearch.core.snapshot import (
     plan_candidate,
     put_back_steps,
 )
-from autoresearch.edges import gitdiff, gitwrite, putback, walk, worktree
+from autoresearch.edges import gitdiff, gitwrite, putback, worktree
 from autoresearch.edges.gitrepo import GitRepo, object_id
 from autoresearch.edges.putback import carry_out
-from autoresearch.edges.walk import Walk
+from autoresearch.edges.worktree import Walk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.harness import Git
@@ -179,7 +179,7 @@ def test_file_becomes_folder_and_folder_becomes_link(project):
 
 def test_folder_behind_a_link_is_deleted_not_followed(project, tmp_path, monkeypatch):
     """A folder swapped for a link to an identical copy elsewhere must not count as unchanged."""
-    monkeypatch.setattr(walk, "_RACY_NS", -3_600_000_000_000)  # every file is in the table
+    monkeypatch.setattr(worktree, "_RACY_NS", -3_600_000_000_000)  # every file is in the table
     assert project.snapshot().changes == ()
     root = project.user.root
     (root / "src/deep").rename(tmp_path / "copy")
@@ -244,25 +244,25 @@ def test_same_size_and_restored_times_are_noticed(project):
 def test_young_files_are_not_trusted(project, monkeypatch):
     """A file that may change within the same tick of its clock is read again next time."""
     project.snapshot()
-    assert walk.statcache.load(project.home / "cache") in ({}, None)
-    monkeypatch.setattr(walk, "_RACY_NS", -3_600_000_000_000)
+    assert worktree.statcache.load(project.home / "cache") in ({}, None)
+    monkeypatch.setattr(worktree, "_RACY_NS", -3_600_000_000_000)
     project.snapshot()
-    table = walk.statcache.load(project.home / "cache")
+    table = worktree.statcache.load(project.home / "cache")
     assert table is not None
     assert set(table) == set(project.tree)
-    monkeypatch.setattr(walk, "_read", None)  # from here on nothing may be read
+    monkeypatch.setattr(worktree, "_read", None)  # from here on nothing may be read
     assert project.snapshot().changes == ()
 
 
 @pytest.mark.parametrize("damage", [b"", b"autoresearch-stat-1 x\n", None])
 def test_damaged_table_only_costs_time(project, monkeypatch, damage):
     """A truncated or forged table is ignored, not believed."""
-    monkeypatch.setattr(walk, "_RACY_NS", -3_600_000_000_000)
+    monkeypatch.setattr(worktree, "_RACY_NS", -3_600_000_000_000)
     project.snapshot()
     cache = project.home / "cache"
     content = cache.read_bytes()
     cache.write_bytes(content[:-1] + b"\1" if damage is None else damage)
-    assert walk.statcache.load(cache) is None
+    assert worktree.statcache.load(cache) is None
     project.user.write("src/a.py", "a = 2\n")
     assert letters(project.snapshot()) == {"src/a.py": "M"}
 
@@ -300,7 +300,7 @@ def hard_link(path):
 
 def large(path):
     with path.open("wb") as file:
-        file.truncate(walk.MAX_FILE_BYTES + 1)
+        file.truncate(worktree.MAX_FILE_BYTES + 1)
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_unreadable_file_by_fault(project, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(walk, "_read", refuse)
+    monkeypatch.setattr(worktree, "_read", refuse)
     found = project.walk.at("src/a.py")
     assert found.obstacle is Obstacle.UNREADABLE
 
@@ -493,7 +493,7 @@ def test_overrides_hold_no_real_edit(project):
 def test_file_that_changes_while_it_is_read(project, monkeypatch):
     """A file being written is read again, and after some tries reported, never half taken."""
     project.user.write("src/a.py", "a = 2\n")
-    real, calls = walk._hashed, []
+    real, calls = worktree._hashed, []
 
     def disturbed(file, size, object_format):
         calls.append(size)
@@ -501,9 +501,9 @@ def test_file_that_changes_while_it_is_read(project, monkeypatch):
             (project.user.root / "src/a.py").write_bytes(b"longer by far %d\n" % len(calls))
         return real(file, size, object_format)
 
-    monkeypatch.setattr(walk, "_hashed", disturbed)
+    monkeypatch.setattr(worktree, "_hashed", disturbed)
     assert project.walk.at("src/a.py").content == b"longer by far 2\n"
-    monkeypatch.setattr(walk, "_hashed", lambda *_: (None, None))
+    monkeypatch.setattr(worktree, "_hashed", lambda *_: (None, None))
     with pytest.raises(AutoresearchError) as caught:
         project.walk.at("src/a.py")
     assert caught.value.code == "unstable"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from autoresearch.core.snapshot import Entry, Step
     from autoresearch.edges.gitrepo import GitRepo
-    from autoresearch.edges.walk import Walk
+    from autoresearch.edges.worktree import Walk
 
 MEANWHILE = "was changed meanwhile"
 BLOCKED = "cannot be written: something else is in its place"

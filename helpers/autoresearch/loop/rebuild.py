@@ -23,8 +23,7 @@ from autoresearch.edges.index import Index
 from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import Log
 from autoresearch.edges.places import Places, places_for, shown_path, state_base
-from autoresearch.edges.walk import Walk
-from autoresearch.edges.worktree import find_overrides
+from autoresearch.edges.worktree import Walk, find_overrides
 from autoresearch.loop import memory
 from autoresearch.loop.session import (
     BRANCHES,

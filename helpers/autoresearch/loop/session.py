@@ -28,7 +28,7 @@ from autoresearch.edges.journal import Journal
 from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import Log
 from autoresearch.edges.places import Places, places_for, sessions_of
-from autoresearch.edges.walk import Walk
+from autoresearch.edges.worktree import Walk
 from autoresearch.loop.elsewhere import no_session
 
 if TYPE_CHECKING:

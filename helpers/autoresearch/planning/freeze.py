@@ -28,8 +28,7 @@ from autoresearch.edges.gitwrite import (
     write_blobs,
 )
 from autoresearch.edges.journal import Journal
-from autoresearch.edges.walk import Walk
-from autoresearch.edges.worktree import find_overrides
+from autoresearch.edges.worktree import Walk, find_overrides
 from autoresearch.loop import memory, staging
 from autoresearch.loop.session import (
     BRANCHES,

@@ -13,8 +13,7 @@ from autoresearch.core.text import clean_line
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.gitrepo import under_way
 from autoresearch.edges.gitwrite import commit_changes, index_of, untracked, write_blobs
-from autoresearch.edges.walk import Walk
-from autoresearch.edges.worktree import find_overrides
+from autoresearch.edges.worktree import Walk, find_overrides
 from autoresearch.loop.session import CHECKS_FILE, CONTRACT_FILE
 from autoresearch.planning.fitness import require_fitting
 

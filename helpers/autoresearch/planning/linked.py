@@ -9,7 +9,7 @@ from autoresearch.core.text import clean_line
 from autoresearch.edges.files import named_errors, remove_tree
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.gitwrite import exclude, index_of, untracked
-from autoresearch.edges.walk import Walk
+from autoresearch.edges.worktree import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
