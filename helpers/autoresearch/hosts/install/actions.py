@@ -2,23 +2,145 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.edges.files import atomic_write, named_errors
+from autoresearch.edges.files import atomic_write, named_errors, replace_link
 from autoresearch.edges.whereabouts import our_folder
-from autoresearch.hosts.install import ledger
 from autoresearch.hosts.install.layouts import wanted
-from autoresearch.hosts.install.ledger import Entry, digest_of
-from autoresearch.hosts.install.program import Reach, make_reachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from autoresearch.hosts.install.bundle import Bundle
     from autoresearch.hosts.install.layouts import Place, Wanted
+
+
+SCHEMA = 1
+"""1: {"schema": 1, "entries": {path: {"owners": [...], "sha256" or "link": "..."}}}."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One file or link of ours.
+
+    Attributes:
+        owners: for which host, and which project, it is there.
+        digest: SHA-256 of its content, or the target of a link.
+        is_link: which of the two.
+    """
+
+    owners: list[str] = field(default_factory=list)
+    digest: str = ""
+    is_link: bool = False
+
+
+def digest_of(content: bytes) -> str:
+    """The hash by which a file of ours is known again."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def load(path: Path) -> dict[str, Entry]:
+    """Absolute path -> entry; empty when nothing was installed yet.
+
+    Raises:
+        AutoresearchError: `ledger` when the file is none of ours or of a newer version.
+    """
+    with named_errors(path):
+        if not path.exists():
+            return {}
+        text = path.read_text("utf-8")
+    try:
+        return _entries(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AutoresearchError(
+            f"{path} cannot be read as the list of installed files",
+            code="ledger",
+            hint="Move it away; `install` then takes what it would write itself for its own.",
+        ) from error
+
+
+def _entries(found: Any) -> dict[str, Entry]:  # noqa: ANN401 - whatever the file holds
+    if found["schema"] != SCHEMA:
+        raise ValueError(found["schema"])
+    return {
+        name: Entry(
+            owners=list(entry["owners"]),
+            digest=str(entry["link"] if "link" in entry else entry["sha256"]),
+            is_link="link" in entry,
+        )
+        for name, entry in found["entries"].items()
+    }
+
+
+def save(path: Path, entries: dict[str, Entry]) -> None:
+    """Write the list; no file stays for an empty one."""
+    if not entries:
+        with named_errors(path):
+            path.unlink(missing_ok=True)
+        return
+    found = {
+        name: {"owners": sorted(entry.owners), "link" if entry.is_link else "sha256": entry.digest}
+        for name, entry in sorted(entries.items())
+    }
+    with named_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, (json.dumps({"schema": SCHEMA, "entries": found}, indent=1) + "\n").encode())
+
+
+PROGRAM = "autoresearch"
+
+
+class Reach(NamedTuple):
+    """How hosts will find the program.
+
+    Attributes:
+        text: one sentence for people.
+        fine: whether a shell finds it by its name.
+    """
+
+    text: str
+    fine: bool
+
+
+def link_of(home: Path) -> Path:
+    """Where the link is."""
+    return home / ".local" / "bin" / PROGRAM
+
+
+def make_reachable(
+    launcher: Path, home: Path, environ: Mapping[str, str], entries: dict[str, Entry], owner: str
+) -> Reach:
+    """Link to the launcher from ~/.local/bin, unless PATH leads to the program already.
+
+    Nothing that is not ours is replaced.
+    """
+    link = link_of(home)
+    entry = entries.get(str(link))
+    ours = entry is not None and link.is_symlink() and str(link.readlink()) == entry.digest
+    found = shutil.which(PROGRAM, path=environ.get("PATH", ""))
+    if found is not None and not (ours and Path(found) == link):
+        if os.path.realpath(found) == os.path.realpath(launcher):
+            return Reach(f"{PROGRAM} is on PATH: {found}", fine=True)
+        return Reach(f"{PROGRAM} on PATH is another copy, {found}; left as it is", fine=True)
+    if not ours and os.path.lexists(link):
+        return Reach(f"{link} is not ours and was left as it is; call {launcher}", fine=False)
+    with named_errors(link):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        replace_link(str(link), os.fsencode(launcher))
+    owners = {owner, *(entry.owners if entry is not None else ())}
+    entries[str(link)] = Entry(owners=sorted(owners), digest=str(launcher), is_link=True)
+    on_path = str(link.parent) in environ.get("PATH", "").split(os.pathsep)
+    if on_path:
+        return Reach(f"{link} leads to {launcher}", fine=True)
+    return Reach(f"{link} leads to {launcher}, but {link.parent} is not on PATH", fine=False)
+
 
 ASIDE = ".not-ours"
 _NAMED = 5
@@ -85,7 +207,7 @@ def install(
     """
     home = home_of(environ)
     record = _ledger_file(environ)
-    entries = ledger.load(record)
+    entries = load(record)
     want = wanted(host, bundle, place, environ)
     owner = _owner(host, place)
     aside = _clear_the_way(want, entries, set_aside=set_aside)
@@ -108,7 +230,7 @@ def install(
     ]
     removed = _disown(stale, entries, owner, want.folders).removed
     reach = make_reachable(bundle.launcher, home, environ, entries, owner)
-    ledger.save(record, entries)
+    save(record, entries)
     return Installed(written, unchanged, removed, aside, reach)
 
 
@@ -119,7 +241,7 @@ def uninstall(host: str, bundle: Bundle, place: Place, environ: Mapping[str, str
     may have installed and committed it. Arguments as for `install`.
     """
     record = _ledger_file(environ)
-    entries = ledger.load(record)
+    entries = load(record)
     owner = _owner(host, place)
     want = wanted(host, bundle, place, environ)
     for path, content in want.files.items():
@@ -127,7 +249,7 @@ def uninstall(host: str, bundle: Bundle, place: Place, environ: Mapping[str, str
             entries[str(path)] = Entry(owners=[owner], digest=digest_of(content))
     ours = [path for path, entry in entries.items() if owner in entry.owners]
     found = _disown(ours, entries, owner, want.folders)
-    ledger.save(record, entries)
+    save(record, entries)
     return found
 
 
