@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.hosts.install import actions
-from autoresearch.hosts.install.bundle import find_bundle
-from autoresearch.hosts.install.layouts import LAYOUTS, Place
-from autoresearch.hosts.install.texts import BESIDE, Form, command_text
+from autoresearch.hosts.install.layouts import (
+    BESIDE,
+    LAYOUTS,
+    Form,
+    Place,
+    command_text,
+    find_bundle,
+)
 from support.harness import Git
 from support.hosts import ROOT
 from support.project import make_project

@@ -32,7 +32,7 @@ def install_command(host: str, *, project: bool, set_aside: bool) -> Answer:
     Example: autoresearch install codex
     """
     from autoresearch.hosts.install import actions  # noqa: PLC0415 - start fast
-    from autoresearch.hosts.install.bundle import find_bundle  # noqa: PLC0415 - start fast
+    from autoresearch.hosts.install.layouts import find_bundle  # noqa: PLC0415 - start fast
 
     environ = dict(os.environ)
     place = _place(environ, project=project)
@@ -76,7 +76,7 @@ def uninstall_command(host: str, *, project: bool) -> Answer:
     Example: autoresearch uninstall codex
     """
     from autoresearch.hosts.install import actions  # noqa: PLC0415 - start fast
-    from autoresearch.hosts.install.bundle import find_bundle  # noqa: PLC0415 - start fast
+    from autoresearch.hosts.install.layouts import find_bundle  # noqa: PLC0415 - start fast
 
     environ = dict(os.environ)
     place = _place(environ, project=project)

@@ -18,8 +18,7 @@ from autoresearch.hosts.install.layouts import wanted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from autoresearch.hosts.install.bundle import Bundle
-    from autoresearch.hosts.install.layouts import Place, Wanted
+    from autoresearch.hosts.install.layouts import Bundle, Place, Wanted
 
 
 SCHEMA = 1

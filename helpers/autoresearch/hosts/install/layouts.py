@@ -2,15 +2,143 @@
 
 from __future__ import annotations
 
+import re
+import sysconfig
+from enum import Enum
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.hosts.install.texts import Form, command_text, skill_text
+import autoresearch
+from autoresearch.core.errors import AutoresearchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autoresearch.hosts.install.bundle import Bundle
+
+BESIDE = "`../bin/autoresearch` beside this skill's folder"
+"""How SKILL.md names the program where the skill lies in its clone."""
+
+_GATHERED = re.compile(r"!`([^`]+?)(?: 2>&1)?(?: \|\| true)?`")
+
+
+class Form(Enum):
+    """How a host writes a command down."""
+
+    CLAUDE = "Markdown as it is"
+    SHELL = "Markdown; gathers context by `!` lines"
+    PLAIN = "Markdown; gathers nothing"
+    TOML = "TOML"
+
+
+class Command(NamedTuple):
+    """A slash command without its host's form."""
+
+    description: str
+    body: str
+
+
+def skill_text(text: str, launcher: str | None) -> str:
+    """SKILL.md for a folder that is not in the clone.
+
+    Args:
+        text: as it stands in the clone.
+        launcher: the program's absolute path; None where the text is shared between machines.
+    """
+    elsewhere = "ask the human where its `bin/autoresearch` is"
+    return text.replace(BESIDE, elsewhere if launcher is None else f"`{launcher}`")
+
+
+def command_text(text: str, form: Form) -> str:
+    """A command of ours in a host's form."""
+    if form is Form.CLAUDE:
+        return text
+    command = _taken_apart(text)
+    if form is not Form.SHELL:
+        command = command._replace(
+            body=_GATHERED.sub(r"Run `\1` and read its answer first.", command.body)
+        )
+    if form is Form.TOML:
+        body = command.body.replace("$ARGUMENTS", "{{args}}")
+        return f'description = {_toml(command.description)}\nprompt = """\n{_escaped(body)}"""\n'
+    return f"---\ndescription: {command.description}\n---\n{command.body}"
+
+
+def _taken_apart(text: str) -> Command:
+    head, _, body = text.removeprefix("---\n").partition("\n---\n")
+    (description,) = re.findall(r"^description: (.*)$", head, re.MULTILINE)
+    return Command(description, body)
+
+
+def _toml(text: str) -> str:
+    return f'"{_escaped(text)}"'
+
+
+def _escaped(text: str) -> str:
+    """For a basic string of TOML; our texts hold no control characters but line ends."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+_SHARED_BUNDLE = "share/autoresearch"
+"""Where pyproject.toml puts `skill/` and `commands/` below the prefix of an installation."""
+
+
+class Bundle(NamedTuple):
+    """What there is to install.
+
+    Attributes:
+        skill: the files of the skill by their path in its folder, links within it included.
+        commands: name of a slash command -> its Markdown with frontmatter.
+        launcher: the program `autoresearch`, by absolute path.
+    """
+
+    skill: Mapping[str, str]
+    commands: Mapping[str, str]
+    launcher: Path
+
+
+def find_bundle() -> Bundle:
+    """The texts that belong to this very code.
+
+    Raises:
+        AutoresearchError: code `no_bundle` when they are not there.
+    """
+    clone = Path(autoresearch.__file__).resolve().parents[2]
+    if (clone / "skill" / "SKILL.md").is_file():
+        return _read(clone, clone / "bin" / "autoresearch")
+    shared = _shared_folder()
+    if shared is None:
+        raise AutoresearchError(
+            f"skill and commands are neither in {clone} nor in the installed package",
+            code="no_bundle",
+            hint="Install the package again, or call bin/autoresearch of a clone.",
+        )
+    return _read(shared, Path(sysconfig.get_path("scripts")) / "autoresearch")
+
+
+def _shared_folder() -> Path | None:
+    """The data folder of the installed package, whatever scheme it was installed by."""
+    for file in metadata.files("autoresearch") or ():
+        if file.as_posix().endswith(f"{_SHARED_BUNDLE}/skill/SKILL.md"):
+            return Path(str(file.locate())).resolve().parents[1]
+    return None
+
+
+def _read(root: Path, launcher: Path) -> Bundle:
+    skill = root / "skill"
+    return Bundle(
+        skill={
+            path.relative_to(skill).as_posix(): path.read_text("utf-8")
+            for path in sorted(skill.rglob("*"))
+            # pip compiles the recipes' scripts when it installs the package.
+            if path.is_file() and "__pycache__" not in path.parts
+        },
+        commands={
+            path.stem: path.read_text("utf-8") for path in sorted((root / "commands").glob("*.md"))
+        },
+        launcher=launcher,
+    )
+
 
 SKILL_FOLDER = "autoresearch"
 """The standard asks that a skill's folder bears its name."""
