@@ -7,8 +7,10 @@ one sample, `same`, the guard, the proof of self-measurement, and only then the 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from autoresearch.core.errors import GateFailed
 from autoresearch.core.limits import advisory
@@ -30,7 +32,7 @@ from autoresearch.planning.fitness import scoped_paths
 from autoresearch.planning.leaks import Leak, find_leaks
 from autoresearch.planning.leaks import describe as leaks_in_words
 from autoresearch.planning.proof import require_noticed, values_when_broken
-from autoresearch.planning.remedies import confined, missing, where
+from autoresearch.planning.screening import words_named
 from autoresearch.planning.separate import imports_of_scope, warning_about
 
 if TYPE_CHECKING:
@@ -40,6 +42,197 @@ if TYPE_CHECKING:
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench, Built
     from autoresearch.loop.measure import Randomness
+
+
+MAX_NAMED = 3
+
+
+class Missing(NamedTuple):
+    """Something that a command looked for in vain.
+
+    Attributes:
+        kind: `Python module`, `program`, …
+        name: as the command spelled it.
+    """
+
+    kind: str
+    name: str
+
+
+SAYINGS = (
+    ("Python module", r"No module named '?([\w.]+)'?"),
+    ("Node module", r"Cannot find (?:module|package) '([^']+)'"),
+    ("program", r"(?:^|: )(?:\d+: |line \d+: )?([\w./+-]+): (?:command )?not found$"),
+    ("program", r"No such file or directory \(os error 2\).*?`([\w./-]+)`"),
+    ("Ruby library", r"cannot load such file -- (\S+)"),
+    ("gem", r"Could not find (?:gem '|)([\w-]+)[^\n]* in (?:any of the sources|locally installed)"),
+    ("Go package", r"no required module provides package (\S+?)[;:\s]"),
+    ("Go module", r"^go: ([\w./-]+)@[^\n]*(?:dial tcp|module lookup disabled|cannot find)"),
+    ("crate", r"no matching package named `([\w-]+)` found"),
+    ("crate", r"can't find crate for `(\w+)`"),
+    ("Maven artifact", r"Could not (?:find artifact|resolve dependencies for project) ([\w.:-]+)"),
+    ("header", r"fatal error: ([\w./+-]+\.h(?:pp)?): No such file"),
+    ("library", r"cannot find -l(\w+)"),
+    ("file", r"FileNotFoundError: [^\n]*No such file or directory: '([^'\n]+)'"),
+    ("file", r"ENOENT: no such file or directory, [a-z]+ '([^'\n]+)'"),
+)
+
+
+def find_missing(text: str) -> tuple[Missing, ...]:
+    """What the output of a failed command complains of, each once, in order."""
+    found = []
+    for kind, pattern in SAYINGS:
+        found += [
+            (said.start(), Missing(kind, clean_line(said[1], 80)))
+            for said in re.finditer(pattern, text, re.MULTILINE)
+        ]
+    return tuple(dict.fromkeys(missing for _, missing in sorted(found)))
+
+
+REMEDIES = {
+    "Ruby library": "`setup: bundle install --local`, or gems below the root named in `link`.",
+    "gem": "`setup: bundle install --local`, or gems below the root named in `link`.",
+    "Go package": "`env: {pass: [GOMODCACHE]}` with that variable set, or a committed `vendor`.",
+    "Go module": "`env: {pass: [GOMODCACHE]}` with that variable set, or a committed `vendor`.",
+    "crate": "`env: {pass: [CARGO_HOME]}` with that variable set, or a committed `vendor`.",
+    "Maven artifact": "Name the local repository in the command: `-o -Dmaven.repo.local=…`.",
+    "program": "Install it, name it by its path, or add its folder to PATH before `init`.",
+    "file": "Commit it, write it by `setup` or `build`, or name its ignored folder in `link`.",
+    "header": "Install it on this machine; `setup` may do so below the checkout.",
+    "library": "Install it on this machine; `setup` may do so below the checkout.",
+}
+
+
+def remedy(missing: Missing, tracked: Collection[str], folders: Collection[str]) -> str:
+    """What the contract lacks, in a sentence.
+
+    Args:
+        missing: what was not found.
+        tracked: paths that git tracks.
+        folders: folders at the root that git ignores.
+    """
+    if missing.kind == "Python module":
+        return _python(missing.name, tracked, folders)
+    if missing.kind == "Node module":
+        return _node(missing.name, folders)
+    return REMEDIES[missing.kind]
+
+
+def _node(name: str, folders: Collection[str]) -> str:
+    if name.startswith((".", "/")):
+        return "It is a file that a build writes: run that as `build`."
+    if "node_modules" in folders:
+        return "`link: [node_modules]` lets the bench read what is installed."
+    return "`setup: npm ci` installs it there, or install it here and `link: [node_modules]`."
+
+
+def _python(name: str, tracked: Collection[str], folders: Collection[str]) -> str:
+    top = name.partition(".")[0]
+    for place in ("src", "lib", "python"):
+        if any(path.startswith((f"{place}/{top}/", f"{place}/{top}.py")) for path in tracked):
+            return f"It is this project's own: `env: {{PYTHONPATH: {place}}}`."
+    if any(path.startswith((f"{top}/", f"{top}.py")) for path in tracked):
+        return "It is this project's own: `env: {PYTHONPATH: .}`."
+    for folder in (".venv", "venv", "env"):
+        if folder in folders:
+            return f"Call `{folder}/bin/python`, and `link: [{folder}]`."
+    return (
+        "`setup: python3 -m venv .venv && .venv/bin/pip install …` and call `.venv/bin/python`, "
+        "or install it for the python3 on PATH."
+    )
+
+
+def uncommitted(
+    found: Collection[Missing], named: Collection[str], untracked: Collection[str]
+) -> str:
+    """The file that a command lacks because no commit holds it, and what to do; empty: none such.
+
+    Args:
+        found: what commands said is missing.
+        named: paths that commands name.
+        untracked: paths that lie in the working tree, are not ignored, and not committed.
+    """
+    for path in untracked:
+        name = path.rpartition("/")[2]
+        modules = {path.removesuffix(".py").replace("/", "."), name.partition(".")[0]}
+        wanted = {one.name.removeprefix("./") for one in found}
+        if path in named or not wanted.isdisjoint({path, name, *modules}):
+            folder = path.rpartition("/")[0]
+            beside = [other for other in untracked if other.rpartition("/")[0] == folder]
+            added = path if len(beside) == 1 or not folder else folder
+            return (
+                f"{path} is there, but no commit holds it, and a bench checkout holds what is "
+                f"committed: `git add {added}` and commit it, best on a branch of its own."
+            )
+    return ""
+
+
+def describe(found: tuple[Missing, ...], tracked: Collection[str], folders: Collection[str]) -> str:
+    """What is missing and what to do about the first of it; empty where nothing was named."""
+    if not found:
+        return ""
+    named = ", ".join(f"{one.kind} {one.name}" for one in found[:MAX_NAMED])
+    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+    return f"Missing there: {named}{more}. {remedy(found[0], tracked, folders)}"
+
+
+FORBIDDEN = {
+    "Read-only file system": (
+        "In the sandbox protected files are read-only, and folders without files in scope: write "
+        "to $TMPDIR or to the root, compile in `build`, or name the folder in `cache`."
+    ),
+    "Network is unreachable": (
+        "The sandbox has no network: fetch in `setup`, or allow it with `network: true`."
+    ),
+    "ame resolution": (
+        "The sandbox has no network: fetch in `setup`, or allow it with `network: true`."
+    ),
+}
+"""What a command prints that the sandbox keeps from something, and the remedy."""
+
+INSTALLED = ("node_modules", ".venv", "venv", "env")
+"""Folders that hold what was installed, and that git usually ignores."""
+
+
+def confined(bench: Bench, output: str) -> str:
+    """What the sandbox forbade, by what the failed command printed, and the way around."""
+    if not output or bench.confinement.found.sandbox is None:
+        return ""
+    said = (bench.places.output.parent / output).read_bytes().decode("utf-8", "replace")
+    for sign, hint in FORBIDDEN.items():
+        if sign in said:
+            return hint
+    return ""
+
+
+def missing(bench: Bench, output: str) -> str:
+    """What a failed command misses in the bench checkout, and the key that brings it there."""
+    if not output:
+        return ""
+    said = (bench.places.output.parent / output).read_bytes().decode("utf-8", "replace")
+    found = find_missing(said)
+    left_out = uncommitted(found, words_named(bench.contract), _left_out(bench))
+    if left_out:
+        return clean_line(left_out, 400)
+    root = bench.slots[0].root
+    there = [str(path.relative_to(root)) for path in (*root.glob("*/*"), *root.glob("*/*/*"))]
+    tops = [path.name for path in root.glob("*")]
+    toplevel = bench.repo.toplevel
+    folders = [name for name in INSTALLED if name not in tops and (toplevel / name).is_dir()]
+    return describe(found, (*tops, *there), folders)
+
+
+def _left_out(bench: Bench) -> list[str]:
+    """What lies in the user's working tree, neither ignored nor in the checkout."""
+    listed = bench.repo.run("ls-files", "-c", "-o", "--exclude-standard", "-z").out
+    paths = listed.decode("utf-8", "surrogateescape").split("\0")[:-1]
+    return [path for path in paths if not (bench.slots[0].root / path).exists()]
+
+
+def where(bench: Bench, output: str) -> str:
+    """Where all that a command printed can be read."""
+    return f"All it printed: {bench.places.output.parent / output}" if output else ""
+
 
 Ready = TypeVar("Ready")
 

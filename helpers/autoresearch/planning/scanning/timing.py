@@ -14,7 +14,7 @@ from autoresearch.edges.files import remove_tree
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.loop.reading import last_words
-from autoresearch.planning.missing import describe, find_missing
+from autoresearch.planning.rehearsal import describe, find_missing
 from autoresearch.planning.scanning.findings import Role
 from autoresearch.planning.stage import (
     CHECKED,
