@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoresearch.planning.imports import Import, protected_imports
+from autoresearch.planning.examining import Import, protected_imports
 
 TRACKED = {
     "src/pkg/__init__.py", "src/pkg/a.py", "src/pkg/sub/b.py", "tests/helpers.py", "bench.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from autoresearch.planning.mutants import mutants_of, slowed
+from autoresearch.planning.examining import mutants_of, slowed
 
 SMALL = b"def one():\n    return 1\n"
 LARGE = b"""\
