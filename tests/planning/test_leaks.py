@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from autoresearch.core.contract import parse
-from autoresearch.planning.leaks import Leak, describe, find_leaks
+from autoresearch.planning.proof import Leak, describe, find_leaks
 
 CONTRACT = """\
 session: s

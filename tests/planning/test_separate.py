@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.planning.separate import in_scope, lay_out, own_modules, warning_about
+from autoresearch.planning.proof import in_scope, lay_out, own_modules, warning_about
 from support.project import make_project, write_draft
 from support.separate import VERIFY, prepare
 from support.session import Helper

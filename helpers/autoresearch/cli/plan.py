@@ -44,7 +44,7 @@ def evaluator_command(folder: Path) -> Answer:
 
     Example: autoresearch evaluator bench
     """
-    from autoresearch.planning.separate import lay_out  # noqa: PLC0415 - start fast
+    from autoresearch.planning.proof import lay_out  # noqa: PLC0415 - start fast
 
     done = lay_out(folder)
     where = clean_line(str(folder))

@@ -19,8 +19,13 @@ from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.measure import SEED_BITS
 from autoresearch.loop.reading import SECONDS_PER_UNIT
 from autoresearch.planning.fitness import scoped_paths
-from autoresearch.planning.leaks import find_leaks
-from autoresearch.planning.proof import altered, builds, is_unnoticed, values_when_broken
+from autoresearch.planning.proof import (
+    altered,
+    builds,
+    find_leaks,
+    is_unnoticed,
+    values_when_broken,
+)
 from autoresearch.planning.scanning.paths import is_bench, is_test
 from autoresearch.planning.screening import JUDGES, scripts_named
 

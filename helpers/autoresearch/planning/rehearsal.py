@@ -29,11 +29,16 @@ from autoresearch.loop.measure import SEED_BITS, policy_of
 from autoresearch.loop.reading import last_words, median_wall
 from autoresearch.planning.findings import noise_of, warnings_about
 from autoresearch.planning.fitness import scoped_paths
-from autoresearch.planning.leaks import Leak, find_leaks
-from autoresearch.planning.leaks import describe as leaks_in_words
-from autoresearch.planning.proof import require_noticed, values_when_broken
+from autoresearch.planning.proof import (
+    Leak,
+    find_leaks,
+    imports_of_scope,
+    require_noticed,
+    values_when_broken,
+    warning_about,
+)
+from autoresearch.planning.proof import describe as leaks_in_words
 from autoresearch.planning.screening import words_named
-from autoresearch.planning.separate import imports_of_scope, warning_about
 
 if TYPE_CHECKING:
     from collections.abc import Callable
