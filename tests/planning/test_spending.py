@@ -9,7 +9,7 @@ from autoresearch.core.model import Spent
 from autoresearch.edges.index import Index
 from autoresearch.edges.log import Log
 from autoresearch.edges.places import places_for
-from autoresearch.planning.spending import tokens_each
+from autoresearch.planning.checking import tokens_each
 from support.records import epoch, experiment, opened
 
 if TYPE_CHECKING:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges.files import remove_tree
 from autoresearch.edges.gitrepo import GitRepo
-from autoresearch.edges.places import sessions_of
+from autoresearch.edges.index import Index
+from autoresearch.edges.log import Log
+from autoresearch.edges.places import places_for, sessions_of
 from autoresearch.planning.draft import read_draft
 from autoresearch.planning.examining import examine
 from autoresearch.planning.ground import obstacles, stand
 from autoresearch.planning.rehearsal import rehearse
 from autoresearch.planning.reuse import keep
-from autoresearch.planning.spending import tokens_each
 from autoresearch.planning.stage import (
     CHECKED,
     Theatre,
@@ -29,10 +32,32 @@ from autoresearch.planning.stage import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from autoresearch.core.contract import Contract
     from autoresearch.loop.measure import Randomness
     from autoresearch.planning.examining import Examination
     from autoresearch.planning.rehearsal import Rehearsal
+
+
+def tokens_each(environ: Mapping[str, str], toplevel: Path, common_dir: Path) -> float | None:
+    """Tokens of one experiment, over all that are known; None where none is.
+
+    Args:
+        environ: says where sessions lie.
+        toplevel: the working tree.
+        common_dir: its git directory.
+    """
+    tokens, experiments = 0, 0
+    for name in sessions_of(environ, toplevel, common_dir):
+        places = places_for(environ, toplevel, common_dir, name)
+        # A damaged session is its own commands' business; it tells nothing here.
+        with contextlib.suppress(AutoresearchError), Index(places.index, Log(places.log)) as index:
+            progress = index.progress()
+            tokens += progress.spent_tokens
+            experiments += progress.last_number - progress.unmetered
+    return tokens / experiments if experiments else None
 
 
 class Checked(NamedTuple):
