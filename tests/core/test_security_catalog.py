@@ -118,3 +118,9 @@ def test_what_is_no_vector_is_refused(vector):
     """A finding rated by an older scale, half a vector, or a bare number."""
     with pytest.raises(ValueError, match=r"."):
         rate(vector)
+
+
+def test_both_owasp_lists_are_read_from_the_data() -> None:
+    """A list that the package does not ship, or that another test had read before."""
+    every_category.cache_clear()
+    assert {one.edition for one in every_category()} >= {"2021", "2025"}

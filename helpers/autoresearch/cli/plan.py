@@ -14,6 +14,7 @@ from autoresearch.core import phrases
 from autoresearch.core.model import Scale
 from autoresearch.core.render import Answer
 from autoresearch.core.text import clean_line
+from autoresearch.edges import notices
 from autoresearch.loop.opening import writing
 from autoresearch.loop.session import environment
 
@@ -155,7 +156,7 @@ def init_command(
             "session": session.name,
             "branch": session.branch,
             "toplevel": str(started.toplevel),
-            "notes": list(started.notes),
+            "notes": [*notices.current(), *started.notes],
             "rehearsed_at": started.rehearsed_at,
             **_facts(started.rehearsal),
         },
