@@ -108,6 +108,7 @@ class Machine(RuleBasedStateMachine):
         self.attempt = 0
         self.staged = False
         self.meanwhile: str | None = None
+        self.dropped_again = False
 
     # --- start -----------------------------------------------------------------------------
 
@@ -288,6 +289,10 @@ class Machine(RuleBasedStateMachine):
         self.run(("drop", *(["--outside"] if outside_too else [])), fault)
         if fault is not None and part(self.on_disk()) == part(self.tree):
             return  # it died before anything was decided, or there was nothing
+        there, wanted = self.on_disk(), self.base
+        if self.dropped_again and there.get(self.meanwhile) == wanted.get(self.meanwhile):
+            self.meanwhile = None  # the drop that came after the edit put it back with the rest
+            edited = part(self.tree)
         self.put_back(edited, part(self.base))
 
     @rule(fault=FAULTS)
@@ -412,7 +417,7 @@ class Machine(RuleBasedStateMachine):
             fine: whether it succeeds where nothing happens to it; None: either.
             what: its name in `CALLS`, where that is another one.
         """
-        self.meanwhile = None
+        self.meanwhile, self.dropped_again = None, False
         if fault is None:
             said = self.rig.run(*command)
             refusable = command[0] == "try"
@@ -433,6 +438,7 @@ class Machine(RuleBasedStateMachine):
         for number, part in enumerate(fault.again):
             after = choices[(number + int(part * 10)) % len(choices)]
             self.rig.run(*after, plan=planned(after[0], part))
+            self.dropped_again = self.dropped_again or after == ("drop",)
         after = choices[int(fault.at * 1000) % 4]
         done = self.rig.run(*after)
         assert done.code == 0, (command, fault, said, after, done)
