@@ -12,9 +12,10 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, NamedTuple
 
 import noise
+from autoresearch.core.decision import Decision, Policy
 from autoresearch.core.model import Arm, Direction, Pair, Scale
 from autoresearch.core.noise import extended, same_code_differences, smallest_visible
-from autoresearch.core.race import Decision, Policy, judge, runs_of
+from autoresearch.core.race import judge, runs_of
 from autoresearch.core.stats import effect_of
 
 if TYPE_CHECKING:

@@ -147,8 +147,7 @@ def envelope(code: str, message: str, hint: str) -> str:
 
 def report_bug(error: Exception, arguments: list[str]) -> int:
     """A bug: one line on screen and the path of a report that can be pasted into an issue."""
-    from autoresearch.edges.files import git_version  # noqa: PLC0415 - only when it is needed
-    from autoresearch.edges.places import crash_report  # noqa: PLC0415 - only when it is needed
+    from autoresearch.edges.places import crash_report, git_version  # noqa: PLC0415 - only when needed
 
     text = "\n".join(
         [

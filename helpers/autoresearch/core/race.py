@@ -389,14 +389,6 @@ def _counted(pairs: int) -> str:
     return "1 pair" if pairs == 1 else f"{pairs} pairs"
 
 
-__all__ = [
-    "Decision",
-    "Policy",
-    "Rule",
-    "judge",
-    "pairs_of",
-]
-
 _RACING_POOL = 10
 """The first pair may only end a race when this many same-code differences are known."""
 

@@ -7,7 +7,6 @@ import errno
 import os
 import secrets
 import stat
-import subprocess
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -369,14 +368,3 @@ def keep_newest(
                 path.unlink(missing_ok=True)
                 gone += 1
     return gone
-
-
-def git_version() -> str:
-    """The words of `git --version`; never raises, for it is asked when something broke."""
-    try:
-        done = subprocess.run(
-            ["git", "--version"], capture_output=True, check=False, timeout=10, text=True
-        )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as error:
-        return f"git cannot be asked: {error}"
-    return done.stdout.strip() or f"git --version failed with status {done.returncode}"

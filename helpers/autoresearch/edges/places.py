@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,6 +219,17 @@ def crash_report(text: str) -> Path:
     atomic_write(path, text.encode("utf-8", "replace"), mode=0o600)
     keep_newest(folder, files=MOST_REPORTS)
     return path
+
+
+def git_version() -> str:
+    """The words of `git --version`; never raises, for it is asked when something broke."""
+    try:
+        done = subprocess.run(
+            ["git", "--version"], capture_output=True, check=False, timeout=10, text=True
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as error:
+        return f"git cannot be asked: {error}"
+    return done.stdout.strip() or f"git --version failed with status {done.returncode}"
 
 
 def shown_path(path: Path) -> str:
