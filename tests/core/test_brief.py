@@ -63,10 +63,10 @@ def test_what_a_keep_needs_beside_the_metric():
     assert "same: the output of `python dump.py …` must not change" in lines
     assert "profiler: `autoresearch profile` shows where the incumbent spends its cost" in lines
     assert "limits since the baseline: peak_mb +5%, score -3" in lines
-    assert "smallest gain kept: 0.5%" in lines
+    assert "a keep must gain at least: 0.5%" in lines
     plain = dataclasses.replace(base.metric, min_effect=2.0, min_effect_relative=False)
     lines = brief(situation(history(), dataclasses.replace(base, metric=plain))).splitlines()
-    assert "smallest gain kept: 2 ms" in lines
+    assert "a keep must gain at least: 2 ms" in lines
 
 
 def test_tokens_are_estimated_from_bytes():
@@ -89,7 +89,7 @@ def test_fresh_session():
         "incumbent: 11111111 (baseline), last measured 10.5 ms",
         "gain: not validated yet, so no gain is claimed",
         "budget: session: 50 experiments and 8 h left; the next try may take 40 s",
-        "noise: a race finds a gain of 1.2% about every second time, more gain more often",
+        "noise: a race detects a gain of 1.2% about half the time, larger gains more often",
         'next: edit files in scope for one idea, then `autoresearch try -m "what and why"`',
     ]
 
@@ -173,7 +173,7 @@ def test_last_experiment_of_a_run_may_still_be_mended():
     rework = experiment(1, Verdict.REWORK, reason=Reason.GUARD, run=1)
     found = history(make(Run, number=1, experiments=1), rework)
     last = brief(situation(found)).splitlines()[-1]
-    assert last.startswith("next: mend experiment 1, `autoresearch try --rework")
+    assert last.startswith("next: mend experiment 1 and `autoresearch try --rework")
     assert last.endswith("then DONE, all 1 experiments of run 1 are used")
 
 
@@ -292,7 +292,7 @@ def test_holdout_and_suspicious_keeps_are_named():
     unseen = make(Holdout, command="sh /srv/secret.sh", every=1, limit=0.01, limit_relative=True)
     found = history(experiment(1, Verdict.KEEP, flags=(Flag.SUSPICIOUS,), suspicions=("odd",)))
     text = brief(situation(found, contract(holdout=unseen)))
-    assert "holdout: every keep is also measured on inputs that are not shown" in text
+    assert "holdout: every keep is also measured on inputs that you do not see" in text
     assert "suspicious keeps, for the human to review first: 1" in text
     assert "secret" not in text
     third = dataclasses.replace(unseen, every=3)

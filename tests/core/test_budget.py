@@ -46,7 +46,7 @@ def test_remaining_without_bounds():
     left = remaining(history(), make(Budget))
     assert left == make(Remaining)
     assert left.run_left is None
-    assert left.described() == "no bound"
+    assert left.described() == "no limit"
     half = make(Remaining, run_used=7, run_total=5)
     assert half.run_left == 0
     assert half.described() == "run 7 of 5 used"
@@ -99,7 +99,7 @@ def test_hours_stop_the_session():
     assert (found.rule, found.ends_session, found.text) == (
         StopRule.HOURS,
         True,
-        "all 1 h are used",
+        "all 1 h of the budget are used",
     )
 
 
@@ -116,7 +116,7 @@ def test_dollars_and_tokens_stop_the_session():
     assert left.described() == "session: $1.00 and 8 k tokens left"
     assert halt(history(costly[0]), money) is None
     assert halt(history(*costly), money) == Halt(
-        StopRule.USD, ends_session=True, text="all $2.50 are spent"
+        StopRule.USD, ends_session=True, text="all $2.50 of the budget are spent"
     )
     words = contract(budget=make(Budget, tokens=1100))
     assert halt(history(*costly), words) == Halt(

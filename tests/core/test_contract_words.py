@@ -184,17 +184,17 @@ def test_words_of_the_full_contract() -> None:
     assert render_words(FULL) == (
         "Goal: Make parsing of large templates faster without changing output",
         "Metric: `parse_ms` (ms), lower is better; done at 40 ms; a keep gains at least 0.5 %.",
-        "Verify: `./bench.sh`, at most 2 min a sample, of which it may plan with 90 s.",
+        "Verify: `./bench.sh`, at most 2 min a sample, of which it may use 90 s.",
         "Bounded: `peak_mb` (MB), lower is better; may get worse by at most 5 %.",
         "Watched: `cpu` (s), CPU time of verify, lower is better.",
         "May change: `src/**/*.py`, but not `src/**/tests/**`. Everything else is protected.",
         "Guard, at most 15 min: `python -m pytest -q`",
         "Final guard, of the last commit: `python -m pytest -q --all`",
-        "Output that must stay the same: `python dump_outputs.py`",
+        "Output that must not change: `python dump_outputs.py`",
         "Set-up of a bench checkout: `npm ci`",
         "Build, once a candidate: `npm run build`",
         "Profiler: `python -m cProfile bench.py`",
-        "Holdout: 1 keep in 2 may lose at most 1 % on inputs that are not shown.",
+        "Holdout: 1 keep in 2 may lose at most 1 % on inputs that the agent does not see.",
         "Environment: `PYTHONPATH=src`",
         "Passed through: `CUDA_VISIBLE_DEVICES`",
         "Readable in bench checkouts: `node_modules`, `.venv`",
@@ -258,7 +258,7 @@ def test_words_of_single_terms(line: str, words: str) -> None:
 def test_words_of_a_holdout_without_its_command() -> None:
     """The command of the holdout in the document, for any agent to run."""
     words = render_words(parse(SMALL + "holdout: {command: sh /srv/secret.sh, limit: 3}\n"))
-    assert "Holdout: every keep may lose at most 3 on inputs that are not shown." in words
+    assert "Holdout: every keep may lose at most 3 on inputs that the agent does not see." in words
     assert "secret" not in " ".join(words)
 
 

@@ -52,7 +52,7 @@ def test_min_effect_must_be_exceeded(value, keeps):
     answer = step(100, value, min_effect=0.01)
     assert (answer.next_arm is Arm.CANDIDATE) is keeps
     if not keeps:
-        assert answer.decision.detail == "exactly 1 % better, not more than min_effect"
+        assert answer.decision.detail == "exactly 1 % better, but not by more than min_effect"
 
 
 def test_higher_is_better_turns_the_sign():

@@ -49,7 +49,7 @@ def test_fresh_session_tells_how_to_go_on():
         "- Tried so far: no experiment yet",
         "- Incumbent: `11111111`, from the baseline",
         "- Gain: not validated yet, so no gain is claimed",
-        "- Metric when last measured, for orientation only: 10.5 ms",
+        "- Last measured value of the metric, only for orientation: 10.5 ms",
     ]
     for title in (
         "Kept changes",
@@ -239,7 +239,7 @@ def test_suspicious_keeps_come_first_until_undone():
     kept = experiment(1, Verdict.KEEP, flags=(Flag.SUSPICIOUS,), suspicions=("a | b", "two"))
     page = render(history(kept), [], plateau="", notes="")
     head = page.partition("## Goal")[0]
-    assert "## To be reviewed first: suspicious keeps" in head
+    assert "## Review first: suspicious keeps" in head
     assert "- **1** no estimate (suspicious): a \\| b; two" in head
     undone = history(kept, make(Undo, experiment=1, commit="d" * 40))
     assert "To be reviewed" not in render(undone, [], plateau="", notes="")

@@ -14,30 +14,29 @@ FOLDERS = ("/r/.git", '/home/a "b"/state')
         (
             {"CODEX_SESSION_ID": "1", "CLAUDECODE": "1"},
             "Codex: in ~/.codex/config.toml, below [sandbox_workspace_write], "
-            r'writable_roots = ["/r/.git", "/home/a \"b\"/state"]; then start it anew.',
+            r'writable_roots = ["/r/.git", "/home/a \"b\"/state"]; then restart it.',
         ),
         (
             {"CLAUDECODE": "1"},
             "Claude Code: in .claude/settings.local.json, "
             r'{"sandbox": {"filesystem": {"allowWrite": ["/r/.git", "/home/a \"b\"/state"]}}}; '
-            "then start it anew.",
+            "then restart it.",
         ),
         (
             {"CURSOR_AGENT": "1"},
             "Cursor: in ~/.cursor/sandbox.json, "
             r'{"additionalReadwritePaths": ["/r/.git", "/home/a \"b\"/state"]}; '
-            "then start it anew.",
+            "then restart it.",
         ),
         (
             {"GEMINI_CLI": "1"},
-            "Gemini CLI: in its environment, "
-            'SANDBOX_MOUNTS=/r/.git:/r/.git:rw,/home/a "b"/state:/home/a "b"/state:rw; '
-            "then start it anew.",
+            "Gemini CLI: in its environment, SANDBOX_MOUNTS=/r/.git:/r/.git:rw,/home/a "
+            '"b"/state:/home/a "b"/state:rw; then restart it.',
         ),
         (
             {"PATH": "/bin"},
             r'Allow writing to ["/r/.git", "/home/a \"b\"/state"] in the settings of your '
-            "agent's sandbox; then start it anew.",
+            "agent's sandbox; then restart it.",
         ),
     ],
 )

@@ -174,7 +174,7 @@ def test_unproven_limit_races_on_and_is_a_discard_at_the_end():
     assert under_limits(KEEP, [UNPROVEN], pairs=19, planned=20, extra=0).ended is False
     answer = under_limits(KEEP, [UNPROVEN], pairs=20, planned=20, extra=0)
     assert (answer.keep, answer.reason, answer.pairs) == (False, Reason.LIMITS, 20)
-    assert answer.detail == "not proven within its limit: peak_mb"
+    assert answer.detail == "not proven to stay within its limit: peak_mb"
 
 
 def test_discard_loses_its_flags():

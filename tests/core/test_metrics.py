@@ -150,16 +150,16 @@ def test_refuses_every_other_reading(stdout):
             b"METRIC ms=1\nMETRIC ms=2\nMETRIC ms=3\n",
             "stdout mentions METRIC ms 3 times: `METRIC ms=1` and `METRIC ms=2`",
         ),
-        (b"\x1b[31mMETRIC ms=1\n", "stdout holds a malformed METRIC line: `METRIC ms=1`"),
-        (b"METRIC ms=1\xff\n", "stdout holds a malformed METRIC line: `METRIC ms=1\ufffd`"),
+        (b"\x1b[31mMETRIC ms=1\n", "stdout has a malformed METRIC line: `METRIC ms=1`"),
+        (b"METRIC ms=1\xff\n", "stdout has a malformed METRIC line: `METRIC ms=1\ufffd`"),
         (
             b"took 5 s\n",
-            "stdout holds neither a METRIC line nor a lone number, but `took 5 s`",
+            "stdout has neither a METRIC line nor a single number, but `took 5 s`",
         ),
-        (b"", "stdout holds neither a METRIC line nor a lone number, but nothing"),
-        (b"METRIC x=1", "stdout holds no line METRIC ms=\N{HORIZONTAL ELLIPSIS}"),
-        (b"METRIC ms=1e309", "the value of ms, 1e309, is larger than a double can hold"),
-        (b"METRIC ms=-1e-400", "the value of ms, -1e-400, is smaller than a double can hold"),
+        (b"", "stdout has neither a METRIC line nor a single number, but nothing"),
+        (b"METRIC x=1", "stdout has no line METRIC ms=\N{HORIZONTAL ELLIPSIS}"),
+        (b"METRIC ms=1e309", "the value of ms, 1e309, is too large for a double"),
+        (b"METRIC ms=-1e-400", "the value of ms, -1e-400, is too small for a double"),
         (
             b"METRIC ms=1." + b"2" * 30,
             "the value of ms, 1." + "2" * 30 + ", has more than 30 digits",
@@ -217,7 +217,7 @@ def test_pattern_reads_its_group(stdout, pattern, expected):
         ("time=\u0661\n".encode(), r"time=(\S+)", "matches `\u0661`, which is not"),
         ("time=1\u0661\n".encode(), r"time=(\d+)", "matches `1\u0661`, which is not"),
         (b"time=\n", r"time=(\d+)?", "matches ``, which is not a decimal number"),
-        (b"time=1e999\n", r"time=(\S+)", "is larger than a double can hold"),
+        (b"time=1e999\n", r"time=(\S+)", "is too large for a double"),
     ],
 )
 def test_pattern_must_match_once_and_give_a_number(stdout, pattern, found):

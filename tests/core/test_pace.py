@@ -25,4 +25,4 @@ def test_background_with_a_time_out_of_twice_the_forecast():
         "the next try may take 5 min: start it in the background with a time-out of 600 s and "
         "wait to be woken, do not poll"
     )
-    assert "should make race.seconds or the guard shorter" in advice(7201)
+    assert "should shorten race.seconds or the guard" in advice(7201)

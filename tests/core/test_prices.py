@@ -90,9 +90,9 @@ def test_own_prices_come_first():
     ("value", "words"),
     [
         ([], "no object"),
-        ({"m": 3}, "m needs `input` and `output`"),
-        ({"m": {"input": 3}}, "m needs"),
-        ({"m": {"input": 3, "output": 1, "ouput": 2}}, "m needs"),
+        ({"m": 3}, "m must have `input` and `output`"),
+        ({"m": {"input": 3}}, "m must have"),
+        ({"m": {"input": 3, "output": 1, "ouput": 2}}, "m must have"),
         ({"m": {"input": "3", "output": 1}}, "`input` is '3'"),
         ({"m": {"input": True, "output": 1}}, "`input` is True"),
         ({"m": {"input": -1, "output": 1}}, "`input` is -1"),

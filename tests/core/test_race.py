@@ -36,7 +36,7 @@ def test_landslide_is_kept_after_four_pairs():
     assert decision.p_value is None
     assert decision.effect.change == pytest.approx(-0.1, abs=0.01)
     assert decision.detail == (
-        "better after 4 pairs: each gained more than any two runs of the same code differed"
+        "better after 4 pairs: each gained more than any two runs of the same code have differed"
     )
 
 
@@ -95,8 +95,8 @@ def test_slow_candidate_behind_is_given_up_after_two_pairs():
     # one same-code difference, ln(112.2/101) = .105: 1 - exp(-3 * 1.48 * .105 / sqrt(11))
     assert decision.smallest_visible == pytest.approx(0.1313, abs=0.0005)
     assert decision.detail == (
-        "stopped after 2 of 11 pairs: the rest could hardly prove it; "
-        "a gain of about 13 % is found every second time"
+        "stopped after 2 of 11 pairs: the remaining pairs were unlikely to decide it; a race like "
+        "this detects a gain of about 13 % half the time"
     )
 
 
@@ -115,7 +115,7 @@ def test_noisy_race_claims_no_more_than_it_saw():
     assert short(decision) == (False, Rule.END, 3, Reason.UNDECIDED)
     assert decision.smallest_visible == pytest.approx(0.2563, abs=0.0001)
     assert decision.detail == (
-        "could not tell after 3 pairs; a gain of about 0.26 is found every second time"
+        "could not tell after 3 pairs; a race like this detects a gain of about 0.26 half the time"
     )
 
 
@@ -182,7 +182,7 @@ def test_gain_below_min_effect_is_no_keep():
     assert judge(pairs[:19], policy, []).ended is False
     decision = judge(pairs, policy, [])
     assert short(decision) == (False, Rule.END, 20, Reason.UNDECIDED)
-    assert decision.detail == "20 pairs: better, but below min_effect"
+    assert decision.detail == "better after 20 pairs, but by less than min_effect"
 
 
 def test_relative_min_effect_fails_closed_on_differences():
@@ -197,7 +197,10 @@ def test_ties_are_no_evidence():
     """Breaks if equal programs are kept, or raced for ever."""
     decision = judge(paired([5] * 20, [5] * 20), lower(20), [])
     assert short(decision) == (False, Rule.FUTILITY, 6, Reason.UNDECIDED)
-    assert decision.detail == "stopped after 6 of 20 pairs: the rest could hardly prove it"
+    assert (
+        decision.detail
+        == "stopped after 6 of 20 pairs: the remaining pairs were unlikely to decide it"
+    )
 
 
 def test_pool_of_another_scale_is_not_borrowed():
@@ -247,7 +250,8 @@ def test_short_race_stops_when_behind():
     decision = judge(paired([100, 100], [99, 101.5]), lower(3), [])
     assert short(decision) == (False, Rule.FUTILITY, 2, Reason.UNDECIDED)
     assert judge(paired([100], [100]), lower(3), []).detail == (
-        "stopped after 1 of 3 pairs: the rest could hardly prove it; the noise is not known yet"
+        "stopped after 1 of 3 pairs: the remaining pairs were unlikely to decide it; the noise is "
+        "not known yet"
     )
 
 

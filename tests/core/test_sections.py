@@ -112,7 +112,7 @@ def test_claim_says_what_the_validation_covers():
     covered = "-10.0% [-11.0%, -9.0%], first commit against the last at experiment 1"
     assert claim(history(first, proven), "") == f"validated: {covered}"
     assert claim(history(first, proven, second), "") == (
-        f"validated: {covered}; 1 keep since then not validated"
+        f"validated: {covered}; 1 keep since then, not validated"
     )
     undo = make(Undo, experiment=1, commit="f" * 40)
     assert "undone" in claim(history(first, proven, undo), "")

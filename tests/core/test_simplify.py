@@ -20,14 +20,14 @@ def test_equal_speed_is_kept():
     decision = judged(climbing([0.0] * 8))
     assert (decision.keep, decision.rule, decision.pairs) == (True, Rule.LOOK, 8)
     assert decision.effect.change == 0
-    assert decision.detail == "simpler, and proven to lose less than allowed"
+    assert decision.detail == "simpler, and proven to cost less than --simplify allows"
 
 
 def test_loss_beyond_the_allowance_is_dropped():
     """Breaks if simplicity may cost more than the contract says."""
     decision = judged(climbing([0.02] * 8))
     assert (decision.keep, decision.pairs, decision.reason) == (False, 4, Reason.UNDECIDED)
-    assert decision.detail == "could not prove that it loses less than simplifications may"
+    assert decision.detail == "not shown to cost less than --simplify allows"
 
 
 def test_plain_loss_is_called_worse():
@@ -36,7 +36,7 @@ def test_plain_loss_is_called_worse():
     decision = judge_simplify(pairs, lower(11), [0.001] * 2, carried=0.0, allowed=0.01)
     assert (decision.reason, decision.detail) == (
         Reason.WORSE,
-        "loses more than simplifications may",
+        "loses more than --simplify allows",
     )
     assert decision.effect.change == pytest.approx(0.1)
 
@@ -49,7 +49,7 @@ def test_earlier_simplifications_use_up_the_allowance():
     assert (spent.ended, spent.keep, spent.reason) == (True, False, Reason.LIMITS)
     assert (spent.effect, spent.detail) == (
         None,
-        "earlier simplifications have used up the loss allowed",
+        "earlier simplifications have used up the allowed loss",
     )
 
 

@@ -71,7 +71,7 @@ def test_candidate_of_edits_inside_the_scope():
 def test_nothing_changed():
     """No difference is a refusal of its own, also when there are new files outside."""
     assert plan(outside=("notes",)) == CandidateRefusal(
-        reason=Reason.UNCHANGED, paths=(), detail="nothing inside the scope differs"
+        reason=Reason.UNCHANGED, paths=(), detail="nothing in the scope has changed"
     )
 
 

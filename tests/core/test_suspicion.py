@@ -109,8 +109,8 @@ def test_size_of_a_change():
 @pytest.mark.parametrize(
     ("tests", "before", "found"),
     [
-        (9, 10, ("the guard ran 9 tests, 10 on the incumbent",)),
-        (None, 10, ("the guard does not say how many tests it ran, 10 on the incumbent",)),
+        (9, 10, ("the guard ran 9 tests; 10 on the incumbent",)),
+        (None, 10, ("the guard does not say how many tests it ran; 10 on the incumbent",)),
         (10, 10, ()),
         (11, 10, ()),
         (None, None, ()),
@@ -157,8 +157,8 @@ TRIPS = {
     "traces or profiles its process": "sys.settrace(f)",
     "changes built-in names": "import builtins",
     "replaces a clock": "time.perf_counter = lambda: 0",
-    "ends its process from within": "os._exit(0)",
-    "looks at its caller": "sys._getframe(1)",
+    "ends its own process": "os._exit(0)",
+    "inspects its caller": "sys._getframe(1)",
     "speaks like the evaluator": "print('METRIC ms=1')",
     "knows the test runner": "if 'PYTEST_CURRENT_TEST' in env",
     "looks into processes": "open('/proc/self/mem')",
@@ -179,7 +179,7 @@ def test_literals_of_protected_data():
     data = {"data/in.json": b'{"x": "a text of more than twenty letters", "n": 1234567890.5}'}
     for line in ('X = "a text of more than twenty letters"', "N = 1234567890.5"):
         found = suspicions(facts(added=(line,), data=data))
-        assert found == ("the change holds a literal that stands in data/in.json",)
+        assert found == ("the change contains a literal that also stands in data/in.json",)
     for line in ("X = 'a text of more'", "N = 12345", "N = 98765432101", "X = 'x' * 30"):
         assert suspicions(facts(added=(line,), data=data)) == ()
 

@@ -20,7 +20,7 @@ def test_setting_that_lets_the_night_pass_is_named(mode):
 
 def test_each_mode_is_told_apart():
     """Advice for another situation than the one at hand."""
-    assert "no hook of ours was called" in advice(None)
+    assert "our hooks were not called" in advice(None)
     assert "plan mode refuses every edit" in advice("plan")
-    assert "edits elsewhere ask" in advice("default")
+    assert "edits elsewhere do" in advice("default")
     assert advice("acceptEdits").startswith("permissions: acceptEdits, edits in scope")

@@ -87,7 +87,7 @@ def test_every_kth_keep():
 @pytest.mark.parametrize(
     ("paths", "why"),
     [
-        ((), "its command names no file outside the repository"),
+        ((), "its command does not name a file outside the repository"),
         (("/work/r/h.py",), "h.py lies inside the repository"),
         (("/srv/h", "/work/r"), ". lies inside the repository"),
         (("/work/r2/h.py",), ""),

@@ -105,7 +105,7 @@ def test_a_dry_run_adopts_nothing(helper: Helper) -> None:
     before, log = everything(helper.repo), log_of()
     done = helper("amend", "--dry-run")
     assert "budget.experiments: 50 -> 60" in done.out
-    assert "would be amended; it measures as before" in done.out
+    assert "would be amended; it does not change what is measured" in done.out
     assert (everything(helper.repo), log_of()) == (before, log)
 
 

@@ -325,7 +325,7 @@ def test_warnings_are_sentences_with_a_reason(helper: Helper, tmp_path: Path) ->
     answer = helper.json("check", str(write_draft(tmp_path, guard="")))
     first, second = answer["warnings"]
     assert first == (
-        "there is neither a guard nor `same`: a faster program that answers wrongly is kept"
+        "there is neither a guard nor `same`: a faster program with wrong answers would be kept"
     )
     assert second.startswith("verify imports src/work.py into its own process, where a candidate")
 

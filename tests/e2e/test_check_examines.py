@@ -35,7 +35,7 @@ def test_a_guard_that_notices_a_broken_function(helper: Helper, tmp_path: Path) 
     assert answer["secondary"] == [{"name": "size", "values": [1000.0]}]
     assert (answer["profile_s"], answer["findings"]) == (
         None,
-        ["`profile` fails with exit code 1 in a bench checkout: it would not help the agent"],
+        ["`profile` fails with exit code 1 in a bench checkout, so it would not help the agent"],
     )
     assert left_behind() == []
 

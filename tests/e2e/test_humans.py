@@ -172,7 +172,7 @@ def test_validate_is_the_only_claim(tmp_path):
     assert "gain: validated: -20.0%" in helper("status").out
     set_cost(helper.repo, 70)
     assert helper.verdict("still less") == ("keep", None)
-    assert "1 keep since then not validated" in helper("status").out
+    assert "1 keep since then, not validated" in helper("status").out
     assert helper.json("status")["next"].startswith("`autoresearch validate`")
     failed = helper("validate").out.splitlines()
     assert failed[0].startswith("the final guard FAILS on ")

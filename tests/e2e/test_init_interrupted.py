@@ -143,7 +143,7 @@ def test_until_the_log_is_there_all_say_so_and_recover_takes_back(
     for command in (("status",), ("note", "x"), ("try", "-m", "x"), ("run", "3"), ("undo", "1")):
         assert helper.error(*command) == "half_opened"
     assert helper.json("recover")["done"] == [
-        "the `init` of cheaper was interrupted; it is taken back"
+        "the `init` of cheaper was interrupted and has been taken back"
     ]
     assert plain(helper) == but_for_times(before)
     assert left_behind() == []

@@ -76,7 +76,7 @@ def test_guard_that_runs_fewer_tests(tmp_path):
     set_cost(helper.repo, 90, extra="CASES = 'a'\n")
     record = helper.attempt("fewer")
     assert record["flags"] == ["suspicious"]
-    assert record["suspicions"] == ["the guard ran 1 tests, 3 on the incumbent"]
+    assert record["suspicions"] == ["the guard ran 1 tests; 3 on the incumbent"]
 
 
 def test_checksum_that_changes(tmp_path):
@@ -105,6 +105,6 @@ def test_tripwires_and_known_literals(tmp_path):
     assert record["flags"] == ["suspicious"]
     assert record["suspicions"] == [
         "the change runs code as the process ends",
-        "the change holds a literal that stands in data/input.txt",
+        "the change contains a literal that also stands in data/input.txt",
     ]
     assert "suspicious: the change runs code" in helper("show", "1").out

@@ -153,7 +153,7 @@ def test_what_belongs_to_the_user_stays_as_it_is(tmp_path):
         set_cost(repo, cost)
         done = helper("try", "-m", f"to {cost}")
         assert f": {verdict}" in done.out
-        assert "untracked outside the scope, no part of it: notes.txt, staged.txt" in done.out
+        assert "ignored (untracked, outside the scope): notes.txt, staged.txt" in done.out
         after = without_copies(repo.state())
         assert {p: c for p, c in after.items() if p != "src/work.py"} == {
             p: c for p, c in before.items() if p != "src/work.py"

@@ -124,7 +124,8 @@ def test_whoever_waits_to_measure_says_for_whom(lock, other):
 
     turn_to_measure(lock.path, "validate", say).release()
     assert [f"(process {other.pid}, since " in text for text in seen] == [True]
-    assert seen[0].endswith(") is measuring on this machine; waiting for it")
+    assert seen[0].startswith("waiting for `autoresearch try` (process ")
+    assert seen[0].endswith("), which is measuring on this machine")
     turn_to_measure(lock.path, "validate", pytest.fail).release()
 
 

@@ -140,7 +140,7 @@ def test_line_behind_a_remembered_position_must_continue_it(log):
 
 def test_other_line_at_a_remembered_place_is_not_read(log):
     """A record shown that is not the one that was indexed."""
-    with pytest.raises(CorruptLogError, match="another line"):
+    with pytest.raises(CorruptLogError, match="a different line"):
         log.read(0, "0" * 64)
 
 

@@ -137,7 +137,7 @@ def test_whoever_takes_the_lock_ends_what_a_dead_holder_left(tmp_path, started):
     pid = int(done.stdout)
     assert Lock(path).left_running() == {pid}
     with Lock(path).acquire("note") as held:
-        assert held.ended == "`autoresearch try` was killed; 1 process it left was ended"
+        assert held.ended == "`autoresearch try` was killed; 1 process that it left was ended"
     assert orphans._stat(pid) is None or orphans._stat(pid)[1][0] == b"Z"
     assert Lock(path).left_running() == frozenset()
 

@@ -300,7 +300,7 @@ def test_nothing_installed_is_said_with_the_command(tmp_path: Path) -> None:
     empty.mkdir()
     found = probe(str(empty), tmp_path)
     assert found == (
-        None, "bubblewrap is not installed", "Install the package bubblewrap of your system.",
+        None, "bubblewrap is not installed", "Install your system's package bubblewrap.",
     )  # fmt: skip
     assert found.name == "none"
     (empty / "dnf").write_text("")

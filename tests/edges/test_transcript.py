@@ -133,7 +133,7 @@ def test_own_prices_are_read_and_their_trouble_is_named(main, tmp_path, monkeypa
     assert read_meter(os.environ, HOST).usd == 2.0
     (config / "prices.json").write_text('{"mine": 2}')
     assert own_prices(os.environ) == {}
-    assert "mine needs `input` and `output`" in price_trouble(os.environ)
+    assert "mine must have `input` and `output`" in price_trouble(os.environ)
     monkeypatch.setenv("AUTORESEARCH_PRICES", str(tmp_path / "none.json"))
     assert "none.json" in price_trouble(os.environ)
 

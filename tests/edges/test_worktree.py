@@ -412,7 +412,7 @@ def test_submodules_are_left_alone(tmp_path, make):
     user.write("src/sub", "file")
     refusal = project.plan()
     assert isinstance(refusal, CandidateRefusal)
-    assert refusal.detail == "stands where a submodule belongs: src/sub"
+    assert refusal.detail == "is in the place of a submodule: src/sub"
     assert project.put_back(put_back_steps(project.snapshot().changes)) == ((), ())
 
 

@@ -89,7 +89,7 @@ def test_looks_by_default_and_removes_when_asked(fresh):
     assert refs(fresh) == before
     done = fresh.run("gc", "--keep", "2", "--prune")
     assert "removed: 20 refs of candidates that were not kept (2-4, 6-22)" in done.out
-    assert "stays, for an open idea names it: 5" in done.out
+    assert "stays because an open idea names it: 5" in done.out
     assert refs(fresh) == before - GONE - {"interrupted/0004-abcdef"}
     assert pruned(fresh) == [([[2, 4], [6, 22]], 2)]
     names = {path.name for path in (fresh.state / "output").iterdir()}
@@ -97,7 +97,7 @@ def test_looks_by_default_and_removes_when_asked(fresh):
     assert names.isdisjoint({"0002-guard.txt", "0061-guard.txt"})
     assert [path.name for path in (fresh.state / "raw").iterdir()] == [f"{'b' * 40}.jsonl"]
     assert fresh.broken() == []
-    assert "nothing may go" in fresh.run("gc", "--keep", "2", "--prune").out
+    assert "nothing to clean up" in fresh.run("gc", "--keep", "2", "--prune").out
     assert len(pruned(fresh)) == 1
     assert "20 pruned by gc" in fresh.run("doctor").out
 

@@ -195,7 +195,7 @@ def test_index_that_was_held_is_brought_up_to_date_later(rig, impatient):
     rig.edit(90)
     plant(rig, ["index.lock"])
     said = rig.run("try", "-m", "one")
-    assert "index.lock is held, so git's index was not brought up to date; a later" in said.out
+    assert "index.lock is locked, so git's index was not brought up to date; a later" in said.out
     assert status(rig) == "MM src/work.sh"
     assert behind(rig) == ["git's index: staged as an earlier incumbent had it: src/work.sh"]
     rig.edit(80)

@@ -180,7 +180,7 @@ def test_an_ablation_goes_on_where_it_was(helper):
     measured = [(r["kind"], r.get("experiment")) for r in log if r["kind"] in MEASURED]
     assert measured == [("validation", None), ("ablation", 2), ("ablation", 1)]
     (validation, *_) = (r for r in log if r["kind"] == "validation")
-    told = f"goes on with what was interrupted: the validation is that of {validation['at']}"
+    told = f"continues what was interrupted: the validation is that of {validation['at']}"
     assert told in answer["news"]
     assert [record["experiment"] for record in answer["ablation"]] == [2, 1]
     attempt(helper, 4, 0, command=ablate, code=0)  # nothing was interrupted: all of it once more

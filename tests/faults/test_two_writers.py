@@ -40,7 +40,7 @@ def test_a_broken_session_always_has_a_remedy(rig, monkeypatch):
     said = rig.run("note", "x")
     assert (said.code, said.out) == (
         5,
-        "error: it cannot go on\n"
-        "next: `autoresearch doctor` says what is wrong and what mends it.\n",
+        "error: it cannot go on\nnext: `autoresearch doctor` says what is wrong and how to mend "
+        "it.\n",
     )
     assert '"hint": "`autoresearch doctor`' in rig.run("note", "x", "--json").out

@@ -40,8 +40,8 @@ def test_the_question_shows_the_contract_and_holds_its_bytes(repo: Git) -> None:
     digest = hashlib.sha256(CONTRACT.encode()).hexdigest()[:16]
     decision, reason, command = question(host, "autoresearch init autoresearch.yaml")
     assert decision == "ask"
-    assert reason.startswith("autoresearch: `init` is the human's to agree to")
-    assert reason.endswith(f"\n\n{CONTRACT.rstrip()}\n\n`check` has not been run on it.")
+    assert reason.startswith("autoresearch: `init` needs the human's consent")
+    assert reason.endswith(f"\n\n{CONTRACT.rstrip()}\n\n`check` was not run on it.")
     assert command == f"autoresearch init autoresearch.yaml --sha256 {digest}"
     for given in (
         "autoresearch init --worktree ../night autoresearch.yaml",
@@ -55,7 +55,7 @@ def test_the_question_shows_the_contract_and_holds_its_bytes(repo: Git) -> None:
         assert command.endswith(f" --sha256 {digest}"), "the digest of other bytes, by the agent"
     assert question(host, "autoresearch init missing.yaml")[:2] == (
         "ask",
-        "autoresearch: `init` freezes a contract, which could not be read here.",
+        "autoresearch: `init` freezes a contract, but it could not be read here.",
     )
 
 
@@ -79,7 +79,7 @@ def test_the_question_shows_what_check_found_of_these_bytes(repo: Git) -> None:
     kept = {"at": "2026-11-26T12:00:00Z", "facts": ["baseline: m 3", "there is no guard"]}
     for digest, said in (
         (hashlib.sha256(CONTRACT.encode()).hexdigest(), "- baseline: m 3\n- there is no guard"),
-        ("0" * 64, "`check` has not been run on it."),
+        ("0" * 64, "`check` was not run on it."),
     ):
         (folder / "rehearsed.json").write_text(json.dumps({**kept, "contract_sha256": digest}))
         reason = question(Host(repo.root), "autoresearch init autoresearch.yaml")[1]

@@ -66,10 +66,12 @@ def test_budget_in_dollars_ends_the_run_and_lets_the_agent_go(tmp_path, transcri
     set_cost(helper.repo, 90)
     said = helper("try", "-m", "cheaper", env=AGENT).out
     assert "49 experiments, $-" not in said
-    assert said.splitlines()[-1].startswith("next: DONE, all $2.00 are spent")
+    assert said.splitlines()[-1].startswith("next: DONE, all $2.00 of the budget are spent")
     assert host.stop() is None
     assert helper.error("try", "-m", "more", env=AGENT) == "done_usd"
-    assert helper("run", "5", env=AGENT).out.startswith("AUTORESEARCH DONE: all $2.00 are spent")
+    assert helper("run", "5", env=AGENT).out.startswith(
+        "AUTORESEARCH DONE: all $2.00 of the budget are spent"
+    )
 
 
 def test_unknown_price_is_said_and_not_taken_for_nothing(tmp_path, transcript):

@@ -228,7 +228,7 @@ def test_brief_comes_back_after_every_kind_of_start(tmp_path):
     set_cost(helper.repo, 90)
     helper("try", "-m", "word " * 2000, env=AGENT)
     text = host.context("compact")
-    assert "Run 1 of this agent session is in progress: 1 of 3 experiments. Go on with it." in text
+    assert "Run 1 of this agent session is in progress: 1 of 3 experiments. Continue it." in text
     assert len(text.encode()) <= 6144
     assert "Start experiments only when asked" in Host(helper.root, "other").context()
     (helper.state / "journal.json").write_text("{}")

@@ -17,10 +17,10 @@ def test_permission_mode_is_seen_and_the_setting_named(tmp_path):
     helper = open_session(tmp_path)
     assert "permissions:" not in helper("run", "3").out  # no host: nobody asks
     unseen = helper("run", env=AGENT).out
-    assert "permissions: no hook of ours was called" in unseen
+    assert "permissions: our hooks were not called" in unseen
     host = Host(helper.root)
     for mode, words in (
-        ("default", "edits elsewhere ask; tell your human that"),
+        ("default", "edits elsewhere do; tell your human that"),
         ("bypassPermissions", ""),
     ):
         host.mode = mode

@@ -39,7 +39,7 @@ def test_a_draft_that_reaches_outside_stops_there(claude: Claude, tmp_path: Path
         talk = claude.talk(model, f"/autoresearch:plan {GIVEN}", cwd=repo.root)
 
     assert talk.denied == ["Bash"]
-    assert seen.pop("more").startswith("autoresearch: `init` is the human's to agree to")
+    assert seen.pop("more").startswith("autoresearch: `init` needs the human's consent")
     for said in seen.values():
         assert "reach outside the checkout: setup (network): curl -s https://example.org" in said
         assert "Nothing was run." in said

@@ -257,10 +257,10 @@ def test_update_replaces_ours_and_removes_what_is_gone(hand: Hand) -> None:
 def test_program_of_the_users_own_is_left_alone(hand: Hand) -> None:
     """Catches a program of another name's owner that a link of ours replaces."""
     own = Git(hand.home).write(LINK, "#!/bin/sh\n", mode=0o644)
-    assert "is not ours and was left as it is" in hand.install("codex").reach.text
+    assert "is not ours and was left alone" in hand.install("codex").reach.text
     assert own.read_text() == "#!/bin/sh\n"
     own.chmod(0o755)
-    assert "is another copy" in hand.install("codex").reach.text
+    assert "is a different copy" in hand.install("codex").reach.text
 
 
 def test_unreadable_list_is_not_guessed_at(hand: Hand) -> None:

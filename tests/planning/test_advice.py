@@ -54,13 +54,13 @@ def test_a_blind_race_names_the_ways_that_apply() -> None:
     """`source: cpu` for a metric that is CPU time already, or more work for a long sample."""
     (text,) = advised(contract(), rehearsal(gain=0.12, sample_s=0.05))
     assert text == (
-        "a race sees gains from 12.0% only; in order: more work a sample (0.2 s at least), "
-        "`source: cpu`, a larger `race.seconds`, a count instead of a time (instructions by "
-        "callgrind, bytes, calls)"
+        "only gains of 12.0% or more are detectable; try, in this order: more work a sample (0.2 "
+        "s at least), `source: cpu`, a larger `race.seconds`, a count instead of a time "
+        "(instructions by callgrind, bytes, calls)"
     )
     (text,) = advised(contract("race: {max_runs: 8}", "source: cpu"), rehearsal(gain=0.12))
-    assert "in order: a count" in text
-    assert text.endswith("; `race.max_runs: 8` caps a race, as you wish")
+    assert "in this order: a count" in text
+    assert text.endswith("; `race.max_runs: 8` limits a race, as you asked")
     for rule in ("race: {seconds: 20}", "race: {pairs: 9}", "budget: {experiments: 9, hours: 0.1}"):
         advice = " ".join(advised(contract(rule), rehearsal(gain=0.12)))
         assert "larger `race.seconds`" not in advice, rule
@@ -72,7 +72,7 @@ def test_a_blind_race_names_the_ways_that_apply() -> None:
 @pytest.mark.parametrize(
     ("extra", "race_s", "guard_s", "words"),
     [
-        ("budget: {experiments: 100, hours: 1}", 60.0, 5.0, "more than the budget's 60 min"),
+        ("budget: {experiments: 100, hours: 1}", 60.0, 5.0, "more than the 60 min of the budget"),
         ("", 400.0, 5.0, "one race may take 7 min: fewer pairs"),
         ("", 60.0, 90.0, "the guard takes 90 s, longer than a race"),
     ],
@@ -116,4 +116,4 @@ def test_a_limit_that_noise_hides_is_named() -> None:
 def test_few_pairs_ask_for_a_shorter_sample() -> None:
     """`more pairs` as advice where three samples fill the race."""
     (text,) = advised(contract(), replace(rehearsal(gain=0.12, sample_s=8.0), pairs=3))
-    assert "in order: a shorter sample (only 3 pairs fit into a race), `source: cpu`" in text
+    assert "in this order: a shorter sample (only 3 pairs fit into a race), `source: cpu`" in text

@@ -59,10 +59,10 @@ def test_what_no_commit_holds_is_to_be_committed() -> None:
     module, file = Missing("Python module", "bench.util"), Missing("file", "./data.txt")
     assert "`git add bench.sh` and commit" in uncommitted((), ["bench.sh"], ["a.c", "bench.sh"])
     both = ["bench/run.py", "bench/util.py"]
-    assert "bench/run.py is there" in uncommitted((), ["bench/run.py"], both)
+    assert "bench/run.py exists" in uncommitted((), ["bench/run.py"], both)
     assert "`git add bench` and" in uncommitted((), ["bench/run.py"], both)
-    assert "bench/util.py is there" in uncommitted((module,), [], ["bench/util.py"])
-    assert "lib/util.py is there" in uncommitted(
+    assert "bench/util.py exists" in uncommitted((module,), [], ["bench/util.py"])
+    assert "lib/util.py exists" in uncommitted(
         (module._replace(name="util"),), [], ["lib/util.py"]
     )
     assert "data.txt is there" in uncommitted((file,), [], ["data.txt"])

@@ -54,7 +54,7 @@ def test_files_are_laid_out_once(tmp_path):
     assert lay_out(folder).written == ("evaluator.py", "measure.py")
     assert lay_out(folder).there == ("evaluator.py", "measure.py")
     (folder / "measure.py").write_text("mine\n")
-    with pytest.raises(AutoresearchError, match="another file"):
+    with pytest.raises(AutoresearchError, match="a different file"):
         lay_out(folder)
     assert (folder / "measure.py").read_text() == "mine\n"
 

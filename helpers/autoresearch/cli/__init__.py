@@ -81,7 +81,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="autoresearch")
 def group() -> None:
-    """Referee of an improvement loop: one change, one measured race, keep or put back.
+    """Referee of an improvement loop: it races every change, keeps it or puts it back.
 
     \b
     Start:   autoresearch demo

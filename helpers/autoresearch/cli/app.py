@@ -33,8 +33,8 @@ Parameters = ParamSpec("Parameters")
 EXIT_BUG = 3
 EXIT_BROKEN = 5
 EXIT_INTERRUPTED = 130
-DOCTOR = "`autoresearch doctor` says what is wrong and what mends it."
-TIDY = "the next command tidies up what was under way; then repeat this one"
+DOCTOR = "`autoresearch doctor` says what is wrong and how to mend it."
+TIDY = "the next command tidies up what was interrupted; then repeat this one"
 
 
 def answers(function: Callable[Parameters, Answer]) -> Callable[Parameters, None]:

@@ -13,10 +13,11 @@ from autoresearch.hosts.hook import EVENTS
 @click.command("hook")
 @click.argument("event", type=click.Choice(EVENTS))
 def hook_command(event: str) -> None:
-    """Answer one event of a host: JSON on stdin, JSON or nothing on stdout, always exit 0.
+    """Answer an event of a host (called by hosts).
 
-    Hosts call it by `hooks/hooks.json`; docs/hooks.md says what each event does and how to turn
-    it off. AUTORESEARCH_HOOKS=off turns all of them off.
+    Reads JSON from stdin, prints JSON or nothing, and always exits with 0. Hosts call it through
+    `hooks/hooks.json`; docs/hooks.md says what each event does and how to turn it off.
+    AUTORESEARCH_HOOKS=off turns all of them off.
 
     Example: autoresearch hook Stop < event.json
     """
@@ -25,9 +26,9 @@ def hook_command(event: str) -> None:
 
 @click.command("statusline")
 def statusline_command() -> None:
-    """Print where the session stands, in one line, for a host's status line.
+    """Print one line for a host's status line.
 
-    Reads the host's JSON on stdin; prints nothing where no session is open.
+    Reads the host's JSON from stdin. Prints nothing if no session is open.
 
     Example: autoresearch statusline < status.json
     """

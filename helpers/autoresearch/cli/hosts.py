@@ -16,18 +16,18 @@ from autoresearch.hosts.install.layouts import LAYOUTS
 if TYPE_CHECKING:
     from autoresearch.hosts.install.layouts import Place
 
-_PROJECT = "For the project of the current folder instead of for you; made to be committed."
+_PROJECT = "Install for the project of the current folder, to be committed, instead of for you."
 
 
 @click.command("install")
 @click.argument("host", type=click.Choice(list(LAYOUTS)))
 @click.option("--project", is_flag=True, help=_PROJECT)
-@click.option("--set-aside", is_flag=True, help="Rename what is in the way and is not ours.")
+@click.option("--set-aside", is_flag=True, help="Rename files that are in the way and not ours.")
 @answers
 def install_command(host: str, *, project: bool, set_aside: bool) -> Answer:
-    """Put skill and slash commands where HOST looks for them; again to update them.
+    """Install or update skill and slash commands for HOST.
 
-    A file that is not ours, or that was edited since, is never overwritten.
+    Files that are not ours, or that were edited since, are never overwritten.
 
     Example: autoresearch install codex
     """
@@ -42,7 +42,7 @@ def install_command(host: str, *, project: bool, set_aside: bool) -> Answer:
         f"{len(paths)} {what}"
         for what, paths in (
             ("written", done.written),
-            ("as they were", done.unchanged),
+            ("unchanged", done.unchanged),
             ("removed", done.removed),
         )
         if paths
@@ -71,7 +71,9 @@ def install_command(host: str, *, project: bool, set_aside: bool) -> Answer:
 @click.option("--project", is_flag=True, help=_PROJECT)
 @answers
 def uninstall_command(host: str, *, project: bool) -> Answer:
-    """Remove what `install HOST` wrote and nobody changed since; sessions stay as they are.
+    """Remove what `install HOST` wrote; sessions stay.
+
+    Files that were edited since stay too.
 
     Example: autoresearch uninstall codex
     """
@@ -85,8 +87,8 @@ def uninstall_command(host: str, *, project: bool) -> Answer:
     return Answer(
         lines=(
             f"{host}: {phrases.count(len(done.removed), 'file')} removed below {place.base}",
-            *(f"left, because it was edited: {path}" for path in done.edited),
-            *((f"left, because another host uses them: {shared}",) if done.shared else ()),
+            *(f"left in place because it was edited: {path}" for path in done.edited),
+            *((f"left in place because another host uses it: {shared}",) if done.shared else ()),
         ),
         data={
             "host": host,
@@ -94,7 +96,7 @@ def uninstall_command(host: str, *, project: bool) -> Answer:
             "edited": [str(path) for path in done.edited],
             "shared": [str(path) for path in done.shared],
         },
-        next_step="nothing; branches, logs and refs of sessions are untouched",
+        next_step="nothing; branches, logs and refs of sessions stay as they are",
     )
 
 

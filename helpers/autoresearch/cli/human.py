@@ -27,14 +27,16 @@ CHECKOUTS_SHOWN = 8
 
 
 @click.command("validate")
-@click.option("--ablate", is_flag=True, help="Then leave out each kept commit in turn.")
+@click.option(
+    "--ablate", is_flag=True, help="Also race the last commit without each kept change in turn."
+)
 @answers
 def validate_command(*, ablate: bool) -> Answer:
-    """Race the session's first commit against its last: the only gain that may be claimed.
+    """Race the first commit against the last: the gain to claim.
 
-    20 fresh pairs without an early end, both under the latest evaluator. --ablate goes on with 12
-    pairs for each kept commit and names those that the last one may do without; it drops none. One
-    that was interrupted goes on where it was.
+    20 fresh pairs without an early end, both under the latest evaluator; no other number may be
+    claimed. --ablate adds 12 pairs for each kept commit and names those that may be worthless; it
+    removes none. After an interruption it continues where it was.
 
     Example: autoresearch validate
     """
@@ -50,7 +52,7 @@ def validate_command(*, ablate: bool) -> Answer:
                 claim,
                 f"{found.first[:12]} against {found.last[:12]}, {phrases.count(pairs, 'pair')}, "
                 f"interval of {found.effect.level:.0%}",
-                f"of {session.progress.kept_count} keeps, "
+                f"{phrases.count(session.progress.kept_count, 'keep')}, "
                 f"{_expected(session.progress.last_number, session.contract.race.alpha)}",
                 *(_ablation_line(record, session.contract.metric.unit) for record in left_out),
             ),
@@ -77,7 +79,7 @@ def _measured(
     before = interrupted(session) if ablating else None
     if before is not None:
         session.news.append(
-            f"goes on with what was interrupted: the validation is that of {before.validation.at}"
+            f"continues what was interrupted: the validation is that of {before.validation.at}"
         )
         return before.validation, tuple(ablate(session, randomness, watchers, before.answers))
     found = validate(session, randomness, shown.watch, shown.say)
@@ -100,39 +102,41 @@ def _final_guard_lines(found: Validation) -> tuple[str, ...]:
         return (f"final guard: passed in {phrases.duration(guarded.duration_s)}",)
     how = "timed out" if guarded.timed_out else f"exit code {guarded.exit_code}"
     return (
-        f"the final guard FAILS on {found.last[:12]} ({how}): all it printed, {guarded.output}",
+        f"the final guard FAILS on {found.last[:12]} ({how}); all of its output: {guarded.output}",
     )
 
 
 def _after_validation(doubtful: list[int], guarded: CommandResult | None) -> str:
     if guarded is not None and not guarded.passed:
         return (
-            "say first that the final guard fails; find the keep that broke it (`autoresearch "
-            "show N`), `undo` it or mend it by another experiment, then validate again"
+            "report first that the final guard fails; find the keep that broke it (`autoresearch "
+            "show N`), `undo` it or mend it with another experiment, then validate again"
         )
     if not doubtful and guarded is not None:
         return "report this number and no other"
     if not doubtful:
         return (
-            "run the whole test suite, for the guard may be a part of it; then report this number "
-            "and no other"
+            "run the whole test suite, because the guard may run only part of it; then report "
+            "this number and no other"
         )
     return (
-        f"show a human that the last commit may do without {phrases.numbers(doubtful)}: "
-        "`autoresearch undo N` takes one back, then validate again"
+        f"tell a human that {phrases.numbers(doubtful)} may be worthless: `autoresearch undo N` "
+        "takes one back, then validate again"
     )
 
 
 def _expected(experiments: int, alpha: float) -> str:
     worthless = experiments * alpha
-    return f"at most about {worthless:.1f} are expected to be worthless (alpha {alpha:.2g})"
+    return f"of which at most {worthless:.2g} are expected to be worthless (alpha {alpha:.2g})"
 
 
 @click.command("undo")
 @click.argument("number", type=click.IntRange(min=1))
 @answers
 def undo_command(number: int) -> Answer:
-    """Take the kept experiment NUMBER back by a new commit, after guard and a race.
+    """Revert the kept experiment NUMBER, after guard and race.
+
+    The branch gets a new commit without the change.
 
     Example: autoresearch undo 12
     """
@@ -155,7 +159,7 @@ def undo_command(number: int) -> Answer:
 @click.option("-m", "--message", default="by hand", show_default=True, help="Why.")
 @answers
 def stop_command(message: str) -> Answer:
-    """End the session; its branch, log and refs stay as they are.
+    """End the session; branch, log and refs stay.
 
     Example: autoresearch stop -m "fast enough"
     """
@@ -173,15 +177,15 @@ def stop_command(message: str) -> Answer:
 
 
 @click.command("recover")
-@click.option("--accept-log", is_flag=True, help="Take the log for true after bringing it back.")
-@click.option("--from-refs", is_flag=True, help="Make the state again from refs/autoresearch/*.")
+@click.option("--accept-log", is_flag=True, help="Trust the log that was brought back.")
+@click.option("--from-refs", is_flag=True, help="Rebuild the state from refs/autoresearch/*.")
 @answers
 def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
-    """Finish or roll back an interrupted step, and render edited copies anew.
+    """Finish or roll back an interrupted step; restore what is lost.
 
-    Every other command does the former by itself. An `init` that never came to its end is taken
-    back. The state of a repository that was moved is brought along; where it is lost, or on another
-    machine, --from-refs makes it again. See docs/recovery.md.
+    Every other command also finishes or rolls back the step. `recover` in addition renders edited
+    copies anew, undoes an unfinished `init`, and moves the state along with a moved repository. If
+    the state is lost, or on another machine, --from-refs rebuilds it. See docs/recovery.md.
 
     Example: autoresearch recover
     """
@@ -202,7 +206,9 @@ def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
     moved: list[str] = []
     with GitRepo.open(Path.cwd()) as repo:
         if taken := take_back_half_opened(repo, environment()):
-            back = [f"the `init` of {name} was interrupted; it is taken back" for name in taken]
+            back = [
+                f"the `init` of {name} was interrupted and has been taken back" for name in taken
+            ]
             return Answer(
                 lines=tuple(back),
                 data={"done": back, "broken": []},
@@ -232,14 +238,14 @@ def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
 
 @click.command("gc")
 @click.option("--keep", type=click.IntRange(min=0), default=100, show_default=True, metavar="N")
-@click.option("--prune", is_flag=True, help="Remove it; without this nothing is changed.")
+@click.option("--prune", is_flag=True, help="Remove it; without this option nothing changes.")
 @answers
 def gc_command(*, keep: int, prune: bool) -> Answer:
-    """What the session can do without, and with --prune removes it.
+    """Show what the session no longer needs; --prune removes it.
 
-    Refs of candidates that were not kept and captured output, but for the N newest experiments;
-    races that cannot go on; bench checkouts of sessions that are over. Kept commits, dropped
-    edits, the log, the 40 newest that failed and whatever an open idea names always stay.
+    That is: refs of candidates that were not kept and captured output, except for the N newest
+    experiments; races that cannot continue; bench checkouts of finished sessions. Kept commits,
+    dropped edits, the log, the 40 newest failures and everything that an open idea names stay.
 
     Example: autoresearch gc --keep 500
     """
@@ -254,9 +260,9 @@ def gc_command(*, keep: int, prune: bool) -> Answer:
     if prune:
         then = "`git gc` frees what these refs held" if found.refs else "`autoresearch status`"
     else:
-        then = f"`autoresearch gc --prune --keep {keep}` removes it, for a human to decide"
+        then = f"a human may remove it: `autoresearch gc --prune --keep {keep}`"
     return Answer(
-        lines=tuple(_gc_lines(found, "removed" if prune else "may go")),
+        lines=tuple(_gc_lines(found, "removed" if prune else "can be removed")),
         data={
             "pruned": prune,
             "keep": keep,
@@ -286,7 +292,7 @@ def _gc_lines(found: Found, what: str) -> list[str]:
         refs = phrases.count(len(found.refs), "ref")
         lines.append(f"{what}: {refs} of candidates that were not kept ({shown}{more})")
     if found.named:
-        lines.append(f"stays, for an open idea names it: {phrases.numbers(found.named)}")
+        lines.append(f"stays because an open idea names it: {phrases.numbers(found.named)}")
     if found.interrupted:
         refs = phrases.count(len(found.interrupted), "ref")
         lines.append(f"{what}: {refs} of candidates that never got a verdict")
@@ -300,4 +306,4 @@ def _gc_lines(found: Found, what: str) -> list[str]:
     ]
     if len(found.checkouts) > CHECKOUTS_SHOWN:
         lines.append(f"{what}: those of {len(found.checkouts) - CHECKOUTS_SHOWN} more")
-    return lines if lines and not found.is_empty else [*lines, "nothing may go"]
+    return lines if lines and not found.is_empty else [*lines, "nothing to clean up"]

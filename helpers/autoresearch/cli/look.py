@@ -35,13 +35,15 @@ KEPT_SHOWN = 8
 REVIEW_SHOWN = 4
 LOG_SHOWN = 20
 DIFF_LINES = 120
-GONE = "diff: gone, no ref holds it any more; `autoresearch doctor` says whether `gc` removed that"
+GONE = (
+    "diff: gone, no ref holds it any more; `autoresearch doctor` says whether `gc` removed the ref"
+)
 
 
 @click.command("status")
 @answers
 def status_command() -> Answer:
-    """Where the session stands: experiments, keeps, claimed gain, what may still be spent.
+    """Show experiments, keeps, validated gain and remaining budget.
 
     Example: autoresearch status
     """
@@ -66,7 +68,7 @@ def status_command() -> Answer:
         ]
         lines[1:1] = _review_lines(history, unit)
         if history.rebuilt is not None:
-            lines.append(f"rebuilt from its refs at {history.rebuilt}; see docs/recovery.md")
+            lines.append(f"rebuilt from refs at {history.rebuilt}; see docs/recovery.md")
         if doing:
             lines.insert(1, f"now: {doing}")
         if halt is not None:
@@ -173,7 +175,9 @@ def _status_facts(session: Session, history: History) -> dict[str, object]:
 )
 @click.option("--reason", type=click.Choice([r.value for r in Reason]))
 @click.option("--path", help="Only experiments that changed this file, or a file below it.")
-@click.option("--grep", help="Only experiments whose words hold this text.")
+@click.option(
+    "--grep", help="Only experiments whose message, hypothesis or reason contains this text."
+)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=LOG_SHOWN, show_default=True)
 @click.option("--oldest-first", is_flag=True)
 @answers
@@ -186,7 +190,7 @@ def log_command(
     limit: int,
     oldest_first: bool,
 ) -> Answer:
-    """Experiments as a table, newest first, with filters.
+    """List experiments, newest first, with filters.
 
     Example: autoresearch log --verdict discard --path src/parser.py
     """
@@ -205,7 +209,7 @@ def log_command(
         )
         total = session.progress.last_number
         unit = session.contract.metric.unit
-        rows = tuple(_row(tried, unit) for tried in found) or ("no experiment fits",)
+        rows = tuple(_row(tried, unit) for tried in found) or ("no experiments match",)
         return Answer(
             lines=(*rows, f"{len(found)} of {phrases.count(total, 'experiment')} shown"),
             data={"experiments": [jsonform.to_object(tried) for tried in found]},
@@ -233,7 +237,7 @@ def _row(tried: Tried, unit: str) -> str:
 @click.argument("number", type=click.IntRange(min=1))
 @answers
 def show_command(number: int) -> Answer:
-    """One experiment whole: verdict, samples, guard, and its diff, kept or not.
+    """Show one experiment: verdict, samples, guard and diff.
 
     Example: autoresearch show 17
     """
@@ -288,7 +292,9 @@ def _output_lines(state: Path, output: str) -> list[str]:
 @click.command("doctor")
 @answers
 def doctor_command() -> Answer:
-    """Check the installation and, where there is one, the session: log, branch, refs, files.
+    """Check the installation and the session.
+
+    Of the session it checks log, branch, refs, files and more, and changes nothing.
 
     Example: autoresearch doctor
     """

@@ -30,7 +30,7 @@ FILE = click.Path(path_type=Path)
 FORECAST_EXPERIMENTS = 20
 CHECK_BYTES = 4096
 OUTSIDE = click.option(
-    "--allow-outside", is_flag=True, help="A human agreed that commands reach outside."
+    "--allow-outside", is_flag=True, help="A human agreed that commands may reach outside."
 )
 
 
@@ -38,10 +38,10 @@ OUTSIDE = click.option(
 @click.argument("folder", type=FILE)
 @answers
 def evaluator_command(folder: Path) -> Answer:
-    """Put a benchmark into FOLDER that runs the candidate in another process.
+    """Write a benchmark that runs the candidate in another process.
 
-    Writes evaluator.py, which needs nothing but Python, and measure.py, a template to be adapted
-    and committed. Nothing that is there already is overwritten.
+    Writes evaluator.py, which needs only Python, and measure.py, a template for you to adapt and
+    commit, into FOLDER. It never overwrites a file.
 
     Example: autoresearch evaluator bench
     """
@@ -61,21 +61,26 @@ def evaluator_command(folder: Path) -> Answer:
 
 @click.command("check")
 @click.argument("file", type=FILE)
-@click.option("--experiments", type=click.IntRange(1), help="How many the forecast is for.")
-@click.option("--confined", is_flag=True, help="Run nothing that a sandbox does not shut in.")
+@click.option(
+    "--experiments", type=click.IntRange(1), help="Number of experiments for the forecast."
+)
+@click.option(
+    "--confined", is_flag=True, help="Run everything in a sandbox without network, or nothing."
+)
 @OUTSIDE
 @answers
 def check_command(
     file: Path, experiments: int | None, *, confined: bool, allow_outside: bool
 ) -> Answer:
-    """Rehearse the contract in FILE in real bench checkouts; nothing of the repository changes.
+    """Rehearse the contract in FILE; the repository stays as it is.
 
-    Runs verify several times, the guard, `same`, the proof that a checkout measures itself, and
-    breaks code in scope to see whether guard and metric notice. Exit code 4 when the contract
-    does not hold, or reaches outside (network, deletions, credentials) and nobody agreed.
+    In real bench checkouts it runs verify several times, the guard and `same`, and proves that a
+    checkout measures itself. It breaks code in scope to see whether guard and metric notice. Exit
+    code 4 if the contract does not hold, or if it reaches outside (network, deletions,
+    credentials) and nobody agreed.
 
-    With --confined it needs nobody's consent: all of it runs in a sandbox, set-up without network
-    too, or nothing does.
+    --confined needs nobody's consent: everything, including set-up, runs in a sandbox without
+    network, or nothing runs.
 
     Example: autoresearch check --confined autoresearch.yaml
     """
@@ -116,16 +121,17 @@ def check_command(
 @click.command("init")
 @click.argument("file", type=FILE)
 @click.option("--worktree", type=FILE, help="Open the session in a new linked worktree at PATH.")
-@click.option("--sha256", "digest", help="Refuse a FILE whose SHA-256 does not begin so.")
+@click.option("--sha256", "digest", help="Refuse FILE unless its SHA-256 begins with this.")
 @OUTSIDE
 @answers
 def init_command(
     file: Path, worktree: Path | None, digest: str | None, *, allow_outside: bool
 ) -> Answer:
-    """Rehearse the contract in FILE, freeze it, and open its session on a branch of its own.
+    """Freeze the contract in FILE and open its session.
 
-    A contract that does not hold (exit code 4) changes nothing. A failure or an interruption is
-    taken back, after a kill by the next `init`.
+    It first rehearses the contract as `check` does; one that does not hold (exit code 4) changes
+    nothing. The session gets a branch of its own. After a failure or an interruption everything
+    is undone, after a kill by the next `init`.
 
     Example: autoresearch init draft.yaml --worktree ../night
     """
@@ -144,8 +150,8 @@ def init_command(
         lines += root_lines(started.toplevel)
     if started.rehearsed_at:
         lines.append(
-            f"measured by `check` at {started.rehearsed_at}, of the same bytes on this machine; "
-            "not repeated"
+            f"reusing what `check` measured at {started.rehearsed_at} (same contract, files and "
+            "machine)"
         )
     lines += rehearsal_lines(started.rehearsal, session.contract)
     lines += [f"note: {note}" for note in started.notes]
@@ -165,14 +171,15 @@ def init_command(
 
 
 @click.command("amend")
-@click.option("--dry-run", is_flag=True, help="Show the difference; adopt nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the differences; adopt nothing.")
 @OUTSIDE
 @answers
 def amend_command(*, dry_run: bool, allow_outside: bool) -> Answer:
-    """Adopt the edited autoresearch.yaml, and other protected files edited with it (for humans).
+    """Adopt the edited contract and protected files (for humans).
 
-    It is rehearsed first; a new file comes with it once it is staged (`git add`). A change of what
-    measures starts a new epoch: earlier races no longer count for noise, duplicates and limits.
+    The edited autoresearch.yaml is rehearsed first. Edited protected files are adopted with it,
+    new ones if they are staged (`git add`). Changing what measures starts a new epoch: earlier
+    races then no longer count for noise, duplicates and limits.
 
     Example: autoresearch amend --dry-run
     """
@@ -196,7 +203,7 @@ def amend_command(*, dry_run: bool, allow_outside: bool) -> Answer:
         if found.left_out:
             paths = clean_line(", ".join(found.left_out[:5]))
             lines.append(f"not adopted, untracked (`git add` includes it): {paths}")
-        effect = "starts a new epoch" if found.measures else "measures as before"
+        effect = "starts a new epoch" if found.measures else "does not change what is measured"
         state = "would be" if dry_run else "is"
         lines.append(f"the contract {state} amended; it {effect}")
         return Answer(
@@ -247,7 +254,7 @@ def rehearsal_lines(
         lines.append(f"final guard: passes in {phrases.duration(found.final_guard_s)}")
     if found.same_sha256 is not None:
         lines.append("same: prints the same twice")
-    lines.append("each bench checkout measures itself: proven by breaking the scope in one")
+    lines.append("each bench checkout measures itself (proven by breaking the scope in one)")
     lines.append(f"sandbox: {clean_line(found.in_force)}")
     lines += [f"warning: {warning}" for warning in found.warnings]
     return tuple(lines)
@@ -276,7 +283,7 @@ def _guard_lines(found: Examination) -> Iterator[str]:
     for what, noticed in found.mutants:
         if noticed:
             asked = f"{tried} of {phrases.count(found.places, 'such place')} in scope tried"
-            rest = f"{asked}; what it says of the other {left} is not known" if left else asked
+            rest = f"{asked}; the other {left} are untested" if left else asked
             yield f"guard notices: {what} ({rest})"
 
 
@@ -317,9 +324,9 @@ def _examined(found: Examination, planned: Forecast) -> dict[str, object]:
 
 def _noise_line(found: Rehearsal, contract: Contract) -> str:
     if found.deterministic:
-        return "noise: none, every sample was equal: an experiment takes 1 to 3 runs"
+        return "noise: none, all samples were equal: an experiment takes 1 to 3 runs"
     if found.smallest_gain is None:
-        return "noise: not known yet; the first races answer undecided until it is"
+        return "noise: not known yet; the first races will be undecided until it is"
     ratio = contract.metric.min_effect_relative and contract.metric.unit != "%"
     scale = Scale.RATIO if ratio else Scale.DIFFERENCE
     gain = phrases.magnitude(found.smallest_gain, scale, contract.metric.unit)
@@ -333,7 +340,8 @@ def _noise_line(found: Rehearsal, contract: Contract) -> str:
         if spread is not None
     ]
     return (
-        f"noise of one run: {', '.join(spreads) or 'unknown'}; smallest gain a race can see: {gain}"
+        f"noise of one run: {', '.join(spreads) or 'unknown'}; smallest gain a race is likely to "
+        f"detect: {gain}"
     )
 
 

@@ -34,14 +34,16 @@ WIDTH = 160
 
 @click.command("scan")
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
-@click.option("--time", "timed", is_flag=True, help="Also run the test command once, in a checkout")
+@click.option(
+    "--time", "timed", is_flag=True, help="Also run the test command once, in a checkout."
+)
 @answers
 def scan_command(folder: Path, *, timed: bool) -> Answer:
-    """Read the project in FOLDER and list what a contract could be made of, with evidence.
+    """Read a project and list what a contract could use.
 
-    Languages, tests, checkers, benchmarks, build; then candidates for metric, guard, scope and
-    the rest, best first, each with the line it rests on and what is still unknown. Runs nothing
-    of the project unless --time asks for its tests. Works without a repository too.
+    Lists languages, tests, checkers, benchmarks and builds in FOLDER, then candidates for metric,
+    guard, scope and the rest: best first, each with its evidence and what is still unknown. It
+    runs nothing of the project, except its tests with --time. It works without a repository too.
 
     Example: autoresearch scan --time
     """

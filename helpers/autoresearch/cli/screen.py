@@ -35,8 +35,8 @@ class Screen:
         change = "" if standing.change is None else f", so far {standing.change:+.1%}"
         left = phrases.duration(standing.left_s)
         self._draw(
-            f"sample {standing.runs}, pair {standing.pairs} of at most {standing.planned}"
-            f"{change}, {left} left at most"
+            f"sample {standing.runs}, pair {standing.pairs} of at most "
+            f"{standing.planned}{change}, at most {left} left"
         )
 
     def close(self) -> None:

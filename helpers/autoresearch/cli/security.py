@@ -52,7 +52,7 @@ class SecurityGroup(LazyGroup):
 
 @click.group("security", cls=SecurityGroup, no_args_is_help=True)
 def security_command() -> None:
-    """Sweep code for flaws, evidence checked. Example: autoresearch security init."""
+    """Sweep code for security flaws. Example: autoresearch security init."""
 
 
 def environment() -> dict[str, str]:
@@ -75,10 +75,10 @@ def coverage_line(found: Coverage) -> str:
 @click.command("init")
 @answers
 def init_command() -> Answer:
-    """Look at the code and draft a model: elements, data flows, stores.
+    """Draft a threat model of the code: elements, flows, stores.
 
-    The model is a starting point: complete its draft, then hand it to `security model`. Nothing of
-    the repository changes but two ignored copies at its root.
+    The draft is a starting point: complete it, then pass it to `security model`. In the repository
+    only two ignored copies at its root change.
 
     Example: autoresearch security init
     """
@@ -115,7 +115,9 @@ def init_command() -> Answer:
 @click.argument("file", type=FILE)
 @answers
 def model_command(file: Path) -> Answer:
-    r"""Take the completed model in FILE (`-`: standard input), YAML or JSON.
+    r"""Record the completed model in FILE, YAML or JSON.
+
+    `-` stands for standard input.
 
     \b
     elements:
@@ -150,13 +152,13 @@ def model_command(file: Path) -> Answer:
 
 @click.command("sweep")
 @click.argument("iterations", type=click.IntRange(1, 10_000), required=False)
-@click.option("--scope", multiple=True, help="Pattern of the files to look at; repeatable.")
+@click.option("--scope", multiple=True, help="Pattern of files to examine; repeatable.")
 @click.option("--diff", metavar="REV", help="Only what changed since REV and what it reaches.")
 @answers
 def sweep_command(iterations: int | None, scope: tuple[str, ...], diff: str | None) -> Answer:
-    """Open a sweep of ITERATIONS cells (10 without a number), or go on with the open one.
+    """Open a sweep of ITERATIONS cells, or continue the open one.
 
-    A sweep whose iterations are used answers AUTORESEARCH DONE.
+    Without a number it has 10 cells. Once they are used, the answer is AUTORESEARCH DONE.
 
     Example: autoresearch security sweep 20 --diff origin/main
     """
@@ -194,7 +196,9 @@ def sweep_command(iterations: int | None, scope: tuple[str, ...], diff: str | No
 @click.command("next")
 @answers
 def next_command() -> Answer:
-    """The cell that was looked at least: element, threat, persona, hypothesis, places.
+    """Show the least-examined cell and what to try there.
+
+    It names element, threat, persona, hypothesis and places.
 
     Example: autoresearch security next
     """
@@ -225,7 +229,7 @@ def next_command() -> Answer:
             f"element: {element.name} ({element.kind.value}): {clean_line(element.description)}",
             f"stride: {task.stride.value}; persona: {task.persona.value}",
             f"hypothesis: {hypothesis}",
-            f"looked at before by: {', '.join(task.looks) or 'nobody'}",
+            f"previous reviewers: {', '.join(task.looks) or 'nobody'}",
             f"files: {files}{more}",
             *(
                 f"  lead L{lead.number} of {lead.tool}, {clean_line(lead.path, 100)}:{lead.line}: "
@@ -257,7 +261,9 @@ def next_command() -> Answer:
 @click.argument("file", type=FILE)
 @answers
 def examined_command(file: Path) -> Answer:
-    r"""Record a cell that holds, with the lines that make it hold; FILE or `-`, YAML.
+    r"""Record a cell that withstands, with the lines that prove it.
+
+    FILE (`-`: standard input) is YAML.
 
     \b
     element: api
@@ -297,7 +303,9 @@ def examined_command(file: Path) -> Answer:
 @click.argument("file", type=FILE)
 @answers
 def add_command(file: Path) -> Answer:
-    r"""Record a flaw; FILE or `-`, YAML. Keys of `examined` without `reason`, and more.
+    r"""Record a flaw with its evidence.
+
+    FILE (`-`: standard input) is YAML: the keys of `examined` except `reason`, and more.
 
     \b
     title: any customer reads any order

@@ -31,10 +31,10 @@ ROWS_SHOWN = 25
 @click.argument("file", type=FILE)
 @answers
 def import_command(file: Path) -> Answer:
-    """Take in a scanner's report as leads: SARIF, or JSON of bandit, semgrep, pip-audit, npm.
+    """Import a scanner's report as leads.
 
-    A lead is the scanner's word. It counts once `add` confirms it, or `examined` dismisses it,
-    with `lead: N` and evidence of your own.
+    Reads SARIF, or JSON of bandit, semgrep, pip-audit and npm. A lead is only the scanner's claim:
+    confirm it with `add` or dismiss it with `examined`, with `lead: N` and evidence of your own.
 
     Example: autoresearch security import bandit.json
     """
@@ -61,7 +61,7 @@ def import_command(file: Path) -> Answer:
 @click.command("leads")
 @answers
 def leads_command() -> Answer:
-    """Leads that nobody has confirmed or dismissed.
+    """List leads that nobody has confirmed or dismissed.
 
     Example: autoresearch security leads
     """
@@ -87,7 +87,7 @@ def leads_command() -> Answer:
 @click.command("status")
 @answers
 def status_command() -> Answer:
-    """The coverage matrix, the findings, and what is open.
+    """Show coverage, findings and what is open.
 
     Example: autoresearch security status
     """
@@ -186,7 +186,7 @@ def _facts(one: Shown) -> dict[str, object]:
 @click.argument("number", type=click.IntRange(min=1))
 @answers
 def show_command(number: int) -> Answer:
-    """One finding whole: evidence, attack, remedy, proof, decisions.
+    """Show one finding: evidence, attack, remedy, proof, decisions.
 
     Example: autoresearch security show 3
     """
@@ -228,17 +228,18 @@ def _quoted(place: Place) -> Iterable[str]:
 @click.command("prove")
 @click.argument("number", type=click.IntRange(min=1))
 @click.argument("file", type=FILE)
-@click.option("--link", multiple=True, help="Ignored folder that it may read, as .venv.")
+@click.option("--link", multiple=True, help="Ignored folder that it may read, such as .venv.")
 @answers
 def prove_command(number: int, file: Path, link: tuple[str, ...]) -> Answer:
-    r"""Run a proof of concept of finding NUMBER on HEAD, in a clean checkout, and keep it.
+    r"""Run and keep a proof of concept for finding NUMBER.
 
-    FILE is .py, .js or .sh, runs at the checkout's root, and ends with one line on stdout:
+    It runs on HEAD in a clean checkout. FILE is .py, .js or .sh, runs at the root of the checkout,
+    and ends with one line on stdout:
 
     \b
     PROOF exploited   and exit status 1, while the flaw stands (as it must now)
     PROOF withstood   and exit status 0, once the attack no longer works
-    Anything else is broken, and no proof of a fix. It talks to nothing but loopback.
+    Anything else is broken and does not prove a fix. It can reach only loopback.
 
     Example: autoresearch security prove 3 /tmp/proof.py --link .venv
     """
@@ -260,7 +261,9 @@ def prove_command(number: int, file: Path, link: tuple[str, ...]) -> Answer:
 @click.command("recheck")
 @answers
 def recheck_command() -> Answer:
-    """Run every proof on HEAD and look for every quoted line; states follow what was seen.
+    """Run all proofs on HEAD and look for all quoted lines.
+
+    The states of the findings follow the results.
 
     Example: autoresearch security recheck
     """
@@ -289,13 +292,14 @@ def recheck_command() -> Answer:
 @click.argument("number", type=click.IntRange(min=1))
 @click.argument("state", type=click.Choice([state.value for state in State]))
 @click.option("--reason", required=True, help="Why, in a sentence.")
-@click.option("--until", metavar="YYYY-MM-DD", help="Last day of an acceptance.")
+@click.option("--until", metavar="YYYY-MM-DD", help="Last day on which an acceptance holds.")
 @answers
 def state_command(number: int, state: str, reason: str, until: str | None) -> Answer:
-    """Decide about a finding (for humans): open, fixed, accepted, false-positive.
+    """Decide what becomes of a finding (for humans).
 
-    `fixed` is believed only when the proof is withstood at HEAD, or, without a proof, when the
-    quoted lines are gone. `accepted` needs a last day: afterwards the finding is open again.
+    It becomes open, fixed, accepted or false-positive. `fixed` is accepted only if HEAD withstands
+    the proof or, without a proof, if the quoted lines are gone. `accepted` needs a last day;
+    afterwards the finding is open again.
 
     Example: autoresearch security state 3 accepted --until 2027-03-31 --reason "behind the VPN"
     """

@@ -28,7 +28,9 @@ EXIT_GATE = 4
 def report_command(
     sarif: Path | None, markdown: Path | None, html: Path | None, badge: Path | None
 ) -> Answer:
-    """Write the findings for other readers; without an option it only says what there is.
+    """Write the findings in other formats.
+
+    Without an option it only says what there is.
 
     Example: autoresearch security report --sarif security.sarif
     """
@@ -70,13 +72,14 @@ def report_command(
 
 @click.command("gate")
 @click.option("--fail-on", type=click.Choice(LIMITS), default="high", show_default=True)
-@click.option("--baseline", type=FILE, help="SARIF report whose findings are known already.")
+@click.option("--baseline", type=FILE, help="SARIF report of findings that are already known.")
 @answers
 def gate_command(fail_on: str, baseline: Path | None) -> Answer:
-    """Exit 4 when an open finding is at or above the limit and not in the baseline.
+    """Exit with 4 if an open finding reaches the limit.
 
-    In CI the ledger is read from `autoresearch.security.jsonl`, where that is committed. A finding
-    whose lines are gone stays open until `recheck` or `state` says that it is fixed.
+    Findings in the baseline do not count. In CI the ledger is read from
+    `autoresearch.security.jsonl` if that is committed. A finding whose lines are gone stays open
+    until `recheck` or `state` says that it is fixed.
 
     Example: autoresearch security gate --fail-on high --baseline known.sarif
     """
@@ -127,11 +130,11 @@ def gate_command(fail_on: str, baseline: Path | None) -> Answer:
 @click.option("--scope", multiple=True, required=True, help="Files a fix may change; repeatable.")
 @answers
 def fix_command(session: str, guard: str, scope: tuple[str, ...]) -> Answer:
-    """Freeze open findings with their proofs, and draft the contract of a session that fixes them.
+    """Draft the contract of a session that fixes open findings.
 
-    Its metric is the sum of their CVSS scores while the helper's run of the proof is not
-    withstood; its guard is yours and every proof that the incumbent withstands. A finding without
-    a proof that succeeds now is left out.
+    It freezes the findings with their proofs. The metric is the sum of the CVSS scores of findings
+    whose proof is not withstood; the guard is yours plus every proof that the incumbent withstands.
+    Findings without a proof that succeeds today are left out.
 
     Example: autoresearch security fix --guard "python -m pytest -q" --scope "app/**"
     """

@@ -29,9 +29,10 @@ DEMO_LINES = 60
 @click.command("demo")
 @answers
 def demo_command() -> Answer:
-    """Run the real loop on a small real project, with a scripted proposer as the agent.
+    """Run the real loop on a small real project.
 
-    Nothing is pre-recorded: every verdict is measured on this machine, in under two minutes.
+    A script proposes the changes in place of an agent. Nothing is pre-recorded: every verdict is
+    measured on this machine. It takes about two minutes, longer on a busy machine.
 
     Example: autoresearch demo
     """
@@ -104,7 +105,7 @@ def _chart(done: Demo) -> list[str]:
 
 
 def _places(done: Demo) -> list[str]:
-    lines = [f"took {phrases.duration(done.seconds)}, all of it measured here"]
+    lines = [f"took {phrases.duration(done.seconds)}; everything was measured here"]
     if done.validation is not None:
         moved = phrases.effect(done.validation.effect, "ms")
         claim = "validated gain" if done.validation.proven else "no proven gain"
@@ -134,9 +135,10 @@ def _step_facts(step: Step) -> dict[str, object]:
 @click.option("--races", type=click.IntRange(1, 10_000), default=30, show_default=True)
 @answers
 def selftest_command(races: int) -> Answer:
-    """Measure this machine: how often it keeps a worthless change, and what it can see.
+    """Measure how often this machine keeps a worthless change.
 
-    Races a program against itself. 300 races or more carry a bound worth quoting.
+    It races a program against itself, and says which gains a race is likely to detect. A quotable
+    bound takes 300 races or more.
 
     Example: autoresearch selftest --races 300
     """
@@ -156,7 +158,7 @@ def selftest_command(races: int) -> Answer:
 def _selftest_lines(found: SelfTest) -> tuple[str, ...]:
     rate = found.false_keeps / found.races
     verdict = (
-        "so few races cannot confirm it"
+        "too few races to confirm it"
         if not found.carries_claim
         else ("as promised" if found.low <= found.alpha else "MORE than promised")
     )
@@ -166,7 +168,7 @@ def _selftest_lines(found: SelfTest) -> tuple[str, ...]:
         f"samples per worthless candidate: {found.runs_per_race:.1f}",
         f"noise of one run: metric {found.metric_noise:.1%}, wall time {found.wall_noise:.1%}, "
         f"CPU time {found.cpu_noise:.1%}",
-        f"smallest gain a race of 20 pairs is likely to see: {found.smallest_gain:.1%}",
+        f"smallest gain a race of 20 pairs is likely to detect: {found.smallest_gain:.1%}",
         f"the helper's own time per experiment: {phrases.duration(found.overhead_s)}",
         f"took {phrases.duration(found.seconds)}",
     )

@@ -55,7 +55,7 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
     if record.touched:
         lines.append(f"touched: {clean_line(', '.join(record.touched[:5]))}")
     if record.meanwhile:
-        lines.append(f"edited meanwhile, left as it is: {clean_line(', '.join(record.meanwhile))}")
+        lines.append(f"edited meanwhile, left alone: {clean_line(', '.join(record.meanwhile))}")
     if record.retest:
         lines.append(f"race {record.retest + 1} of this change: stricter, {_level(record)}")
     return tuple(lines)
@@ -185,7 +185,7 @@ def next_after(record: Experiment, halt: Halt | None, *, unvalidated: bool) -> s
         )
     learn = "`autoresearch note` what it taught, then the next idea"
     if record.verdict is Verdict.KEEP:
-        doubt = "tell the human what it may skip or assume; " if record.suspicions else ""
+        doubt = "tell the human what this change may skip or assume; " if record.suspicions else ""
         return f"{doubt}{learn}, on top of this"
     if record.verdict is Verdict.CRASH:
         return f"`autoresearch apply {record.number}` brings the edit back to mend it; or {learn}"
@@ -208,7 +208,7 @@ def is_unvalidated(history: History) -> bool:
 
 def _after_discard(record: Experiment) -> str:
     if record.kind is Kind.SIMPLIFY:
-        return "remove more, cost less, or try it without --simplify"
+        return "remove more code, lose less, or try it without --simplify"
     if record.reason is Reason.UNDECIDED and record.kind is not Kind.AGAIN:
         return (
             f"make the effect larger, combine near misses (`autoresearch apply {record.number}`), "
@@ -217,7 +217,7 @@ def _after_discard(record: Experiment) -> str:
     if record.reason is Reason.LIMITS:
         return _after_limits(record)
     if record.reason is Reason.HOLDOUT:
-        return "it fits the benchmark's inputs alone: find a gain that does not depend on them"
+        return "it only fits the benchmark's inputs: find a gain that does not depend on them"
     if record.reason is Reason.SAME:
         return (
             f"`autoresearch apply {record.number}` brings the edit back to mend it: "
@@ -231,9 +231,10 @@ def _after_limits(record: Experiment) -> str:
     if noisy and not any(not limit.held for limit in record.limits if limit.name not in noisy):
         return (
             f"{', '.join(noisy)} varies too much to be proven within its limit: tell a human, who "
-            "can widen it or give it more work (`amend`); `--again` once if the gain is large"
+            "can widen the limit or give verify more work (`amend`); use `--again` once if the "
+            "gain is large"
         )
-    return "find a way that costs the limited metric less"
+    return "find a way that is cheaper in the limited metric"
 
 
 def next_after_refusal(record: Refusal) -> str:
@@ -241,12 +242,12 @@ def next_after_refusal(record: Refusal) -> str:
     if record.reason is Reason.OUTSIDE:
         return (
             "`autoresearch drop --outside` puts them back; keep to the scope, then try again "
-            "(what should measure differently is a human's to `amend`)"
+            "(only a human may change what measures: `amend`)"
         )
     if record.reason is Reason.DUPLICATE:
         return (
-            f"`autoresearch show {record.related}` tells how it went; change the idea, "
-            "or `--again` to race the same tree once more"
+            f"`autoresearch show {record.related}` shows how it went; change the idea, or race "
+            "the same tree once more with `--again`"
         )
     return "edit a file in scope, then try again"
 

@@ -40,17 +40,29 @@ BRIEF_BYTES = 6144
 
 @click.command("try")
 @click.option("-m", "--message", required=True, help="What you changed and why, in one sentence.")
-@click.option("--hypothesis", help="What you expect, and by what mechanism.")
-@click.option("--idea", type=click.IntRange(min=1), help="Number of the open idea this tries.")
-@click.option("--rework", "kind", flag_value="rework", help="Mend the last experiment's guard.")
-@click.option("--simplify", "kind", flag_value="simplify", help="Smaller code, next to no loss.")
-@click.option("--again", "kind", flag_value="again", help="Race a tree that was tried before.")
+@click.option("--hypothesis", help="What you expect, and why.")
+@click.option("--idea", type=click.IntRange(min=1), help="Number of the open idea that this tries.")
+@click.option(
+    "--rework",
+    "kind",
+    flag_value="rework",
+    help="The edit mends an experiment that failed the guard.",
+)
+@click.option(
+    "--simplify",
+    "kind",
+    flag_value="simplify",
+    help="Keep smaller code if it costs next to nothing.",
+)
+@click.option(
+    "--again", "kind", flag_value="again", help="Race a tree again that was tried before."
+)
 @answers
 def try_command(message: str, hypothesis: str | None, idea: int | None, kind: str | None) -> Answer:
-    """Measure the edited tree against the incumbent; keep it or put it back.
+    """Race the edited tree against the incumbent; keep or put back.
 
-    Commits exactly the files in scope that differ, races both programs, asks the guard, and
-    settles the verdict: keep, discard, rework, crash or violation (exit 0), refused (exit 1).
+    Commits exactly the files in scope that differ, races both programs, runs the guard, and
+    carries out the verdict: keep, discard, rework, crash or violation (exit 0), refused (exit 1).
 
     Example: autoresearch try -m "cache the compiled pattern: it is rebuilt for every line"
     """
@@ -80,7 +92,7 @@ def _tried(session: Session, result: Result) -> Answer:
         step, code = next_after_refusal(record), 1
         if halt is not None:
             step = f"DONE, {halt.text}; {after_end(unvalidated=is_unvalidated(history))}"
-    lines += [f"left as it is: {clean_line(left)}" for left in result.left]
+    lines += [f"left alone: {clean_line(left)}" for left in result.left]
     lines += [f"warning: {warning}" for warning in result.warnings]
     if result.near is not None:
         share = f"{result.near.share:.0%}"
@@ -91,7 +103,7 @@ def _tried(session: Session, result: Result) -> Answer:
         lines.append(f"idea {record.idea} is closed")
     if result.outside:
         named = clean_line(", ".join(result.outside[:5]))
-        lines.append(f"untracked outside the scope, no part of it: {named}")
+        lines.append(f"ignored (untracked, outside the scope): {named}")
     lines.append(remaining_line(budget.remaining(history, session.contract.budget)))
     advised = pace.advice(forecast_s(session, history)) if halt is None else ""
     if advised:
@@ -122,12 +134,17 @@ def _verdict(result: Result) -> str:
 
 @click.command("run")
 @click.argument("experiments", required=False, type=click.IntRange(1, 100_000))
-@click.option("--new", is_flag=True, help="Once the last one is done and the human asks for more.")
+@click.option(
+    "--new",
+    is_flag=True,
+    help="Open another run after the last one finished (only if the human asked).",
+)
 @answers
 def run_command(experiments: int | None, *, new: bool) -> Answer:
-    """Open a run of EXPERIMENTS for this agent session, or go on with the open one.
+    """Open a run of EXPERIMENTS, or continue the open one.
 
-    All calls of one agent session share the run; once its budget is used the answer is DONE.
+    All calls of one agent session share its run. Once its experiments are used, the answer is
+    DONE.
 
     Example: autoresearch run 20
     """
@@ -165,21 +182,23 @@ def _after_run(state: RunState, history: History) -> str:
     if state.halt is None:
         return "`autoresearch brief`, then one idea, edit, `autoresearch try -m …`"
     if history.pending_rework is not None and state.halt.may_rework:
-        return "the last one may still be mended: `autoresearch try --rework -m …`; then stop"
+        return (
+            "the last experiment may still be mended: `autoresearch try --rework -m …`; then stop"
+        )
     first = "`autoresearch validate`, report; then " if is_unvalidated(history) else ""
     end = f"{first}call nothing more; if a loop drives this, end it"
     how = "ScheduleWakeup with stop: true, or CronDelete"
     if state.halt.ends_session:
         return f"{end} ({how})"
-    return f"{end} ({how}); only when the human asks for more since: `run N --new`"
+    return f"{end} ({how}); only if the human has asked for more since then: `run N --new`"
 
 
 @click.command("brief")
 @answers
 def brief_command() -> Answer:
-    """All you must know before the next experiment, in at most 1,500 tokens.
+    """Show everything you need to know before an experiment.
 
-    Tokens are estimated as UTF-8 bytes / 3.5. Read it once a run, and after a compaction.
+    At most 1,500 tokens, estimated as UTF-8 bytes / 3.5. Read it once a run and after a compaction.
 
     Example: autoresearch brief
     """
@@ -204,14 +223,14 @@ def brief_command() -> Answer:
 @click.option("--retire", type=click.IntRange(min=1), help="Take this idea off the list.")
 @answers
 def note_command(text: str, kind: str | None, retire: int | None) -> Answer:
-    """Write down an idea, a lesson or a dead end, or retire an idea.
+    """Record an idea, a lesson or a dead end, or retire an idea.
 
     Example: autoresearch note --lesson "the parser is bound by string copies, not by regexes"
     """
     from autoresearch.loop.notes import add_note, retire_idea  # noqa: PLC0415 - start fast
 
     if retire is not None and kind is not None:
-        raise click.UsageError("--retire goes with no other kind of note")
+        raise click.UsageError("--retire cannot be combined with another kind of note")
     with writing("note") as session:
         if retire is not None:
             note = retire_idea(session, retire, text)
@@ -232,10 +251,10 @@ def note_command(text: str, kind: str | None, retire: int | None) -> Answer:
 
 
 @click.command("drop")
-@click.option("--outside", is_flag=True, help="Put back what was edited outside the scope.")
+@click.option("--outside", is_flag=True, help="Put back files that were edited outside the scope.")
 @answers
 def drop_command(*, outside: bool) -> Answer:
-    """Put the working tree back to the incumbent; the edit is saved to a ref first.
+    """Put the tree back to the incumbent, saving the edit to a ref.
 
     Example: autoresearch drop --outside
     """
@@ -271,9 +290,10 @@ def drop_command(*, outside: bool) -> Answer:
 @click.argument("number", type=click.IntRange(min=1))
 @answers
 def apply_command(number: int) -> Answer:
-    """Bring the change of experiment NUMBER back into the tree, on top of the incumbent.
+    """Bring the change of experiment NUMBER back into the tree.
 
-    To mend it, make it bigger, or combine it with another one. Nothing is measured.
+    It is applied on top of the incumbent, so that you can mend, extend or combine it. Nothing is
+    measured.
 
     Example: autoresearch apply 17
     """
@@ -289,7 +309,7 @@ def apply_command(number: int) -> Answer:
             lines.append(f"conflicts with later keeps, marked in the files: {named}")
         if done.unmerged:
             named = clean_line(", ".join(done.unmerged[:5]))
-            lines.append(f"cannot be merged by lines, left as the incumbent has them: {named}")
+            lines.append(f"cannot be merged line by line, left as in the incumbent: {named}")
         lines += [f"left as it is: {clean_line(item.path)} {item.why}" for item in done.left]
         return Answer(
             lines=tuple(lines),
@@ -307,7 +327,7 @@ def apply_command(number: int) -> Answer:
 @click.command("profile")
 @answers
 def profile_command() -> Answer:
-    """Show where the incumbent spends its cost, by the contract's profiler.
+    """Run the contract's profiler on the incumbent.
 
     Example: autoresearch profile
     """

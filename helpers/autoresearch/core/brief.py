@@ -78,7 +78,7 @@ def next_step(situation: Situation) -> str:
         return "`autoresearch recover` finishes or rolls back the interrupted step"
     if situation.halt is not None and rework is not None and situation.halt.may_rework:
         return (
-            f'mend experiment {rework.number}, `autoresearch try --rework -m "…"`, or '
+            f'mend experiment {rework.number} and `autoresearch try --rework -m "…"`, or '
             f"`autoresearch drop`; then DONE, {clean_line(situation.halt.text, _STEP_BYTES)}"
         )
     if situation.halt is not None:
@@ -86,8 +86,8 @@ def next_step(situation: Situation) -> str:
         return f"DONE, {clean_line(situation.halt.text, _STEP_BYTES)}; {end}"
     if rework is not None:
         return (
-            f'mend what broke the guard, then `autoresearch try --rework -m "…"`, '
-            f"or give experiment {rework.number} up with `autoresearch drop`"
+            'mend what broke the guard, then `autoresearch try --rework -m "…"`, or give up '
+            f"experiment {rework.number} with `autoresearch drop`"
         )
     return 'edit files in scope for one idea, then `autoresearch try -m "what and why"`'
 
@@ -142,7 +142,7 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
     if contract.holdout is not None:
         often = contract.holdout.every
         which = "every keep" if often == 1 else f"1 keep in {often}"
-        yield f"holdout: {which} is also measured on inputs that are not shown"
+        yield f"holdout: {which} is also measured on inputs that you do not see"
     yield from _bounds(contract)
     if contract.profile is not None:
         yield "profiler: `autoresearch profile` shows where the incumbent spends its cost"
@@ -155,7 +155,7 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
     if situation.smallest_gain is not None:
         scale = situation.smallest_gain_scale
         gain = phrases.magnitude(situation.smallest_gain, scale, unit)
-        yield f"noise: a race finds a gain of {gain} about every second time, more gain more often"
+        yield f"noise: a race detects a gain of {gain} about half the time, larger gains more often"
     if history.last_number:
         yield f"outlook: {_outlook(situation.outlook)}"
     advised = pace.advice(situation.forecast_s)
@@ -177,7 +177,10 @@ def _bounds(contract: Contract) -> Iterable[str]:
         yield f"limits since the baseline: {', '.join(limited)}"
     if metric.min_effect:
         least = f"{metric.min_effect * 100:g}%" if metric.min_effect_relative else None
-        yield f"smallest gain kept: {least or phrases.with_unit(metric.min_effect, metric.unit)}"
+        yield (
+            "a keep must gain at least: "
+            f"{least or phrases.with_unit(metric.min_effect, metric.unit)}"
+        )
 
 
 def _patterns(patterns: tuple[str, ...]) -> str:

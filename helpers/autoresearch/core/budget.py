@@ -67,7 +67,7 @@ class Remaining:
             bounds.append(phrases.tokens(self.tokens))
         if bounds:
             parts.append(f"session: {phrases.listed(bounds)} left")
-        return "; ".join(parts) or "no bound"
+        return "; ".join(parts) or "no limit"
 
 
 class StopRule(str, Enum):
@@ -166,12 +166,18 @@ def _experiments(history: History, contract: Contract) -> str:
 
 def _hours(history: History, contract: Contract) -> str:
     spent = remaining(history, contract.budget).hours == 0
-    return f"all {phrases.number(contract.budget.hours or 0)} h are used" if spent else ""
+    return (
+        f"all {phrases.number(contract.budget.hours or 0)} h of the budget are used"
+        if spent
+        else ""
+    )
 
 
 def _usd(history: History, contract: Contract) -> str:
     spent = remaining(history, contract.budget).usd == 0
-    return f"all {phrases.dollars(contract.budget.usd or 0)} are spent" if spent else ""
+    return (
+        f"all {phrases.dollars(contract.budget.usd or 0)} of the budget are spent" if spent else ""
+    )
 
 
 def _tokens(history: History, contract: Contract) -> str:

@@ -126,7 +126,7 @@ def _taken_apart(value: JsonObject, kinds: Mapping[str, type[object]]) -> Parsed
         )
     kind = value.get("kind")
     if not isinstance(kind, str) or kind not in kinds:
-        raise CorruptLogError(f"key 'kind' holds {str(kind)[:60]!r}, which is no kind of record")
+        raise CorruptLogError(f"key 'kind' holds {str(kind)[:60]!r}, which is not a kind of record")
     prev = value.get("prev")
     if not isinstance(prev, str) or not _is_hash(prev):
         raise CorruptLogError(f"{kind}: key 'prev' holds {str(prev)[:80]!r}, not a SHA-256")

@@ -67,7 +67,7 @@ def blind_spot(progress: Progress, budget: Budget, *, readable: bool) -> str:
     named = [name for name in ("usd", "tokens") if getattr(budget, name) is not None]
     if named and not readable:
         return (
-            f"budget.{' and budget.'.join(named)} cannot stop this run: the host shows no "
+            f"budget.{' and budget.'.join(named)} cannot stop this run: the host provides no "
             "transcript to read the cost from"
         )
     if budget.usd is not None and progress.unpriced:

@@ -154,7 +154,9 @@ def under_limits(
     if not broken and pairs < planned:
         return still_open(pairs, decision.p_value)
     names = ", ".join(check.result.name for check in broken or doubtful)
-    detail = f"beyond its limit: {names}" if broken else f"not proven within its limit: {names}"
+    detail = (
+        f"beyond its limit: {names}" if broken else f"not proven to stay within its limit: {names}"
+    )
     return replace(
         decision,
         keep=False,
@@ -270,10 +272,10 @@ def _improved(pairs: Sequence[Pair], policy: Policy, margin: float) -> list[Pair
 
 def _detail(decision: Decision) -> str:
     if decision.keep:
-        return "simpler, and proven to lose less than allowed"
+        return "simpler, and proven to cost less than --simplify allows"
     if decision.reason is Reason.WORSE:
-        return "loses more than simplifications may"
-    return "could not prove that it loses less than simplifications may"
+        return "loses more than --simplify allows"
+    return "not shown to cost less than --simplify allows"
 
 
 def _nothing_left() -> Decision:
@@ -287,7 +289,7 @@ def _nothing_left() -> Decision:
         effect=None,
         smallest_visible=None,
         rule=Rule.LIMIT,
-        detail="earlier simplifications have used up the loss allowed",
+        detail="earlier simplifications have used up the allowed loss",
     )
 
 
@@ -381,7 +383,7 @@ def advisory(holdout: Holdout, toplevel: str) -> str:
     """
     root = toplevel.rstrip("/") + "/"
     if not holdout.paths:
-        return "its command names no file outside the repository"
+        return "its command does not name a file outside the repository"
     inside = [path for path in holdout.paths if f"{path}/".startswith(root)]
     return f"{inside[0][len(root) :] or '.'} lies inside the repository" if inside else ""
 
@@ -431,7 +433,7 @@ def _joined(effects: Sequence[Effect | None]) -> float | None:
 def table(points: Sequence[Point], scale: Scale) -> str:
     """Return both curves as a Markdown table for people, newest last."""
     lines = [
-        "Holdout: values for people; who proposes changes must not see them.",
+        "Holdout: values for people. Whoever proposes changes must not see them.",
         "",
         "| experiment | metric since the epoch began | holdout since then | |",
         "|---|---|---|---|",

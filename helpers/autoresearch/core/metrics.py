@@ -110,7 +110,9 @@ def _refuse_truncated(stdout: bytes, *, truncated: bool) -> None:
     if truncated:
         raise MetricError(
             f"verify printed more than the {len(stdout)} bytes that are read",
-            hint="Let verify print less to stdout, for example its log to stderr or to a file.",
+            hint=(
+                "Let verify print less to stdout: for example, send its log to stderr or to a file."
+            ),
         )
 
 
@@ -132,7 +134,7 @@ def _read_line(stdout: bytes, name: str) -> float:
     mention = re.compile(rb"METRIC[^A-Za-z0-9_\n]+" + quoted + rb"(?!" + _NAME_CHARS + rb")")
     places = [found.start() for found in mention.finditer(stdout)]
     if not places:
-        raise MetricError(f"stdout holds no line METRIC {name}=…", hint=_remedy(name))
+        raise MetricError(f"stdout has no line METRIC {name}=…", hint=_remedy(name))
     if len(places) > 1:
         raise MetricError(
             f"stdout mentions METRIC {name} {len(places)} times: "
@@ -144,9 +146,9 @@ def _read_line(stdout: bytes, name: str) -> float:
     line = exact.search(stdout)
     if line is None:
         raise MetricError(
-            f"stdout holds a malformed METRIC line: {_line_at(stdout, places[0])}",
+            f"stdout has a malformed METRIC line: {_line_at(stdout, places[0])}",
             hint=_remedy(name),
-            plain="stdout holds a malformed METRIC line",
+            plain="stdout has a malformed METRIC line",
         )
     return _number(line[1].decode("ascii"), name)
 
@@ -156,9 +158,9 @@ def _read_lone(stdout: bytes, name: str) -> float:
     if _LONE_NUMBER.fullmatch(content) is None:
         found = _shown(content[: 4 * _SHOWN_CHARS]) if content else "nothing"
         raise MetricError(
-            f"stdout holds neither a METRIC line nor a lone number, but {found}",
+            f"stdout has neither a METRIC line nor a single number, but {found}",
             hint=_remedy(name),
-            plain="stdout holds neither a METRIC line nor a lone number",
+            plain="stdout has neither a METRIC line nor a single number",
         )
     return _number(content.decode("ascii"), name)
 
@@ -176,7 +178,7 @@ def _read_pattern(stdout: bytes, name: str, pattern: str) -> float:
         raise MetricError(
             f"the pattern of {name} matches {_shown(found)}, which is not a decimal number",
             hint=hint,
-            plain=f"what the pattern of {name} matches is not a decimal number",
+            plain=f"the match of the pattern of {name} is not a decimal number",
         )
     return _number(found, name)
 
@@ -188,9 +190,9 @@ def _number(text: str, name: str) -> float:
     if sum(char.isdigit() for char in text) > MAX_DIGITS:
         reason = f"has more than {MAX_DIGITS} digits"
     elif not math.isfinite(value):
-        reason = "is larger than a double can hold"
+        reason = "is too large for a double"
     elif value == 0.0 and mantissa.strip("+-0."):
-        reason = "is smaller than a double can hold"
+        reason = "is too small for a double"
     else:
         return value + 0.0  # -0.0 becomes 0.0: one zero, one tie
     raise MetricError(

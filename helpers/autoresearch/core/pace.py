@@ -37,7 +37,7 @@ def advice(forecast_s: float | None) -> str:
     if forecast_s > BACKGROUND_S:
         return (
             f"the next try may take {phrases.duration(forecast_s)}, longer than hosts let a "
-            "command run: a human should make race.seconds or the guard shorter (`amend`)"
+            "command run: a human should shorten race.seconds or the guard (`amend`)"
         )
     return (
         f"the next try may take {phrases.duration(forecast_s)}: start it in the background with a "

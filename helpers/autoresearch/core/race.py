@@ -342,7 +342,10 @@ def spoken(seen: Seen, call: Call) -> Decision:
     elif worse:
         reason, detail = Reason.WORSE, f"worse after {_counted(call.pairs)}"
     elif is_proven_better(effect, policy.direction) and not seen.is_large_enough():
-        reason, detail = Reason.UNDECIDED, f"{_counted(call.pairs)}: better, but below min_effect"
+        reason, detail = (
+            Reason.UNDECIDED,
+            f"better after {_counted(call.pairs)}, but by less than min_effect",
+        )
     else:
         reason, detail = Reason.UNDECIDED, _doubt(call, policy.pairs, visible, seen.scale)
     return Decision(
@@ -363,7 +366,7 @@ def _praise(call: Call) -> str:
     after = f"better after {_counted(call.pairs)}"
     match call.rule:
         case Rule.LANDSLIDE:
-            return f"{after}: each gained more than any two runs of the same code differed"
+            return f"{after}: each gained more than any two runs of the same code have differed"
         case Rule.POOL:
             return f"{after}: each gained more than runs of the same code usually differ"
         case Rule.SINGLE:
@@ -377,12 +380,17 @@ def _doubt(call: Call, planned: int, visible: float | None, scale: Scale) -> str
     if call.p_value is not None and call.needed is not None:
         what += f" (p = {call.p_value:.2g}, a keep needs {call.needed:.2g})"
     if call.rule is Rule.FUTILITY:
-        what = f"stopped after {call.pairs} of {_counted(planned)}: the rest could hardly prove it"
+        what = (
+            f"stopped after {call.pairs} of {_counted(planned)}: the remaining pairs were "
+            "unlikely to decide it"
+        )
     if visible is None:
         return f"{what}; the noise is not known yet"
     if not visible:  # every run alike: no gain is too small to see
         return what
-    return f"{what}; a gain of about {amount(visible, scale)} is found every second time"
+    return (
+        f"{what}; a race like this detects a gain of about {amount(visible, scale)} half the time"
+    )
 
 
 def _counted(pairs: int) -> str:
@@ -562,7 +570,7 @@ def _shortfall(effect: Effect, policy: Policy) -> str:
         return "exactly equal"
     if gain < 0:
         return f"exactly {amount(-gain, effect.scale)} worse"
-    return f"exactly {amount(gain, effect.scale)} better, not more than min_effect"
+    return f"exactly {amount(gain, effect.scale)} better, but not by more than min_effect"
 
 
 def _decided(values: Sequence[float], effect: Effect, reason: Reason | None, detail: str) -> Step:

@@ -109,11 +109,13 @@ def _refuse_malformed(pattern: str, segments: Sequence[str]) -> None:
         message = "starts with `!`: list exceptions under `protect`"
         raise ValueError(message)
     if "\0" in pattern:
-        message = "holds a NUL character"
+        message = "contains a NUL character"
         raise ValueError(message)
     for segment in segments:
         if segment in {"", ".", ".."}:
-            message = f"has the segment {segment!r}: start at the repository's root, without `./`"
+            message = (
+                f"has the segment {segment!r}: start at the root of the repository, without `./`"
+            )
             raise ValueError(message)
         if "**" in segment and segment != "**":
             message = f"has the segment {segment!r}: `**` must stand alone between slashes"
@@ -157,14 +159,19 @@ def _character(segment: str, position: int) -> tuple[str, int]:
     if segment[position] == "?":
         return "[^/]", position + 1
     if segment[position] in "\\{}":
-        message = f"holds {segment[position]}, no wildcard here: `[{segment[position]}]` names it"
+        message = (
+            f"contains {segment[position]}, which is not a wildcard here: write "
+            f"`[{segment[position]}]` for the character itself"
+        )
         raise ValueError(message)
     if segment[position] != "[":
         return re.escape(segment[position]), position + 1
     start = position + 1 + segment.startswith("!", position + 1)
     end = segment.find("]", start + 1)  # a bracket that comes first is one of the set
     if end < 0:
-        message = f"has a set without its closing bracket in {segment!r}: `[[]` names a bracket"
+        message = (
+            f"has a set without closing bracket in {segment!r}: write `[[]` for a bracket itself"
+        )
         raise ValueError(message)
     return _set(segment[start:end], negated=start > position + 1), end + 1
 
@@ -182,7 +189,7 @@ def _set(members: str, *, negated: bool) -> str:
         is_range = rest.startswith("-", 1) and bool(rest[2:])
         low, high = rest[0], rest[2] if is_range else rest[0]
         if low > high:
-            message = f"has the range {rest[:3]!r}, which runs backwards"
+            message = f"has the range {rest[:3]!r}, which is backwards"
             raise ValueError(message)
         parts.append(f"{re.escape(low)}-{re.escape(high)}")
         rest = rest[3:] if is_range else rest[1:]

@@ -157,7 +157,7 @@ def claim(history: History, unit: str) -> str:
     parts = ["the final guard fails"] if validated.final_guard is False else []
     parts.append(f"{proof}, first commit against the last at experiment {validated.after}")
     if since:
-        parts.append(f"{phrases.count(since, 'keep')} since then not validated")
+        parts.append(f"{phrases.count(since, 'keep')} since then, not validated")
     if undone:
-        parts.append("some of it was undone, before or since")
+        parts.append("part of it was undone, before or after")
     return "; ".join(parts)

@@ -54,8 +54,8 @@ class Obstacle(str, Enum):
     HARD_LINK = "is hard-linked to another file"
     TOO_LARGE = "is larger than a candidate's file may be"
     UNREADABLE = "cannot be read"
-    FILTERED = "is stored by git in another form (a filter such as LFS)"
-    SUBMODULE = "stands where a submodule belongs"
+    FILTERED = "is stored in another form by git (a filter such as LFS)"
+    SUBMODULE = "is in the place of a submodule"
     LEAVING_LINK = "is a symbolic link that leaves the scope"
     CLASH = "differs from another path only in case or Unicode form"
 
@@ -182,7 +182,7 @@ def plan_candidate(
     changes = tuple(c for c in snapshot.changes if c.obstacle or c.new != c.old)
     if not changes:
         return CandidateRefusal(
-            reason=Reason.UNCHANGED, paths=(), detail="nothing inside the scope differs"
+            reason=Reason.UNCHANGED, paths=(), detail="nothing in the scope has changed"
         )
     obstacles = _obstacles(changes, tree, covers)
     if obstacles:

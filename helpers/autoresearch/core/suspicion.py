@@ -62,9 +62,9 @@ TRIPWIRES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"|monotonic_ns|process_time|process_time_ns|time|time_ns|now|hrtime|default_timer)"
             r"\s*=(?!=)|\bsetattr\(\s*(?:time|timeit|builtins)\b|\bfreezegun\b",
         ),
-        ("ends its process from within", r"\bos\._exit\b|\bos\.(?:kill|abort)\b|\bsignal\.raise_"),
+        ("ends its own process", r"\bos\._exit\b|\bos\.(?:kill|abort)\b|\bsignal\.raise_"),
         (
-            "looks at its caller",
+            "inspects its caller",
             r"\bsys\._getframe\b|\binspect\.(?:stack|currentframe|getouterframes)\b"
             r"|\bgc\.get_(?:objects|referrers)\b|\bsys\.modules\b",
         ),
@@ -158,7 +158,7 @@ def _fewer_tests(tests: int | None, before: int | None) -> str:
     if before is None or (tests is not None and tests >= before):
         return ""
     ran = "does not say how many tests it ran" if tests is None else f"ran {tests} tests"
-    return f"the guard {ran}, {before} on the incumbent"
+    return f"the guard {ran}; {before} on the incumbent"
 
 
 def _clock(facts: Facts) -> str:
@@ -177,7 +177,7 @@ def _clock(facts: Facts) -> str:
     doubt = CLOCK_DOUBT * max(_spread(wall) for wall in walls)
     if elapsed + doubt >= claimed / 2:
         return ""
-    return f"it claims to save {claimed:.3g} s a run, the elapsed time fell by {elapsed:.3g} s"
+    return f"it claims to save {claimed:.3g} s a run, but the elapsed time fell by {elapsed:.3g} s"
 
 
 def _spread(values: Sequence[float]) -> float:
@@ -225,7 +225,7 @@ def _known_literal(added: Sequence[str], data: Mapping[str, bytes]) -> str:
         sought = literal.encode("utf-8", "surrogateescape")
         path = next((path for path, content in data.items() if sought in content), None)
         if path is not None:
-            return f"the change holds a literal that stands in {path[:SHOWN]}"
+            return f"the change contains a literal that also stands in {path[:SHOWN]}"
     return ""
 
 

@@ -8,8 +8,11 @@ WITHOUT_QUESTIONS = frozenset({"bypassPermissions", "auto", "dontAsk"})
 ACCEPT = "acceptEdits"
 PLAN = "plan"
 
-_EDITS = "edits in scope and calls of `autoresearch` pass by themselves"
-_OTHERS = 'other commands ask unless allowed: `--allowedTools "Bash(python3 *)"` and the like'
+_EDITS = "edits in scope and `autoresearch` commands need no approval"
+_OTHERS = (
+    "the host asks before other commands unless they are allowed, as with `--allowedTools "
+    '"Bash(python3 *)"`'
+)
 
 
 def advice(mode: str | None) -> str:
@@ -21,8 +24,8 @@ def advice(mode: str | None) -> str:
     """
     if mode is None:
         return (
-            "permissions: no hook of ours was called, so edits may wait for a human; tell yours "
-            f"that `--permission-mode {ACCEPT}` lets a night pass, and go on"
+            "permissions: our hooks were not called, so edits may wait for a human; tell yours "
+            f"that `--permission-mode {ACCEPT}` avoids questions overnight, and go on"
         )
     if mode == PLAN:
         return (
@@ -34,6 +37,6 @@ def advice(mode: str | None) -> str:
     if mode == ACCEPT:
         return f"permissions: {ACCEPT}, {_EDITS}; {_OTHERS}"
     return (
-        f"permissions: {_EDITS} while the run lasts, edits elsewhere ask; tell your human that "
-        f"`--permission-mode {ACCEPT}` lets a night pass, and go on; {_OTHERS}"
+        f"permissions: {_EDITS} while the run lasts, edits elsewhere do; tell your human that "
+        f"`--permission-mode {ACCEPT}` avoids questions overnight, and go on; {_OTHERS}"
     )

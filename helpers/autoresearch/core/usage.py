@@ -138,7 +138,9 @@ def parse_prices(value: object) -> dict[str, Price]:
 def _own_price(model: str, entry: object) -> Price:
     known = ("input", "output", "cache_write", "cache_write_1h", "cache_read")
     if not isinstance(entry, dict) or not {"input", "output"} <= set(entry) <= set(known):
-        raise ValueError(f"{model} needs `input` and `output`, and may have {', '.join(known[2:])}")
+        raise ValueError(
+            f"{model} must have `input` and `output`, and may have {', '.join(known[2:])}"
+        )
     for kind, rate in entry.items():
         if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < _MILLION:
             raise ValueError(f"{model}: `{kind}` is {rate!r}, not dollars for a million tokens")

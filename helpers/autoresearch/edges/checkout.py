@@ -227,7 +227,7 @@ class Slot:
                     raise AutoresearchError(
                         f"{path!r} is committed, so {place!r} cannot be a cache or a link",
                         code="slot_conflict",
-                        hint="Take it out of `cache` or `link` in the contract.",
+                        hint="Remove it from `cache` or `link` in the contract.",
                     )
 
     def _adopt(self, tree: TreeMap, rows: Mapping[str, Row]) -> None:

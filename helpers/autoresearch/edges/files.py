@@ -33,10 +33,10 @@ _REMEDIES = {
     errno.EROFS: (
         "read_only",
         "is read-only here",
-        "If your agent's sandbox makes it so, `autoresearch doctor` names the setting.",
+        "If your agent's sandbox causes this, `autoresearch doctor` names the setting.",
     ),
-    errno.EACCES: ("no_permission", "may not be accessed", "Check its owner and permissions."),
-    errno.EPERM: ("no_permission", "may not be changed", "Check its owner and attributes."),
+    errno.EACCES: ("no_permission", "cannot be accessed", "Check its owner and permissions."),
+    errno.EPERM: ("no_permission", "cannot be changed", "Check its owner and attributes."),
 }
 
 
@@ -88,7 +88,7 @@ def other_owner(path: Path | str) -> str:
 
 def as_owner(owner: str) -> str:
     """The remedy for what another user owns."""
-    return f"Work as {owner}, or have it given to you: `chown -R` as an administrator."
+    return f"Work as {owner}, or let an administrator give it to you with `chown -R`."
 
 
 @contextlib.contextmanager
@@ -249,7 +249,7 @@ def read_bytes_limited(path: Path, limit: int) -> bytes:
             os.close(descriptor)
     if not regular:
         raise AutoresearchError(
-            f"{path} is not a regular file", code="not_a_file", hint="Give a regular file."
+            f"{path} is not a regular file", code="not_a_file", hint="Name a regular file."
         )
     if len(content) > limit:
         raise AutoresearchError(

@@ -111,7 +111,7 @@ def update_refs(repo: GitRepo, updates: Sequence[RefUpdate], reason: str) -> Non
             raise GitError(
                 f"{ref} is at {now or 'nothing'}, not at {old or 'nothing'}",
                 code="ref_moved",
-                hint="Somebody else moved it: look at it before going on.",
+                hint="Somebody else moved it: examine it before you go on.",
             )
     raise failure("update-ref", done)
 

@@ -50,9 +50,9 @@ def why_not_open(path: Path) -> GitError | None:
                 break
             return _unreadable(folder / ".git")
     return GitError(
-        f"{path} is in no working tree of a git repository",
+        f"not a git repository: {path}",
         code="no_repository",
-        hint="Run the command in a repository; `git init` makes one.",
+        hint="Run the command in the working tree of a repository; `git init` makes one.",
     )
 
 
@@ -106,7 +106,9 @@ class ObjectReader:
         """
         asked = [name.encode("utf-8", "surrogateescape") for name in names]
         if any(b"\n" in name for name in asked):
-            raise GitError("a revision holds a newline", code="no_revision", hint="Check the name.")
+            raise GitError(
+                "a revision contains a newline", code="no_revision", hint="Check the name."
+            )
         if self._owed:
             self.close()  # an error may hold on to a read, whose answers would pass for ours
         if self._process is None:
@@ -152,7 +154,7 @@ class ObjectReader:
         if process is self._process:
             self.close()
         shown = name.decode("utf-8", "replace")
-        raise GitError(f"git cat-file ended while it read {shown}", hint="Run `git fsck`.")
+        raise GitError(f"git cat-file ended while reading {shown}", hint="Run `git fsck`.")
 
 
 _PINNED = (
@@ -268,7 +270,7 @@ class GitRepo:
             )
         if object_format not in {"sha1", "sha256"}:
             raise GitError(
-                f"git does not tell the object format (it said {object_format!r})",
+                f"git does not say which object format it uses (it said {object_format!r})",
                 code="git_too_old",
                 hint="Install git 2.25 or newer.",
             )
@@ -363,9 +365,9 @@ class GitRepo:
             for path in entries:
                 if not is_safe_path(path):
                     raise GitError(
-                        f"the commit {commit} holds the path {path!r}",
+                        f"the commit {commit} contains the path {path!r}",
                         code="unsafe_path",
-                        hint="Such a tree was not made by git add; do not use this commit.",
+                        hint="`git add` does not make such a tree; do not use this commit.",
                     )
         return entries
 
@@ -387,13 +389,13 @@ class GitRepo:
                 raise GitError(
                     f"the object {oid} is missing from the repository",
                     code="missing_object",
-                    hint="Run `git fsck`; fetch or restore what it names.",
+                    hint="Run `git fsck`, and fetch or restore the objects that it names.",
                 )
             if object_id(self.object_format, found.content) != oid:
                 raise GitError(
-                    f"the object {oid} holds other bytes than its name says",
+                    f"the object {oid} does not have the content that its name says",
                     code="corrupt_object",
-                    hint="Run `git fsck`; somebody changed .git/objects.",
+                    hint="Somebody changed .git/objects: run `git fsck`.",
                 )
             yield oid, found.content
 
@@ -431,15 +433,15 @@ def was_killed(done: Completed) -> bool:
 
 def failure(command: str, done: Completed) -> GitError:
     """The error for a git process that failed, in git's own words."""
-    words = " ".join(done.err.split()) or "it said nothing"
-    code, hint = "git", "Run `git fsck` and `git status`, and mend what they name."
+    words = " ".join(done.err.split()) or "no message"
+    code, hint = "git", "Run `git fsck` and `git status`, and repair what they name."
     held = _HELD.search(words)
     if any(full in words for full in _FULL):
         code, hint = "no_space", "Free some space and repeat the command."
     elif held is not None:
         hint = (
-            f"Wait for the git that holds {clean_line(held[1])}, then repeat the command; "
-            "where it died, `autoresearch recover` sets the lock aside."
+            f"Wait for the git that holds {clean_line(held[1])}, then repeat the command. If it "
+            "died, `autoresearch recover` sets the lock aside."
         )
     return GitError(f"git {command} failed with status {done.code}: {words}", code=code, hint=hint)
 
@@ -530,8 +532,8 @@ UNDER_WAY = {
 """What git leaves in its folder while an operation waits for its user."""
 
 ENDED_BY = {
-    "rebase": "`git rebase --abort` takes it back.",
-    "patch": "`git am --abort` takes it back.",
+    "rebase": "`git rebase --abort` undoes it.",
+    "patch": "`git am --abort` undoes it.",
     "bisection": "`git bisect reset` ends it.",
 }
 
@@ -543,7 +545,7 @@ def under_way(repo: GitRepo) -> str | None:
 
 def ended_by(what: str) -> str:
     """How an operation that is under way is ended without a commit, in a sentence."""
-    both = f"`git {what} --abort` takes it back, `git {what} --quit` ends it and leaves the files."
+    both = f"`git {what} --abort` undoes it; `git {what} --quit` ends it and leaves the files."
     return ENDED_BY.get(what, both)
 
 

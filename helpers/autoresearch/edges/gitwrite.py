@@ -96,7 +96,7 @@ def write_blobs(repo: GitRepo, contents: Sequence[bytes]) -> list[str]:
     oids = to_text(done.out).split()
     _sync_object(repo, oids)
     if oids != [object_id(repo.object_format, content) for content in contents]:
-        raise GitError("git stored other bytes than it was given", hint="Run `git fsck`.")
+        raise GitError("git stored different bytes than it was given", hint="Run `git fsck`.")
     return oids
 
 
@@ -326,7 +326,7 @@ def _update_index(repo: GitRepo, stdin: bytes) -> str | None:
             if not lock.exists():
                 raise failure("update-index", done)
         if time.monotonic() > deadline:
-            return f"{lock} is held, so git's index was not brought up to date"
+            return f"{lock} is locked, so git's index was not brought up to date"
         time.sleep(_LOCK_STEP_S)
 
 

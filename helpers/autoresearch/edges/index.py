@@ -527,8 +527,8 @@ class Index:
         return AutoresearchError(
             f"the index {self.path} cannot be used: {error}",
             code="index",
-            hint="Free some space, or make its folder writable; or delete the file: it is built "
-            "again from the log.",
+            hint="Free some space or make its folder writable; or delete the file, and it is "
+            "built again from the log.",
         )
 
 

@@ -126,12 +126,12 @@ def _decode(content: bytes) -> tuple[Step, ...]:
         raise CorruptLogError(f"the journal has schema {value.get('schema')!r}, not {SCHEMA}")
     steps = value.get("steps")
     if not isinstance(steps, list) or not steps:
-        raise CorruptLogError("the journal holds no steps")
+        raise CorruptLogError("the journal contains no steps")
     return tuple(_step(step) for step in steps)
 
 
 def _step(value: object) -> Step:
     kind = _KINDS.get(str(value.get("step"))) if isinstance(value, dict) else None
     if kind is None:
-        raise CorruptLogError(f"the journal holds an unknown step: {str(value)[:60]}")
+        raise CorruptLogError(f"the journal contains an unknown step: {str(value)[:60]}")
     return jsonform.from_object(kind, value)

@@ -104,10 +104,10 @@ class Held:
                 there = None
         if mine is None or there is None or not os.path.samestat(mine, there):
             raise AutoresearchError(
-                f"the lock {self.path} was deleted or replaced while this command held it, "
-                "so it stops: another one may be at work",
+                f"the lock {self.path} was deleted or replaced while this command held it, so it "
+                "stops: another command may be at work",
                 code="lock_lost",
-                hint="`autoresearch status` shows what is at work; then repeat this one.",
+                hint="`autoresearch status` shows what is at work; repeat this command afterwards.",
             )
 
     def release(self) -> None:
@@ -144,7 +144,7 @@ class Lock:
             raise AutoresearchError(
                 f"{who} is working on this session",
                 code="locked",
-                hint="Wait until it is done; `autoresearch status` shows what it does.",
+                hint="Wait until it has finished; `autoresearch status` shows what it is doing.",
             )
         return self._mark(descriptor, command)
 
@@ -243,7 +243,7 @@ class Lock:
         count = end_survivors(former.mark, self._leader())
         if not count:
             return ""
-        what = "process it left was" if count == 1 else "processes it left were"
+        what = "process that it left was" if count == 1 else "processes that it left were"
         return f"`autoresearch {former.command}` was killed; {count} {what} ended"
 
 
@@ -258,7 +258,7 @@ def turn_to_measure(path: Path, command: str, say: Callable[[str], None]) -> Hel
 
     def waiting(owner: Owner | None) -> None:
         who = "another process" if owner is None else owner.described()
-        say(f"{who} is measuring on this machine; waiting for it")
+        say(f"waiting for {who}, which is measuring on this machine")
 
     return Lock(path).wait(command, waiting)
 

@@ -26,8 +26,8 @@ R = TypeVar("R")
 
 _BLOCK = 1 << 16
 _REMEDY = (
-    "`autoresearch recover --from-refs` takes the one in the state ref and keeps what is here; or "
-    "bring it back from a backup, then run `autoresearch recover --accept-log`."
+    "`autoresearch recover --from-refs` takes the log from the state ref and keeps this one "
+    "aside; or restore it from a backup and run `autoresearch recover --accept-log`."
 )
 
 
@@ -141,7 +141,7 @@ class Chain(Generic[R]):
                     record, prev = self._decode(value, position.offset)
                     self._require(
                         prev == position.sha256,
-                        f"was changed: its chain breaks at byte {position.offset}",
+                        f"was changed: its hash chain breaks at byte {position.offset}",
                     )
                     end = Position(position.offset + len(line), codec.line_hash(line[:-1]))
                     yield Entry(record, position.offset, end)
@@ -158,7 +158,7 @@ class Chain(Generic[R]):
             line = file.readline()
         self._require(
             codec.line_hash(line[:-1]) == sha256,
-            f"has another line at byte {offset} than was written",
+            f"has a different line at byte {offset} than the one written",
         )
         return self.form.from_line(line)[0]
 

@@ -131,9 +131,10 @@ class Places:
         """Raise `half_opened` where there is only what an `init` began."""
         if self.is_half_opened():
             raise AutoresearchError(
-                f"session {self.session} is not open yet: its `init` is at work or was interrupted",
+                f"session {self.session} is not open yet: its `init` is still running or was "
+                "interrupted",
                 code="half_opened",
-                hint="Repeat the `init`; or `autoresearch recover` takes back what it did.",
+                hint="Repeat the `init`, or undo what it did with `autoresearch recover`.",
             )
 
     def create(self) -> None:
@@ -260,7 +261,7 @@ def _known(folder: str | None, variable: str) -> Path:
         raise AutoresearchError(
             f"no folder for the session's state: {variable} and HOME are not absolute paths",
             code="no_home",
-            hint=f"Set {variable} to a folder of yours.",
+            hint=f"Set {variable} to a folder that belongs to you.",
         )
     return Path(folder)
 
@@ -281,11 +282,11 @@ def _not_writable(folder: Path, variable: str) -> AutoresearchError:
         return AutoresearchError(
             f"the folder {folder} belongs to {owner} and cannot be used",
             code="state_not_writable",
-            hint=f"{as_owner(owner)} Or set {variable} to a folder of yours.",
+            hint=f"{as_owner(owner)} Or set {variable} to a folder that belongs to you.",
         )
     return AutoresearchError(
         f"the folder {folder} cannot be written",
         code="state_not_writable",
-        hint=f"If your agent's sandbox forbids it, `autoresearch doctor` names the setting; or set "
-        f"{variable} to a folder outside the repository that is writable.",
+        hint="If your agent's sandbox forbids it, `autoresearch doctor` names the setting. Or set "
+        f"{variable} to a writable folder outside the repository.",
     )

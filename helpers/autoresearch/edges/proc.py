@@ -176,9 +176,9 @@ def _start(
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        hint = "Look at the limits of processes and memory (`ulimit -a`), and at /bin/sh."
+        hint = "Check the limits of processes and memory (`ulimit -a`), and /bin/sh."
         if not cwd.is_dir():
-            hint = f"The folder {clean_line(str(cwd))} is missing; create it or check it out anew."
+            hint = f"The folder {clean_line(str(cwd))} is missing; create it or check it out again."
         if told is not None:
             os.close(told)
         raise AutoresearchError(

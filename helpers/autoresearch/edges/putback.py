@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MEANWHILE = "was changed meanwhile"
 BLOCKED = "cannot be written: something else is in its place"
-UNKNOWN = "cannot be rebuilt from git; a filter made it"
+UNKNOWN = "cannot be rebuilt from git because a filter made it"
 
 
 class Left(NamedTuple):

@@ -260,7 +260,7 @@ def find_sandbox(path: str, memory: Path, ground: Path) -> Confiner:
         return Confiner(None, f"bwrap does not work here: {problem}", _advice())
     without = problem_of(sandbox, ground, overlay=True)
     if "--overlay-src" in without:
-        without = "it comes with bubblewrap 0.11"
+        without = "it needs bubblewrap 0.11"
     sandbox = Bubblewrap(_name(program), program, without)
     with named_errors(memory):
         memory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -343,7 +343,7 @@ def _missing(path: str) -> Confiner:
     return Confiner(
         None,
         "bubblewrap is not installed",
-        f"Install it: {remedy}." if remedy else "Install the package bubblewrap of your system.",
+        f"Install it: {remedy}." if remedy else "Install your system's package bubblewrap.",
     )
 
 

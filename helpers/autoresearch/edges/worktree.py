@@ -204,9 +204,9 @@ class Walk:
                 if read is not None:
                     return read
         raise AutoresearchError(
-            f"{path!r} changes while it is read",
+            f"{path!r} changed while it was read",
             code="unstable",
-            hint="Stop what writes to it, then repeat the command.",
+            hint="Stop the program that writes to it, then repeat the command.",
         )
 
 

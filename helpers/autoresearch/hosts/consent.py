@@ -41,7 +41,7 @@ def judge_planning(
     outside = "--allow-outside" in arguments
     if arguments[0] == "check":
         confined = "--confined" in arguments and not outside
-        return Ruling(ALLOW, "autoresearch: runs shut in, or not at all") if confined else None
+        return Ruling(ALLOW, "autoresearch: runs in a sandbox, or not at all") if confined else None
     if agreed and not outside:
         return Ruling(ALLOW, "autoresearch: the human's command said yes")
     return _asked(arguments, given, cwd, state)
@@ -51,15 +51,17 @@ def _asked(arguments: list[str], given: dict[str, Any], cwd: str, state: str) ->
     named = [word for word in _files(arguments[1:]) if word]
     content = _content(os.path.join(cwd, named[0])) if len(named) == 1 else None
     if content is None:
-        return Ruling(ASK, "autoresearch: `init` freezes a contract, which could not be read here.")
+        return Ruling(
+            ASK, "autoresearch: `init` freezes a contract, but it could not be read here."
+        )
     import hashlib  # noqa: PLC0415 - only this question needs it
 
     whole = hashlib.sha256(content).hexdigest()
     digest = whole[:_DIGITS]
     reason = (
-        f"autoresearch: `init` is the human's to agree to. It freezes {named[0]} and opens its "
-        "session, whose commands then run without a question:\n\n"
-        f"{shown(content)}\n\n{_checked(whole, cwd, state)}"
+        f"autoresearch: `init` needs the human's consent. It freezes {named[0]} and opens its "
+        "session, whose commands then run without a "
+        f"question:\n\n{shown(content)}\n\n{_checked(whole, cwd, state)}"
     )
     command = str(given.get("command", "")).strip()
     if not command.endswith(f" --sha256 {digest}"):  # the last one counts, not the agent's own
@@ -75,7 +77,7 @@ def _checked(digest: str, cwd: str, state: str) -> str:
         key = repository_key(repository.toplevel, repository.common_dir)
         kept = read_object(os.path.join(state, key, "rehearsed.json"))
     if kept is None or kept.get("contract_sha256") != digest:
-        return "`check` has not been run on it."
+        return "`check` was not run on it."
     facts = "\n".join(f"- {fact}" for fact in kept.get("facts", ()))
     return shown(f"`check` at {kept.get('at')}:\n{facts}".encode("utf-8", "replace"))
 

@@ -119,7 +119,7 @@ def judge_edit(call: Call, path: str, state: str, environ: Mapping[str, str]) ->
     """
     for folder in (state, cache_folder(environ)):
         if folder is not None and _is_below(path, os.path.realpath(folder)):
-            return Ruling(DENY, "autoresearch: the session's own files are written by it alone.")
+            return Ruling(DENY, "autoresearch: only autoresearch writes the session's own files.")
     live = live_in(state, os.path.dirname(path))
     if live is None:
         return _judge_draft(call, path)
@@ -161,8 +161,8 @@ def _judge_ours(call: Call, live: Live, relative: str, named: str) -> Ruling | N
     if named == LOG:
         return Ruling(
             DENY,
-            f"autoresearch: {LOG} is the log, written by `autoresearch` alone; "
-            "`autoresearch note` adds what you learned.",
+            f"autoresearch: {LOG} is the log, which only `autoresearch` writes; `autoresearch "
+            "note` records what you learned.",
         )
     if named == DOCUMENT:
         return _judge_document(call, live)
@@ -188,7 +188,7 @@ def _why_protected(live: Live, relative: str, *, is_contract: bool) -> str:
         what = f"{relative} is outside the scope ({shown}), so it is protected"
     return (
         f"autoresearch: {what}; `autoresearch try` would refuse the change. Improve the files in "
-        "scope instead. If this must change, tell the human: `/autoresearch:amend` is theirs."
+        "scope instead. If this must change, tell the human, who can use `/autoresearch:amend`."
     )
 
 
@@ -204,8 +204,8 @@ def _judge_document(call: Call, live: Live) -> Ruling | None:
         return None
     return Ruling(
         DENY,
-        f"autoresearch: {DOCUMENT} is rendered from the log but for the text between its notes "
-        "markers; write there, or use `autoresearch note`.",
+        f"autoresearch: {DOCUMENT} is rendered from the log, except for the text between its "
+        "notes markers; write there, or use `autoresearch note`.",
     )
 
 
@@ -259,14 +259,14 @@ def _is_ours(word: str) -> bool:
 def _judge_call(arguments: list[str]) -> Ruling | None:
     command = arguments[0] if arguments else ""
     if command in HUMAN and "--dry-run" not in arguments and "--help" not in arguments:
-        return Ruling(ASK, f"autoresearch: `{command}` is the human's to decide.")
+        return Ruling(ASK, f"autoresearch: `{command}` is for the human to decide.")
     if command == "gc" and any("prune" in argument for argument in arguments):
-        return Ruling(ASK, "autoresearch: what is removed for good is the human's to decide.")
+        return Ruling(ASK, "autoresearch: the human decides what is removed for good.")
     if command == "security" and arguments[1:2] == ["state"]:
-        return Ruling(ASK, "autoresearch: what becomes of a finding is the human's to decide.")
+        return Ruling(ASK, "autoresearch: the human decides what becomes of a finding.")
     audits = command == "security" and not AUDIT.isdisjoint(arguments[1:2])
     if command in WITHOUT_QUESTION or audits:
-        return Ruling(ALLOW, "autoresearch: a call of the loop")
+        return Ruling(ALLOW, "autoresearch: a command of the loop")
     return None
 
 

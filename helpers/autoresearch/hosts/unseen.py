@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _WHY = (
-    "autoresearch: {path} belongs to the holdout, which measures what the agent has not seen; "
-    "`autoresearch try` runs it and tells whether it passed."
+    "autoresearch: {path} belongs to the holdout, which measures on inputs that the agent must "
+    "not see; `autoresearch try` runs it and says whether it passed."
 )
 
 

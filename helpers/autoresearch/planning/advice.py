@@ -98,8 +98,9 @@ def _about_noise(contract: Contract, rehearsal: Rehearsal, planned: Forecast) ->
     if not (cap or _is_over(contract, planned) or rehearsal.race_s > LONG_RACE_S):
         ways.append("a larger `race.seconds`")
     ways.append("a count instead of a time (instructions by callgrind, bytes, calls)")
-    kept = f"; `{cap}` caps a race, as you wish" if cap else ""
-    yield f"a race sees gains from {seen} only; in order: {', '.join(ways)}{kept}"
+    kept = f"; `{cap}` limits a race, as you asked" if cap else ""
+    ordered = ", ".join(ways)
+    yield f"only gains of {seen} or more are detectable; try, in this order: {ordered}{kept}"
 
 
 def _cap(contract: Contract) -> str:
@@ -133,8 +134,8 @@ def _about_limits(contract: Contract, rehearsal: Rehearsal) -> Iterator[str]:
         if seen is not None and seen > limit:
             yield (
                 f"the limit of {secondary.name} is {_size(limit, scale, secondary.unit)}, but its "
-                f"noise hides losses below {_size(seen, scale, secondary.unit)}: good changes will "
-                "be refused; widen the limit, steady the number, or only watch it"
+                f"noise hides losses below {_size(seen, scale, secondary.unit)}, so good changes "
+                "will be rejected: widen the limit, make the number steadier, or only watch it"
             )
 
 
@@ -156,18 +157,18 @@ def _about_cost(contract: Contract, rehearsal: Rehearsal, planned: Forecast) -> 
     hours = contract.budget.hours
     if hours is not None and _is_over(contract, planned):
         yield (
-            f"{planned.experiments} experiments may take {phrases.duration(planned.seconds)}, more "
-            f"than the budget's {phrases.duration(hours * _HOUR_S)}: fewer pairs (a smaller "
-            "`race.seconds`), a shorter sample, or fewer experiments"
+            f"{planned.experiments} experiments may take {phrases.duration(planned.seconds)}, "
+            f"more than the {phrases.duration(hours * _HOUR_S)} of the budget: use fewer pairs (a "
+            "smaller `race.seconds`), a shorter sample, or fewer experiments"
         )
     elif rehearsal.race_s > LONG_RACE_S:
         yield (
             f"one race may take {phrases.duration(rehearsal.race_s)}: fewer pairs (a smaller "
-            "`race.seconds`) or a shorter sample give more experiments"
+            "`race.seconds`) or a shorter sample allow more experiments"
         )
     guard = rehearsal.guard_s or 0.0
     if guard > max(rehearsal.race_s, 10.0):
         yield (
-            f"the guard takes {phrases.duration(guard)}, longer than a race: a faster selection of "
-            "the tests as guard, and all of them as `final_guard`"
+            f"the guard takes {phrases.duration(guard)}, longer than a race: use a faster "
+            "selection of the tests as guard, and all of them as `final_guard`"
         )

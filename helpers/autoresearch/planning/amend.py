@@ -146,24 +146,27 @@ def _edited(session: Session) -> tuple[tuple[Change, ...], tuple[str, ...]]:
     scoped = [c.path for c in snapshot.changes if session.scope.covers(c.path)]
     if scoped:
         raise AutoresearchError(
-            f"files in scope are edited too: {shown(scoped)}",
+            f"files in scope were edited too: {shown(scoped)}",
             code="tree_edited",
-            hint="`autoresearch try` or `autoresearch drop` that edit first.",
+            hint="Run `autoresearch try` or `autoresearch drop` on that edit first.",
         )
     added = _added(session, snapshot)
     changes = tuple(sorted((*snapshot.changes, *added), key=lambda change: change.path))
     if not changes:
         raise AutoresearchError(
-            "nothing to amend: autoresearch.yaml and the other protected files are as committed",
+            "nothing to amend: autoresearch.yaml and the other protected files are unchanged",
             code="nothing_to_amend",
-            hint="Edit autoresearch.yaml, or `git add` a new protected file, then run it again.",
+            hint=(
+                "Edit autoresearch.yaml, or `git add` a new protected file, then repeat the "
+                "command."
+            ),
         )
     blocked = next((change for change in changes if change.obstacle is not None), None)
     if blocked is not None and blocked.obstacle is not None:
         raise AutoresearchError(
             f"{clean_line(blocked.path)} {blocked.obstacle.value}",
             code="obstacle",
-            hint="Move it out of the working tree, or put it back, then run it again.",
+            hint="Move it out of the working tree, or put it back, then repeat the command.",
         )
     new = {change.path for change in added}
     return changes, tuple(path for path in snapshot.outside if path not in new)
@@ -232,9 +235,9 @@ def _content(session: Session, changes: tuple[Change, ...]) -> bytes:
         return session.places.contract.read_bytes()
     if edited.new is None or edited.content is None or edited.status is not Status.MODIFIED:
         raise AutoresearchError(
-            f"{CONTRACT_FILE} is deleted, or no plain file",
+            f"{CONTRACT_FILE} was deleted, or is not a plain file",
             code="contract_deleted",
-            hint="`autoresearch drop --outside` brings it back; then edit it.",
+            hint="`autoresearch drop --outside` restores it; then edit it.",
         )
     return edited.content
 

@@ -50,7 +50,7 @@ def read_draft(path: Path, digest: str | None = None) -> Draft:
             f"{clean_line(str(path))} is not the contract that was agreed to (its SHA-256 begins "
             f"with {found[:16]}, not {clean_line(digest, 64)})",
             code="other_contract",
-            hint="Show the human what it holds now, and ask again.",
+            hint="Show the human its present content, and ask again.",
         )
     return Draft(content, parsed(content, path.name))
 

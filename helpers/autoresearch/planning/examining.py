@@ -373,7 +373,7 @@ def examine(
     findings = (
         *_mutant_findings(mutants),
         *(
-            f"breaking {part} alone changed nothing that verify prints: it does not run it, or "
+            f"breaking only {part} changed nothing that verify prints: verify does not run it, or "
             "runs it from elsewhere"
             for part, noticed in parts
             if not noticed
@@ -410,7 +410,7 @@ def _profiled(
         if result.passed:
             return result.duration_s, ()
         how = "times out" if result.timed_out else f"fails with exit code {result.exit_code}"
-    return None, (f"`profile` {how} in a bench checkout: it would not help the agent",)
+    return None, (f"`profile` {how} in a bench checkout, so it would not help the agent",)
 
 
 def _contents(bench: Bench, tree: TreeMap, scoped: Sequence[str]) -> dict[str, bytes]:
@@ -446,7 +446,9 @@ def _mutant_findings(mutants: Sequence[tuple[str, bool]]) -> tuple[str, ...]:
     if not mutants or any(noticed for _, noticed in mutants):
         return ()
     named = "; ".join(what for what, _ in mutants)
-    return (f"the guard passes although code in scope is broken ({named}): it does not test that",)
+    return (
+        f"the guard passes although code in scope is broken ({named}): it does not test that code",
+    )
 
 
 def _parts(
@@ -547,8 +549,8 @@ def _slow_findings(moved: bool | None) -> tuple[str, ...]:
     if moved is not False:
         return ()
     return (
-        "the metric did not get worse when every function in scope was slowed down: the number "
-        "does not come from that code",
+        "the metric did not get worse when every function in scope was slowed down: it does not "
+        "measure that code",
     )
 
 
@@ -564,7 +566,7 @@ def import_findings(
     ]
     return tuple(
         f"{clean_line(one.path, 80)} in scope imports {clean_line(one.imported, 80)}, which "
-        "measures or tests: code under test can reach into its judge"
+        "measures or tests: code under test can tamper with its judge"
         for one in found[:3]
     )
 

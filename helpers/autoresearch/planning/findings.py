@@ -49,10 +49,10 @@ def warnings_about(
     found = []
     if contract.guard is None and contract.same is None:
         found.append(
-            "there is neither a guard nor `same`: a faster program that answers wrongly is kept"
+            "there is neither a guard nor `same`: a faster program with wrong answers would be kept"
         )
     elif contract.guard is None:
-        found.append("there is no guard: nothing but `same` says whether a change is right")
+        found.append("there is no guard: only `same` says whether a change is right")
     if deterministic:
         return tuple(found)
     metric = noise_of([sample.value for sample in samples])
@@ -64,8 +64,8 @@ def warnings_about(
         and cpu < metric / 2
     ):
         found.append(
-            f"CPU time varies less than the metric ({cpu:.1%} against {metric:.1%}): "
-            "`source: cpu` would see smaller gains, if the program waits for nothing"
+            f"CPU time varies less than the metric ({cpu:.1%} against {metric:.1%}): if the "
+            "program does not wait for anything, `source: cpu` detects smaller gains"
         )
     if statistics.median(sample.wall_s for sample in samples) < SHORT_S:
         found.append("a sample takes under 50 ms, mostly start-up: give verify more work")

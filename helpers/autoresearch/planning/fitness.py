@@ -48,7 +48,7 @@ def require_fitting(
     for name in (DOCUMENT, LOG_COPY):
         if name in tree:
             raise AutoresearchError(
-                f"{name} is tracked by git, and the session writes its own there",
+                f"{name} is tracked by git, but the session writes its own file there",
                 code="tracked_copy",
                 hint=f"Rename it, or `git rm --cached {name}` and commit.",
             )
@@ -76,9 +76,9 @@ def scoped_paths(contract: Contract, tree: TreeMap, below: str = "") -> tuple[st
     if all(scope.covers(path) or path == CONTRACT_FILE for path in tree):
         raise GateFailed(
             f"the scope ({clean_line(patterns)}) covers all {len(scoped)} tracked files, "
-            "also what verify measures with",
+            "including those that verify measures with",
             code="scope_all",
-            hint="Name only the files to be improved, or take others out with `protect`.",
+            hint="Name only the files to be improved, or exclude others with `protect`.",
         )
     return scoped
 
@@ -90,7 +90,7 @@ def _remedy_for_empty(contract: Contract, tree: TreeMap, below: str) -> str:
         scope = compile_scope(moved, contract.protect)
         if any(scope.covers(path) for path in tree):
             return f"{from_root}, not to {clean_line(below)}: {clean_line(', '.join(moved))}."
-    return f"{from_root}: name folders or globs, as `src/**/*.py`; is everything committed?"
+    return f"{from_root}: name folders or globs, such as `src/**/*.py`. Is everything committed?"
 
 
 def _require_plain(
@@ -102,15 +102,15 @@ def _require_plain(
         raise GateFailed(
             f"a submodule is in scope: {clean_line(odd[0])}",
             code="scope_odd",
-            hint="Take it out with `protect`, or run the session inside the submodule.",
+            hint="Exclude it with `protect`, or run the session inside the submodule.",
         )
     filtered = [p for p in scoped if p in overrides and _is_filtered(repo, tree[p], overrides[p])]
     if filtered:
         raise GateFailed(
-            f"git stores {clean_line(filtered[0])} in another form than it is checked out "
-            "(a filter such as LFS, or a sparse checkout)",
+            f"git stores {clean_line(filtered[0])} in another form than the checked-out one (a "
+            "filter such as LFS, or a sparse checkout)",
             code="scope_odd",
-            hint="Take such files out with `protect`.",
+            hint="Exclude such files with `protect`.",
         )
 
 
@@ -125,9 +125,9 @@ def _require_links(toplevel: Path, contract: Contract) -> None:
     missing = [link for link in contract.link if not (toplevel / link).is_dir()]
     if missing:
         raise AutoresearchError(
-            f"`link` names {clean_line(missing[0])}, which is no folder in {toplevel}",
+            f"`link` names {clean_line(missing[0])}, which is not a folder in {toplevel}",
             code="link_missing",
-            hint="Make it first (an installation, say), or use `setup` instead of `link`.",
+            hint="Create it first (for example by installing), or use `setup` instead of `link`.",
         )
 
 

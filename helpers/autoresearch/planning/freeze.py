@@ -236,7 +236,7 @@ def take_back_interrupted(repo: GitRepo, places: Places) -> None:
         raise AutoresearchError(
             f"the session in {places.state} has lost its log",
             code="lost_log",
-            hint="`autoresearch recover --from-refs` makes it again; or move the folder away.",
+            hint="`autoresearch recover --from-refs` restores it; or move the folder elsewhere.",
         )
     # A kill before the journal was begun left empty folders, a lock, half a journal; no others.
     for path in (places.lock, *places.state.glob(f"{OURS}*")):

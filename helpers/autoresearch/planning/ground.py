@@ -148,9 +148,10 @@ def edits(repo: GitRepo, draft: Draft) -> Iterator[AutoresearchError]:
     is_clean = CONTRACT_FILE not in edited and _is_tracked(repo)
     if there and not is_clean and not _holds(path, draft.content):
         yield AutoresearchError(
-            f"{CONTRACT_FILE} is there already, not committed, and not the contract you named",
+            f"{CONTRACT_FILE} already exists, is not committed, and is not the contract that you "
+            "named",
             code="contract_exists",
-            hint=f"`autoresearch init {CONTRACT_FILE}` takes it, or move it out of the way.",
+            hint=f"Use it with `autoresearch init {CONTRACT_FILE}`, or move it out of the way.",
         )
 
 
@@ -175,7 +176,7 @@ def untracked_in_scope(
     return AutoresearchError(
         f"{phrases.count(len(found), 'untracked file')} {verb} in scope: {shown(found)}",
         code="untracked_in_scope",
-        hint="Commit, ignore or move them: they would be taken for an experiment.",
+        hint="Commit, ignore or move them: they would become part of an experiment.",
     )
 
 

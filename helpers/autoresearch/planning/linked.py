@@ -27,22 +27,22 @@ def require_free(repo: GitRepo, path: Path) -> None:
     shown = clean_line(str(path))
     if path.exists() or path.is_symlink():
         raise AutoresearchError(
-            f"{shown} exists already",
+            f"{shown} already exists",
             code="path_exists",
-            hint="Name a folder that is not there yet: git makes it.",
+            hint="Name a folder that does not exist yet: git creates it.",
         )
     if not path.parent.is_dir():
         raise AutoresearchError(
             f"the folder {clean_line(str(path.parent))} does not exist",
             code="no_parent",
-            hint="Make it first, or name another place.",
+            hint="Create it first, or name another place.",
         )
     real = path.parent.resolve() / path.name
     if real.is_relative_to(repo.toplevel.resolve()) and not _is_ignored(repo, real):
         raise AutoresearchError(
-            f"{shown} lies inside the working tree {repo.toplevel} and is not ignored there",
+            f"{shown} is inside the working tree {repo.toplevel} and not ignored there",
             code="path_inside",
-            hint="Name a folder beside it, as `--worktree ../night`.",
+            hint="Name a folder beside it, such as `--worktree ../night`.",
         )
 
 
@@ -98,10 +98,13 @@ def remove_unfinished(repo: GitRepo, path: Path, tree: TreeMap, links: Iterable[
         foreign = _foreign(path, tree, set(links)) if admin else ()
         if foreign:
             raise AutoresearchError(
-                f"{clean_line(str(path))} was left by an interrupted init and holds "
+                f"{clean_line(str(path))} was left by an interrupted init and contains "
                 f"{clean_line(foreign[0])}",
                 code="worktree_used",
-                hint="Move what you need out of it, then `git worktree remove --force` it.",
+                hint=(
+                    "Move what you need out of it, then remove it with `git worktree remove "
+                    "--force`."
+                ),
             )
         remove_tree(path)
     for folder in admin:

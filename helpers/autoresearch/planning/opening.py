@@ -199,7 +199,7 @@ def _require_new(theatre: Theatre, places: Places) -> None:
         raise AutoresearchError(
             f"this repository already has a session {name}",
             code="session_exists",
-            hint="Choose another `session:`, or go on with that one: `autoresearch status`.",
+            hint="Choose another `session:`, or continue that one: `autoresearch status`.",
         )
     # A branch `autoresearch`, or one below ours, leaves no room for it.
     above = BRANCHES.rstrip("/")
@@ -208,17 +208,17 @@ def _require_new(theatre: Theatre, places: Places) -> None:
     if blocking:
         short = blocking[0].removeprefix("refs/heads/")
         raise AutoresearchError(
-            f"the branch {short} exists already",
+            f"the branch {short} already exists",
             code="branch_exists",
             hint=f"Choose another `session:`, or rename it: `git branch -m {short} NAME`.",
         )
     kept = gitrefs.refs(repo, f"refs/autoresearch/{name}")
     if kept:
         raise AutoresearchError(
-            f"the repository holds {len(kept)} refs of an earlier session {name}, "
-            f"such as {next(iter(kept))}",
+            f"the repository contains {len(kept)} refs of an earlier session {name}, such as "
+            f"{next(iter(kept))}",
             code="refs_exist",
-            hint="Choose another `session:`; its experiments stay reachable that way.",
+            hint="Choose another `session:`, so that the earlier experiments stay reachable.",
         )
 
 
@@ -231,7 +231,7 @@ def _require_unmoved(repo: GitRepo, draft: Draft, ground: Ground) -> None:
     head = gitrefs.head(repo)
     if (head.branch, head.commit) != (ground.start_branch, ground.base):
         raise AutoresearchError(
-            "HEAD moved while the contract was rehearsed",
+            "HEAD moved during the rehearsal of the contract",
             code="moved_meanwhile",
             hint="Repeat `autoresearch init` on what is checked out now.",
         )

@@ -102,7 +102,8 @@ def _python_leaks(toplevel: Path, folders: Iterable[Path]) -> Iterator[Leak]:
                     yield Leak(
                         str(file),
                         "an editable install of your working tree: put the checkout's own folder "
-                        "first with `env: {PYTHONPATH: src}` (the folder that holds the package)",
+                        "first with `env: {PYTHONPATH: src}` (the folder that contains the "
+                        "package)",
                     )
 
 
@@ -121,7 +122,7 @@ def _node_leaks(toplevel: Path, linked: Iterable[Path]) -> Iterator[Leak]:
             if target.is_relative_to(toplevel.resolve()):
                 yield Leak(
                     str(entry),
-                    f"a workspace link to your working tree: take {root.name} out of `link` and "
+                    f"a workspace link to your working tree: remove {root.name} from `link` and "
                     "use `setup: npm ci`, so that each bench checkout links to itself",
                 )
 
@@ -237,8 +238,8 @@ def require_noticed(bench: Bench, sound: Sequence[float], broken: Sequence[float
     environment = dict((*bench.frozen, *bench.contract.env))
     leaks = find_leaks(bench.repo.toplevel, bench.contract, environment)
     raise GateFailed(
-        "verify did not notice that every file in scope was broken in its checkout: "
-        "it measures other files than those an experiment changes",
+        "verify did not notice that every file in scope was broken in its checkout: it measures "
+        "other files than those that an experiment changes",
         code="not_measured",
         hint=describe(leaks),
     )
@@ -275,9 +276,9 @@ def lay_out(folder: Path) -> Laid:
         other = [name for name in there if (folder / name).read_bytes() != contents[name]]
         if other:
             raise AutoresearchError(
-                f"{folder / other[0]} exists and is another file",
+                f"{folder / other[0]} exists and is a different file",
                 code="exists",
-                hint="Name another folder, or move that file away.",
+                hint="Name another folder, or move that file elsewhere.",
             )
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():

@@ -102,9 +102,9 @@ REMEDIES = {
     "crate": "`env: {pass: [CARGO_HOME]}` with that variable set, or a committed `vendor`.",
     "Maven artifact": "Name the local repository in the command: `-o -Dmaven.repo.local=…`.",
     "program": "Install it, name it by its path, or add its folder to PATH before `init`.",
-    "file": "Commit it, write it by `setup` or `build`, or name its ignored folder in `link`.",
-    "header": "Install it on this machine; `setup` may do so below the checkout.",
-    "library": "Install it on this machine; `setup` may do so below the checkout.",
+    "file": "Commit it, let `setup` or `build` write it, or name its ignored folder in `link`.",
+    "header": "Install it on this machine; `setup` may install it inside the checkout.",
+    "library": "Install it on this machine; `setup` may install it inside the checkout.",
 }
 
 
@@ -125,9 +125,9 @@ def remedy(missing: Missing, tracked: Collection[str], folders: Collection[str])
 
 def _node(name: str, folders: Collection[str]) -> str:
     if name.startswith((".", "/")):
-        return "It is a file that a build writes: run that as `build`."
+        return "A build writes this file: run it as `build`."
     if "node_modules" in folders:
-        return "`link: [node_modules]` lets the bench read what is installed."
+        return "`link: [node_modules]` lets the bench read the installed packages."
     return "`setup: npm ci` installs it there, or install it here and `link: [node_modules]`."
 
 
@@ -135,12 +135,12 @@ def _python(name: str, tracked: Collection[str], folders: Collection[str]) -> st
     top = name.partition(".")[0]
     for place in ("src", "lib", "python"):
         if any(path.startswith((f"{place}/{top}/", f"{place}/{top}.py")) for path in tracked):
-            return f"It is this project's own: `env: {{PYTHONPATH: {place}}}`."
+            return f"It belongs to this project: `env: {{PYTHONPATH: {place}}}`."
     if any(path.startswith((f"{top}/", f"{top}.py")) for path in tracked):
-        return "It is this project's own: `env: {PYTHONPATH: .}`."
+        return "It belongs to this project: `env: {PYTHONPATH: .}`."
     for folder in (".venv", "venv", "env"):
         if folder in folders:
-            return f"Call `{folder}/bin/python`, and `link: [{folder}]`."
+            return f"Call `{folder}/bin/python`, and add `link: [{folder}]`."
     return (
         "`setup: python3 -m venv .venv && .venv/bin/pip install …` and call `.venv/bin/python`, "
         "or install it for the python3 on PATH."
@@ -166,8 +166,9 @@ def uncommitted(
             beside = [other for other in untracked if other.rpartition("/")[0] == folder]
             added = path if len(beside) == 1 or not folder else folder
             return (
-                f"{path} is there, but no commit holds it, and a bench checkout holds what is "
-                f"committed: `git add {added}` and commit it, best on a branch of its own."
+                f"{path} exists but is not committed, and a bench checkout contains only "
+                f"committed files: `git add {added}` and commit it, preferably on a separate "
+                "branch."
             )
     return ""
 
@@ -183,14 +184,16 @@ def describe(found: tuple[Missing, ...], tracked: Collection[str], folders: Coll
 
 FORBIDDEN = {
     "Read-only file system": (
-        "In the sandbox protected files are read-only, and folders without files in scope: write "
+        "In the sandbox, protected files and folders without files in scope are read-only: write "
         "to $TMPDIR or to the root, compile in `build`, or name the folder in `cache`."
     ),
     "Network is unreachable": (
-        "The sandbox has no network: fetch in `setup`, or allow it with `network: true`."
+        "The sandbox has no network: download in `setup`, or allow the network with `network: "
+        "true`."
     ),
     "ame resolution": (
-        "The sandbox has no network: fetch in `setup`, or allow it with `network: true`."
+        "The sandbox has no network: download in `setup`, or allow the network with `network: "
+        "true`."
     ),
 }
 """What a command prints that the sandbox keeps from something, and the remedy."""
@@ -236,7 +239,7 @@ def _left_out(bench: Bench) -> list[str]:
 
 def where(bench: Bench, output: str) -> str:
     """Where all that a command printed can be read."""
-    return f"All it printed: {bench.places.output.parent / output}" if output else ""
+    return f"All of its output: {bench.places.output.parent / output}" if output else ""
 
 
 Ready = TypeVar("Ready")
@@ -363,7 +366,9 @@ def calibrate(
                 f"the metric is declared deterministic, but two samples of the same code printed "
                 f"{warm.value} and {again.value}",
                 code="not_deterministic",
-                hint="Take `deterministic: true` out, or make verify repeat itself.",
+                hint=(
+                    "Remove `deterministic: true`, or make verify print the same value every time."
+                ),
             )
         return (again,)
     runs = calibration_runs(warm.wall_s, seconds=bench.contract.race.seconds)
@@ -401,7 +406,7 @@ def _holdout_s(
         raise GateFailed(
             f"the holdout does not work in a bench checkout: {error.full}",
             code="holdout_failed",
-            hint=f"It prints the same metric as verify. {where(bench, error.output)}".strip(),
+            hint=f"It must print the same metric as verify. {where(bench, error.output)}".strip(),
         ) from error
     return sample.wall_s
 
@@ -409,7 +414,7 @@ def _holdout_s(
 def _holdout_warnings(bench: Bench) -> tuple[str, ...]:
     holdout = bench.contract.holdout
     why = "" if holdout is None else advisory(holdout, str(bench.repo.toplevel))
-    return (f"the holdout is advisory, an agent can run it itself: {why}",) if why else ()
+    return (f"the holdout is only advisory, because an agent can run it: {why}",) if why else ()
 
 
 def _printed(bench: Bench, result: CommandResult) -> bytes:
@@ -424,16 +429,22 @@ def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
         leaks = _leaks(bench)
         if leaks:
             raise GateFailed(
-                f"{what} fails where your working tree is hidden, for it leads back there: "
-                f"{error.full}",
+                f"{what} fails where your working tree is hidden, because it depends on that "
+                f"tree: {error.full}",
                 code="not_measured",
                 hint=leaks_in_words(leaks),
             ) from error
         hint = error.hint or confined(bench, error.output) or missing(bench, error.output)
         if not hint:
-            hint = "Run it in a fresh clone; name what it misses in `link`, `setup` or `env`."
+            hint = (
+                "Run it in a fresh clone, and name what is missing there in `link`, `setup` or "
+                "`env`."
+            )
         if error.reason is Reason.TIMEOUT:
-            hint = "Give it less to do, raise `timeout`, or see what it waits for: stdin is empty."
+            hint = (
+                "Give it less to do, raise `timeout`, or find out what it waits for: stdin is "
+                "empty."
+            )
         raise GateFailed(
             f"{what} does not work in a bench checkout: {error.full}",
             code=CODES[error.reason],
@@ -494,16 +505,16 @@ def _steady_same(bench: Bench, built: Built) -> str | None:
             )
         if outcome.stdout_truncated:
             raise GateFailed(
-                f"`same` prints {outcome.stdout_total} bytes; {SAME_BYTES} are compared at most",
+                f"`same` prints {outcome.stdout_total} bytes; at most {SAME_BYTES} can be compared",
                 code="same_too_long",
                 hint="Let it print less, or a digest: `| sha256sum`.",
             )
         printed.add(hashlib.sha256(outcome.stdout).hexdigest())
     if len(printed) > 1:
         raise GateFailed(
-            "`same` prints something else each time it runs",
+            "`same` prints something different each time",
             code="same_varies",
-            hint="Take times, addresses and hash order out of its output.",
+            hint="Remove times, addresses and hash order from its output.",
         )
     return printed.pop()
 

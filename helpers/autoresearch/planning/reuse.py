@@ -95,7 +95,7 @@ def _facts(bench: Bench, rehearsal: Rehearsal) -> Iterator[str]:
     yield f"baseline: {metric.name} {phrases.with_unit(middle, metric.unit)}"
     if rehearsal.smallest_gain is not None:
         gain = phrases.magnitude(rehearsal.smallest_gain, metric.scale, metric.unit)
-        yield f"smallest gain a race can see: {gain}"
+        yield f"smallest gain a race is likely to detect: {gain}"
 
 
 def _key(bench: Bench, draft: Draft, ground: Ground) -> str:

@@ -140,6 +140,6 @@ def require_asked(reaches: tuple[Reach, ...], command: str) -> None:
     raise GateFailed(
         f"commands of the contract reach outside the checkout: {shown}{more}",
         code="reaches_outside",
-        hint=f"Show the human; on a yes `autoresearch {command} --allow-outside …`, else take it "
-        "out. Nothing was run.",
+        hint=f"Nothing was run. Show this to the human; on a yes, run `autoresearch {command} "
+        "--allow-outside …`, otherwise remove it.",
     )

@@ -141,10 +141,10 @@ def shut_in(bench: Bench) -> None:
     gap = bench.confinement.gap()
     if gap:
         raise GateFailed(
-            f"`--confined` runs nothing here: {gap}",
+            f"`--confined` cannot run anything here: {gap}",
             code="not_confined",
-            hint="Take that out of the draft, or run `autoresearch check` without `--confined`, "
-            "which a host asks its human about.",
+            hint="Remove that from the draft, or run `autoresearch check` without `--confined`; "
+            "the host then asks its human.",
         )
 
 

@@ -47,8 +47,12 @@ def host_findings(environ: Mapping[str, str]) -> Iterator[Seen]:
     host = host_session(environ)
     if host != NO_HOST:
         told = known(environ, host)
-        hooks = "no hook was called yet" if told is None else f"hooks work, mode {told.mode or '?'}"
-        found = "found" if transcripts(environ, host) else "not found, so no cost is known"
+        hooks = (
+            "no hook has been called yet"
+            if told is None
+            else f"hooks work, mode {told.mode or '?'}"
+        )
+        found = "found" if transcripts(environ, host) else "not found, so costs are unknown"
         yield Seen(f"host: {clean_line(hooks)}; transcript {found}")
     trouble = price_trouble(environ)
     if trouble:
@@ -72,8 +76,8 @@ def _failures(environ: Mapping[str, str]) -> Iterator[Seen]:
         return
     last = clean_line(lines[-1] if lines else "", 160)
     yield Seen(
-        f"hooks: one failed, which stopped nobody: {last}",
-        f"Report it with {shown_path(path)}, then remove the file.",
+        f"hooks: one failed, without stopping anything: {last}",
+        f"Report it together with {shown_path(path)}, then remove the file.",
     )
 
 
@@ -101,7 +105,7 @@ def setting(environ: Mapping[str, str], folders: Sequence[str]) -> str:
         what = f"Gemini CLI: in its environment, SANDBOX_MOUNTS={mounts}"
     else:
         what = f"Allow writing to {listed} in the settings of your agent's sandbox"
-    return f"{what}; then start it anew."
+    return f"{what}; then restart it."
 
 
 def examine() -> tuple[Finding, ...]:
@@ -188,8 +192,8 @@ def _decisions(session: Session) -> Finding:
         not wrong,
         f"decisions: {count - older} experiments decided again from their samples"
         + (f"; these differ: {wrong[:5]}" if wrong else ", all the same")
-        + (f"; {older} of another version of the rule were not" if older else ""),
-        "The log and this version disagree: report it with the log.",
+        + (f"; {older} from another version of the rule were not" if older else ""),
+        "The log and this version disagree: report this together with the log.",
     )
 
 

@@ -64,13 +64,16 @@ def _limit(value: Value) -> tuple[float, bool]:
 def _reads(value: Value) -> tuple[str, ...]:
     items = value.items("a list of absolute paths")
     if len(items) > MAX_READS:
-        problem = f"lists {len(items)} paths, more than {MAX_READS}"
+        problem = f"lists {len(items)} paths; at most {MAX_READS} are allowed"
         raise value.error(problem, "Name the folder that holds them.")
     found = []
     for item in items:
         path = text(item)
         if not path.startswith("/") or path.rstrip("/") == "":
-            raise item.error(f"holds {item.shown}, no absolute path", "Write it from the root.")
+            raise item.error(
+                f"contains {item.shown}, which is not an absolute path",
+                "Write it from the root, such as /srv/data.",
+            )
         found.append(path.rstrip("/"))
     return tuple(found)
 

@@ -75,7 +75,7 @@ def _name(value: Value) -> str:
     name = text(value)
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]{0,39}", name):
         hint = "Use at most 40 ASCII letters, digits, dots and underscores, such as parse_ms."
-        raise value.error(f"is {value.shown}, no name for a metric", hint)
+        raise value.error(f"is {value.shown}, which is not a valid name of a metric", hint)
     return name
 
 
@@ -114,7 +114,7 @@ def _pattern(value: Value) -> str:
             warnings.simplefilter("error")  # what Python will read in another way tomorrow
             groups = re.compile(pattern).groups
     except (re.error, OverflowError, RecursionError, FutureWarning, DeprecationWarning) as error:
-        problem = f"is {value.shown}, no regular expression: {error}"
+        problem = f"is {value.shown}, which is not a regular expression: {error}"
         raise value.error(problem, "Write it for Python's `re`, in single quotes.") from error
     if groups != 1:
         problem = f"is {value.shown}, with {groups} groups"
@@ -138,6 +138,6 @@ def _limit(value: Value, direction: Direction) -> tuple[float, bool]:
     written = value.scalar("a limit")
     magnitude = written.lstrip("+-")
     if written != magnitude and not written.startswith(worse):
-        problem = f"is {value.shown}, a gain where {direction.value} is better"
+        problem = f"is {value.shown}, which is a gain where {direction.value} is better"
         raise value.error(problem, f"Write {worse}{magnitude}: how much worse it may become.")
     return abs(amount), relative

@@ -121,7 +121,7 @@ def parse(content: str, *, name: str = "autoresearch.yaml") -> Contract:
 def _session(value: Value) -> str:
     name = text(value)
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", name):
-        problem = f"is {value.shown}, no name for a branch"
+        problem = f"is {value.shown}, which is not a valid branch name"
         raise value.error(problem, "Write lower-case words joined by hyphens, such as parse-speed.")
     return name
 
@@ -129,8 +129,8 @@ def _session(value: Value) -> str:
 def _items(value: Value) -> list[Value]:
     items = value.items("a list")
     if len(items) > MAX_LISTED:
-        problem = f"lists {len(items)} entries, more than {MAX_LISTED}"
-        raise value.error(problem, "Use fewer, wider entries.")
+        problem = f"lists {len(items)} entries; at most {MAX_LISTED} are allowed"
+        raise value.error(problem, "Use fewer, broader entries.")
     return items
 
 
@@ -142,7 +142,7 @@ def _patterns(value: Value) -> tuple[str, ...]:
             expression(pattern)
         except ValueError as error:
             hint = "See the wildcards in docs/contract.md."
-            raise item.error(f"holds {item.shown}, which {error}", hint) from error
+            raise item.error(f"contains {item.shown}, which {error}", hint) from error
         found.append(pattern)
     return tuple(found)
 
@@ -153,7 +153,7 @@ def _scope(value: Value) -> tuple[str, ...]:
         raise value.error("is empty", 'List what may change, such as ["src/**/*.py"].')
     for item in _items(value):
         if is_never_in_scope(text(item)):
-            problem = f"holds {item.shown}, which is never in scope"
+            problem = f"contains {item.shown}, which is never in scope"
             raise item.error(problem, "Remove it: the session's own files and git's are protected.")
     return patterns
 
@@ -165,7 +165,7 @@ def _secondary(value: Value, primary: str) -> tuple[Secondary, ...]:
         one = metric.read_secondary(item)
         if one.name in lines:
             problem = f"names {one.name}, which is {lines[one.name]} already"
-            raise item.error(problem, "Give each metric a name of its own.")
+            raise item.error(problem, "Give each metric its own name.")
         lines[one.name] = f"on line {item.line}"
         found.append(one)
     return tuple(found)
@@ -180,8 +180,8 @@ def _folders(top: Section) -> tuple[tuple[str, ...], tuple[str, ...]]:
             path = folder(item)
             for other, at in lines.items():
                 if f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/"):
-                    problem = f"holds {item.shown}, which overlaps {other!r} on line {at}"
-                    raise item.error(problem, "Keep the one that is needed.")
+                    problem = f"contains {item.shown}, which overlaps {other!r} on line {at}"
+                    raise item.error(problem, "Keep only one of them.")
             lines[path] = item.line
             paths.append(path)
     return tuple(found["link"]), tuple(found["cache"])
@@ -198,7 +198,9 @@ def _timing(top: Section) -> tuple[float, float | None]:
     if time_budget_s is not None and time_budget_s >= timeout_s:
         value = top.entries["time_budget"]
         problem = f"is {value.shown}, not below the timeout of {timeout_s:g}s"
-        raise value.error(problem, "Raise `timeout`, or remove it: it then follows time_budget.")
+        raise value.error(
+            problem, "Raise `timeout`, or remove it: without it the limit follows time_budget."
+        )
     return timeout_s, time_budget_s
 
 

@@ -51,7 +51,7 @@ def text(value: Value) -> str:
         raise value.error(f"is {value.shown}, which YAML reads as {kind}", "Put it in quotes.")
     for character in written:
         if unicodedata.category(character) in {"Cc", "Cs"} and character not in "\t\n":
-            problem = f"holds the control character U+{ord(character):04X}"
+            problem = f"contains the control character U+{ord(character):04X}"
             raise value.error(problem, "Remove it.")
     if not written.strip():
         raise value.error("is blank", "Write some text, or remove the line.")
@@ -169,12 +169,15 @@ def folder(value: Value) -> str:
     written = text(value)
     parts = [part for part in written.split("/") if part not in {"", "."}]
     if any(character in "*?[]{}\\\n" for character in written):
-        raise value.error(f"holds {value.shown}, a pattern", "List each folder by its own name.")
+        raise value.error(
+            f"contains {value.shown}, which is a pattern",
+            "List each folder by its name, without patterns.",
+        )
     if written.startswith(("/", "~")) or ".." in parts:
-        problem = f"holds {value.shown}, which may lie outside the repository"
-        raise value.error(problem, "Write a path below the repository's root.")
+        problem = f"contains {value.shown}, which may lie outside the repository"
+        raise value.error(problem, "Write a path below the root of the repository.")
     if not parts or any(part.casefold() == ".git" for part in parts):
-        problem = f"holds {value.shown}, the repository itself"
+        problem = f"contains {value.shown}, which is the repository itself"
         raise value.error(problem, "Name a folder of dependencies or build outputs.")
     return "/".join(parts)
 

@@ -27,7 +27,7 @@ def compose(text: str, file: str) -> Value:
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
         message = f"the contract has {size} bytes, more than {MAX_BYTES}"
-        raise failure(file, 1, message, "Move long commands into scripts of the repository.")
+        raise failure(file, 1, message, "Move long commands into scripts in the repository.")
     try:
         loader = yaml.SafeLoader(text)
     except ReaderError as error:
@@ -64,7 +64,7 @@ def _refuse_hidden(loader: yaml.SafeLoader, file: str) -> None:
         documents += isinstance(event, yaml.DocumentStartEvent)
         if getattr(event, "anchor", None) is not None:
             message = f"YAML anchor or alias {quoted(event.anchor)}"
-            raise failure(file, line, message, "Write the value out where it is used.")
+            raise failure(file, line, message, "Write out the value where it is used.")
         if getattr(event, "tag", None) is not None:
             raise failure(file, line, f"YAML tag {quoted(event.tag)}", "Remove the tag.")
         if depth > MAX_DEPTH:
@@ -77,7 +77,9 @@ def _refuse_hidden(loader: yaml.SafeLoader, file: str) -> None:
 def _syntax_error(error: yaml.MarkedYAMLError, file: str) -> ContractError:
     """PyYAML's complaint with our line, and the remedy for the usual causes."""
     problem = str(error.problem)
-    hint = "Quote values that hold `: ` or ` #`, or that start with one of `*&!%@[{` or a backtick."
+    hint = (
+        "Quote values that contain `: ` or ` #`, or that start with one of `*&!%@[{` or a backtick."
+    )
     if "'\\t'" in problem:
         hint = "Indent with spaces, not tabs."
     line = 1 if error.problem_mark is None else error.problem_mark.line + 1

@@ -97,7 +97,7 @@ class Value:
             at = Value(file=self.file, key=self.key, node=key_node)
             name = at.scalar("plain words as keys")
             if name in lines:
-                problem = f"holds {quoted(name)} twice, first on line {lines[name]}"
+                problem = f"contains {quoted(name)} twice, first on line {lines[name]}"
                 raise at.error(problem, "Remove one of the two.")
             lines[name] = at.line
             dotted = f"{self.key}.{name}" if self.key else name

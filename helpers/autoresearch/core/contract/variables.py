@@ -51,7 +51,7 @@ def read(value: Value) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
         name = item.scalar("the name of a variable")
         _check_name(item, name)
         if name in names | pass_through:
-            raise item.error(f"names {name} again", "Set a variable or pass it, once.")
+            raise item.error(f"names {name} again", "Either set a variable or pass it, once.")
         pass_through.add(name)
     return tuple(sorted(env)), tuple(sorted(pass_through))
 
@@ -70,7 +70,7 @@ def _content(value: Value) -> str:
 def _check_name(at: Value, name: str) -> None:
     if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
         hint = "Use ASCII letters, digits and underscores; no digit first."
-        raise at.error(f"names {at.shown}, no name for a variable", hint)
+        raise at.error(f"names {at.shown}, which is not a valid name of a variable", hint)
     if name in _FORBIDDEN:
         raise _forbidden(at, name, _FORBIDDEN[name])
     for prefix, reason in _FORBIDDEN_PREFIXES.items():

@@ -43,7 +43,7 @@ def render_words(contract: Contract) -> tuple[str, ...]:
     commands = {
         f"Guard, at most {_time(contract.guard_timeout_s)}": contract.guard,
         "Final guard, of the last commit": contract.final_guard,
-        "Output that must stay the same": contract.same,
+        "Output that must not change": contract.same,
         "Set-up of a bench checkout": contract.setup,
         "Build, once a candidate": contract.build,
         "Profiler": contract.profile,
@@ -95,7 +95,7 @@ def _described(one: Metric | Secondary) -> str:
 def _verify_words(contract: Contract) -> str:
     words = f"Verify: {_code(contract.verify)}, at most {_time(contract.timeout_s)} a sample"
     if contract.time_budget_s is not None:
-        words += f", of which it may plan with {_time(contract.time_budget_s)}"
+        words += f", of which it may use {_time(contract.time_budget_s)}"
     return f"{words}."
 
 
@@ -108,7 +108,7 @@ def _holdout_words(holdout: Holdout) -> str:
     """Without the command: who reads this is not to run it."""
     often = "every keep" if holdout.every == 1 else f"1 keep in {holdout.every}"
     bound = f"{holdout.limit * 100:g} %" if holdout.limit_relative else f"{holdout.limit:g}"
-    return f"Holdout: {often} may lose at most {bound} on inputs that are not shown."
+    return f"Holdout: {often} may lose at most {bound} on inputs that the agent does not see."
 
 
 def _race_words(race: RaceRule) -> str:

@@ -61,7 +61,10 @@ def load(path: Path) -> dict[str, Entry]:
         raise AutoresearchError(
             f"{path} cannot be read as the list of installed files",
             code="ledger",
-            hint="Move it away; `install` then takes what it would write itself for its own.",
+            hint=(
+                "Move it elsewhere; `install` then treats files that it would write itself as its "
+                "own."
+            ),
         ) from error
 
 
@@ -127,9 +130,11 @@ def make_reachable(
     if found is not None and not (ours and Path(found) == link):
         if os.path.realpath(found) == os.path.realpath(launcher):
             return Reach(f"{PROGRAM} is on PATH: {found}", fine=True)
-        return Reach(f"{PROGRAM} on PATH is another copy, {found}; left as it is", fine=True)
+        return Reach(
+            f"{PROGRAM} on PATH is a different copy, {found}; it was left alone", fine=True
+        )
     if not ours and os.path.lexists(link):
-        return Reach(f"{link} is not ours and was left as it is; call {launcher}", fine=False)
+        return Reach(f"{link} is not ours and was left alone; call {launcher}", fine=False)
     with named_errors(link):
         link.parent.mkdir(parents=True, exist_ok=True)
         replace_link(str(link), os.fsencode(launcher))
@@ -278,7 +283,7 @@ def _clear_the_way(
         named = ", ".join(str(path) for path in found[:_NAMED])
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         raise AutoresearchError(
-            f"not ours, or edited since it was installed: {named}{more}; nothing was written",
+            f"not ours, or edited since the installation: {named}{more}; nothing was written",
             code="not_ours",
             hint=f"`--set-aside` renames it to NAME{ASIDE}; or move it yourself.",
         )

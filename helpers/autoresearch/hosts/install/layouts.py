@@ -111,7 +111,7 @@ def find_bundle() -> Bundle:
         raise AutoresearchError(
             f"skill and commands are neither in {clone} nor in the installed package",
             code="no_bundle",
-            hint="Install the package again, or call bin/autoresearch of a clone.",
+            hint="Reinstall the package, or call bin/autoresearch of a clone.",
         )
     return _read(shared, Path(sysconfig.get_path("scripts")) / "autoresearch")
 

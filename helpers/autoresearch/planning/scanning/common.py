@@ -97,7 +97,7 @@ def _hyperfine(project: Project) -> Iterator[Found]:
             yield fact(Topic.BENCHMARK, "hyperfine", place)
             if path.endswith(".sh"):
                 measure = Measure("bench_s", "s", source=Source.WALL, recipe="start-up-time")
-                unknown = "the command it times: the race itself repeats it, hyperfine need not"
+                unknown = "the command that hyperfine times: the race itself does the repeating"
                 yield candidate(Role.METRIC, f"sh {path}", place, 75, unknown, measure=measure)
 
 

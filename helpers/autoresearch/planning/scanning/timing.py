@@ -66,9 +66,9 @@ def time_tests(theatre: Theatre, project: Project, found: Survey) -> Timed:
     commit = theatre.repo.resolve("HEAD")
     if commit is None:
         raise AutoresearchError(
-            "the repository has no commit, and a bench checkout is made from one",
+            "the repository has no commit, but a bench checkout needs one",
             code="no_commit",
-            hint="`git add` and `git commit` first, or scan without --time.",
+            hint="Run `git add` and `git commit` first, or scan without --time.",
         )
     contract = _contract(guards[0].value, project, found)
     places = session_places(theatre, CHECKED)

@@ -54,9 +54,9 @@ def read_project(folder: Path, clock: Clock = SYSTEM_CLOCK) -> Reading:
     """
     if not folder.is_dir():
         raise AutoresearchError(
-            f"{clean_line(str(folder))} is no folder",
+            f"{clean_line(str(folder))} is not a folder",
             code="not_a_folder",
-            hint="Name the project's folder.",
+            hint="Name the folder of the project.",
         )
     start = clock.read().monotonic_s
     try:

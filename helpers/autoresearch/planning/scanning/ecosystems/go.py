@@ -46,7 +46,7 @@ def find(project: Project) -> Iterator[Found]:
         if home.has("go.sum"):
             yield candidate(
                 Role.ENV, "pass: [GOMODCACHE]", home.at("go.sum"), score,
-                "where modules lie: `go env GOMODCACHE`, for the bench has a home of its own",
+                "where modules are: `go env GOMODCACHE`, because the bench has its own home",
             )  # fmt: skip
 
 

@@ -71,6 +71,6 @@ def test_suite(command: str, evidence: Evidence, score: int) -> Iterator[Found]:
         command,
         evidence,
         score - 40,
-        "what a faster suite may not lose: the number of tests, coverage",
+        "what a faster suite must keep: the number of tests, coverage",
         measure=TEST_TIME,
     )

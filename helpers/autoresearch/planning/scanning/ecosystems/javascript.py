@@ -124,7 +124,7 @@ class _Package:
             measure = Measure("type_errors", "", recipe="lint-errors")
             yield candidate(
                 Role.METRIC, command, place, self.score - 48,
-                "how many errors there are now", measure=measure,
+                "how many errors there are today", measure=measure,
             )  # fmt: skip
 
     def benchmarks_found(self) -> Iterator[Found]:

@@ -134,7 +134,7 @@ def _checkers(home: Home, score: int) -> Iterator[Found]:
     for tool, place in seen.items():
         command = home.command(f"python3 -m {CHECKERS[tool][0]}")
         yield fact(Topic.CHECKER, tool, place)
-        yield candidate(Role.GUARD, command, place, score - 25, "whether the code passes it now")
+        yield candidate(Role.GUARD, command, place, score - 25, "whether the code passes it today")
     if seen:
         tool, place = next(iter(seen.items()))
         measure = Measure(f"{tool}_findings", "", recipe="lint-errors")
@@ -143,7 +143,7 @@ def _checkers(home: Home, score: int) -> Iterator[Found]:
             home.command(f"python3 -m {CHECKERS[tool][0]}"),
             place,
             score - 48,
-            "how many findings there are now",
+            "how many findings there are today",
             measure=measure,
         )
 
@@ -239,7 +239,9 @@ def _surroundings(home: Home, score: int) -> Iterator[Found]:
         yield candidate(Role.ENV, f"PYTHONPATH={home.path('src')}", place, score)
     for folder in (".venv", "venv", "env"):
         if folder in home.project.present:
-            yield candidate(Role.LINK, folder, Evidence(folder), score, "its Python must be named")
+            yield candidate(
+                Role.LINK, folder, Evidence(folder), score, "whether the commands call its Python"
+            )
     for name in ("requirements-dev.txt", "requirements.txt"):
         if home.has(name):
             command = home.command(f"python3 -m venv .venv && .venv/bin/pip install -r {name}")

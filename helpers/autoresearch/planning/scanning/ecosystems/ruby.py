@@ -34,7 +34,7 @@ def find(project: Project) -> Iterator[Found]:
             yield fact(Topic.BUILD, "bundler", home.at("Gemfile"))
             yield candidate(
                 Role.SETUP, home.command("bundle install --local"), home.at("Gemfile"), score,
-                "whether its gems are installed: the bench has a home of its own",
+                "whether its gems are installed: the bench has its own home",
             )  # fmt: skip
         yield from _tests(home, bundle, score)
         yield from _checkers(home, bundle, score)

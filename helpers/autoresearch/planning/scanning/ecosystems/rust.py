@@ -54,7 +54,7 @@ def _benches(home: Home, score: int) -> Iterator[Found]:
         yield fact(Topic.BENCHMARK, f"{tool} {name}", place)
         measure = Measure("bench_s", "s", recipe="function-latency")
         command = home.command(f"cargo bench --bench {name}")
-        unknown = "which of its numbers matters, and its unit, which criterion chooses itself"
+        unknown = "which of its numbers matters, and its unit, which criterion chooses by itself"
         yield candidate(Role.METRIC, command, place, score + 25, unknown, measure=measure)
 
 
