@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from autoresearch.core import jsonform
-from autoresearch.core.security.proving import Result
-from autoresearch.core.security.records import (
+from autoresearch.core.security.ledger import (
     LEDGER,
     Asset,
     Boundary,
@@ -18,6 +17,7 @@ from autoresearch.core.security.records import (
     Severity,
     State,
 )
+from autoresearch.core.security.proving import Result
 from autoresearch.core.security.stride import ElementKind
 
 TEXT = (Path(__file__).parents[2] / "docs" / "security-ledger.md").read_text(encoding="utf-8")

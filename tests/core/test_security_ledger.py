@@ -6,9 +6,7 @@ import pytest
 from autoresearch.core import codec
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.security.coverage import Cell, coverage, files_of, next_cell
-from autoresearch.core.security.ledger import read
-from autoresearch.core.security.proving import Result
-from autoresearch.core.security.records import (
+from autoresearch.core.security.ledger import (
     LEDGER,
     Decision,
     Lead,
@@ -16,7 +14,9 @@ from autoresearch.core.security.records import (
     Severity,
     State,
     Sweep,
+    read,
 )
+from autoresearch.core.security.proving import Result
 from autoresearch.core.security.stride import ElementKind, Persona, Stride
 from hypothesis import given
 from hypothesis import strategies as st

@@ -11,7 +11,7 @@ import pytest
 from autoresearch.cli import group
 from autoresearch.cli.security import COMMANDS, security_command
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
-from autoresearch.core.security.records import State
+from autoresearch.core.security.ledger import State
 from autoresearch.edges.sandbox import find_sandbox
 from autoresearch.loop.session import environment
 from autoresearch.security import findings, look, modelling

@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoresearch.core.security.coverage import Coverage, coverage
-from autoresearch.core.security.ledger import Ledger, read
-from autoresearch.core.security.overview import Overview, Place, Shown, ordered
-from autoresearch.core.security.records import (
+from autoresearch.core.security.ledger import (
     Element,
     Examined,
     Finding,
+    Ledger,
     Model,
     Quote,
     Severity,
     State,
+    read,
 )
+from autoresearch.core.security.overview import Overview, Place, Shown, ordered
 from autoresearch.core.security.stride import ElementKind
 
 from support.records import make
 
 if TYPE_CHECKING:
-    from autoresearch.core.security.records import Line
+    from autoresearch.core.security.ledger import Line
 
 TODAY = "2026-06-01"
 VECTOR = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:N/SC:N/SI:N/SA:N"

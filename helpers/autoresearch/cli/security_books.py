@@ -12,7 +12,7 @@ from autoresearch.cli.app import answers
 from autoresearch.cli.security import FILE, coverage_line, environment
 from autoresearch.core import jsonform, phrases
 from autoresearch.core.render import WIDE_BYTES, Answer
-from autoresearch.core.security.records import State
+from autoresearch.core.security.ledger import State
 from autoresearch.core.security.stride import LETTERS, Stride
 from autoresearch.core.text import clean_block, clean_line, fence
 

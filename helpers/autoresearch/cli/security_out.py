@@ -12,7 +12,7 @@ from autoresearch.cli.app import answers
 from autoresearch.cli.security import FILE, coverage_line, environment
 from autoresearch.core import phrases
 from autoresearch.core.render import WIDE_BYTES, Answer
-from autoresearch.core.security.records import Severity
+from autoresearch.core.security.ledger import Severity
 from autoresearch.core.text import clean_line
 
 LIMITS = [severity.value for severity in Severity if severity is not Severity.NONE]

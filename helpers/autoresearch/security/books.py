@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 from autoresearch.core import jsonform
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.model import SCHEMA
-from autoresearch.core.security.ledger import Ledger
-from autoresearch.core.security.records import LEDGER, Line
+from autoresearch.core.security.ledger import LEDGER, Ledger, Line
 from autoresearch.edges import gitrefs, notices
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write, named_errors

@@ -10,9 +10,9 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.catalog import rate
 from autoresearch.core.security.forms import MIN_REASON, FindingForm, FormError, read_finding
+from autoresearch.core.security.ledger import Decision, Finding, Quote, State
 from autoresearch.core.security.proving import Result
 from autoresearch.core.security.quotes import fingerprint, occurrence
-from autoresearch.core.security.records import Decision, Finding, Quote, State
 from autoresearch.core.security.redact import redact
 from autoresearch.edges.clock import now_utc
 from autoresearch.security import proofs
@@ -21,7 +21,7 @@ from autoresearch.security.sweeping import checked_cell, sweep_number
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autoresearch.core.security.records import Proof
+    from autoresearch.core.security.ledger import Proof
     from autoresearch.security.books import Books
 
 MAX_DAYS = 366

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.security import proving
+from autoresearch.core.security.ledger import State
 from autoresearch.core.security.proving import Result
-from autoresearch.core.security.records import State
 from autoresearch.edges.files import atomic_write
 from autoresearch.security import proofs, weigh
 from autoresearch.security.books import sha256
 
 if TYPE_CHECKING:
-    from autoresearch.core.security.records import Finding
+    from autoresearch.core.security.ledger import Finding
     from autoresearch.security.books import Books
 
 FOLDER = "autoresearch.proofs"

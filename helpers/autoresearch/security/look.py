@@ -16,8 +16,7 @@ from autoresearch.edges.files import read_bytes_limited
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autoresearch.core.security.ledger import Standing
-    from autoresearch.core.security.records import Element, Quote, Sweep
+    from autoresearch.core.security.ledger import Element, Quote, Standing, Sweep
     from autoresearch.security.books import Books
 
 MAX_BASELINE_BYTES = 64 << 20

@@ -17,7 +17,7 @@ from autoresearch.core.security.inventory import (
     draft_elements,
     sites_in,
 )
-from autoresearch.core.security.records import Model
+from autoresearch.core.security.ledger import Model
 from autoresearch.core.security.stride import PlaceKind
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from autoresearch.core.security.records import Element
+    from autoresearch.core.security.ledger import Element
     from autoresearch.security.books import Books
 
 CACHE_VERSION = 1

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.forms import foreign_hosts
+from autoresearch.core.security.ledger import Proof
 from autoresearch.core.security.proving import Result, command_for, judge
-from autoresearch.core.security.records import Proof
 from autoresearch.core.security.redact import redact
 from autoresearch.core.text import clean_block, clean_line
 from autoresearch.edges.checkout import Slot

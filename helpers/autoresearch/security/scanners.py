@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.leads import hints
-from autoresearch.core.security.records import Lead
+from autoresearch.core.security.ledger import Lead
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import read_bytes_limited

@@ -11,8 +11,8 @@ from autoresearch.core.security.catalog import threats
 from autoresearch.core.security.coverage import Cell, files_of, next_cell
 from autoresearch.core.security.forms import CellClaim, read_examined
 from autoresearch.core.security.inventory import Site, weights
+from autoresearch.core.security.ledger import Examined, Lead, Sweep
 from autoresearch.core.security.reach import imports, is_source, module_names, reaching
-from autoresearch.core.security.records import Examined, Lead, Sweep
 from autoresearch.core.security.redact import redact
 from autoresearch.core.security.stride import APPLIES, Persona, Stride
 from autoresearch.core.text import clean_line
@@ -24,7 +24,7 @@ from autoresearch.security.modelling import element_of, inventory, require_model
 
 if TYPE_CHECKING:
     from autoresearch.core.security.coverage import Coverage
-    from autoresearch.core.security.records import Element, Quote
+    from autoresearch.core.security.ledger import Element, Quote
     from autoresearch.security.books import Books
 
 DEFAULT_ITERATIONS = 10

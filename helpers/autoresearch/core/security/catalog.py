@@ -16,7 +16,7 @@ import yaml
 from cvss import CVSS4
 from cvss.exceptions import CVSS4Error
 
-from autoresearch.core.security.records import Severity
+from autoresearch.core.security.ledger import Severity
 from autoresearch.core.security.stride import Persona, PlaceKind, Stride
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from autoresearch.core.security.stride import APPLIES, Persona, Stride
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from autoresearch.core.security.ledger import Ledger
-    from autoresearch.core.security.records import Element, Examined, Finding, Model, Quote
+    from autoresearch.core.security.ledger import Element, Examined, Finding, Ledger, Model, Quote
 
     StillStands = Callable[[Quote], bool]
     """Whether a quote is still in its file."""

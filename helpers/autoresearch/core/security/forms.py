@@ -10,7 +10,7 @@ import yaml
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.scope import expression
 from autoresearch.core.security.catalog import MAX_CWE, is_code
-from autoresearch.core.security.records import Asset, Boundary, Element
+from autoresearch.core.security.ledger import Asset, Boundary, Element
 from autoresearch.core.security.stride import LETTERS, ElementKind, Persona, Stride
 from autoresearch.core.text import clean_line
 

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.security.catalog import endings, line_rules, name_rules, threats
-from autoresearch.core.security.records import Boundary, Element
+from autoresearch.core.security.ledger import Boundary, Element
 from autoresearch.core.security.redact import holds_secret
 from autoresearch.core.security.stride import ElementKind, PlaceKind, Stride
 

@@ -1,24 +1,284 @@
-"""What the ledger's lines add up to: findings with their states, leads, the sweep in progress."""
+"""The security ledger: its lines, and what they add up to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from autoresearch.core.security.records import (
-    Decision,
-    Examined,
-    Finding,
-    Lead,
-    Line,
-    Model,
-    Proof,
-    State,
-    Sweep,
-)
+from autoresearch.core.codec import Codec
+from autoresearch.core.security.proving import Result
+from autoresearch.core.security.stride import ElementKind, Persona, Stride
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+# ruff: noqa: TC001 - the codec reads the types of fields at run time
+
+
+class Severity(str, Enum):
+    """CVSS 4.0's qualitative rating, mildest first."""
+
+    NONE = "none"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for none up to 4 for critical."""
+        return list(Severity).index(self)
+
+
+class State(str, Enum):
+    """What is to be done about a finding."""
+
+    OPEN = "open"
+    FIXED = "fixed"
+    ACCEPTED = "accepted"
+    FALSE_POSITIVE = "false-positive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """Lines of a file, as the helper read them at the record's commit.
+
+    Attributes:
+        path: relative to the repository's root.
+        first, last: line numbers, from 1, both included.
+        text: the lines, redacted, common indentation removed.
+        blob: git's id of the file's content.
+        note: what these lines show; may be empty.
+    """
+
+    path: str
+    first: int
+    last: int
+    text: str
+    blob: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Element:
+    """A part of the system as a data flow diagram has it.
+
+    Attributes:
+        name: unique in the model.
+        kind: decides which threats apply.
+        files: patterns of the files that implement it, or that meet it where it is external.
+        description: what it does and whom it trusts.
+        source, target: of a flow, the names of the elements it connects; empty for all others.
+    """
+
+    name: str
+    kind: ElementKind
+    files: tuple[str, ...]
+    description: str
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boundary:
+    """A line across which trust changes: the elements inside it, and what holds there."""
+
+    name: str
+    inside: tuple[str, ...]
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """What an attacker is after: where it is kept, and what its loss would mean."""
+
+    name: str
+    where: tuple[str, ...]
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """The threat model from here on; the latest one counts.
+
+    Attributes:
+        drafted: True when the helper derived it from the code and nobody completed it.
+    """
+
+    schema: int
+    at: str
+    commit: str
+    drafted: bool
+    elements: tuple[Element, ...]
+    boundaries: tuple[Boundary, ...]
+    assets: tuple[Asset, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """A bounded stretch of examining.
+
+    Attributes:
+        number: from 1.
+        host_session: the agent session that opened it.
+        iterations: how many cells are to be answered in it.
+        scope: patterns of the files it looks at; empty: all.
+        base: with `--diff`, the commit that is compared with; else None.
+        paths: with `--diff`, the files that changed and those that reach them by imports.
+    """
+
+    schema: int
+    at: str
+    number: int
+    host_session: str
+    commit: str
+    iterations: int
+    scope: tuple[str, ...]
+    base: str | None
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """A cell that was looked at and holds: the places read, and why.
+
+    Attributes:
+        sweep: the sweep it belongs to; None outside of one.
+        lead: the scanner's lead that it dismisses, or None.
+    """
+
+    schema: int
+    at: str
+    number: int
+    sweep: int | None
+    commit: str
+    element: str
+    stride: Stride
+    persona: Persona
+    hypothesis: str
+    reason: str
+    evidence: tuple[Quote, ...]
+    lead: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A flaw with its evidence.
+
+    Attributes:
+        cwe: numbers, the primary one first.
+        lists: codes of the OWASP LLM and API lists that fit.
+        vector: CVSS 4.0; score and severity are computed from it.
+        fingerprint: stays the same when the lines move.
+        evidence: the flaw's own lines first.
+        flow: how data gets there, source first; may be empty.
+        lead: the scanner's lead that it confirms, or None.
+    """
+
+    schema: int
+    at: str
+    number: int
+    sweep: int | None
+    commit: str
+    title: str
+    element: str
+    stride: Stride
+    persona: Persona
+    hypothesis: str
+    cwe: tuple[int, ...]
+    lists: tuple[str, ...]
+    vector: str
+    score: float
+    severity: Severity
+    fingerprint: str
+    evidence: tuple[Quote, ...]
+    flow: tuple[Quote, ...]
+    scenario: str
+    reproduction: str
+    remedy: str
+    lead: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """One run of a finding's proof of concept, by the helper, in a clean checkout.
+
+    Attributes:
+        finding: its number.
+        script: the script's file name in the state folder.
+        script_sha256: of its bytes.
+        link: ignored directories that the checkout could read.
+        sandbox: what was in force; `none` without.
+    """
+
+    schema: int
+    at: str
+    finding: int
+    commit: str
+    script: str
+    script_sha256: str
+    link: tuple[str, ...]
+    result: Result
+    exit_code: int
+    duration_s: float
+    sandbox: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A finding's state from here on.
+
+    Attributes:
+        until: last day on which an acceptance holds, `2026-12-31`; None for other states.
+        checked: what the helper saw for itself: `proof`, `gone` (the quoted lines are no longer
+            there), or `word` (somebody's word only).
+    """
+
+    schema: int
+    at: str
+    finding: int
+    commit: str
+    state: State
+    reason: str
+    until: str | None
+    checked: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """What a scanner said: a hint, never a finding.
+
+    Attributes:
+        tool, rule, message, level: as the scanner has them.
+        path, line: where; line 0 for a whole file.
+        cwe: numbers it names.
+        key: tells the same lead imported twice.
+    """
+
+    schema: int
+    at: str
+    number: int
+    tool: str
+    rule: str
+    message: str
+    level: str
+    path: str
+    line: int
+    cwe: tuple[int, ...]
+    key: str
+
+
+Line: TypeAlias = Model | Sweep | Examined | Finding | Proof | Decision | Lead
+
+LEDGER: Codec[Line] = Codec(
+    {
+        kind.__name__.lower(): kind
+        for kind in (Model, Sweep, Examined, Finding, Proof, Decision, Lead)
+    }
+)
+"""The form of `security.jsonl`."""
 
 
 class Standing(NamedTuple):

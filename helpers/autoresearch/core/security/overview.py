@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core.security.records import Severity, State
+from autoresearch.core.security.ledger import Severity, State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from autoresearch.core.security.coverage import Coverage
-    from autoresearch.core.security.ledger import Standing
-    from autoresearch.core.security.records import Examined, Finding, Lead, Model
+    from autoresearch.core.security.ledger import Examined, Finding, Lead, Model, Standing
 
 
 class Place(NamedTuple):

@@ -6,8 +6,8 @@ import html
 from typing import TYPE_CHECKING
 
 from autoresearch.core.security.catalog import categories
+from autoresearch.core.security.ledger import State
 from autoresearch.core.security.overview import tally
-from autoresearch.core.security.records import State
 from autoresearch.core.security.stride import LETTERS, Stride
 from autoresearch.core.text import clean_line, markdown_line
 

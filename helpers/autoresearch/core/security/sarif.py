@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent
 
 from autoresearch.core.security.catalog import categories
-from autoresearch.core.security.records import Severity, State
+from autoresearch.core.security.ledger import Severity, State
 from autoresearch.core.text import clean_line
 
 if TYPE_CHECKING:
