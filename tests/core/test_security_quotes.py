@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 from autoresearch.core.security.quotes import (
+    MASK,
     Found,
     Mismatch,
     check,
     fingerprint,
+    holds_secret,
     occurrence,
+    redact,
     relocate,
 )
-from autoresearch.core.security.redact import MASK, holds_secret, redact
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -15,7 +15,7 @@ from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.forms import foreign_hosts
 from autoresearch.core.security.ledger import Proof
 from autoresearch.core.security.proving import Result, command_for, judge
-from autoresearch.core.security.redact import redact
+from autoresearch.core.security.quotes import redact
 from autoresearch.core.text import clean_block, clean_line
 from autoresearch.edges.checkout import Slot
 from autoresearch.edges.clock import now_utc

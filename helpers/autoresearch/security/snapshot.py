@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.security import quotes
 from autoresearch.core.security.ledger import Quote
-from autoresearch.core.security.redact import redact
+from autoresearch.core.security.quotes import redact
 from autoresearch.core.snapshot import GITLINK_MODE
 from autoresearch.core.text import clean_line
 

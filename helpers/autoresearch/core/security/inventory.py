@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.security.catalog import endings, line_rules, name_rules, threats
 from autoresearch.core.security.ledger import Boundary, Element
-from autoresearch.core.security.redact import holds_secret
+from autoresearch.core.security.quotes import holds_secret
 from autoresearch.core.security.stride import ElementKind, PlaceKind, Stride
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
-from autoresearch.core.security.redact import redact
+from autoresearch.core.security.quotes import redact
 from autoresearch.core.text import clean_line
 
 if TYPE_CHECKING:
