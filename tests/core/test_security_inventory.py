@@ -7,10 +7,13 @@ from autoresearch.core.security.inventory import (
     Site,
     draft_boundaries,
     draft_elements,
+    imports,
+    is_source,
+    module_names,
+    reaching,
     sites_in,
     weights,
 )
-from autoresearch.core.security.reach import imports, is_source, module_names, reaching
 from autoresearch.core.security.stride import ElementKind, PlaceKind, Stride
 
 CASES = [

@@ -10,10 +10,16 @@ from autoresearch.core.scope import compile_scope
 from autoresearch.core.security.catalog import threats
 from autoresearch.core.security.coverage import Cell, files_of, next_cell
 from autoresearch.core.security.forms import CellClaim, read_examined
-from autoresearch.core.security.inventory import Site, weights
+from autoresearch.core.security.inventory import (
+    Site,
+    imports,
+    is_source,
+    module_names,
+    reaching,
+    weights,
+)
 from autoresearch.core.security.ledger import Examined, Lead, Sweep
 from autoresearch.core.security.quotes import redact
-from autoresearch.core.security.reach import imports, is_source, module_names, reaching
 from autoresearch.core.security.stride import APPLIES, Persona, Stride
 from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
