@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.security import leads
-from autoresearch.core.security.leads import Hint, hints
 from autoresearch.core.security.proving import Result, command_for, judge
+from autoresearch.security import scanners
+from autoresearch.security.scanners import Hint, hints
 
 SARIF = {
     "version": "2.1.0",
@@ -168,7 +168,7 @@ def test_report_of_no_known_format_is_refused(report):
 
 def test_leads_are_bounded(monkeypatch):
     """A report of a million lines that fills the ledger."""
-    monkeypatch.setattr(leads, "MAX_LEADS", 1)
+    monkeypatch.setattr(scanners, "MAX_LEADS", 1)
     with pytest.raises(ValueError, match="more than 1 leads"):
         hints(PIP_AUDIT)
 
