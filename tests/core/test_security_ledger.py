@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from autoresearch.core import codec
 from autoresearch.core.errors import CorruptLogError
-from autoresearch.core.security.coverage import Cell, coverage, files_of, next_cell
 from autoresearch.core.security.ledger import (
     LEDGER,
     Decision,
@@ -16,6 +15,7 @@ from autoresearch.core.security.ledger import (
     Sweep,
     read,
 )
+from autoresearch.core.security.overview import Cell, coverage, files_of, next_cell
 from autoresearch.core.security.proving import Result
 from autoresearch.core.security.stride import ElementKind, Persona, Stride
 from hypothesis import given

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoresearch.core.security.coverage import Coverage, coverage
 from autoresearch.core.security.ledger import (
     Element,
     Examined,
@@ -16,7 +15,7 @@ from autoresearch.core.security.ledger import (
     State,
     read,
 )
-from autoresearch.core.security.overview import Overview, Place, Shown, ordered
+from autoresearch.core.security.overview import Coverage, Overview, Place, Shown, coverage, ordered
 from autoresearch.core.security.stride import ElementKind
 
 from support.records import make

@@ -17,7 +17,7 @@ from autoresearch.core.text import clean_line
 from autoresearch.edges.files import read_bytes_limited
 
 if TYPE_CHECKING:
-    from autoresearch.core.security.coverage import Coverage
+    from autoresearch.core.security.overview import Coverage
 
 MAX_FORM_BYTES = 64 * 1024
 SHOWN = 12

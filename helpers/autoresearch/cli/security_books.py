@@ -19,8 +19,7 @@ from autoresearch.core.text import clean_block, clean_line, fence
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autoresearch.core.security.coverage import Coverage
-    from autoresearch.core.security.overview import Place, Shown
+    from autoresearch.core.security.overview import Coverage, Place, Shown
 
 LEADS_SHOWN = 20
 FINDINGS_SHOWN = 20

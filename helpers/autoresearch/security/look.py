@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING
 from autoresearch import __version__
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.scope import compile_scope
-from autoresearch.core.security.coverage import Coverage, coverage, files_of
-from autoresearch.core.security.overview import Overview, Place, Shown, ordered
+from autoresearch.core.security.overview import (
+    Coverage,
+    Overview,
+    Place,
+    Shown,
+    coverage,
+    files_of,
+    ordered,
+)
 from autoresearch.core.security.sarif import fingerprints
 from autoresearch.edges.files import read_bytes_limited
 

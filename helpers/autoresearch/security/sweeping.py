@@ -8,7 +8,6 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.security.catalog import threats
-from autoresearch.core.security.coverage import Cell, files_of, next_cell
 from autoresearch.core.security.forms import CellClaim, read_examined
 from autoresearch.core.security.inventory import (
     Site,
@@ -19,6 +18,7 @@ from autoresearch.core.security.inventory import (
     weights,
 )
 from autoresearch.core.security.ledger import Examined, Lead, Sweep
+from autoresearch.core.security.overview import Cell, files_of, next_cell
 from autoresearch.core.security.quotes import redact
 from autoresearch.core.security.stride import APPLIES, Persona, Stride
 from autoresearch.core.text import clean_line
@@ -29,8 +29,8 @@ from autoresearch.security.look import audited_files, covered
 from autoresearch.security.modelling import element_of, inventory, require_model
 
 if TYPE_CHECKING:
-    from autoresearch.core.security.coverage import Coverage
     from autoresearch.core.security.ledger import Element, Quote
+    from autoresearch.core.security.overview import Coverage
     from autoresearch.security.books import Books
 
 DEFAULT_ITERATIONS = 10

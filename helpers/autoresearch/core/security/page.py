@@ -14,8 +14,7 @@ from autoresearch.core.text import clean_line, markdown_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from autoresearch.core.security.coverage import Coverage, Row
-    from autoresearch.core.security.overview import Overview, Place, Shown
+    from autoresearch.core.security.overview import Coverage, Overview, Place, Row, Shown
 
 LONG = 1_000
 
