@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from autoresearch.edges.watch import Capture, read_available
+from autoresearch.edges.command import Capture
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,10 +40,10 @@ def test_reading_ends_when_the_last_writer_closes():
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     capture = Capture(100)
-    assert read_available(reader, capture) is True
+    assert capture.read_from(reader) is True
     os.write(writer, b"abc")
-    assert read_available(reader, capture) is True
+    assert capture.read_from(reader) is True
     os.close(writer)
-    assert read_available(reader, capture) is False
+    assert capture.read_from(reader) is False
     os.close(reader)
     assert capture.content() == b"abc"

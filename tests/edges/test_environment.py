@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from autoresearch.edges.command import Limits, run_command
 from autoresearch.edges.environment import find_environment, find_passed, sample_environment
-from autoresearch.edges.proc import Limits, run_command
 
 REAL_HOME = Path(pwd.getpwuid(os.getuid()).pw_dir)
 

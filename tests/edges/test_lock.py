@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges import lock as lock_module
+from autoresearch.edges import processes
 from autoresearch.edges.lock import Lock, Owner, turn_to_measure
 
 HOLDER = """
@@ -163,28 +164,28 @@ def test_unnamed_holder_still_keeps_others_out(lock, other):
 
 def test_pid_of_a_later_process_is_not_the_holder():
     """A recycled process number taken for the holder."""
-    start = lock_module.start_of(os.getpid())
+    start = processes.start_of(os.getpid())
     assert start is not None
 
     def owner(started):
         return Owner(pid=os.getpid(), started=started, command="try", since="x")
 
-    assert lock_module._is_alive(owner(start))
-    assert not lock_module._is_alive(owner(start - 1))
+    assert owner(start).is_alive
+    assert not owner(start - 1).is_alive
 
 
 def test_without_proc_the_pid_alone_decides(monkeypatch):
     """macOS, where no start time is known."""
-    assert lock_module._is_alive(Owner(pid=os.getpid(), started=None, command="x", since="x"))
+    assert Owner(pid=os.getpid(), started=None, command="x", since="x").is_alive
     with subprocess.Popen(["true"]) as gone:
         gone.wait()
-    assert not lock_module._is_alive(Owner(pid=gone.pid, started=None, command="x", since="x"))
+    assert not Owner(pid=gone.pid, started=None, command="x", since="x").is_alive
 
     def forbidden(_pid, _signal):
         raise PermissionError
 
     monkeypatch.setattr(os, "kill", forbidden)
-    assert lock_module._is_alive(Owner(pid=1, started=None, command="x", since="x"))
+    assert Owner(pid=1, started=None, command="x", since="x").is_alive
 
 
 def test_lock_in_a_missing_folder_is_an_expected_failure(tmp_path):

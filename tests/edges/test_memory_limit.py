@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from autoresearch.edges import memory
-from autoresearch.edges.memory import is_over, memory_limit
-from autoresearch.edges.proc import Limits
-from autoresearch.edges.strays import children
+from autoresearch.edges import processes
+from autoresearch.edges.command import Limits
+from autoresearch.edges.processes import children, is_over, memory_limit
 from support.programs import leaving_nothing, run_shell
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def test_shared_memory_counts_once(tmp_path: Path) -> None:
 @pytest.fixture
 def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """Sets the limit of a control group."""
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    monkeypatch.setattr(processes, "_CGROUP", tmp_path)
     path = Path("/proc/self/cgroup").read_text("ascii").strip().rpartition(":")[2].strip("/")
 
     def limit(where: str, text: str) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges import sandbox as sandboxes
+from autoresearch.edges.command import Limits, Outcome, run_command
 from autoresearch.edges.files import remove_tree
-from autoresearch.edges.proc import Limits, Outcome, run_command
 from autoresearch.edges.sandbox import Confiner, Overlay, Rules, find_sandbox, replaced
 from autoresearch.edges.visible import Visible
 from support import confined

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.edges import strays
+from autoresearch.edges import processes
 from support.programs import leaving_nothing
 from support.programs import run_shell as run
 
 PR_GET_CHILD_SUBREAPER = 37
-PACKAGE = str(Path(strays.__file__).parents[2])
+PACKAGE = str(Path(processes.__file__).parents[2])
 
 
 @pytest.fixture
@@ -102,14 +102,14 @@ def test_children_from_before_are_spared(programs, tmp_path):
 
 def test_survivors_are_an_error(programs, tmp_path, monkeypatch):
     """A process that cannot be killed goes unnoticed."""
-    monkeypatch.setattr(strays, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(processes, "_PATIENCE_S", 0.0)
     with monkeypatch.context() as unkillable:
-        unkillable.setattr(strays, "_kill_with_group", lambda pid: None)
+        unkillable.setattr(processes, "_kill_with_group", lambda pid: None)
         with pytest.raises(AutoresearchError, match=r"^1 of the processes") as caught:
             run(programs.write("daemon(hang)"), tmp_path)
     assert caught.value.code == "stray_processes"
     monkeypatch.undo()
-    strays.kill_strays(frozenset())
+    processes.kill_strays(frozenset())
 
 
 def test_the_helper_is_as_before(tmp_path):
@@ -131,7 +131,7 @@ HELPER = """\
 import sys
 from pathlib import Path
 from autoresearch.edges.interruption import termination_raises
-from autoresearch.edges.proc import Limits, run_command
+from autoresearch.edges.command import Limits, run_command
 with termination_raises():
     try:
         run_command(sys.argv[1], cwd=Path(sys.argv[2]), env={}, limits=Limits(timeout_s=60))

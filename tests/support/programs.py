@@ -10,8 +10,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch.edges.proc import Limits, Outcome, run_command
-from autoresearch.edges.strays import children
+from autoresearch.edges.command import Limits, Outcome, run_command
+from autoresearch.edges.processes import children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

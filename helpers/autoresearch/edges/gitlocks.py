@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch.edges.files import named_errors
-from autoresearch.edges.orphans import processes
+from autoresearch.edges.processes import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,7 @@ from git.exc import GitCommandNotFound
 from autoresearch.core.errors import GitError
 from autoresearch.core.snapshot import Entry
 from autoresearch.core.text import clean_line
-from autoresearch.edges.orphans import MARK, our_mark
+from autoresearch.edges.processes import MARK, our_mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

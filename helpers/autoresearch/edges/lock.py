@@ -16,16 +16,10 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core import jsonform
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
+from autoresearch.edges import processes
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write, named_errors
-from autoresearch.edges.orphans import (
-    Leader,
-    boot_id,
-    end_survivors,
-    our_mark,
-    start_of,
-    survivors,
-)
+from autoresearch.edges.processes import Leader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +45,7 @@ class Owner:
             nobody tells.
         command: the subcommand it runs.
         since: when it took the lock.
-        mark: what everything it starts carries in its environment, see `orphans`.
+        mark: what everything it starts carries in its environment, see `processes`.
     """
 
     pid: int
@@ -59,6 +53,11 @@ class Owner:
     command: str
     since: str
     mark: str = ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether this very process is still there."""
+        return processes.is_alive(self.pid, self.started)
 
     def described(self) -> str:
         """In words: `autoresearch try (process 4711, since 2026-01-02T03:04:05Z)`."""
@@ -156,7 +155,7 @@ class Lock:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # noqa: PERF203 - it is asked for again
                 former = self._written()
-                if former is None or _is_alive(former) or time.monotonic() > until:
+                if former is None or former.is_alive or time.monotonic() > until:
                     return False
                 time.sleep(_LOOK_S)
             else:
@@ -186,14 +185,14 @@ class Lock:
     def holder(self) -> Owner | None:
         """Who holds it, without touching it; None when nobody does or nobody knows."""
         owner = self._written()
-        return owner if owner is not None and _is_alive(owner) else None
+        return owner if owner is not None and owner.is_alive else None
 
     def left_running(self) -> frozenset[int]:
         """The processes that a holder left when it died; empty while one is alive."""
         owner = self._written()
-        if owner is None or not owner.mark or _is_alive(owner):
+        if owner is None or not owner.mark or owner.is_alive:
             return frozenset()
-        return survivors(owner.mark, self._leader())
+        return processes.survivors(owner.mark, self._leader())
 
     def _written(self) -> Owner | None:
         try:
@@ -219,15 +218,15 @@ class Lock:
         held = Held(descriptor, self.path)
         try:
             former = self._written()
-            if former is not None and not _is_alive(former):
+            if former is not None and not former.is_alive:
                 held.after_kill = True
                 held.ended = self._end_left(former)
             owner = Owner(
                 pid=pid,
-                started=start_of(pid),
+                started=processes.start_of(pid),
                 command=command,
                 since=now_utc(),
-                mark=our_mark(),
+                mark=processes.our_mark(),
             )
             with named_errors(self.path):
                 os.ftruncate(descriptor, 0)
@@ -240,7 +239,7 @@ class Lock:
 
     def _end_left(self, former: Owner) -> str:
         """End what a dead holder left running; what was done."""
-        count = end_survivors(former.mark, self._leader())
+        count = processes.end_survivors(former.mark, self._leader())
         if not count:
             return ""
         what = "process that it left was" if count == 1 else "processes that it left were"
@@ -265,18 +264,6 @@ def turn_to_measure(path: Path, command: str, say: Callable[[str], None]) -> Hel
 
 def note_running(folder: Path, pid: int) -> None:
     """Write down the command that was just started, for whoever comes after a kill."""
-    leader = Leader(pid=pid, started=start_of(pid), boot=boot_id())
+    leader = Leader(pid=pid, started=processes.start_of(pid), boot=processes.boot_id())
     content = jsonform.dumps(jsonform.to_object(leader)).encode("ascii")
     atomic_write(folder / RUNNING, content, mode=0o600, sync=False)
-
-
-def _is_alive(owner: Owner) -> bool:
-    if owner.started is not None:
-        return start_of(owner.pid) == owner.started
-    try:
-        os.kill(owner.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

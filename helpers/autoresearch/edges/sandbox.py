@@ -28,15 +28,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core import jsonform
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.text import clean_line
+from autoresearch.edges.command import Limits, run_command
 from autoresearch.edges.files import atomic_write, is_folder, is_there, named_errors, remove_tree
-from autoresearch.edges.proc import Limits, run_command
 from autoresearch.edges.visible import NOTHING_HIDDEN, SCRATCH, Visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from autoresearch.edges.proc import Outcome
+    from autoresearch.edges.command import Outcome
 
 NONE = "none"
 """What records say where nothing confined a command."""

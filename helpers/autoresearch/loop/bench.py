@@ -15,12 +15,12 @@ from autoresearch.core.errors import AutoresearchError, MetricError, SessionBrok
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample
 from autoresearch.core.text import clean_line
 from autoresearch.edges.checkout import Layer, Slot
+from autoresearch.edges.command import Limits, Outcome, run_command
 from autoresearch.edges.environment import sample_environment
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.lock import note_running
-from autoresearch.edges.memory import memory_limit
 from autoresearch.edges.places import RUN
-from autoresearch.edges.proc import Limits, Outcome, run_command
+from autoresearch.edges.processes import memory_limit
 from autoresearch.edges.sandbox import private_folders
 from autoresearch.loop.confinement import Confinement, Purpose
 from autoresearch.loop.reading import ending, last_words, sample_of

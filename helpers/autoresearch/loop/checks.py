@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from autoresearch.core.model import CommandResult
     from autoresearch.core.records import Epoch
     from autoresearch.core.snapshot import TreeMap
-    from autoresearch.edges.proc import Outcome
+    from autoresearch.edges.command import Outcome
     from autoresearch.loop.bench import Bench
 
 

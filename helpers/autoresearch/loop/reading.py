@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from autoresearch.core.contract import Contract, Metric, Secondary
-    from autoresearch.edges.proc import Outcome
+    from autoresearch.edges.command import Outcome
 
 SECONDS_PER_UNIT = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 """Units in which a time measured by the helper can be stated."""

@@ -19,10 +19,10 @@ from autoresearch.core.security.quotes import redact
 from autoresearch.core.text import clean_block, clean_line
 from autoresearch.edges.checkout import Slot
 from autoresearch.edges.clock import now_utc
+from autoresearch.edges.command import Limits, run_command
 from autoresearch.edges.environment import find_environment, sample_environment
 from autoresearch.edges.files import atomic_write, read_bytes_limited, remove_tree
 from autoresearch.edges.places import bases_of
-from autoresearch.edges.proc import Limits, run_command
 from autoresearch.edges.sandbox import Rules, find_sandbox
 from autoresearch.edges.visible import find_visible, wanted_paths
 from autoresearch.loop.confinement import MEMORY
@@ -31,7 +31,7 @@ from autoresearch.security.books import sha256
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autoresearch.edges.proc import Outcome
+    from autoresearch.edges.command import Outcome
     from autoresearch.edges.sandbox import Confiner
     from autoresearch.security.books import Books
 

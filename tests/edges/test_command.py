@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.edges import proc
+from autoresearch.edges import command as command_module
 from autoresearch.edges.clock import Instant
-from autoresearch.edges.proc import Limits, Outcome, run_command
+from autoresearch.edges.command import Limits, Outcome, run_command
 from support.programs import leaving_nothing, run_shell
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def test_a_machine_without_room_is_a_clear_error(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(proc.subprocess, "Popen", refuse)
+    monkeypatch.setattr(command_module.subprocess, "Popen", refuse)
     with pytest.raises(AutoresearchError, match="Resource temporarily unavailable"):
         run("true", tmp_path)
 

@@ -10,9 +10,9 @@ import time
 
 import pytest
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.edges import orphans
+from autoresearch.edges import processes
 from autoresearch.edges.lock import Lock, note_running
-from autoresearch.edges.orphans import MARK, Leader, boot_id, end_survivors, start_of, survivors
+from autoresearch.edges.processes import MARK, Leader, boot_id, end_survivors, start_of, survivors
 
 FAMILY = """\
 import os, subprocess, sys
@@ -58,7 +58,9 @@ def test_children_that_dropped_the_environment_are_found(started):
     pids = {int(pid) for pid in family.stdout.readline().split()}
     assert survivors("3" * 32) == pids
     assert end_survivors("3" * 32) == 2
-    assert [pid for pid in pids if orphans._stat(pid) and orphans._stat(pid)[1][0] != b"Z"] == []
+    assert [
+        pid for pid in pids if processes._stat(pid) and processes._stat(pid)[1][0] != b"Z"
+    ] == []
 
 
 def test_command_that_replaced_itself_is_known_by_number_and_start(started):
@@ -74,7 +76,7 @@ def test_command_that_replaced_itself_is_known_by_number_and_start(started):
 
 def test_this_process_and_its_parents_are_spared(monkeypatch):
     """A helper that is called by what a killed one left must not end itself."""
-    script = "from autoresearch.edges.orphans import *; print(sorted(survivors('5' * 32)))"
+    script = "from autoresearch.edges.processes import *; print(sorted(survivors('5' * 32)))"
     outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {script!r}])"
     done = subprocess.run(
         [sys.executable, "-c", outer],
@@ -96,11 +98,11 @@ def test_git_is_waited_for(tmp_path, started):
 
 def test_a_mark_is_one_process_s_own():
     """A fork that passes for its parent."""
-    before = orphans.our_mark()
-    assert before == orphans.our_mark()
+    before = processes.our_mark()
+    assert before == processes.our_mark()
     reader, writer = os.pipe()
     if os.fork() == 0:
-        os.write(writer, orphans.our_mark().encode())
+        os.write(writer, processes.our_mark().encode())
         os._exit(0)
     os.wait()
     assert os.read(reader, 64).decode() != before
@@ -111,9 +113,9 @@ def test_a_mark_is_one_process_s_own():
 def test_unkillable_processes_are_named(started, monkeypatch):
     """A loop without end where a process is stuck inside the kernel."""
     process = started("sleep", "600", mark="7" * 32)
-    monkeypatch.setattr(orphans, "_kill", lambda _pid: None)
-    monkeypatch.setattr(orphans, "_PATIENCE_S", 0.0)
-    monkeypatch.setattr(orphans, "_GIT_PATIENCE_S", 0.0)
+    monkeypatch.setattr(processes, "_kill", lambda _pid: None)
+    monkeypatch.setattr(processes, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(processes, "_GIT_PATIENCE_S", 0.0)
     with pytest.raises(AutoresearchError, match=str(process.pid)) as caught:
         end_survivors("7" * 32)
     assert caught.value.code == "stray_processes"
@@ -124,7 +126,7 @@ def test_whoever_takes_the_lock_ends_what_a_dead_holder_left(tmp_path, started):
     script = (
         "import os, subprocess, sys\nfrom pathlib import Path\n"
         "from autoresearch.edges.lock import Lock\n"
-        "from autoresearch.edges.orphans import MARK, our_mark\n"
+        "from autoresearch.edges.processes import MARK, our_mark\n"
         "held = Lock(Path(sys.argv[1])).acquire('try')\n"
         "env = {**os.environ, MARK: our_mark()}\n"
         "child = subprocess.Popen(['sleep', '600'], stdout=-3, env=env)\n"
@@ -138,7 +140,7 @@ def test_whoever_takes_the_lock_ends_what_a_dead_holder_left(tmp_path, started):
     assert Lock(path).left_running() == {pid}
     with Lock(path).acquire("note") as held:
         assert held.ended == "`autoresearch try` was killed; 1 process that it left was ended"
-    assert orphans._stat(pid) is None or orphans._stat(pid)[1][0] == b"Z"
+    assert processes._stat(pid) is None or processes._stat(pid)[1][0] == b"Z"
     assert Lock(path).left_running() == frozenset()
 
 
@@ -157,7 +159,7 @@ def test_sweep_that_is_killed_leaves_the_mark_for_the_next(tmp_path, started, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(orphans, "_kill", stop)
+        patch.setattr(processes, "_kill", stop)
         with pytest.raises(KeyboardInterrupt):
             Lock(path).acquire("note")
     assert Lock(path).left_running() == {process.pid}
@@ -168,12 +170,12 @@ def test_sweep_that_is_killed_leaves_the_mark_for_the_next(tmp_path, started, mo
 def test_ps_tells_the_same_where_there_is_no_proc(started):
     """Systems without /proc (macOS), by the same tool with Linux's flag."""
     process = started("sleep", "600", mark="9" * 32)
-    found = {p.pid: p for p in orphans._table_by_ps(f"{MARK}={'9' * 32}".encode())}
+    found = processes._processes_by_ps(f"{MARK}={'9' * 32}".encode())
     assert found[process.pid].marked
     assert found[process.pid].name == "sleep"
     assert found[process.pid].parent == os.getpid()
     assert not found[os.getpid()].marked
-    assert abs(orphans._start_by_ps(process.pid) - time.time()) < 86_400
+    assert abs(processes._start_by_ps(process.pid) - time.time()) < 86_400
     process.kill()
     process.wait()
-    assert orphans._start_by_ps(process.pid) is None
+    assert processes._start_by_ps(process.pid) is None
