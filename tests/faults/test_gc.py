@@ -102,6 +102,18 @@ def test_looks_by_default_and_removes_when_asked(fresh):
     assert "20 pruned by gc" in fresh.run("doctor").out
 
 
+def test_two_within_one_second_are_both_written_down(fresh, monkeypatch):
+    """What the second removed would count as missing, for it has the time of the first."""
+    monkeypatch.setattr("autoresearch.loop.cleaning.now_utc", lambda: "2026-11-29T00:00:00Z")
+    for keep in ("50", "0"):
+        answer(fresh, "gc", "--prune", "--keep", keep)
+    written = [
+        number for ranges, _ in pruned(fresh) for a, b in ranges for number in range(a, b + 1)
+    ]
+    assert {f"exp/{number:04d}" for number in written} == EXP - refs(fresh) >= GONE
+    assert "missing" not in fresh.run("doctor").out
+
+
 def test_what_was_pruned_can_still_be_told_apart(fresh, tmp_path, monkeypatch):
     """A traceback for a diff that is gone; a lost ref that passes for a pruned one."""
     assert fresh.run("gc", "--keep", "0", "--prune").code == 0

@@ -248,10 +248,11 @@ def _prune_refs(session: Session, found: Found) -> None:
 def _write_down(session: Session, planned: Pruned) -> int:
     """Log which of the planned refs are gone; how many. Repeating it is harmless."""
     there = gitrefs.refs(session.repo, session.refs_of("exp"))
-    gone = [n for n in numbers_of(planned.experiments) if session.ref(n) not in there]
-    newest = session.index.records_of("pruned", 1)
-    if gone and (not newest or newest[0].at != planned.at):
-        memory.record(session, replace(planned, experiments=ranges(gone)))
+    written = survey(entry.record for entry in session.index.log.records()).pruned
+    planned_and_gone = {n for n in numbers_of(planned.experiments) if session.ref(n) not in there}
+    # Not by the time of the newest record: two calls of `gc` may fall into the same second.
+    if unwritten := sorted(planned_and_gone - written):
+        memory.record(session, replace(planned, experiments=ranges(unwritten)))
     memory.publish(session)
     session.journal.clear()
-    return len(gone)
+    return len(planned_and_gone)
