@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from support.harness import isolated_environment
 
-# A busy machine is no failure; what hangs is ended by pytest-timeout.
-settings.register_profile("any-machine", deadline=None)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A busy machine is no failure; what hangs is ended by pytest-timeout. `make test` tries the same
+# examples each time, for it decides what lands; `make machine-test` tries new ones.
+SEARCHING = "AUTORESEARCH_SEARCH" in os.environ
+settings.register_profile("any-machine", deadline=None, derandomize=not SEARCHING)
 settings.load_profile("any-machine")
 
 # Under nohup or behind `&`, as some CI runs us, these are ignored; children would inherit that.
@@ -37,6 +44,39 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for name, value in isolated_environment(home).items():
         monkeypatch.setenv(name, value)
     return home
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Count coverage in tests/core only: it is the core's, and costs other tests a third more."""
+    plugin = item.config.pluginmanager.getplugin("_cov")
+    cover = plugin and plugin.cov_controller
+    if not cover:
+        return (yield)
+    if item.path.is_relative_to(Path(__file__).parent / "core"):
+        forget_results_of_the_core()
+        return (yield)
+    cover.pause()
+    try:
+        return (yield)
+    finally:
+        cover.resume()
+        _uncounted.add("results")
+
+
+_uncounted: set[str] = set()
+
+
+def forget_results_of_the_core() -> None:
+    """Empty its caches: what another test has made it compute would not be counted here."""
+    if not _uncounted:
+        return
+    _uncounted.clear()
+    for name, module in list(sys.modules.items()):
+        if name.startswith("autoresearch.core"):
+            for each in list(vars(module).values()):
+                if hasattr(each, "cache_clear"):
+                    each.cache_clear()
 
 
 @pytest.hookimpl(trylast=True)  # behind the plugin that shuffles
