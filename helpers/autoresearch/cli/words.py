@@ -167,13 +167,7 @@ def refusal_lines(record: Refusal) -> tuple[str, ...]:
 
 
 def next_after(record: Experiment, halt: Halt | None, *, unvalidated: bool) -> str:
-    """What the agent does after a verdict.
-
-    Args:
-        record: the experiment.
-        halt: why no further one is due, or None.
-        unvalidated: whether something is kept whose gain nobody has measured yet.
-    """
+    """What the agent does after a verdict."""
     mend = record.verdict is Verdict.REWORK and (halt is None or halt.may_rework)
     if halt is not None and not mend:
         return f"DONE, {halt.text}; {after_end(unvalidated=unvalidated)}"

@@ -34,12 +34,7 @@ class Worth(NamedTuple):
 
 
 def worth_of(pairs: Sequence[Pair], direction: Direction) -> Worth:
-    """Judge a race of the tip (as incumbent) against the tip without one commit (as candidate).
-
-    Args:
-        pairs: n >= 1, any order.
-        direction: which way the metric improves.
-    """
+    """Judge a race of the tip (as incumbent) against the tip without one commit (as candidate)."""
     turned = [
         Pair(incumbent=pair.candidate, candidate=pair.incumbent, first=pair.first.other)
         for pair in pairs

@@ -151,15 +151,7 @@ def _is_time(text: object) -> bool:
 
 
 def to_line(record: Record, prev: str) -> bytes:
-    """The log line of a record, without newline.
-
-    Args:
-        record: what happened.
-        prev: hash of the line before, `FIRST_PREV` for the first.
-
-    Raises:
-        ValueError: as `encode`.
-    """
+    """The log line of a record, without newline."""
     return dumps(encode(record, prev)).encode("ascii")
 
 

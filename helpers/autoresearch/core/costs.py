@@ -57,13 +57,7 @@ def per_keep(progress: Progress) -> str | None:
 
 
 def blind_spot(progress: Progress, budget: Budget, *, readable: bool) -> str:
-    """Which budget cannot do its work, in one line; empty when all of them can.
-
-    Args:
-        progress: of the session.
-        budget: of the contract.
-        readable: whether the host's transcript was found.
-    """
+    """Which budget cannot do its work, in one line; empty when all of them can."""
     named = [name for name in ("usd", "tokens") if getattr(budget, name) is not None]
     if named and not readable:
         return (

@@ -34,11 +34,6 @@ def lock_mounts(tree: TreeMap, covers: Callable[[str], bool], most: int = MOST_P
     """The places that lock the protected files of `tree`; folders that lock most come first.
 
     Symbolic links and submodules cannot be locked by themselves.
-
-    Args:
-        tree: all files.
-        covers: whether a path is in scope.
-        most: how many places there may be.
     """
     scoped = {""}
     protected = []

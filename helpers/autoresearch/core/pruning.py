@@ -73,10 +73,6 @@ def prunable(found: Survey, keep: int) -> Prunable:
 
     What the brief and the document name for another attempt stays: the newest that failed, the
     one that waits for a rework among them, and every number in the words of an open idea.
-
-    Args:
-        found: of the whole log.
-        keep: so many of the newest experiments stay in any case.
     """
     failed = [known for known in found.tried if not known.kept]
     last = found.tried[-1].number if found.tried else 0

@@ -19,10 +19,6 @@ def recompute(record: RaceRecord) -> Decision:
 
     Where the race went on after a keep to prove a limit, the keep is the answer: `limits_again`
     judges those.
-
-    Raises:
-        ValueError: the record of a deterministic race lacks the recorded value or a run it needs,
-            or two runs of a pair are of one arm.
     """
     policy = _policy(record)
     if record.deterministic:
@@ -36,15 +32,7 @@ def recompute(record: RaceRecord) -> Decision:
 
 
 def limits_again(record: RaceRecord, limits: Sequence[LimitResult]) -> tuple[LimitResult, ...]:
-    """Return the results of a race's limits, reached again from its runs.
-
-    Args:
-        record: the race, whole.
-        limits: as recorded: the bound of each and what was carried are taken from them.
-
-    Raises:
-        ValueError: the samples of a limited metric are missing, or two of a pair are of one arm.
-    """
+    """Return the results of a race's limits, reached again from its runs."""
     values, policy = dict(record.secondary), _policy(record)
     found = []
     for limit in limits:

@@ -168,13 +168,7 @@ def with_changes(tree: TreeMap, entries: Mapping[str, Entry | None]) -> dict[str
 def plan_candidate(
     snapshot: Snapshot, tree: TreeMap, covers: Callable[[str], bool]
 ) -> CandidatePlan | CandidateRefusal:
-    """The candidate that `snapshot` makes, or why it makes none.
-
-    Args:
-        snapshot: what differs from `tree`.
-        tree: the incumbent's tree.
-        covers: whether an experiment may change a path.
-    """
+    """The candidate that `snapshot` makes, or why it makes none."""
     beyond = [change.path for change in snapshot.changes if not covers(change.path)]
     if beyond:
         return _refusal(Reason.OUTSIDE, beyond, "changed outside the scope")
@@ -220,13 +214,7 @@ def put_back_steps(changes: Iterable[Change]) -> tuple[Step, ...]:
 def apply_steps(
     base: Mapping[str, Entry | None], entries: Mapping[str, Entry | None]
 ) -> tuple[Step, ...]:
-    """The steps that lay `entries` over a working tree that holds `base`.
-
-    Args:
-        base: what the working tree must hold at each path to be changed: the incumbent's tree,
-            with the overrides laid over it.
-        entries: the wanted entry of each path; None where it is to vanish.
-    """
+    """The steps that lay `entries` over a working tree that holds `base`."""
     return tuple(
         Step(path, base.get(path), wanted, None if wanted is None else wanted.oid)
         for path, wanted in sorted(entries.items())

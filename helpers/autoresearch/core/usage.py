@@ -93,12 +93,7 @@ def plain_name(model: str) -> str:
 
 
 def price_of(model: str, own: Mapping[str, Price]) -> Price | None:
-    """The price of a model, or None when nobody knows it.
-
-    Args:
-        model: as the host names it.
-        own: the user's prices, by a model's whole or plain name.
-    """
+    """The price of a model, or None when nobody knows it."""
     plain = plain_name(model)
     return own.get(model) or own.get(plain) or TABLE.get(plain)
 
@@ -120,16 +115,7 @@ def dollars(turn: Turn, own: Mapping[str, Price]) -> float | None:
 
 
 def parse_prices(value: object) -> dict[str, Price]:
-    """The user's prices: model -> dollars for a million tokens of each kind.
-
-    Args:
-        value: JSON, as in `{"my-model": {"input": 1, "output": 5, "cache_read": 0.1}}`. What is
-            left out of a model costs what Anthropic's usual factors make of its input: 1.25 times
-            for a cache write, twice for one of an hour, a tenth for a cache read.
-
-    Raises:
-        ValueError: something in it is no price; the message names it.
-    """
+    """The user's prices: model -> dollars for a million tokens of each kind."""
     if not isinstance(value, dict):
         raise ValueError("the file holds no object of models")  # noqa: TRY004  (one class for all that is malformed)
     return {str(model): _own_price(str(model), entry) for model, entry in value.items()}

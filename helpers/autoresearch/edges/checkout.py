@@ -160,12 +160,7 @@ class Slot:
         )
 
     def seal(self, layer: Layer) -> Touched:
-        """Take what a command left beyond the tree as a layer; the tree's files are put back.
-
-        Raises:
-            AutoresearchError: as the disk refuses.
-            GitError: `missing_object`, `corrupt_object`.
-        """
+        """Take what a command left beyond the tree as a layer; the tree's files are put back."""
         with named_errors(self.root):
             found = self._differences()
             changed, broken = self._parted(found.changed)
@@ -201,11 +196,7 @@ class Slot:
         return Touched(tuple(sorted((*changed, *links))), tuple(removed), tuple(broken))
 
     def replaced_by(self, overlay: Overlay) -> tuple[str, ...]:
-        """Files of the tree that a sample wrote to, changed or removed, over this slot; by path.
-
-        Raises:
-            AutoresearchError: as the disk refuses.
-        """
+        """Files of the tree that a sample wrote to, changed or removed, over this slot; by path."""
         return replaced(overlay.written, self._tree, self._needed)
 
     def clear(self) -> None:

@@ -46,11 +46,7 @@ def diff(repo: GitRepo, parent: str, commit: str) -> bytes:
 
 
 def blob_sizes(repo: GitRepo, oids: Sequence[str]) -> list[int]:
-    """Bytes of each of these blobs, without reading them.
-
-    Raises:
-        GitError: git failed, or one of them is missing.
-    """
+    """Bytes of each of these blobs, without reading them."""
     if not oids:
         return []
     asked = "".join(f"{oid}\n" for oid in oids).encode("ascii")
@@ -64,11 +60,7 @@ def blob_sizes(repo: GitRepo, oids: Sequence[str]) -> list[int]:
 
 
 def numstat(repo: GitRepo, parent: str, commit: str) -> Lines:
-    """How many lines the change adds and removes.
-
-    Raises:
-        GitError: when either commit is missing.
-    """
+    """How many lines the change adds and removes."""
     out = to_text(repo.run(*_PLAIN, "--numstat", "-z", parent, commit).out)
     counts = [record.split("\t", 2)[:2] for record in out.split("\0")[:-1]]
     numbers = [(int(added), int(removed)) for added, removed in counts if added != "-"]

@@ -56,11 +56,7 @@ def set_head(repo: GitRepo, branch: str, reason: str) -> None:
 
 
 def detach_head(repo: GitRepo, commit: str, reason: str) -> None:
-    """Point HEAD at a commit itself; index and files stay as they are.
-
-    Raises:
-        GitError: when HEAD cannot be written.
-    """
+    """Point HEAD at a commit itself; index and files stay as they are."""
     repo.run("update-ref", "--no-deref", "-m", reason, "HEAD", commit)
 
 

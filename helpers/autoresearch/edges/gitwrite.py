@@ -271,11 +271,7 @@ def exclude(repo: GitRepo, patterns: Sequence[str]) -> bool:
 
 
 def add_worktree(repo: GitRepo, path: Path, branch: str) -> None:
-    """Check the branch (short name) out in a new linked working tree at `path`.
-
-    Raises:
-        GitError: when the branch is checked out elsewhere or `path` is in use.
-    """
+    """Check the branch (short name) out in a new linked working tree at `path`."""
     repo.run("worktree", "add", "--quiet", str(path), branch)
 
 

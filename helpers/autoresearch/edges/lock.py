@@ -90,11 +90,7 @@ class Held:
         self.release()
 
     def require(self) -> None:
-        """Make sure that the lock file is still the one that is held; two system calls.
-
-        Raises:
-            AutoresearchError: `lock_lost`: it was deleted, so another command may hold a new one.
-        """
+        """Make sure that the lock file is still the one that is held; two system calls."""
         with named_errors(self.path):
             mine = None if self._descriptor is None else os.fstat(self._descriptor)
             try:

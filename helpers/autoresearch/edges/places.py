@@ -205,11 +205,7 @@ def sessions_of(environ: Mapping[str, str], toplevel: Path, common_dir: Path) ->
 
 
 def crash_report(text: str) -> Path:
-    """Keep the report of a bug in the state folder, else in the temporary one; where it lies.
-
-    Args:
-        text: versions and traceback.
-    """
+    """Keep the report of a bug in the state folder, else in the temporary one; where it lies."""
     stamp = now_utc().replace(":", "")
     try:
         folder = state_base(os.environ) / "crashes"

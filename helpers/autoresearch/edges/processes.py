@@ -116,9 +116,6 @@ def kill_strays(spared: frozenset[int]) -> int:
     """Kill and reap children until none is left but `spared`; the number that had to be killed.
 
     A killed process hands its own children up to the helper, so the rounds reach every depth.
-
-    Raises:
-        AutoresearchError: some are still there after five seconds.
     """
     killed = 0
     deadline_s = time.monotonic() + _PATIENCE_S
@@ -206,21 +203,12 @@ def boot_id() -> str:
 
 
 def survivors(mark: str, leader: Leader | None = None) -> frozenset[int]:
-    """The living processes that a helper with this mark left, this one and its parents apart.
-
-    Args:
-        mark: of the helper, which is dead.
-        leader: the command it had started last, for one that dropped its environment.
-    """
+    """The living processes that a helper with this mark left, this one and its parents apart."""
     return frozenset(process.pid for process in _left_by(mark, leader))
 
 
 def end_survivors(mark: str, leader: Leader | None = None) -> int:
-    """Wait for what is git's, kill the rest; how many there were. Arguments as for `survivors`.
-
-    Raises:
-        AutoresearchError: some outlive SIGKILL for seconds.
-    """
+    """Wait for what is git's, kill the rest; how many there were. Arguments as for `survivors`."""
     if not mark:
         return 0
     seen: set[int] = set()

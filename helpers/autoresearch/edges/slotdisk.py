@@ -99,17 +99,7 @@ def differences(
 
 
 def write_file(full: str, entry: Entry, content: bytes, *, younger_than_ns: int) -> StatusKey:
-    """Write a file or link that is not there; its status afterwards.
-
-    Args:
-        full: its path; folders above are made.
-        entry: its mode.
-        content: all of it.
-        younger_than_ns: its time is at least a second after this one, by full seconds.
-
-    Raises:
-        OSError: as the disk refuses.
-    """
+    """Write a file or link that is not there; its status afterwards."""
     os.makedirs(os.path.dirname(full), exist_ok=True)
     if entry.mode == LINK_MODE:
         os.symlink(content, os.fsencode(full))
@@ -127,11 +117,7 @@ def write_file(full: str, entry: Entry, content: bytes, *, younger_than_ns: int)
 
 
 def rows_at(prefix: str, path: str, holds: str) -> dict[str, Row]:
-    """Rows of what lies at `path` and below; folders end in `/`, and nothing makes no row.
-
-    Raises:
-        OSError: as the disk refuses.
-    """
+    """Rows of what lies at `path` and below; folders end in `/`, and nothing makes no row."""
     rows: dict[str, Row] = {}
     waiting = [path]
     while waiting:
@@ -150,11 +136,7 @@ def rows_at(prefix: str, path: str, holds: str) -> dict[str, Row]:
 
 
 def ensure_link(full: str, target: str) -> bool:
-    """Make `full` a symbolic link to `target`; whether it was none.
-
-    Raises:
-        OSError: as the disk refuses.
-    """
+    """Make `full` a symbolic link to `target`; whether it was none."""
     if os.path.islink(full) and os.readlink(full) == target:
         return False
     os.makedirs(os.path.dirname(full), exist_ok=True)

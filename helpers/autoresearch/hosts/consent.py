@@ -27,15 +27,7 @@ _WITH_VALUE = frozenset({"--worktree", "--sha256", "--experiments"})
 def judge_planning(
     arguments: list[str], given: dict[str, Any], cwd: str, state: str, *, agreed: bool
 ) -> Ruling | None:
-    """What to answer before `check` and `init`, which run what an agent wrote; None: the host's.
-
-    Args:
-        arguments: of one plain call of `autoresearch`.
-        given: the tool's input.
-        cwd: where it runs.
-        state: the folder of all state.
-        agreed: the human's own command for this turn ended with `yes`.
-    """
+    """What to answer before `check` and `init`, which run what an agent wrote; None: the host's."""
     if "--help" in arguments:
         return None
     outside = "--allow-outside" in arguments
@@ -114,13 +106,7 @@ def shown(content: bytes) -> str:
 
 
 def is_own_draft(path: str, cwd: str, begun: object) -> bool:
-    """Whether an edit writes the draft of a contract, and nothing of anybody else's.
-
-    Args:
-        path: real path of the file.
-        cwd: where the agent works.
-        begun: the draft that this agent session began, if any.
-    """
+    """Whether an edit writes the draft of a contract, and nothing of anybody else's."""
     if os.path.basename(path) != CONTRACT:
         return False
     repository = find_repository(cwd)

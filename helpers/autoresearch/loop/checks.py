@@ -98,11 +98,7 @@ def _difference(same: CommandResult, outcome: Outcome, expected: str | None) -> 
 
 
 def require_sound_guard(bench: Bench, incumbent: TreeMap, label: str) -> None:
-    """Make sure that the guard passes on the incumbent; else it says nothing about a candidate.
-
-    Raises:
-        SessionBroken: it fails there too, or the incumbent cannot be built.
-    """
+    """Make sure that the guard passes on the incumbent; else it says nothing about a candidate."""
     try:
         ground = bench.bring(bench.slots[2], incumbent, label=label)
         result, _ = bench.command(ground, bench.contract.guard or "", label=label)

@@ -34,15 +34,7 @@ def no_session(
     *,
     on_branch: bool,
 ) -> AutoresearchError:
-    """What is said in a working tree without a session, with the way to each other one.
-
-    Args:
-        repo: this working tree.
-        places: of the repository's sessions, by name.
-        homes: the working tree that each was opened in.
-        branches: how the full names of sessions' branches begin.
-        on_branch: whether the branch of a session is checked out here that has no state.
-    """
+    """What is said in a working tree without a session, with the way to each other one."""
     nothing = f"no session in {clean_line(str(repo.toplevel))}"
     if on_branch or not places:
         lost = on_branch or gitrefs.refs(repo, "refs/autoresearch")

@@ -54,17 +54,7 @@ class Unseen:
         self.say = say
 
     def passes(self, number: int, commit: str, moved: Effect | None) -> bool | None:
-        """Whether a candidate that is to be kept loses too much on it; None when it is not asked.
-
-        Args:
-            number: of the experiment.
-            commit: the candidate.
-            moved: how the metric moved in its race.
-
-        Raises:
-            ProtectedTouched: a protected file changed meanwhile.
-            SessionBroken: the holdout fails on the commit it is compared with.
-        """
+        """Whether a candidate that is to be kept loses too much on it; None when it is not asked."""
         holdout = self.session.contract.holdout
         if holdout is None or not limits.is_due(self.session.progress.kept_count, holdout.every):
             return None

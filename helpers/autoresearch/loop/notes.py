@@ -23,11 +23,7 @@ def add_note(session: Session, kind: NoteKind, text: str) -> Note:
 
 
 def retire_idea(session: Session, number: int, text: str) -> Note:
-    """Take an open idea off the list.
-
-    Raises:
-        AutoresearchError: `no_idea`: no open idea has this number.
-    """
+    """Take an open idea off the list."""
     open_ideas = {idea.number for idea in session.index.history().ideas}
     if number not in open_ideas:
         raise AutoresearchError(
@@ -70,11 +66,7 @@ def _note(session: Session, kind: NoteKind, number: int, text: str) -> Note:
 
 
 def stop_session(session: Session, reason: str) -> Stop:
-    """End the session; branch, log and refs stay.
-
-    Raises:
-        AutoresearchError: `stopped` already.
-    """
+    """End the session; branch, log and refs stay."""
     stopped = session.progress.stopped
     if stopped is not None:
         raise AutoresearchError(

@@ -22,11 +22,7 @@ SECONDS_PER_UNIT = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns"
 def sample_of(
     contract: Contract, secondary: Sequence[Secondary], outcome: Outcome, arm: Arm
 ) -> Sample:
-    """The metric and these secondary metrics of a run of verify that succeeded.
-
-    Raises:
-        MetricError: what it printed is not exactly one trustworthy value of each.
-    """
+    """The metric and these secondary metrics of a run of verify that succeeded."""
     metric = contract.metric
     printed = [(m.name, m.pattern) for m in secondary if m.source is Source.OUTPUT]
     if metric.source is Source.OUTPUT:

@@ -51,9 +51,6 @@ def bring_along(repo: GitRepo, environ: Mapping[str, str]) -> tuple[str, ...]:
 
     A state belongs to this repository when its working tree is gone from where it was, and the
     state ref here is the one it wrote last.
-
-    Raises:
-        AutoresearchError: a command works on it, or the disk refuses.
     """
     done = []
     for former in _former(repo, environ):
@@ -180,9 +177,6 @@ def _completed(repo: GitRepo, places: Places, environ: Mapping[str, str]) -> str
 
     The line in the log comes first: a kill behind it leaves the file missing, so that it is made
     again, and none leaves an environment that the log does not name.
-
-    Raises:
-        AutoresearchError: `session_here`: nothing is missing.
     """
     file = _session_file_here(places)
     if file is not None and places.contract.exists():

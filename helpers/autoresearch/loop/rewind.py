@@ -89,11 +89,7 @@ def drop(session: Session, *, outside: bool) -> Dropped:
 
 
 def save_edit(session: Session, changes: tuple[Change, ...], what: str) -> str:
-    """Commit an edit on top of the incumbent and keep it under a ref of its own; the ref.
-
-    Raises:
-        AutoresearchError: `cannot_save`: something in it cannot be stored, so nothing is dropped.
-    """
+    """Commit an edit on top of the incumbent and keep it under a ref of its own; the ref."""
     blocked = [c for c in changes if c.obstacle is not None]
     if blocked:
         first = blocked[0]

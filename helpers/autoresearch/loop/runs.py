@@ -48,14 +48,6 @@ def open_run(session: Session, experiments: int | None, *, new: bool = False) ->
     A call that names the number of the run in progress is another tick of it. A finished run is
     not opened again by its own ticks: without a number they hear that it is done. A run whose
     agent session is over is taken over by whoever calls next.
-
-    Args:
-        session: open for writing.
-        experiments: of the run, or None when nobody named a number.
-        new: the human asked for another run after the end of one with the same number.
-
-    Raises:
-        AutoresearchError: `run_elsewhere` when another agent session's run is in progress.
     """
     history = session.index.history()
     host = host_session(session.environ)

@@ -152,15 +152,7 @@ class Tape:
 
 
 def open_tape(path: Path, setting: Setting, randomness: Randomness) -> tuple[Tape, str]:
-    """The tape of a race, played back from where an interrupted one of this setting is kept.
-
-    Returns:
-        The tape, and why an interrupted race is not gone on with; empty when it is, or when there
-        was none. It is then set aside.
-
-    Raises:
-        AutoresearchError: as the disk refuses.
-    """
+    """The tape of a race, played back from where an interrupted one of this setting is kept."""
     found, why = _read(path, setting)
     if found is None:
         if why:

@@ -41,12 +41,7 @@ def undo(
     randomness: Randomness,
     watchers: Watchers,
 ) -> Undo:
-    """Take a kept experiment back by a new commit, after guard and a race say what it does.
-
-    Raises:
-        AutoresearchError: not kept, already undone, conflicts with later keeps, tree edited, or the
-            guard fails without it; then nothing is changed.
-    """
+    """Take a kept experiment back by a new commit, after guard and a race say what it does."""
     require_on_branch(session)
     tried = find(session, number)
     undone = session.progress.undone

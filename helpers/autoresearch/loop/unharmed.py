@@ -95,11 +95,7 @@ def put_back(session: Session, ground: Ground) -> tuple[str, ...]:
 
 
 def put_back_after(session: Session, ground: Ground, error: BaseException) -> None:
-    """Restore what is ours after an error, which stays what the caller is told.
-
-    Raises:
-        GitError: `repository_gone`, for then `error` only follows from it.
-    """
+    """Restore what is ours after an error, which stays what the caller is told."""
     try:
         put_back(session, ground)
     except (AutoresearchError, OSError) as second:
@@ -202,12 +198,7 @@ def move_back(session: Session, number: int, ref: str, wanted: str, there: str |
 
 
 def require_frozen_terms(session: Session) -> None:
-    """Contract and environment must be those that the log names; an edited contract is put back.
-
-    Raises:
-        SessionBroken: `contract_edited`: it is not the logged one, nor is that on the branch;
-            `environment_edited`.
-    """
+    """Contract and environment must be those that the log names; an edited contract is put back."""
     _require_environment(session)
     progress, places = session.progress, session.places
     found = places.contract.read_bytes()
@@ -249,11 +240,7 @@ def meanwhile(session: Session, plan: CandidatePlan) -> tuple[str, ...]:
 
 
 def require_frozen(session: Session, incumbent: str, epoch: str) -> None:
-    """The incumbent's protected files must be those of the epoch's commit.
-
-    Raises:
-        SessionBroken: `not_frozen`.
-    """
+    """The incumbent's protected files must be those of the epoch's commit."""
     covers = session.scope.covers
     differing = [
         path

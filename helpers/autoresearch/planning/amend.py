@@ -92,11 +92,6 @@ def amend(
 
     What its commands do outside the checkout is asked about as by `init`, but for what the
     contract before it did already.
-
-    Raises:
-        AutoresearchError: `nothing_to_amend`, `tree_edited` (an experiment is under way),
-            `session_renamed`, `contract_deleted`, `obstacle`, `untracked_in_scope`.
-        ContractError, GateFailed: the edited contract does not hold; nothing is changed.
     """
     require_on_branch(session)
     parent = session.progress.incumbent_commit

@@ -67,12 +67,7 @@ class Import(NamedTuple):
 def protected_imports(
     contents: Mapping[str, bytes], tracked: Collection[str]
 ) -> tuple[Import, ...]:
-    """The imports that lead from files in scope to tracked files outside it.
-
-    Args:
-        contents: of the files in scope, by path.
-        tracked: all paths of the tree.
-    """
+    """The imports that lead from files in scope to tracked files outside it."""
     found = [
         Import(path, target)
         for path, content in contents.items()

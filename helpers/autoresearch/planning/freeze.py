@@ -120,23 +120,7 @@ def freeze(
     environment: FrozenEnvironment,
     worktree: Path | None,
 ) -> tuple[Path, tuple[str, ...]]:
-    """Take every step up to the log.
-
-    Args:
-        repo: the working tree that `init` was called in.
-        draft: the contract.
-        ground: what it stands on.
-        folders: of its rehearsal.
-        places: of the session; its folders are there, and empty but for the lock.
-        environment: of every sample.
-        worktree: absolute path of a linked working tree to be made, or None.
-
-    Returns:
-        The session's working tree, and warnings.
-
-    Raises:
-        AutoresearchError, GitError: a step failed; see `take_back`.
-    """
+    """Take every step up to the log."""
     before = Before.look(repo, ground, draft, worktree)
     Journal(places.journal).begin(
         Action(command=INIT, stage="freezing", at=now_utc(), values=before.journal_values())
@@ -247,11 +231,7 @@ def take_back_interrupted(repo: GitRepo, places: Places) -> None:
 
 
 def take_back(repo: GitRepo, before: Before, places: Places) -> None:
-    """Undo the steps of `freeze` in reverse; what somebody changed since then stays as it is.
-
-    Raises:
-        AutoresearchError, GitError: as disk and git refuse; repeat it then.
-    """
+    """Undo the steps of `freeze` in reverse; what somebody changed since then stays as it is."""
     (Path(before.toplevel) / _HALF).unlink(missing_ok=True)
     branch = BRANCHES + places.session
     there = gitrefs.refs(repo, branch).get(branch)

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 
 def require_free(repo: GitRepo, path: Path) -> None:
-    """Make sure that a linked working tree can be made at an absolute path.
-
-    Raises:
-        AutoresearchError: `path_exists`, `no_parent` or `path_inside`.
-    """
+    """Make sure that a linked working tree can be made at an absolute path."""
     shown = clean_line(str(path))
     if path.exists() or path.is_symlink():
         raise AutoresearchError(
@@ -58,14 +54,6 @@ def bring_links(repo: GitRepo, toplevel: Path, links: Iterable[str]) -> None:
 
     They hold what was installed, which git does not check out; without them neither the bench
     checkouts nor whoever works there would find it.
-
-    Args:
-        repo: the working tree that `init` was called in, which has them.
-        toplevel: the new one.
-        links: relative paths.
-
-    Raises:
-        AutoresearchError: as the disk refuses.
     """
     for link in links:
         target = toplevel / link
@@ -78,17 +66,7 @@ def bring_links(repo: GitRepo, toplevel: Path, links: Iterable[str]) -> None:
 
 
 def remove_unfinished(repo: GitRepo, path: Path, tree: TreeMap, links: Iterable[str]) -> None:
-    """Remove a linked working tree that an `init` began to make; it may be half written.
-
-    Args:
-        repo: another working tree of the same repository.
-        path: the linked one, absolute.
-        tree: the files that it was to hold.
-        links: what `bring_links` made there.
-
-    Raises:
-        AutoresearchError: `worktree_used`: it holds something that git did not check out.
-    """
+    """Remove a linked working tree that an `init` began to make; it may be half written."""
     admin = [
         folder
         for folder in sorted((repo.common_dir / "worktrees").glob("*"))

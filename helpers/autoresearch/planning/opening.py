@@ -147,14 +147,7 @@ def _first_of(errors: Iterable[AutoresearchError]) -> None:
 
 
 def take_back_half_opened(repo: GitRepo, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Take back each `init` of a repository that was killed before its session was there.
-
-    Returns:
-        The names of these sessions.
-
-    Raises:
-        AutoresearchError: `locked`: an `init` is at work; else as `take_back`.
-    """
+    """Take back each `init` of a repository that was killed before its session was there."""
 
     def places_of(name: str) -> Places:
         return places_for(environ, repo.toplevel, repo.common_dir, name)

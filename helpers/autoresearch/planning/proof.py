@@ -223,16 +223,7 @@ def is_unnoticed(sound: Sequence[float], broken: Sequence[float]) -> bool:
 
 
 def require_noticed(bench: Bench, sound: Sequence[float], broken: Sequence[float]) -> None:
-    """Make sure that breaking the scope changed what verify prints.
-
-    Args:
-        bench: whose contract was rehearsed.
-        sound: values of the unchanged code, at least one.
-        broken: from `values_when_broken`.
-
-    Raises:
-        GateFailed: `not_measured`: a broken checkout still yields what the sound one does.
-    """
+    """Make sure that breaking the scope changed what verify prints."""
     if not is_unnoticed(sound, broken):
         return
     environment = dict((*bench.frozen, *bench.contract.env))
@@ -262,11 +253,7 @@ class Laid(NamedTuple):
 
 
 def lay_out(folder: Path) -> Laid:
-    """Put the evaluator's library and the template of a benchmark into a folder.
-
-    Raises:
-        AutoresearchError: `exists`: one of them is there with other content.
-    """
+    """Put the evaluator's library and the template of a benchmark into a folder."""
     contents = {
         name: resources.files("autoresearch").joinpath(source).read_bytes()
         for name, source in FILES.items()

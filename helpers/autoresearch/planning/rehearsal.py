@@ -150,13 +150,7 @@ def _python(name: str, tracked: Collection[str], folders: Collection[str]) -> st
 def uncommitted(
     found: Collection[Missing], named: Collection[str], untracked: Collection[str]
 ) -> str:
-    """The file that a command lacks because no commit holds it, and what to do; empty: none such.
-
-    Args:
-        found: what commands said is missing.
-        named: paths that commands name.
-        untracked: paths that lie in the working tree, are not ignored, and not committed.
-    """
+    """The file that a command lacks because no commit holds it, and what to do; empty: none such."""
     for path in untracked:
         name = path.rpartition("/")[2]
         modules = {path.removesuffix(".py").replace("/", "."), name.partition(".")[0]}
@@ -355,9 +349,6 @@ def calibrate(
     """2 to 8 samples of the unchanged code, as many as fit into four races; seeds differ.
 
     A metric that is declared deterministic takes one, which must repeat the first.
-
-    Raises:
-        GateFailed: verify does not yield a number, or not the same one where it promised to.
     """
     if bench.contract.metric.deterministic:
         again = _sample(bench, built, randomness)

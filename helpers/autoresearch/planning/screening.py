@@ -70,12 +70,7 @@ class Reach(NamedTuple):
 
 
 def find_reaches(contract: Contract, scripts: Mapping[str, str]) -> tuple[Reach, ...]:
-    """What the commands, and the tracked scripts that they name, do outside; each once.
-
-    Args:
-        contract: its commands; `setup` may install packages, which is what it is for.
-        scripts: text of the scripts by path.
-    """
+    """What the commands, and the tracked scripts that they name, do outside; each once."""
     found: list[Reach] = []
     for key, command in commands_of(contract):
         found += _in_text(key, command, installs=key == "setup")

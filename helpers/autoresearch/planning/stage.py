@@ -132,11 +132,7 @@ def reaches_in(repo: GitRepo, contract: Contract, tree: TreeMap) -> tuple[Reach,
 
 
 def shut_in(bench: Bench) -> None:
-    """Let the bench run its commands only where a sandbox holds all of them, set-up included.
-
-    Raises:
-        GateFailed: `not_confined`: it cannot be; nothing was run.
-    """
+    """Let the bench run its commands only where a sandbox holds all of them, set-up included."""
     bench.confinement.offline = True
     gap = bench.confinement.gap()
     if gap:

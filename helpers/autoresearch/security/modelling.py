@@ -93,12 +93,7 @@ def begin(books: Books) -> Begun:
 
 
 def complete(books: Books, text: str) -> Model:
-    """Take a completed model for the model from here on.
-
-    Raises:
-        FormError: it cannot be read.
-        AutoresearchError: `no_files` for an element none of whose files are in the commit.
-    """
+    """Take a completed model for the model from here on."""
     form = read_model(text)
     for element in form.elements:
         if not files_of(element, books.tree.entries):

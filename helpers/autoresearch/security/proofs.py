@@ -127,11 +127,7 @@ def _check_links(books: Books, names: tuple[str, ...]) -> None:
 
 
 def _executed(books: Books, script: Script) -> tuple[Outcome, str]:
-    """One run in a clean checkout, with a home and a temporary folder of its own.
-
-    Returns:
-        What it did, and the sandbox that was in force.
-    """
+    """One run in a clean checkout, with a home and a temporary folder of its own."""
     root = books.cache / "proof"
     links = {name: books.repo.toplevel / name for name in script.link}
     slot = Slot(root / "tree", books.repo, manifest=root / "tree.manifest", links=links)

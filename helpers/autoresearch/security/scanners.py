@@ -201,11 +201,7 @@ class Imported(NamedTuple):
 
 
 def take_in(books: Books, path: Path) -> Imported:
-    """Record the leads of a scanner's report that are not known yet.
-
-    Raises:
-        AutoresearchError: `report` for a format that is not read; or as the disk says.
-    """
+    """Record the leads of a scanner's report that are not known yet."""
     try:
         found = hints(json.loads(read_bytes_limited(path, MAX_REPORT_BYTES)))
     except (ValueError, RecursionError) as error:

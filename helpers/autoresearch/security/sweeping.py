@@ -82,9 +82,6 @@ def open_sweep(
 
     A call that asks for the same is another tick of it; a finished sweep is not opened again by
     its own ticks.
-
-    Raises:
-        AutoresearchError: `scope` for a malformed pattern, `no_revision`, `nothing_audited`.
     """
     require_model(books)
     host = host_session(books.environ)

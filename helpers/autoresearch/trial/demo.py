@@ -80,11 +80,7 @@ class Demo:
 
 
 def run_demo(environ: Mapping[str, str], say: Say, watch: Callable[[Standing], None]) -> Demo:
-    """Run the whole story in a new temporary folder, which stays.
-
-    Raises:
-        AutoresearchError: git or the disk refuses; the demo itself holds any verdict to be fine.
-    """
+    """Run the whole story in a new temporary folder, which stays."""
     started = time.monotonic()
     root = Path(tempfile.mkdtemp(prefix="autoresearch-demo-")).resolve() / "logdigest"
     copy_project(root)

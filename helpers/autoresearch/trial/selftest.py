@@ -93,11 +93,7 @@ class SelfTest:
 
 
 def run_selftest(races: int, environ: Mapping[str, str], say: Callable[[str], None]) -> SelfTest:
-    """Run `races` A/A races (>= 1) and one real experiment in temporary folders that go again.
-
-    Raises:
-        AutoresearchError: git, Python or the disk refuses.
-    """
+    """Run `races` A/A races (>= 1) and one real experiment in temporary folders that go again."""
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="autoresearch-selftest-")).resolve()
     try:
@@ -212,12 +208,7 @@ def spread(differences: list[tuple[float, ...]]) -> float:
 
 
 def interval(hits: int, trials: int) -> tuple[float, float]:
-    """The exact 95 % interval of a share (Clopper & Pearson 1934), by bisection.
-
-    Args:
-        hits: 0 <= hits <= trials.
-        trials: at least 1.
-    """
+    """The exact 95 % interval of a share (Clopper & Pearson 1934), by bisection."""
     low = 0.0 if hits == 0 else _solve(lambda p: _at_least(hits, trials, p), 0.025)
     high = 1.0 if hits == trials else _solve(lambda p: 1 - _at_most(hits, trials, p), 0.975)
     return low, high

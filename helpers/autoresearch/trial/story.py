@@ -63,11 +63,7 @@ class Proposal:
 
 
 def copy_project(target: Path) -> None:
-    """Write the demo's project into the new folder `target`; no repository is made.
-
-    Raises:
-        AutoresearchError: when `target` exists or the disk refuses.
-    """
+    """Write the demo's project into the new folder `target`; no repository is made."""
     with named_errors(target):
         shutil.copytree(_HERE / "project", target, ignore=shutil.ignore_patterns("__pycache__"))
 

@@ -124,10 +124,6 @@ def next_cell(found: Coverage, weight: Mapping[Cell, float]) -> tuple[Cell, Pers
 
     The least looked at comes first, of equals the heaviest, of those the model's first. A second
     look takes the next persona.
-
-    Args:
-        found: the matrix.
-        weight: how much there is to see in a cell; 0 where not given.
     """
     order = [
         (len(looks), -weight.get(Cell(row.element.name, threat), 0.0), number, threat)

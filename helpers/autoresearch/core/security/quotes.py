@@ -191,13 +191,7 @@ def positions(there: Sequence[str], wanted: Sequence[str]) -> list[int]:
 
 
 def relocate(content: bytes, text: str, near: int) -> Found | None:
-    """Where a stored quote stands in a later version of the file; None when it is gone.
-
-    Args:
-        content: of the file now.
-        text: of the stored quote, redacted.
-        near: its first line then; of several places the nearest is taken.
-    """
+    """Where a stored quote stands in a later version of the file; None when it is gone."""
     wanted = text.split("\n")
     there = _shown(lines_of(content))
     places = positions(there, wanted)

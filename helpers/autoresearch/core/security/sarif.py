@@ -201,11 +201,7 @@ def _rule_id(number: int) -> str:
 
 
 def fingerprints(log: object) -> frozenset[str]:
-    """The fingerprints of a SARIF log of ours: a baseline.
-
-    Raises:
-        ValueError: it is no such log.
-    """
+    """The fingerprints of a SARIF log of ours: a baseline."""
     try:
         return frozenset(_fingerprints(log))
     except (KeyError, TypeError, AttributeError) as error:

@@ -39,12 +39,7 @@ class Command(NamedTuple):
 
 
 def skill_text(text: str, launcher: str | None) -> str:
-    """SKILL.md for a folder that is not in the clone.
-
-    Args:
-        text: as it stands in the clone.
-        launcher: the program's absolute path; None where the text is shared between machines.
-    """
+    """SKILL.md for a folder that is not in the clone."""
     elsewhere = "ask the human where its `bin/autoresearch` is"
     return text.replace(BESIDE, elsewhere if launcher is None else f"`{launcher}`")
 

@@ -54,12 +54,7 @@ def scan(
     *,
     timed: bool,
 ) -> Scanned:
-    """Look at a project without running anything of it, unless `timed` asks for its tests.
-
-    Raises:
-        AutoresearchError: `not_a_folder`; with `timed` also `no_repository`, `no_commit`,
-            `no_tests`, and what a bench checkout refuses.
-    """
+    """Look at a project without running anything of it, unless `timed` asks for its tests."""
     say("reading")
     reading = read_project(folder)
     found = survey(reading.project)

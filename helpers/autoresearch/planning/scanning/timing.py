@@ -51,11 +51,7 @@ class Timed(NamedTuple):
 
 
 def time_tests(theatre: Theatre, project: Project, found: Survey) -> Timed:
-    """Run the first guard of a survey once, on the commit that is checked out.
-
-    Raises:
-        AutoresearchError: `no_commit`, `no_tests`.
-    """
+    """Run the first guard of a survey once, on the commit that is checked out."""
     guards = found.of(Role.GUARD)
     if not guards:
         raise AutoresearchError(

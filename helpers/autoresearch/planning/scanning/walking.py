@@ -47,11 +47,7 @@ class Reading:
 
 
 def read_project(folder: Path, clock: Clock = SYSTEM_CLOCK) -> Reading:
-    """What lies below the repository's root, or below `folder` where there is no repository.
-
-    Raises:
-        AutoresearchError: `not_a_folder`; git does not work.
-    """
+    """What lies below the repository's root, or below `folder` where there is no repository."""
     if not folder.is_dir():
         raise AutoresearchError(
             f"{clean_line(str(folder))} is not a folder",
