@@ -54,7 +54,7 @@ class Unseen:
         self.say = say
 
     def passes(self, number: int, commit: str, moved: Effect | None) -> bool | None:
-        """Whether a candidate that is to be kept loses too much on it; None when it is not asked."""
+        """Whether a candidate to be kept loses too little on it; None when it is not asked."""
         holdout = self.session.contract.holdout
         if holdout is None or not limits.is_due(self.session.progress.kept_count, holdout.every):
             return None

@@ -150,7 +150,7 @@ def _python(name: str, tracked: Collection[str], folders: Collection[str]) -> st
 def uncommitted(
     found: Collection[Missing], named: Collection[str], untracked: Collection[str]
 ) -> str:
-    """The file that a command lacks because no commit holds it, and what to do; empty: none such."""
+    """What to do about a file that a command lacks because no commit holds it; or empty."""
     for path in untracked:
         name = path.rpartition("/")[2]
         modules = {path.removesuffix(".py").replace("/", "."), name.partition(".")[0]}
