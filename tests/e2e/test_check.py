@@ -53,8 +53,8 @@ def test_json_holds_what_was_measured(helper: Helper, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("verify", "code", "words"),
     [
-        ("true", "no_metric", "neither a METRIC line nor a lone number"),
-        ("printf '1\\n2\\n'", "no_metric", "neither a METRIC line nor a lone number"),
+        ("true", "no_metric", "neither a METRIC line nor a single number"),
+        ("printf '1\\n2\\n'", "no_metric", "neither a METRIC line nor a single number"),
         ("printf 'METRIC cost=1\\nMETRIC cost=2\\n'", "no_metric", "2 times"),
         ("echo METRIC cost=nan", "no_metric", "nan"),
         ("echo broken pipe >&2; exit 3", "verify_failed", 'exit code 3, its last words: "broken'),
@@ -201,9 +201,9 @@ def test_a_verify_that_changes_a_protected_file(helper: Helper, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("same", "code", "words"),
     [
-        ("date +%N", "same_varies", "something else each time"),
+        ("date +%N", "same_varies", "something different each time"),
         ("echo why >&2; exit 2", "same_failed", 'exit code 2, its last words: "why"'),
-        ("head -c 9000000 /dev/zero", "same_too_long", "prints 9000000 bytes; 8388608"),
+        ("head -c 9000000 /dev/zero", "same_too_long", "prints 9000000 bytes; at most 8388608"),
     ],
 )
 def test_a_same_that_cannot_be_compared(

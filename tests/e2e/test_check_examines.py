@@ -64,7 +64,7 @@ def test_a_part_that_runs_from_elsewhere(helper: Helper, tmp_path: Path) -> None
         {"path": "src/second.py", "noticed": False},
         {"path": "src/work.py", "noticed": True},
     ]
-    assert "breaking src/second.py alone changed nothing" in answer["findings"][0]
+    assert "breaking only src/second.py changed nothing" in answer["findings"][0]
 
 
 @pytest.mark.parametrize(

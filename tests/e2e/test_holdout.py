@@ -96,10 +96,10 @@ def test_check_rehearses_the_holdout(tmp_path):
     repo.write("unseen.py", UNSEEN)
     repo.commit("holdout inside")
     helper = open_session(tmp_path, extra=f"holdout: {PYTHON} unseen.py\n", repo=repo)
-    assert "(advisory: its command names no file outside" in helper("status").out
+    assert "(advisory: its command does not name a file outside" in helper("status").out
     draft = tmp_path / "draft.yaml"
     found = helper.json("check", str(draft))
-    assert any("the holdout is advisory" in warning for warning in found["warnings"])
+    assert any("the holdout is only advisory" in warning for warning in found["warnings"])
     draft.write_text(draft.read_text().replace("unseen.py", "missing.py"))
     assert helper.error("check", str(draft), code=4) == "holdout_failed"
 

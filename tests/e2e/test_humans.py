@@ -177,7 +177,7 @@ def test_validate_is_the_only_claim(tmp_path):
     failed = helper("validate").out.splitlines()
     assert failed[0].startswith("the final guard FAILS on ")
     assert failed[1].startswith("validated: -30.0%")
-    assert failed[-1].startswith("next: say first that the final guard fails")
+    assert failed[-1].startswith("next: report first that the final guard fails")
     assert "gain: the final guard fails; validated: -30.0%" in helper("status").out
 
 
@@ -202,7 +202,7 @@ def test_ablation_names_what_the_last_commit_may_do_without(tmp_path):
     assert told == [(4, False, 0.25), (3, False, None), (2, False, 0.25), (1, True, 1.0)]
     assert answer["ablation"][1]["detail"] == "later keeps build on it: src/first.py"
     assert round(answer["ablation"][2]["effect"]["change"], 6) == 0.5
-    assert "may do without 1: `autoresearch undo N`" in answer["next"]
+    assert "1 may be worthless: `autoresearch undo N`" in answer["next"]
     logged = [line["experiment"] for line in helper.log() if line["kind"] == "ablation"]
     assert logged == [4, 3, 2, 1]
     assert (helper.repo("rev-parse", "HEAD"), helper.repo("status", "--porcelain")) == (head, "")

@@ -27,7 +27,7 @@ def test_large_gain_is_measured_again_and_flagged(tmp_path):
     ]
     assert helper.json("status")["suspicious"] == [2]
     assert "suspicious keeps, for the human to review first: 2" in helper("brief").out
-    assert "## To be reviewed first" in (helper.root / "autoresearch.md").read_text()
+    assert "## Review first" in (helper.root / "autoresearch.md").read_text()
     assert helper.json("doctor")["ok"]
 
 

@@ -103,7 +103,7 @@ def test_mended_rework_is_kept_as_one_commit(tmp_path):
 
 CRASHES = {
     "raise SystemExit(3)\n": ("verify", "failed with exit code 3"),
-    "import os\nos._exit(0)\n": ("metric", "neither a METRIC line nor a lone number"),
+    "import os\nos._exit(0)\n": ("metric", "neither a METRIC line nor a single number"),
     "def cost(): return float('nan')\n": ("metric", "nan"),
     "import time\ntime.sleep(60)\n": ("timeout", "was ended after"),
     "raise ValueError('\\x1b[31mloud\\x00')\n": ("verify", "failed with exit code 1"),

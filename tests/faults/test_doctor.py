@@ -89,5 +89,5 @@ def test_undo_names_a_file_that_it_left(rig, monkeypatch):
     monkeypatch.setattr(settle, "keep", edited_meanwhile)
     said = rig.run("undo", "1")
     assert said.code == 0, said
-    assert "left alone: src/work.sh was changed meanwhile" in said.out
+    assert "left as it is: src/work.sh was changed meanwhile" in said.out
     assert "the user's line" in rig.work

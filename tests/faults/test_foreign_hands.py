@@ -88,7 +88,7 @@ def test_new_machine_from_a_remote(helper, tmp_path, monkeypatch):
     assert lines_of(there)[:-1] == before
     assert "my own words" in (there.root / "autoresearch.md").read_text()
     assert there.json("status")["rebuilt"] == there.log()[-1]["at"]
-    assert "rebuilt from its refs at" in there("status").out
+    assert "rebuilt from refs at" in there("status").out
     assert there.error("recover", "--from-refs") == "session_here"
     goes_on(there)
     assert there.json("status")["rebuilt"] is not None

@@ -63,7 +63,7 @@ def test_what_no_commit_holds_is_to_be_committed() -> None:
     assert "`git add bench` and" in uncommitted((), ["bench/run.py"], both)
     assert "bench/util.py exists" in uncommitted((module,), [], ["bench/util.py"])
     assert "lib/util.py exists" in uncommitted((module._replace(name="util"),), [], ["lib/util.py"])
-    assert "data.txt is there" in uncommitted((file,), [], ["data.txt"])
+    assert "data.txt exists" in uncommitted((file,), [], ["data.txt"])
     assert uncommitted((module, file), ["bench.sh"], ["notes.md"]) == ""
 
 
