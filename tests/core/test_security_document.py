@@ -17,8 +17,8 @@ from autoresearch.core.security.ledger import (
     Severity,
     State,
 )
-from autoresearch.core.security.proving import Result
 from autoresearch.core.security.stride import ElementKind
+from autoresearch.share.proving import Result
 
 TEXT = (Path(__file__).parents[2] / "docs" / "security-ledger.md").read_text(encoding="utf-8")
 OBJECTS = {"quote": Quote, "element": Element, "boundary": Boundary, "asset": Asset}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.security.proving import Result, command_for, judge
 from autoresearch.security import scanners
 from autoresearch.security.scanners import Hint, hints
+from autoresearch.share.proving import Result, command_for, judge
 
 SARIF = {
     "version": "2.1.0",

@@ -16,8 +16,8 @@ from autoresearch.core.security.ledger import (
     read,
 )
 from autoresearch.core.security.overview import Cell, coverage, files_of, next_cell
-from autoresearch.core.security.proving import Result
 from autoresearch.core.security.stride import ElementKind, Persona, Stride
+from autoresearch.share.proving import Result
 from hypothesis import given
 from hypothesis import strategies as st
 from support.ledgers import element, examined, finding, matrix, model, quote

@@ -11,8 +11,8 @@ import pytest
 from autoresearch.core.security import page, sarif
 from autoresearch.core.security.ledger import Decision, Lead, Proof, Severity, State
 from autoresearch.core.security.overview import badge, judge, tally
-from autoresearch.core.security.proving import Result
 from autoresearch.core.security.stride import ElementKind, Stride
+from autoresearch.share.proving import Result
 from jsonschema import Draft7Validator
 from markdown_it import MarkdownIt
 from sarif_pydantic import Sarif

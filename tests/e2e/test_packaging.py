@@ -53,7 +53,7 @@ def test_every_requirement_is_pinned_within_its_range(requirement):
 IMPORT_ALL = """
 import pkgutil, autoresearch
 names = [module.name for module in pkgutil.walk_packages(autoresearch.__path__, "autoresearch.")]
-skipped = ("autoresearch.__main__", "autoresearch.trial.project")
+skipped = ("autoresearch.__main__",)
 print(len([__import__(name) for name in names if not name.startswith(skipped)]))
 """
 

@@ -7,7 +7,7 @@ import select
 import sys
 
 import pytest
-from autoresearch.evaluator import Candidate, CandidateError, python
+from autoresearch.share.evaluator import Candidate, CandidateError, python
 
 
 def program(code):

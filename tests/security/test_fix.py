@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 
 import pytest
+from autoresearch import share
 from autoresearch.core.contract import parse
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.loop.session import environment
-from autoresearch.security import findings, fixing, modelling, weigh
+from autoresearch.security import findings, fixing, modelling
 from autoresearch.security.books import writing
 from support.session import Helper
 from support.vulnerable import FLAWS, PLANTED, PROOFS, VECTOR, finding, make_fixture
@@ -106,6 +108,9 @@ def test_what_cannot_be_frozen_is_refused(repo):
 
 def test_guard_defends_what_the_incumbent_withstands(monkeypatch, capsys):
     """A fix of one finding that opens another again, and is kept because it weighs less."""
+    monkeypatch.syspath_prepend(share.FOLDER)
+    monkeypatch.syspath_prepend(share.FOLDER / "security")
+    weigh = importlib.import_module("weigh")
     frozen = [
         {"number": 1, "weight": 5.0, "script": "a"},
         {"number": 2, "weight": 9.0, "script": "b"},

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch import evaluator
+from autoresearch import share
 
 from support.project import PYTHON
 
@@ -45,7 +44,7 @@ VERIFY = {f"verify: {PYTHON} bench.py": f"verify: exec {PYTHON} -I bench/measure
 
 def prepare(repo: Git) -> None:
     """Put benchmark, library and candidate into the tiny project."""
-    library = Path(evaluator.__file__).read_text("utf-8")
+    library = (share.FOLDER / "evaluator.py").read_text("utf-8")
     repo.write("bench/evaluator.py", library)
     repo.write("bench/measure.py", MEASURE)
     repo.write("src/packer.py", PACKER)

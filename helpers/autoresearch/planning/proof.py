@@ -11,11 +11,11 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoresearch import share
 from autoresearch.core.errors import AutoresearchError, GateFailed
 from autoresearch.core.model import Arm
 from autoresearch.core.text import clean_line
@@ -236,8 +236,8 @@ def require_noticed(bench: Bench, sound: Sequence[float], broken: Sequence[float
     )
 
 
-FILES = {"evaluator.py": "evaluator.py", "measure.py": "templates/measure.py.txt"}
-"""File in the project -> where it lies in this package."""
+FILES = {"evaluator.py": "evaluator.py", "measure.py": "measure.py.txt"}
+"""File in the project -> its template."""
 
 _IMPORT_TIMES = "PYTHONPROFILEIMPORTTIME"
 _IMPORTED = re.compile(
@@ -254,10 +254,7 @@ class Laid(NamedTuple):
 
 def lay_out(folder: Path) -> Laid:
     """Put the evaluator's library and the template of a benchmark into a folder."""
-    contents = {
-        name: resources.files("autoresearch").joinpath(source).read_bytes()
-        for name, source in FILES.items()
-    }
+    contents = {name: (share.FOLDER / source).read_bytes() for name, source in FILES.items()}
     there = tuple(name for name in contents if (folder / name).exists())
     with named_errors(folder):
         other = [name for name in there if (folder / name).read_bytes() != contents[name]]

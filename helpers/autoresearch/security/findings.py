@@ -11,11 +11,11 @@ from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.catalog import rate
 from autoresearch.core.security.forms import MIN_REASON, FindingForm, FormError, read_finding
 from autoresearch.core.security.ledger import Decision, Finding, Quote, State
-from autoresearch.core.security.proving import Result
 from autoresearch.core.security.quotes import fingerprint, occurrence, redact
 from autoresearch.edges.clock import now_utc
 from autoresearch.security import proofs
 from autoresearch.security.sweeping import checked_cell, sweep_number
+from autoresearch.share.proving import Result
 
 if TYPE_CHECKING:
     from pathlib import Path

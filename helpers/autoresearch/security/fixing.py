@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoresearch import share
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.scope import compile_scope
-from autoresearch.core.security import proving
 from autoresearch.core.security.ledger import State
-from autoresearch.core.security.proving import Result
 from autoresearch.edges.files import atomic_write
-from autoresearch.security import proofs, weigh
+from autoresearch.security import proofs
 from autoresearch.security.books import sha256
+from autoresearch.share import proving
 
 if TYPE_CHECKING:
     from autoresearch.core.security.ledger import Finding
@@ -25,7 +24,8 @@ FOLDER = "autoresearch.proofs"
 """At the repository's root, committed before the session starts: its evaluator."""
 DRAFT = "fix.yaml"
 MAX_FINDINGS = 80
-_IMPORT = "from autoresearch.core.security.proving import"
+TEMPLATES = {"proving.py": "proving.py", "weigh.py": "security/weigh.py"}
+"""File in the folder -> its template."""
 
 
 class Prepared(NamedTuple):
@@ -66,7 +66,7 @@ def prepare(books: Books, session: str, guard: str, scope: tuple[str, ...]) -> P
             continue
         ran = proofs.run(books, finding.number, proofs.filed(books, finding.number))
         books.write(ran.proof)
-        if ran.proof.result is Result.EXPLOITED:
+        if ran.proof.result is proving.Result.EXPLOITED:
             frozen.append(finding)
         else:
             left_out.append(finding.number)
@@ -100,7 +100,7 @@ def _require_scope(books: Books, scope: tuple[str, ...]) -> None:
 
 def _write_folder(books: Books, frozen: list[Finding]) -> None:
     folder = books.repo.toplevel / FOLDER
-    ours = {"frozen.json", "proving.py", "weigh.py"}
+    ours = {"frozen.json", *TEMPLATES}
     strange = [
         path.name
         for path in (folder.iterdir() if folder.is_dir() else ())
@@ -129,9 +129,8 @@ def _write_folder(books: Books, frozen: list[Finding]) -> None:
         )
     text = json.dumps({"schema": 1, "findings": listed}, indent=1)
     atomic_write(folder / "frozen.json", text.encode("ascii") + b"\n")
-    atomic_write(folder / "proving.py", inspect.getsource(proving).encode("utf-8"))
-    source = inspect.getsource(weigh).replace(_IMPORT, "from proving import")
-    atomic_write(folder / "weigh.py", source.encode("utf-8"))
+    for name, template in TEMPLATES.items():
+        atomic_write(folder / name, (share.FOLDER / template).read_bytes())
 
 
 def _contract(
@@ -157,7 +156,7 @@ def _contract(
         "secondary": [
             {"name": f"finding_{finding.number}", "direction": "lower"} for finding in frozen
         ],
-        "timeout": f"{len(frozen) * weigh.TIMEOUT_S + 60}s",
+        "timeout": f"{len(frozen) * proving.TIMEOUT_S + 60}s",
         "race": {"max_runs": 4},
         **({"link": links} if links else {}),
     }

@@ -14,7 +14,6 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.forms import foreign_hosts
 from autoresearch.core.security.ledger import Proof
-from autoresearch.core.security.proving import Result, command_for, judge
 from autoresearch.core.security.quotes import redact
 from autoresearch.core.text import clean_block, clean_line
 from autoresearch.edges.checkout import Slot
@@ -27,6 +26,7 @@ from autoresearch.edges.sandbox import Rules, find_sandbox
 from autoresearch.edges.visible import find_visible, wanted_paths
 from autoresearch.loop.confinement import MEMORY
 from autoresearch.security.books import sha256
+from autoresearch.share.proving import Result, command_for, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

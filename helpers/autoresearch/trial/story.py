@@ -10,11 +10,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch import share
 from autoresearch.core.model import Kind, Reason, Verdict
 from autoresearch.edges.files import atomic_write, named_errors
 from autoresearch.trial.edit import merge
 
-_HERE = Path(__file__).resolve().parent
+_DEMO = share.FOLDER / "demo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class Proposal:
             AutoresearchError: when the disk refuses.
         """
         target = root / self.path
-        fragment = _HERE / "proposals" / self.source
+        fragment = _DEMO / "proposals" / self.source
         with named_errors(target):
             before = target.read_text("utf-8")
         with named_errors(fragment):
@@ -65,7 +66,7 @@ class Proposal:
 def copy_project(target: Path) -> None:
     """Write the demo's project into the new folder `target`; no repository is made."""
     with named_errors(target):
-        shutil.copytree(_HERE / "project", target, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(_DEMO / "project", target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 _HARMFUL = Proposal(

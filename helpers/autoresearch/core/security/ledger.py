@@ -7,8 +7,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from autoresearch.core.codec import Codec
-from autoresearch.core.security.proving import Result
 from autoresearch.core.security.stride import ElementKind, Persona, Stride
+from autoresearch.share.proving import Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 MAX_COMMANDS = 200
 
-_SECTION = re.compile(r"^\s*\[+\s*([^\]]+?)\s*\]+\s*(?:[#;].*)?$")
+_SECTION = re.compile(r"^\s*\[+\s*([^\]\[]+?)\s*\]+\s*(?:[#;].*)?$")
 _SETTING = re.compile(r"^\s*([\w.\"'-]+)\s*[=:]\s*(.*)$")
 _TARGET = re.compile(r"^([A-Za-z0-9_./-]+(?:\s+[A-Za-z0-9_./-]+)*)\s*::?(?![=:])\s*([^=]*)$")
 _RUN = re.compile(r"^(\s*)(?:-\s+)?(run|script|before_script|install):\s*(.*)$")

@@ -1,9 +1,9 @@
-"""The evaluator of a fix: what the findings weigh whose proofs are not withstood.
+"""The evaluator of a security fix: adds up the findings whose proofs still succeed.
 
-It is copied into the repository beside the proofs and needs nothing but Python. As verify it
-prints one number for all findings and one for each, and fails when a proof is broken: a program
-whose attacked code is gone has no weight that could be told. With `--guard` it runs the proofs
-that the incumbent withstands, and fails when the candidate does not withstand one of them.
+`autoresearch security fix` puts it into your repository beside the proofs; it needs only Python.
+As verify it prints one number for all findings and one for each. It fails when a proof is broken:
+if the attacked code is gone, nobody can say what the finding weighs. With `--guard` it runs the
+proofs that the incumbent withstands, and fails when the candidate does not withstand one of them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from autoresearch.core.security.proving import Result, command_for, judge
+from proving import (  # type: ignore[import-not-found]  # it lies beside this file
+    TIMEOUT_S,
+    Result,
+    command_for,
+    judge,
+)
 
 HERE = Path(__file__).resolve().parent
 VARIABLE = "AUTORESEARCH_INCUMBENT_METRICS"
-TIMEOUT_S = 60
 
 
 def main(arguments: list[str]) -> int:

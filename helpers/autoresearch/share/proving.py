@@ -1,6 +1,6 @@
 """How a proof of concept is started and what its ending means.
 
-Standard library only: `security fix` copies this file beside the proofs of a contract.
+Standard library only: `autoresearch security fix` puts this file beside the proofs it freezes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ class Result(str, Enum):
     WITHSTOOD = "withstood"
     BROKEN = "broken"
 
+
+TIMEOUT_S = 60
+"""For one proof."""
 
 _VERDICT = re.compile(rb"^[ \t]*PROOF\b[^\n]*", re.MULTILINE)
 _EXPLOITED = b"PROOF exploited"
