@@ -11,13 +11,15 @@ CODE := helpers hooks tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lock check format-check format lint types test hosts bench demo fault-test \
-	kill-test machine-test toolchains
+	house kill-test machine-test recipes test-all toolchains
 
 help:
 	@echo 'setup   make $(VENV) and install autoresearch with its tools into it'
 	@echo 'lock    pin the newest versions of what setup installs (needs uv)'
 	@echo 'check   format, lint, types, test: all that a commit must pass'
 	@echo 'test    the whole suite, and full branch coverage of the pure core'
+	@echo 'test-all   that and its long forms, every fault, 10,000 kills, all recipes: some hours'
+	@echo 'house   how large the code is and what it costs, beside the limits'
 	@echo 'hosts   install the agent hosts that tests/hosts drives (npm, 300 MB, once)'
 	@echo 'lint, types, format   one tool each; format rewrites files'
 	@echo 'bench   the quick benchmarks (BENCH_ARGS=--full for the long ones)'
@@ -81,6 +83,13 @@ test: $(STAMP)
 	    --randomly-seed=$(SEED) \
 	    --cov --cov-context=test --cov-report=term
 
+# Everything: the long forms of all tests, other examples and another order each time, a fault at
+# every call, 10,000 kills, all recipes and toolchains. Some hours.
+test-all: $(STAMP) hosts
+	AUTORESEARCH_LONG=1 AUTORESEARCH_SEARCH=1 AUTORESEARCH_KILLS=200 $(MAKE) test SEED=random
+	$(MAKE) machine-test recipes toolchains fault-test
+	$(MAKE) kill-test N=10000
+
 # Real agent hosts, pinned in tests/hosts/package-lock.json, into the user's cache. Without them
 # their tests are skipped here, and fail in CI.
 hosts: $(STAMP)
@@ -90,6 +99,10 @@ bench: $(STAMP)
 	@set -eu; for script in $$(grep -l __main__ benchmarks/*.py); do \
 	    echo "== $$script"; $(PYTHON) $$script $(BENCH_ARGS); \
 	done
+
+# How large the house is and what it costs, beside the limits; `make test` first for the suite's time.
+house: $(STAMP)
+	@$(PYTHON) benchmarks/house.py
 
 recipes: $(STAMP)
 	$(PYTHON) benchmarks/bench_recipes.py --full

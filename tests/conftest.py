@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ settings.load_profile("any-machine")
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_BEGAN = pytest.StashKey[float]()
 
 LONGEST = (
     "faults/test_random_kills.py",
@@ -80,8 +83,25 @@ def forget_results_of_the_core() -> None:
 
 
 @pytest.hookimpl(trylast=True)  # behind the plugin that shuffles
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that no worker ends alone with one of them."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long forms to `make test-all`; begin with the files that take longest."""
+    if "AUTORESEARCH_LONG" not in os.environ and not config.option.markexpr:
+        left = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     rank = {name: number for number, name in enumerate(LONGEST)}
     folder = Path(__file__).parent
     items.sort(key=lambda item: rank.get(item.path.relative_to(folder).as_posix(), len(rank)))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Note when it began."""
+    session.config.stash[_BEGAN] = time.monotonic()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep how long a whole suite took, for `make house`."""
+    config = session.config
+    whole = config.args == [str(arg) for arg in config.getini("testpaths")]
+    if config.cache is not None and whole and not exitstatus and not hasattr(config, "workerinput"):
+        config.cache.set("house/suite", {"seconds": time.monotonic() - config.stash[_BEGAN]})

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.dying import die
 from support.harness import Git
+from support.long import mostly_long
 from support.project import make_project, set_cost, write_draft
 from support.session import Gate, Helper
 from support.untouched import everything, left_behind, state_of
@@ -70,7 +71,11 @@ def but_for_times(found: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in found.items() if not name.endswith("/index")}
 
 
-@pytest.mark.parametrize("step", [*STEPS, *IN_TREE], ids=lambda step: f"{step[0]}-{step[1]}")
+@pytest.mark.parametrize(
+    "step",
+    mostly_long([*STEPS, *IN_TREE], [WRITE_LOG, IN_TREE[1]].__contains__),
+    ids=lambda step: f"{step[0]}-{step[1]}",
+)
 def test_killed_at_a_step(helper: Helper, tmp_path: Path, step: tuple[str, int]) -> None:
     """`kill -9` between any two steps leaves the user's HEAD, files and index recoverable."""
     (tmp_path / "other").mkdir()
@@ -80,7 +85,9 @@ def test_killed_at_a_step(helper: Helper, tmp_path: Path, step: tuple[str, int])
     assert there.repo("status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize("step", IN_WORKTREE, ids=lambda step: f"{step[0]}-{step[1]}")
+@pytest.mark.parametrize(
+    "step", mostly_long(IN_WORKTREE, IN_WORKTREE[0].__eq__), ids=lambda step: f"{step[0]}-{step[1]}"
+)
 def test_killed_while_a_worktree_is_made(
     helper: Helper, tmp_path: Path, step: tuple[str, int]
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from faults.every import environment, memory
 from faults.kills import Clock, sitting
 
-KILLS = int(os.environ.get("AUTORESEARCH_KILLS", "200"))
+KILLS = int(os.environ.get("AUTORESEARCH_KILLS", "60"))
 
 
 @pytest.mark.timeout(1200)
