@@ -1,7 +1,7 @@
 """Git as the helper needs it: plumbing with pinned settings, and nothing inherited.
 
-The only importer of GitPython. Objects are read here; refs stand in `gitrefs`, what writes
-objects or the user's index in `gitwrite`, what compares commits in `gitdiff`.
+Objects are read here; refs stand in `gitrefs`, what writes objects or the user's index in
+`gitwrite`, what compares commits in `gitdiff`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,9 @@ import os
 import re
 import stat
 import subprocess
-import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
-
-from git.cmd import Git
-from git.exc import GitCommandNotFound
+from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import GitError
 from autoresearch.core.snapshot import Entry
@@ -182,8 +178,8 @@ _ENVIRONMENT = {
     "GIT_EDITOR": "false",
 }
 
-_KEPT = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)|GIT_PYTHON_.*")
-"""Inherited names that stay: who commits, and GitPython's own, which git does not read."""
+_KEPT = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)")
+"""Inherited names that stay: who commits."""
 
 _USAGE = 129
 """The highest status that git ends with of its own will: it was called wrongly."""
@@ -205,8 +201,6 @@ _SUSPECT = re.compile(rb"[\t/](?:\.\.?|\.git)?[/\0]", re.IGNORECASE)
 _FULL = ("No space left on device", "Disk quota exceeded")
 _HELD = re.compile(r"Unable to create '([^']*\.lock)': File exists")
 """Of git's words, in the C locale, only what the system told it."""
-
-_NOT_FOUND = 127  # of `env`, when there is no git to start
 
 
 class Completed(NamedTuple):
@@ -249,7 +243,6 @@ class GitRepo:
         self.object_format = object_format
         self.processes = 1  # the one that found the place
         self.lost_one = False
-        self._git = Git(os.fspath(toplevel))
         self._reader = ObjectReader(self._start_reader)
         # Named, so that nothing an experiment leaves in the tree can lead git elsewhere.
         self._place = [f"--git-dir={git_dir}", f"--work-tree={toplevel}"]
@@ -312,7 +305,7 @@ class GitRepo:
             GitError: with git's own words, or `git_missing`.
         """
         self.processes += 1
-        done = _execute(self._git, [*_flags(settings), *self._place, *args], stdin, env)
+        done = _execute(self.toplevel, [*_flags(settings), *self._place, *args], stdin, env)
         self.lost_one |= was_killed(done) or _NOT_REMOVED in done.err
         if check and done.code != 0:
             raise failure(args[0], done)
@@ -410,15 +403,7 @@ class GitRepo:
 
     def _start_reader(self) -> subprocess.Popen[bytes]:
         self.processes += 1
-        started = self._git.execute(
-            [*_unset(_ENVIRONMENT), "git", *_flags(()), *self._place, "cat-file", "--batch"],
-            istream=subprocess.PIPE,
-            as_process=True,
-            env={**_ENVIRONMENT, MARK: our_mark()},
-        )
-        # Taken out of GitPython's wrapper, which kills the process when it is collected.
-        process, started.proc = started.proc, None
-        return cast("subprocess.Popen[bytes]", process)
+        return _started(self.toplevel, [*_flags(()), *self._place, "cat-file", "--batch"])
 
 
 def is_safe_path(path: str) -> bool:
@@ -450,53 +435,57 @@ def _flags(settings: Sequence[str]) -> list[str]:
     return [part for setting in (*_PINNED, *settings) for part in ("-c", setting)]
 
 
-def _unset(ours: Mapping[str, str]) -> list[str]:
-    """The prefix that drops inherited variables; empty, and free, where there are none.
+def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
+    """What git gets: all that is inherited but git's own variables, and ours."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or _KEPT.fullmatch(name)
+    }
+    return {**inherited, **_ENVIRONMENT, MARK: our_mark(), **(env or {})}
 
-    GitPython always passes the whole environment on, so the dropping takes a program in front.
-    Those of `ours` replace an inherited one anyway.
-    """
-    names = [
-        name
-        for name in os.environ
-        if name.startswith("GIT_") and name not in ours and not _KEPT.fullmatch(name)
-    ]
-    return ["env", *(part for name in names for part in ("-u", name))] if names else []
+
+def _started(
+    folder: Path,
+    args: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    stdin: int = subprocess.PIPE,
+    stderr: int = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
+    """A git at work in `folder`; where that is gone, in ours, so that git says what is missing."""
+    try:
+        return subprocess.Popen(
+            ["git", *args],
+            cwd=folder if os.access(folder, os.X_OK) else None,
+            env=_environment(env),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+    except OSError as error:
+        raise GitError(
+            "git cannot be started", code="git_missing", hint="Install git 2.25 or newer, on PATH."
+        ) from error
 
 
 def _execute(
-    git: Git, args: Sequence[str], stdin: bytes | None, env: Mapping[str, str] | None
+    folder: Path, args: Sequence[str], stdin: bytes | None, env: Mapping[str, str] | None
 ) -> Completed:
-    variables = {**_ENVIRONMENT, MARK: our_mark(), **(env or {})}
-    command = [*_unset(variables), "git", *args]
-    with tempfile.TemporaryFile() as source:
-        # A file, not a pipe: git may end before it has read everything.
-        source.write(stdin or b"")
-        source.seek(0)
-        try:
-            code, out, err = git.execute(
-                command,
-                istream=source,
-                with_extended_output=True,
-                with_exceptions=False,
-                stdout_as_string=False,
-                strip_newline_in_stdout=False,
-                env=variables,
-            )
-        except (GitCommandNotFound, OSError) as error:
-            raise _missing() from error
-    if code == _NOT_FOUND:
-        raise _missing()
+    source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+    # No `subprocess.run`: interrupted, it kills git, which leaves its lock files then.
+    with _started(folder, args, env, stdin=source, stderr=subprocess.PIPE) as process:
+        out, err = process.communicate(stdin)
+    code = process.returncode
     # A negative status is a signal; reported as a shell would.
-    return Completed(128 - code if code < 0 else code, out, err)
+    return Completed(128 - code if code < 0 else code, out, to_text(err))
 
 
 def _facts(path: Path) -> list[str]:
     """The answers to `_QUESTIONS`: by one process, or one each where a path holds a newline."""
-    git = Git(os.fspath(path))
-    # Named, for where there is no such folder GitPython would start git in the current one.
+    # Named, for where there is no such folder git would be started in the current one.
     flags = [*_flags(()), "-C", os.fspath(path)]
-    done = _execute(git, [*flags, "rev-parse", *_QUESTIONS], None, None)
+    done = _execute(path, [*flags, "rev-parse", *_QUESTIONS], None, None)
     answers = to_text(done.out).split("\n")[:-1]
     if done.code != 0 and answers[:1] != ["true"]:
         raise why_not_open(path) or failure("rev-parse", done)
@@ -504,16 +493,20 @@ def _facts(path: Path) -> list[str]:
         return [*answers, *_QUESTIONS][: len(_QUESTIONS)]
     if len(answers) != len(_QUESTIONS):
         each = [
-            _execute(git, [*flags, "rev-parse", question], None, None) for question in _QUESTIONS
+            _execute(path, [*flags, "rev-parse", question], None, None) for question in _QUESTIONS
         ]
         answers = [to_text(one.out).removesuffix("\n") for one in each]
     return answers
 
 
-def _missing() -> GitError:
-    return GitError(
-        "git cannot be started", code="git_missing", hint="Install git 2.25 or newer, on PATH."
-    )
+OLDEST = (2, 25)
+
+
+def version() -> tuple[int, ...]:
+    """The version of the git on PATH."""
+    from git import Git  # noqa: PLC0415 - GitPython starts in half the time of a `try`
+
+    return Git().version_info
 
 
 def _no_revision(rev: str) -> GitError:

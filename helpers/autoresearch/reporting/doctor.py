@@ -15,7 +15,7 @@ from autoresearch.core.records import Experiment
 from autoresearch.core.replay import limits_again, recompute
 from autoresearch.core.text import clean_line
 from autoresearch.core.usage import AS_OF
-from autoresearch.edges import whereabouts
+from autoresearch.edges import gitrepo, whereabouts
 from autoresearch.edges.files import file_error, is_writable
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.hostfiles import NO_HOST, host_session, known
@@ -128,8 +128,13 @@ def _installation() -> Iterator[Finding]:
     yield good(f"autoresearch {__version__}, Python {python} ({sys.platform})")
     try:
         with GitRepo.open(Path.cwd()) as repo:
-            version = repo.run("version").out.decode("ascii", "replace").strip()
-            yield good(f"{version}, {repo.object_format}, {clean_line(str(repo.toplevel))}")
+            found = gitrepo.version()
+            number = ".".join(map(str, found))
+            yield finding(
+                found >= gitrepo.OLDEST,
+                f"git version {number}, {repo.object_format}, {clean_line(str(repo.toplevel))}",
+                "Install git 2.25 or newer, on PATH.",
+            )
             yield _access(Path(repo.common_dir))
     except AutoresearchError as error:
         yield Finding(error.code == "no_repository", error.message, error.hint)
