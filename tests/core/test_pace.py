@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.pace import advice, is_long, time_out_s
+from autoresearch.core.pace import time_advice, is_long, time_out_s
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from autoresearch.core.pace import advice, is_long, time_out_s
 def test_what_a_foreground_command_can_hold(seconds, long):
     """An experiment that its host kills after two minutes."""
     assert is_long(seconds) is long
-    assert bool(advice(seconds)) is long
+    assert bool(time_advice(seconds)) is long
 
 
 def test_background_with_a_time_out_of_twice_the_forecast():
@@ -21,8 +21,8 @@ def test_background_with_a_time_out_of_twice_the_forecast():
     assert time_out_s(300) == 600
     assert time_out_s(301) == 660
     assert time_out_s(7000) == 7200
-    assert advice(300) == (
+    assert time_advice(300) == (
         "the next try may take 5 min: start it in the background with a time-out of 600 s and "
         "wait to be woken, do not poll"
     )
-    assert "should shorten race.seconds or the guard" in advice(7201)
+    assert "should shorten race.seconds or the guard" in time_advice(7201)

@@ -105,7 +105,7 @@ def _tried(session: Session, result: Result) -> Answer:
         named = clean_line(", ".join(result.outside[:5]))
         lines.append(f"ignored (untracked, outside the scope): {named}")
     lines.append(remaining_line(budget.remaining(history, session.contract.budget)))
-    advised = pace.advice(forecast_s(session, history)) if halt is None else ""
+    advised = pace.time_advice(forecast_s(session, history)) if halt is None else ""
     if advised:
         lines.append(f"time: {advised}")
     refusal = {} if isinstance(record, Experiment) else {"error": _refusal_error(record, step)}

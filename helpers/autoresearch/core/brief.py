@@ -158,7 +158,7 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
         yield f"noise: a race detects a gain of {gain} about half the time, larger gains more often"
     if history.last_number:
         yield f"outlook: {_outlook(situation.outlook)}"
-    advised = pace.advice(situation.forecast_s)
+    advised = pace.time_advice(situation.forecast_s)
     if advised:
         yield f"time: {advised}"
     yield from _troubles(situation)

@@ -30,7 +30,7 @@ def time_out_s(forecast_s: float) -> int:
     return int(min(minutes * _MINUTE_S, BACKGROUND_S))
 
 
-def advice(forecast_s: float | None) -> str:
+def time_advice(forecast_s: float | None) -> str:
     """How to start the next `try`, in one line; empty when plainly will do."""
     if forecast_s is None or not is_long(forecast_s):
         return ""

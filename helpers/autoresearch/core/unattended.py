@@ -15,7 +15,7 @@ _OTHERS = (
 )
 
 
-def advice(mode: str | None) -> str:
+def permission_advice(mode: str | None) -> str:
     """Which setting lets a night pass, in one line; empty when nothing stands in its way.
 
     Args:

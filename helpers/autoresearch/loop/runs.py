@@ -109,10 +109,10 @@ def run_advice(session: Session) -> tuple[str, ...]:
     told = known(environ, host)
     in_claude = bool(environ.get(CLAUDE_CODE))
     mode = None if told is None else told.mode
-    time = pace.advice(forecast_s(session, session.progress))
+    time = pace.time_advice(forecast_s(session, session.progress))
     found = (
         f"time: {time}" if time else "",
-        unattended.advice(mode) if in_claude else "",
+        unattended.permission_advice(mode) if in_claude else "",
         costs.blind_spot(
             session.progress,
             session.contract.budget,
