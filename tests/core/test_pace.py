@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.pace import time_advice, is_long, time_out_s
+from autoresearch.core.hostlimits import is_long, time_advice, time_out_s
 
 
 @pytest.mark.parametrize(

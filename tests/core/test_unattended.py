@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.unattended import permission_advice
+from autoresearch.core.hostlimits import permission_advice
 
 
 @pytest.mark.parametrize("mode", ["bypassPermissions", "auto", "dontAsk"])

@@ -20,7 +20,7 @@ from autoresearch.cli.words import (
     refusal_lines,
     remaining_line,
 )
-from autoresearch.core import budget, jsonform, pace, phrases
+from autoresearch.core import budget, hostlimits, jsonform, phrases
 from autoresearch.core.model import Kind, NoteKind, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.core.render import Answer
@@ -105,7 +105,7 @@ def _tried(session: Session, result: Result) -> Answer:
         named = clean_line(", ".join(result.outside[:5]))
         lines.append(f"ignored (untracked, outside the scope): {named}")
     lines.append(remaining_line(budget.remaining(history, session.contract.budget)))
-    advised = pace.time_advice(forecast_s(session, history)) if halt is None else ""
+    advised = hostlimits.time_advice(forecast_s(session, history)) if halt is None else ""
     if advised:
         lines.append(f"time: {advised}")
     refusal = {} if isinstance(record, Experiment) else {"error": _refusal_error(record, step)}

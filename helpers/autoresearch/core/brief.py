@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoresearch.core import pace, phrases
+from autoresearch.core import hostlimits, phrases
 from autoresearch.core.model import Direction, Scale
 from autoresearch.core.sections import Section, claim, counts, estimate, failures, fit, size
 from autoresearch.core.text import clean_line
@@ -158,7 +158,7 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
         yield f"noise: a race detects a gain of {gain} about half the time, larger gains more often"
     if history.last_number:
         yield f"outlook: {_outlook(situation.outlook)}"
-    advised = pace.time_advice(situation.forecast_s)
+    advised = hostlimits.time_advice(situation.forecast_s)
     if advised:
         yield f"time: {advised}"
     yield from _troubles(situation)

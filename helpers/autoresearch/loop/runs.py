@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import budget, costs, pace, unattended
+from autoresearch.core import budget, costs, hostlimits
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Run, RunEnd
@@ -109,10 +109,10 @@ def run_advice(session: Session) -> tuple[str, ...]:
     told = known(environ, host)
     in_claude = bool(environ.get(CLAUDE_CODE))
     mode = None if told is None else told.mode
-    time = pace.time_advice(forecast_s(session, session.progress))
+    time = hostlimits.time_advice(forecast_s(session, session.progress))
     found = (
         f"time: {time}" if time else "",
-        unattended.permission_advice(mode) if in_claude else "",
+        hostlimits.permission_advice(mode) if in_claude else "",
         costs.blind_spot(
             session.progress,
             session.contract.budget,
