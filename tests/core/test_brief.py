@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from autoresearch.core.brief import (
-    MAX_BYTES,
+    BRIEF_BYTES,
     Situation,
     brief,
     estimate_tokens,
@@ -75,7 +75,7 @@ def test_tokens_are_estimated_from_bytes():
     assert estimate_tokens("abc") == 1
     assert estimate_tokens("abcdefgh") == 3
     assert estimate_tokens("\u00e4" * 7) == 4
-    assert estimate_tokens("x" * MAX_BYTES) == 1500
+    assert estimate_tokens("x" * BRIEF_BYTES) == 1500
 
 
 def test_fresh_session():
@@ -251,7 +251,7 @@ def test_brief_is_bounded_whatever_the_log():
     """A brief that fills a context window after a long night."""
     found = crowded("word " * 30, 3_000)
     shown = brief(found)
-    assert len(shown.encode()) <= MAX_BYTES
+    assert len(shown.encode()) <= BRIEF_BYTES
     assert estimate_tokens(shown) <= 1_500
     for title in ("kept (", "not kept, ", "dead ends:", "lessons:", "open ideas ", "touched "):
         assert f"\n{title}" in shown
@@ -263,7 +263,7 @@ def test_every_length_of_line_stays_within_the_bound():
     stop = Halt(StopRule.STOPPED, ends_session=True, text="y" * 300)
     for length in range(0, 120, 7):
         found = dataclasses.replace(crowded("x" * length, 120), interrupted="", halt=stop)
-        assert len(brief(found).encode()) <= MAX_BYTES
+        assert len(brief(found).encode()) <= BRIEF_BYTES
 
 
 @settings(deadline=None, max_examples=30)
@@ -272,7 +272,7 @@ def test_no_text_breaks_the_bound_or_the_lines(text):
     """A message that adds a line of its own, or one of four bytes a character."""
     found = crowded(text, 30)
     shown = brief(found)
-    assert len(shown.encode()) <= MAX_BYTES
+    assert len(shown.encode()) <= BRIEF_BYTES
     assert shown.splitlines() == shown.split("\n")
     assert shown.split("\n")[-1] == f"next: {next_step(found)}"
 

@@ -6,11 +6,11 @@ import re
 
 import pytest
 from autoresearch.core.document import (
-    MAX_BYTES,
+    DOCUMENT_BYTES,
     NOTES_BEGIN,
     NOTES_END,
     extract_notes,
-    render,
+    document,
 )
 from autoresearch.core.model import Effect, Flag, Reason, Scale, Verdict
 from autoresearch.core.records import Run, Stop, Undo, Validation
@@ -27,7 +27,7 @@ HOSTILE = (
 
 
 def page(found, *, notes="", plateau="", words=WORDS, unit="ms"):
-    return render(found, words, plateau=plateau, notes=notes, unit=unit)
+    return document(found, words, plateau=plateau, notes=notes, unit=unit)
 
 
 def section(text, title):
@@ -227,7 +227,7 @@ def test_page_is_bounded_whatever_the_log_and_its_texts():
         first=opened(goal=text, session="s" * 60),
     )
     rendered = page(found, words=[text] * 100, plateau=text, unit=text)
-    assert len(rendered.encode()) < MAX_BYTES
+    assert len(rendered.encode()) < DOCUMENT_BYTES
     assert "more: `autoresearch log`." in rendered
     assert (
         rendered.splitlines().count("| # | change | estimate, unvalidated | lines | commit |") == 1
@@ -237,9 +237,9 @@ def test_page_is_bounded_whatever_the_log_and_its_texts():
 def test_suspicious_keeps_come_first_until_undone():
     """A gain too good to be true that is found on the last page, or after it was taken back."""
     kept = experiment(1, Verdict.KEEP, flags=(Flag.SUSPICIOUS,), suspicions=("a | b", "two"))
-    page = render(history(kept), [], plateau="", notes="")
+    page = document(history(kept), [], plateau="", notes="")
     head = page.partition("## Goal")[0]
     assert "## Review first: suspicious keeps" in head
     assert "- **1** no estimate (suspicious): a \\| b; two" in head
     undone = history(kept, make(Undo, experiment=1, commit="d" * 40))
-    assert "To be reviewed" not in render(undone, [], plateau="", notes="")
+    assert "To be reviewed" not in document(undone, [], plateau="", notes="")

@@ -23,7 +23,7 @@ BYTES_PER_TOKEN = 3.5
 """English prose has about 4 bytes a token, hashes, numbers and paths about 3: between the two."""
 
 MAX_TOKENS = 1_500
-MAX_BYTES = math.floor(MAX_TOKENS * BYTES_PER_TOKEN)
+BRIEF_BYTES = math.floor(MAX_TOKENS * BYTES_PER_TOKEN)
 
 _TEXT = 120
 _GOAL = 300
@@ -67,7 +67,7 @@ def estimate_tokens(text: str) -> int:
 def brief(situation: Situation) -> str:
     """The brief, whole lines within 5,250 bytes, ending in its `next:` line without newline."""
     last = f"next: {next_step(situation)}"
-    lines = fit(_sections(situation), MAX_BYTES - size(last))
+    lines = fit(_sections(situation), BRIEF_BYTES - size(last))
     return "\n".join((*lines, last))
 
 

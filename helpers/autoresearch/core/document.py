@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NOTES_BEGIN = "<!-- autoresearch: notes begin -->"
 NOTES_END = "<!-- autoresearch: notes end -->"
 
-MAX_BYTES = 40_000
+DOCUMENT_BYTES = 40_000
 """Most bytes of the page without its notes."""
 
 _TEXT = 160
@@ -32,7 +32,7 @@ _LONG = 10**6
 _NO_NOTES = "(none yet)"
 
 
-def render(
+def document(
     history: History,
     contract_words: Sequence[str],
     *,

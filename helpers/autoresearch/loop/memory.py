@@ -188,7 +188,7 @@ def remember_document(repo: GitRepo, places: Places) -> None:
 
 def page_of(session: Session, history: History, notes: str) -> str:
     """The document's text."""
-    return document.render(
+    return document.document(
         history,
         render_words(session.contract),
         plateau=plateau_line(outlook_of(history, session.contract)),
