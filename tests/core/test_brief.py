@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 
-from autoresearch.core.brief import (
+from autoresearch.core.budget import Halt, StopRule, halt, outlook_of, remaining
+from autoresearch.core.contract.values import Budget, Holdout, Metric, Secondary
+from autoresearch.core.model import Direction, Flag, Reason, Scale, Source, Verdict
+from autoresearch.core.records import Run, Stop, Validation
+from autoresearch.core.summary import summary_of
+from autoresearch.core.views import (
     BRIEF_BYTES,
     Situation,
     brief,
     estimate_tokens,
     next_step,
 )
-from autoresearch.core.budget import Halt, StopRule, halt, outlook_of, remaining
-from autoresearch.core.contract.values import Budget, Holdout, Metric, Secondary
-from autoresearch.core.model import Direction, Flag, Reason, Scale, Source, Verdict
-from autoresearch.core.records import Run, Stop, Validation
-from autoresearch.core.summary import summary_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.histories import contract, history

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
-from autoresearch.core.document import (
+from autoresearch.core.model import Effect, Flag, Reason, Scale, Verdict
+from autoresearch.core.records import Run, Stop, Undo, Validation
+from autoresearch.core.views import (
     DOCUMENT_BYTES,
     NOTES_BEGIN,
     NOTES_END,
-    extract_notes,
     document,
+    extract_notes,
 )
-from autoresearch.core.model import Effect, Flag, Reason, Scale, Verdict
-from autoresearch.core.records import Run, Stop, Undo, Validation
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.histories import history

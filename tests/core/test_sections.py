@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from autoresearch.core.model import CommandResult, Flag, Reason, Verdict
 from autoresearch.core.records import Undo, Validation
-from autoresearch.core.sections import (
+from autoresearch.core.views import (
     Section,
     claim,
     counts,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from autoresearch.core.brief import estimate_tokens
 from autoresearch.core.model import Reason, Verdict
+from autoresearch.core.views import estimate_tokens
 from autoresearch.edges.index import Index
 from autoresearch.edges.log import Log
 from support.project import set_cost

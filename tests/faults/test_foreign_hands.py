@@ -97,7 +97,7 @@ def test_new_machine_from_a_remote(helper, tmp_path, monkeypatch):
 def notes_added(helper):
     """The document with a note of a human's."""
     text = (helper.root / "autoresearch.md").read_text()
-    from autoresearch.core.document import NOTES_BEGIN  # noqa: PLC0415 - one use
+    from autoresearch.core.views import NOTES_BEGIN  # noqa: PLC0415 - one use
 
     return text.replace(NOTES_BEGIN, f"{NOTES_BEGIN}\nmy own words", 1)
 

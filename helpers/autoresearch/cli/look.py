@@ -20,8 +20,8 @@ from autoresearch.core.costs import cost_line, spent_words
 from autoresearch.core.history import Search
 from autoresearch.core.model import Reason, Verdict
 from autoresearch.core.render import WIDE_BYTES, Answer
-from autoresearch.core.sections import claim, counts, estimate
 from autoresearch.core.text import clean_block, clean_line, fence
+from autoresearch.core.views import claim, counts, estimate
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.opening import reading
 

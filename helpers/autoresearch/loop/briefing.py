@@ -6,9 +6,9 @@ import statistics
 from typing import TYPE_CHECKING
 
 from autoresearch.core import budget
-from autoresearch.core.brief import Situation, brief, next_step
 from autoresearch.core.limits import is_due
 from autoresearch.core.noise import most_seconds, pairs_allowed, smallest_visible
+from autoresearch.core.views import Situation, brief, next_step
 
 if TYPE_CHECKING:
     from autoresearch.core.history import Progress

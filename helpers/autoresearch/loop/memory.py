@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import document, jsonform
+from autoresearch.core import jsonform, views
 from autoresearch.core.budget import outlook_of
 from autoresearch.core.contract import render_words
 from autoresearch.core.errors import CorruptLogError, SessionBroken
@@ -59,7 +59,7 @@ class Copies:
     schema: int
     offset: int
     stamp: tuple[int, ...]
-    document: str
+    views: str
     part: int
     part_start: int
     stored: int
@@ -188,7 +188,7 @@ def remember_document(repo: GitRepo, places: Places) -> None:
 
 def page_of(session: Session, history: History, notes: str) -> str:
     """The document's text."""
-    return document.document(
+    return views.document(
         history,
         render_words(session.contract),
         plateau=plateau_line(outlook_of(history, session.contract)),
@@ -242,7 +242,7 @@ def _remembered_notes(session: Session) -> str:
     ref = state_ref(session.name)
     if gitrefs.at(session.repo, ref) is None:
         return ""
-    notes = document.extract_notes(_stored_document(session.repo, session.name)) or ""
+    notes = views.extract_notes(_stored_document(session.repo, session.name)) or ""
     if notes:
         session.news.append(
             f"{DOCUMENT} was gone or had no place for notes; they are taken from {ref}"
@@ -305,7 +305,7 @@ def _slice(path: Path, start: int, end: int) -> bytes:
 def _read_document(session: Session) -> _Read:
     content = _plain_content(session.repo.toplevel / DOCUMENT)
     text = (content or b"").decode("utf-8", "surrogateescape")
-    return _Read(text, document.extract_notes(text))
+    return _Read(text, views.extract_notes(text))
 
 
 def _stored_document(repo: GitRepo, session: str) -> str:
@@ -330,7 +330,7 @@ def sha256(content: bytes) -> str:
 
 def _fingerprint(page: str) -> str:
     """Hash of a page without its notes."""
-    head = page.partition(document.NOTES_BEGIN)[0]
+    head = page.partition(views.NOTES_BEGIN)[0]
     return hashlib.sha256(head.encode("utf-8", "surrogateescape")).hexdigest()
 
 

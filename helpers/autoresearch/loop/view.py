@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch.core import phrases
-from autoresearch.core.brief import brief, next_step
 from autoresearch.core.jsonform import dumps, to_object
+from autoresearch.core.views import brief, next_step
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.visible import below
 from autoresearch.loop.briefing import situation_of
 
 if TYPE_CHECKING:
-    from autoresearch.core.brief import Situation
+    from autoresearch.core.views import Situation
     from autoresearch.loop.session import Session
 
 VIEW = "host.json"
