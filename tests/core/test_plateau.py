@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.plateau import outlook
+from autoresearch.core.budget import outlook
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -13,10 +13,9 @@ from autoresearch.core.text import clean_line, markdown_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from autoresearch.core.budget import Halt, Remaining
+    from autoresearch.core.budget import Halt, Outlook, Remaining
     from autoresearch.core.contract.values import Contract
     from autoresearch.core.history import Failed, History, Kept, Remembered, Tried
-    from autoresearch.core.plateau import Outlook
 
 
 _REST_BYTES = 24

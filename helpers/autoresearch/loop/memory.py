@@ -29,8 +29,8 @@ from autoresearch.edges.places import Places, shown_path
 from autoresearch.loop import view
 
 if TYPE_CHECKING:
+    from autoresearch.core.budget import Outlook
     from autoresearch.core.history import History
-    from autoresearch.core.plateau import Outlook
     from autoresearch.core.records import Record
     from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.loop.session import Session
