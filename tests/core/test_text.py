@@ -6,7 +6,7 @@ import time
 import unicodedata
 
 import pytest
-from autoresearch.core.text import clean_block, clean_head, clean_line, fence, markdown_line
+from autoresearch.core.formatting import clean_block, clean_head, clean_line, fence, markdown_line
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt

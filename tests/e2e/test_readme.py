@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from autoresearch.cli.words import experiment_lines
-from autoresearch.core import phrases
+from autoresearch.core import formatting
 from autoresearch.core.contract import parse
 from autoresearch.core.model import CommandResult, Effect, Kind, RaceRecord, Scale, Verdict
 from autoresearch.core.records import Experiment
@@ -109,7 +109,7 @@ def test_first_screen_shows_what_is_printed() -> None:
         )
     )
     proven = Effect(scale=Scale.RATIO, change=-0.504, low=-0.537, high=-0.462, level=0.95)
-    assert validated[0] == f"validated: {phrases.effect(proven, 'ms')}"
+    assert validated[0] == f"validated: {formatting.effect(proven, 'ms')}"
 
 
 def passed(seconds: float) -> CommandResult:

@@ -20,8 +20,8 @@ import click
 
 from autoresearch import __version__
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.render import MAX_BYTES, MAX_LINES, bounded
-from autoresearch.core.text import clean_line
 from autoresearch.edges import notices
 from autoresearch.edges.interruption import termination_raises
 

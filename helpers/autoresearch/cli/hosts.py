@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from autoresearch.cli.app import answers
-from autoresearch.core import phrases
+from autoresearch.core import formatting
 from autoresearch.core.render import Answer
 from autoresearch.hosts.install.layouts import LAYOUTS
 
@@ -49,7 +49,7 @@ def install_command(host: str, *, project: bool, set_aside: bool) -> Answer:
     )
     return Answer(
         lines=(
-            f"{host}: {phrases.count(len(done.written) + len(done.unchanged), 'file')} "
+            f"{host}: {formatting.count(len(done.written) + len(done.unchanged), 'file')} "
             f"below {place.base} ({counts})",
             *aside,
             done.reach.text,
@@ -83,10 +83,10 @@ def uninstall_command(host: str, *, project: bool) -> Answer:
     environ = dict(os.environ)
     place = _place(environ, project=project)
     done = actions.uninstall(host, find_bundle(), place, environ)
-    shared = phrases.count(len(done.shared), "file")
+    shared = formatting.count(len(done.shared), "file")
     return Answer(
         lines=(
-            f"{host}: {phrases.count(len(done.removed), 'file')} removed below {place.base}",
+            f"{host}: {formatting.count(len(done.removed), 'file')} removed below {place.base}",
             *(f"left in place because it was edited: {path}" for path in done.edited),
             *((f"left in place because another host uses it: {shared}",) if done.shared else ()),
         ),

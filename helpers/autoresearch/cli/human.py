@@ -9,10 +9,10 @@ import click
 
 from autoresearch.cli.app import answers
 from autoresearch.cli.screen import screen
-from autoresearch.core import jsonform, phrases
+from autoresearch.core import formatting, jsonform
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.pruning import ranges
 from autoresearch.core.render import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer
-from autoresearch.core.text import clean_line
 from autoresearch.loop.opening import reading, writing
 
 if TYPE_CHECKING:
@@ -43,16 +43,16 @@ def validate_command(*, ablate: bool) -> Answer:
     with writing("validate") as session, screen() as shown:
         found, left_out = _measured(session, shown, ablating=ablate)
         doubtful = [record.experiment for record in left_out if record.doubtful]
-        moved = phrases.effect(found.effect, session.contract.metric.unit)
+        moved = formatting.effect(found.effect, session.contract.metric.unit)
         claim = f"validated: {moved}" if found.proven else f"no proven improvement: {moved}"
         pairs = len(found.race.order) // 2
         return Answer(
             lines=(
                 *_final_guard_lines(found),
                 claim,
-                f"{found.first[:12]} against {found.last[:12]}, {phrases.count(pairs, 'pair')}, "
+                f"{found.first[:12]} against {found.last[:12]}, {formatting.count(pairs, 'pair')}, "
                 f"interval of {found.effect.level:.0%}",
-                f"{phrases.count(session.progress.kept_count, 'keep')}, "
+                f"{formatting.count(session.progress.kept_count, 'keep')}, "
                 f"{_expected(session.progress.last_number, session.contract.race.alpha)}",
                 *(_ablation_line(record, session.contract.metric.unit) for record in left_out),
             ),
@@ -89,7 +89,10 @@ def _measured(
 def _ablation_line(record: Ablation, unit: str) -> str:
     if record.effect is None:
         return f"without {record.experiment}: not raced, {record.detail}"
-    moved, advice = phrases.effect(record.effect, unit), "doubtful" if record.doubtful else "needed"
+    moved, advice = (
+        formatting.effect(record.effect, unit),
+        "doubtful" if record.doubtful else "needed",
+    )
     return f"without {record.experiment}: {moved}, p {record.p_value:.2g}: {advice}"
 
 
@@ -99,7 +102,7 @@ def _final_guard_lines(found: Validation) -> tuple[str, ...]:
     if guarded is None:
         return ()
     if guarded.passed:
-        return (f"final guard: passed in {phrases.duration(guarded.duration_s)}",)
+        return (f"final guard: passed in {formatting.duration(guarded.duration_s)}",)
     how = "timed out" if guarded.timed_out else f"exit code {guarded.exit_code}"
     return (
         f"the final guard FAILS on {found.last[:12]} ({how}); all of its output: {guarded.output}",
@@ -120,7 +123,7 @@ def _after_validation(doubtful: list[int], guarded: CommandResult | None) -> str
             "this number and no other"
         )
     return (
-        f"tell a human that {phrases.numbers(doubtful)} may be worthless: `autoresearch undo N` "
+        f"tell a human that {formatting.numbers(doubtful)} may be worthless: `autoresearch undo N` "
         "takes one back, then validate again"
     )
 
@@ -289,19 +292,19 @@ def _gc_lines(found: Found, what: str) -> list[str]:
             for first, last in ranges(found.experiments)[:RANGES_SHOWN]
         )
         more = ", …" if len(ranges(found.experiments)) > RANGES_SHOWN else ""
-        refs = phrases.count(len(found.refs), "ref")
+        refs = formatting.count(len(found.refs), "ref")
         lines.append(f"{what}: {refs} of candidates that were not kept ({shown}{more})")
     if found.named:
-        lines.append(f"stays because an open idea names it: {phrases.numbers(found.named)}")
+        lines.append(f"stays because an open idea names it: {formatting.numbers(found.named)}")
     if found.interrupted:
-        refs = phrases.count(len(found.interrupted), "ref")
+        refs = formatting.count(len(found.interrupted), "ref")
         lines.append(f"{what}: {refs} of candidates that never got a verdict")
     if found.files:
-        files = phrases.count(len(found.files), "file")
-        lines.append(f"{what}: {files} of old output and races, {phrases.size(found.size)}")
+        files = formatting.count(len(found.files), "file")
+        lines.append(f"{what}: {files} of old output and races, {formatting.size(found.size)}")
     lines += [
         f"{what}: bench checkouts of session {clean_line(c.places.session, 60)} ({c.why}), "
-        f"{phrases.size(c.size)}"
+        f"{formatting.size(c.size)}"
         for c in found.checkouts[:CHECKOUTS_SHOWN]
     ]
     if len(found.checkouts) > CHECKOUTS_SHOWN:

@@ -15,12 +15,12 @@ from autoresearch.cli.words import (
     remaining_line,
     value_lines,
 )
-from autoresearch.core import budget, jsonform, phrases
+from autoresearch.core import budget, formatting, jsonform
 from autoresearch.core.costs import cost_line, spent_words
+from autoresearch.core.formatting import clean_block, clean_line, fence
 from autoresearch.core.history import Search
 from autoresearch.core.model import Reason, Verdict
 from autoresearch.core.render import WIDE_BYTES, Answer
-from autoresearch.core.text import clean_block, clean_line, fence
 from autoresearch.core.views import claim, counts, estimate
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.opening import reading
@@ -85,7 +85,7 @@ def _review_lines(history: History, unit: str) -> list[str]:
     found = history.suspicious
     if not found:
         return []
-    lines = [f"REVIEW FIRST: {phrases.count(len(found), 'suspicious keep')}"]
+    lines = [f"REVIEW FIRST: {formatting.count(len(found), 'suspicious keep')}"]
     for kept in found[:REVIEW_SHOWN]:
         why = clean_line("; ".join(kept.suspicions), 160)
         lines.append(f"  {kept.number:>4}  {estimate(kept, unit)}: {why}")
@@ -211,7 +211,7 @@ def log_command(
         unit = session.contract.metric.unit
         rows = tuple(_row(tried, unit) for tried in found) or ("no experiments match",)
         return Answer(
-            lines=(*rows, f"{len(found)} of {phrases.count(total, 'experiment')} shown"),
+            lines=(*rows, f"{len(found)} of {formatting.count(total, 'experiment')} shown"),
             data={"experiments": [jsonform.to_object(tried) for tried in found]},
             next_step="`autoresearch show N` prints one whole, with its diff",
             max_lines=limit + 4,
@@ -223,13 +223,13 @@ def _row(tried: Tried, unit: str) -> str:
     moved = (
         ""
         if tried.effect is None
-        else phrases.change(tried.effect.change, tried.effect.scale, unit)
+        else formatting.change(tried.effect.change, tried.effect.scale, unit)
     )
-    words = phrases.verdict(tried.verdict, tried.reason, tried.flags)
+    words = formatting.verdict(tried.verdict, tried.reason, tried.flags)
     lines = f"+{tried.lines_added} -{tried.lines_removed}"
     return (
         f"{tried.number:>4}  {words:<22} {moved:>9} {lines:>9} "
-        f"{phrases.duration(tried.duration_s):>7}  {clean_line(tried.message, 60)}"
+        f"{formatting.duration(tried.duration_s):>7}  {clean_line(tried.message, 60)}"
     )
 
 
@@ -261,12 +261,12 @@ def show_command(number: int) -> Answer:
             *([f"idea: {record.idea}"] if record.idea else []),
             *([f"related: experiment {record.related}"] if record.related else []),
             *value_lines(record, session.contract),
-            f"when: {record.at}, took {phrases.duration(record.duration_s)}, "
+            f"when: {record.at}, took {formatting.duration(record.duration_s)}, "
             f"sandbox {record.sandbox}, epoch {record.epoch}",
             *([f"cost: {spent_words(record.spent)}"] if record.spent else []),
             f"commit: {record.commit} ({session.ref(number)})",
             f"lines: +{record.lines_added} -{record.lines_removed} in "
-            f"{phrases.count(len(record.paths), 'file')}",
+            f"{formatting.count(len(record.paths), 'file')}",
             *_output_lines(session.places.state, output),
             *(fence(shown, secrets.token_hex(4)).splitlines() if is_there else [GONE]),
         ]

@@ -10,10 +10,10 @@ import click
 
 from autoresearch.cli.app import answers
 from autoresearch.cli.screen import screen
-from autoresearch.core import phrases
+from autoresearch.core import formatting
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Scale
 from autoresearch.core.render import Answer
-from autoresearch.core.text import clean_line
 from autoresearch.edges import notices
 from autoresearch.loop.opening import writing
 from autoresearch.loop.session import environment
@@ -235,23 +235,23 @@ def rehearsal_lines(
     count = contract.budget.experiments or FORECAST_EXPERIMENTS
     value = sorted(sample.value for sample in found.samples)[len(found.samples) // 2]
     lines = [
-        f"scope: {phrases.count(found.files_in_scope, 'file')}",
-        f"baseline: {metric.name} {phrases.with_unit(value, metric.unit)}, "
-        f"{phrases.count(len(found.samples), 'sample')} of {phrases.duration(found.sample_s)}",
+        f"scope: {formatting.count(found.files_in_scope, 'file')}",
+        f"baseline: {metric.name} {formatting.with_unit(value, metric.unit)}, "
+        f"{formatting.count(len(found.samples), 'sample')} of {formatting.duration(found.sample_s)}",
         _noise_line(found, contract),
         *_secondary_lines(found, contract),
-        f"race: at most {phrases.count(found.pairs, 'pair')}, {phrases.duration(found.race_s)}"
+        f"race: at most {formatting.count(found.pairs, 'pair')}, {formatting.duration(found.race_s)}"
         + (
-            f"; {phrases.count(count, 'experiment')}: at most "
-            f"{phrases.duration(found.forecast_s(count))}"
+            f"; {formatting.count(count, 'experiment')}: at most "
+            f"{formatting.duration(found.forecast_s(count))}"
             if forecast
             else ""
         ),
     ]
     if found.guard is not None:
-        lines.append(f"guard: passes in {phrases.duration(found.guard.duration_s)}")
+        lines.append(f"guard: passes in {formatting.duration(found.guard.duration_s)}")
     if found.final_guard_s is not None:
-        lines.append(f"final guard: passes in {phrases.duration(found.final_guard_s)}")
+        lines.append(f"final guard: passes in {formatting.duration(found.final_guard_s)}")
     if found.same_sha256 is not None:
         lines.append("same: prints the same twice")
     lines.append("each bench checkout measures itself (proven by breaking the scope in one)")
@@ -271,8 +271,8 @@ def _secondary_lines(found: Rehearsal, contract: Contract) -> Iterator[str]:
         limit = "only watched"
         if one.limit is not None:
             scale = Scale.RATIO if one.limit_relative else Scale.DIFFERENCE
-            limit = f"may lose {phrases.magnitude(one.limit, scale, one.unit)}"
-        value = phrases.with_unit(values[len(values) // 2], one.unit)
+            limit = f"may lose {formatting.magnitude(one.limit, scale, one.unit)}"
+        value = formatting.with_unit(values[len(values) // 2], one.unit)
         yield f"secondary: {one.name} {value}{spread}, {limit}"
 
 
@@ -282,7 +282,7 @@ def _guard_lines(found: Examination) -> Iterator[str]:
     left = found.places - tried
     for what, noticed in found.mutants:
         if noticed:
-            asked = f"{tried} of {phrases.count(found.places, 'such place')} in scope tried"
+            asked = f"{tried} of {formatting.count(found.places, 'such place')} in scope tried"
             rest = f"{asked}; the other {left} are untested" if left else asked
             yield f"guard notices: {what} ({rest})"
 
@@ -296,10 +296,10 @@ def examination_lines(found: Examination, planned: Forecast) -> tuple[str, ...]:
     if found.slowed:
         lines.append("the metric gets worse when code in scope is slowed down")
     if found.profile_s is not None:
-        lines.append(f"profile: runs in {phrases.duration(found.profile_s)}")
+        lines.append(f"profile: runs in {formatting.duration(found.profile_s)}")
     lines.append(
-        f"{phrases.count(planned.experiments, 'experiment')}: at most "
-        f"{phrases.duration(planned.seconds)} of measuring, about {planned.tokens:,} tokens "
+        f"{formatting.count(planned.experiments, 'experiment')}: at most "
+        f"{formatting.duration(planned.seconds)} of measuring, about {planned.tokens:,} tokens "
         f"({planned.tokens_from})"
     )
     return (*lines, *(f"warning: {text}" for text in found.findings))
@@ -329,7 +329,7 @@ def _noise_line(found: Rehearsal, contract: Contract) -> str:
         return "noise: not known yet; the first races will be undecided until it is"
     ratio = contract.metric.min_effect_relative and contract.metric.unit != "%"
     scale = Scale.RATIO if ratio else Scale.DIFFERENCE
-    gain = phrases.magnitude(found.smallest_gain, scale, contract.metric.unit)
+    gain = formatting.magnitude(found.smallest_gain, scale, contract.metric.unit)
     spreads = [
         f"{name} {spread:.1%}"
         for name, spread in (

@@ -10,10 +10,10 @@ import click
 
 from autoresearch.cli.app import answers
 from autoresearch.cli.screen import screen
-from autoresearch.core import phrases
+from autoresearch.core import formatting
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Source
 from autoresearch.core.render import WIDE_BYTES, Answer
-from autoresearch.core.text import clean_line
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.session import environment
 from autoresearch.planning.scanning.findings import Candidate, Role, Topic
@@ -86,7 +86,7 @@ def _lines(found: Scanned) -> Iterator[str]:
     if found.timed is not None:
         run = found.timed
         state = "passes" if run.passed else f"FAILS: {run.trouble}"
-        took = phrases.duration(run.duration_s)
+        took = formatting.duration(run.duration_s)
         yield f"timed: {clean_line(run.command, WIDTH)}: {took}, {state}"
     for text in found.left_out:
         yield f"not read: {clean_line(text)}"

@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from autoresearch.core import phrases
+from autoresearch.core import formatting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Screen:
     def watch(self, standing: Standing) -> None:
         """Show where a race stands: sample, estimate so far, time left at most."""
         change = "" if standing.change is None else f", so far {standing.change:+.1%}"
-        left = phrases.duration(standing.left_s)
+        left = formatting.duration(standing.left_s)
         self._draw(
             f"sample {standing.runs}, pair {standing.pairs} of at most "
             f"{standing.planned}{change}, at most {left} left"

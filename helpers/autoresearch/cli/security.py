@@ -11,9 +11,9 @@ import click
 
 from autoresearch.cli import LazyGroup
 from autoresearch.cli.app import answers
-from autoresearch.core import phrases
+from autoresearch.core import formatting
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.render import WIDE_BYTES, Answer
-from autoresearch.core.text import clean_line
 from autoresearch.edges.files import read_bytes_limited
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def init_command() -> Answer:
     elements = found.model.elements
     return Answer(
         lines=(
-            f"model: {phrases.count(len(elements), 'element')}"
+            f"model: {formatting.count(len(elements), 'element')}"
             + (", kept from before" if found.kept else " drafted from the code"),
             *(f"  {e.kind.value:<8} {clean_line(e.name, 60)}" for e in elements[:SHOWN]),
             *([f"  … {len(elements) - SHOWN} more"] if len(elements) > SHOWN else []),
@@ -140,9 +140,9 @@ def model_command(file: Path) -> Answer:
         found = covered(books)
     return Answer(
         lines=(
-            f"model: {phrases.count(len(model.elements), 'element')}, "
-            f"{phrases.count(len(model.boundaries), 'boundary line')}, "
-            f"{phrases.count(len(model.assets), 'asset')}",
+            f"model: {formatting.count(len(model.elements), 'element')}, "
+            f"{formatting.count(len(model.boundaries), 'boundary line')}, "
+            f"{formatting.count(len(model.assets), 'asset')}",
             coverage_line(found),
         ),
         data={"elements": len(model.elements), "cells": found.cells, "covered": found.covered},
@@ -169,7 +169,7 @@ def sweep_command(iterations: int | None, scope: tuple[str, ...], diff: str | No
         found = open_sweep(books, iterations, scope, diff)
     sweep = found.sweep
     left = sweep.iterations - found.used
-    audited = f", {phrases.count(len(sweep.paths), 'file')} in the audit" if sweep.base else ""
+    audited = f", {formatting.count(len(sweep.paths), 'file')} in the audit" if sweep.base else ""
     state = "opened" if found.opened else "goes on"
     if found.done:
         state = "AUTORESEARCH DONE"
@@ -291,7 +291,7 @@ def examined_command(file: Path) -> Answer:
     return Answer(
         lines=(
             f"E{record.number} recorded: {clean_line(record.element, 60)}, {record.stride.value}, "
-            f"{phrases.count(len(record.evidence), 'quote')} verified",
+            f"{formatting.count(len(record.evidence), 'quote')} verified",
             coverage_line(found),
         ),
         data={"examined": record.number, "covered": found.covered, "cells": found.cells},
@@ -333,7 +333,7 @@ def add_command(file: Path) -> Answer:
     return Answer(
         lines=(
             f"F{finding.number} recorded: {finding.severity.value} {finding.score:.1f}, "
-            f"{phrases.count(len(finding.evidence) + len(finding.flow), 'quote')} verified",
+            f"{formatting.count(len(finding.evidence) + len(finding.flow), 'quote')} verified",
             f"fingerprint: {finding.fingerprint}",
             *labels,
             coverage_line(found),

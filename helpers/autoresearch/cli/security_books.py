@@ -10,11 +10,11 @@ import click
 
 from autoresearch.cli.app import answers
 from autoresearch.cli.security import FILE, coverage_line, environment
-from autoresearch.core import jsonform, phrases
+from autoresearch.core import formatting, jsonform
+from autoresearch.core.formatting import clean_block, clean_line, fence
 from autoresearch.core.render import WIDE_BYTES, Answer
 from autoresearch.core.security.ledger import State
 from autoresearch.core.security.stride import LETTERS, Stride
-from autoresearch.core.text import clean_block, clean_line, fence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +45,7 @@ def import_command(file: Path) -> Answer:
         open_leads = len(books.ledger.open_leads)
     return Answer(
         lines=(
-            f"{phrases.count(len(found.fresh), 'lead')} taken in, {found.known} known before, "
+            f"{formatting.count(len(found.fresh), 'lead')} taken in, {found.known} known before, "
             f"{open_leads} not answered",
         ),
         data={
@@ -70,7 +70,7 @@ def leads_command() -> Answer:
         leads = books.ledger.open_leads
     return Answer(
         lines=(
-            f"{phrases.count(len(leads), 'lead')} not answered",
+            f"{formatting.count(len(leads), 'lead')} not answered",
             *(
                 f"L{lead.number} {lead.tool} {clean_line(lead.rule, 60)} "
                 f"{clean_line(lead.path, 100)}:{lead.line} {clean_line(lead.message, 100)}"
@@ -250,7 +250,7 @@ def prove_command(number: int, file: Path, link: tuple[str, ...]) -> Answer:
     return Answer(
         lines=(
             f"F{number}: {proof.result.value} at {proof.commit[:12]} in "
-            f"{phrases.duration(proof.duration_s)}, sandbox {proof.sandbox}",
+            f"{formatting.duration(proof.duration_s)}, sandbox {proof.sandbox}",
         ),
         data={"finding": number, "proof": proof.result.value, "sandbox": proof.sandbox},
         next_step="`autoresearch security next`",
@@ -277,7 +277,7 @@ def recheck_command() -> Answer:
     ]
     return Answer(
         lines=(
-            f"{phrases.count(found.ran, 'proof')} run at {books.tree.commit[:12]}",
+            f"{formatting.count(found.ran, 'proof')} run at {books.tree.commit[:12]}",
             *found.news,
             *gone,
         ),

@@ -10,10 +10,10 @@ import click
 
 from autoresearch.cli.app import answers
 from autoresearch.cli.security import FILE, coverage_line, environment
-from autoresearch.core import phrases
+from autoresearch.core import formatting
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.render import WIDE_BYTES, Answer
 from autoresearch.core.security.ledger import Severity
-from autoresearch.core.text import clean_line
 
 LIMITS = [severity.value for severity in Severity if severity is not Severity.NONE]
 EXIT_GATE = 4
@@ -106,13 +106,13 @@ def gate_command(fail_on: str, baseline: Path | None) -> Answer:
     if failing:
         facts["error"] = {
             "code": "gate",
-            "message": f"{phrases.count(len(failing), 'open finding')} at or above {fail_on}",
+            "message": f"{formatting.count(len(failing), 'open finding')} at or above {fail_on}",
             "hint": "mend them and `recheck`, or a human accepts them with `state`",
         }
     return Answer(
         lines=(
             f"gate: {'no' if failing else 'passed'}, "
-            f"{phrases.count(len(failing), 'open finding')} at or above {fail_on}, "
+            f"{formatting.count(len(failing), 'open finding')} at or above {fail_on}, "
             f"{len(said.known)} known",
             *failing,
             coverage_line(found.coverage),
@@ -147,7 +147,7 @@ def fix_command(session: str, guard: str, scope: tuple[str, ...]) -> Answer:
     left = ", ".join(f"F{number}" for number in found.left_out)
     return Answer(
         lines=(
-            f"frozen: {phrases.count(len(found.findings), 'finding')}, weight {weight:.1f}",
+            f"frozen: {formatting.count(len(found.findings), 'finding')}, weight {weight:.1f}",
             *(
                 f"  F{finding.number} {finding.score:.1f} {clean_line(finding.title, 100)}"
                 for finding in found.findings

@@ -11,11 +11,11 @@ import click
 
 from autoresearch.cli.app import answers
 from autoresearch.cli.screen import screen
-from autoresearch.core import jsonform, phrases
+from autoresearch.core import formatting, jsonform
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Arm, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.core.render import Answer
-from autoresearch.core.text import clean_line
 
 if TYPE_CHECKING:
     from autoresearch.cli.screen import Screen
@@ -69,9 +69,9 @@ def _table(done: Demo) -> list[str]:
         if record is None:
             rows.append(("-", title, "left out", "", step.note))
         elif isinstance(record, Experiment):
-            words = phrases.verdict(record.verdict, record.reason, record.flags)
+            words = formatting.verdict(record.verdict, record.reason, record.flags)
             effect = record.effect
-            moved = "" if effect is None else phrases.change(effect.change, effect.scale, "ms")
+            moved = "" if effect is None else formatting.change(effect.change, effect.scale, "ms")
             samples = 0 if record.race is None else len(record.race.order)
             rows.append((str(record.number), title, words, moved, str(samples)))
         else:
@@ -105,9 +105,9 @@ def _chart(done: Demo) -> list[str]:
 
 
 def _places(done: Demo) -> list[str]:
-    lines = [f"took {phrases.duration(done.seconds)}; everything was measured here"]
+    lines = [f"took {formatting.duration(done.seconds)}; everything was measured here"]
     if done.validation is not None:
-        moved = phrases.effect(done.validation.effect, "ms")
+        moved = formatting.effect(done.validation.effect, "ms")
         claim = "validated gain" if done.validation.proven else "no proven gain"
         lines.append(f"{claim}: {moved}, first commit against last")
     return [
@@ -169,6 +169,6 @@ def _selftest_lines(found: SelfTest) -> tuple[str, ...]:
         f"noise of one run: metric {found.metric_noise:.1%}, wall time {found.wall_noise:.1%}, "
         f"CPU time {found.cpu_noise:.1%}",
         f"smallest gain a race of 20 pairs is likely to detect: {found.smallest_gain:.1%}",
-        f"the helper's own time per experiment: {phrases.duration(found.overhead_s)}",
-        f"took {phrases.duration(found.seconds)}",
+        f"the helper's own time per experiment: {formatting.duration(found.overhead_s)}",
+        f"took {formatting.duration(found.seconds)}",
     )

@@ -6,9 +6,9 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from autoresearch.core import phrases
+from autoresearch.core import formatting
+from autoresearch.core.formatting import clean_block, clean_line, fence
 from autoresearch.core.model import Arm, Kind, Reason, Scale, Verdict
-from autoresearch.core.text import clean_block, clean_line, fence
 from autoresearch.edges.places import shown_path
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ REASONS_SHOWN = 4
 
 def verdict_line(record: Experiment | Tried, unit: str) -> str:
     """`experiment 7: keep  -3.1% [-4.0%, -2.2%]`."""
-    words = phrases.verdict(record.verdict, record.reason, record.flags)
-    moved = "" if record.effect is None else f"  {phrases.effect(record.effect, unit)}"
+    words = formatting.verdict(record.verdict, record.reason, record.flags)
+    moved = "" if record.effect is None else f"  {formatting.effect(record.effect, unit)}"
     return f"experiment {record.number}: {words}{moved}"
 
 
@@ -47,7 +47,7 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
     lines += limit_lines(record, contract)
     if record.guard is not None:
         state = "passed" if record.guard.passed else "FAILED"
-        lines.append(f"guard: {state} in {phrases.duration(record.guard.duration_s)}")
+        lines.append(f"guard: {state} in {formatting.duration(record.guard.duration_s)}")
     if record.same is not None:
         lines.append(f"same: {'equal' if record.reason is not Reason.SAME else 'DIFFERS'}")
     if record.holdout is not None:
@@ -77,7 +77,7 @@ def samples_line(record: Experiment) -> str:
         extras.append(f"p {race.p_value:.2g}")
     if race.void:
         extras.append(f"{race.void} void")
-    spent = phrases.duration(sum(race.wall_s))
+    spent = formatting.duration(sum(race.wall_s))
     return f"samples: {len(race.order)} ({how}) in {spent}, {', '.join(extras)}"
 
 
@@ -97,7 +97,7 @@ def _arm_lines(what: str, order: str, values: Sequence[float], unit: str) -> lis
     lines = []
     for arm, name in ((Arm.INCUMBENT, "incumbent"), (Arm.CANDIDATE, "candidate")):
         own = [value for letter, value in zip(order, values, strict=True) if letter == arm.value]
-        shown = " ".join(phrases.number(value) for value in own[:VALUES_SHOWN])
+        shown = " ".join(formatting.number(value) for value in own[:VALUES_SHOWN])
         more = len(own) - VALUES_SHOWN
         tail = f" and {more} more" if more > 0 else ""
         lines.append(
@@ -122,14 +122,16 @@ def limit_lines(record: Experiment, contract: Contract) -> list[str]:
         scale = Scale.RATIO if relative else Scale.DIFFERENCE
         unit = "" if secondary is None else secondary.unit
         loss, since, allowed = (
-            phrases.change(value, scale, unit)
+            formatting.change(value, scale, unit)
             for value in (limit.estimate, limit.since_baseline, limit.limit)
         )
         state = "held" if limit.held else "NOT held"
         if limit.is_too_noisy:
             state = "not proven, too noisy"
         most = (
-            "" if limit.worst is None else f", at most {phrases.change(limit.worst, scale, unit)}"
+            ""
+            if limit.worst is None
+            else f", at most {formatting.change(limit.worst, scale, unit)}"
         )
         lines.append(
             f"limit {limit.name}: {state}; loss {loss}, since the baseline {since}{most}, "

@@ -20,11 +20,11 @@ from autoresearch.cli.words import (
     refusal_lines,
     remaining_line,
 )
-from autoresearch.core import budget, hostlimits, jsonform, phrases
+from autoresearch.core import budget, formatting, hostlimits, jsonform
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Kind, NoteKind, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.core.render import Answer
-from autoresearch.core.text import clean_line
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.opening import reading, writing
 
@@ -268,7 +268,7 @@ def drop_command(*, outside: bool) -> Answer:
         else:
             named = clean_line(", ".join(done.paths[:5]))
             lines.append(
-                f"put back {phrases.count(len(done.paths), 'file')} ({named}); "
+                f"put back {formatting.count(len(done.paths), 'file')} ({named}); "
                 f"the edit is kept as {done.ref}"
             )
         lines += [f"left as it is: {clean_line(item.path)} {item.why}" for item in done.left]
@@ -302,7 +302,7 @@ def apply_command(number: int) -> Answer:
     with writing("apply") as session:
         done = apply(session, number)
         lines = [
-            f"experiment {number}: {phrases.count(len(done.paths), 'file')} changed",
+            f"experiment {number}: {formatting.count(len(done.paths), 'file')} changed",
         ]
         if done.conflicts:
             named = clean_line(", ".join(done.conflicts[:5]))

@@ -8,7 +8,7 @@ from itertools import islice
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import phrases
+from autoresearch.core import formatting
 from autoresearch.core.model import Direction
 
 if TYPE_CHECKING:
@@ -144,15 +144,15 @@ class Remaining:
             parts.append(f"run {self.run_used} of {self.run_total} used")
         bounds = []
         if self.experiments is not None:
-            bounds.append(phrases.count(self.experiments, "experiment"))
+            bounds.append(formatting.count(self.experiments, "experiment"))
         if self.hours is not None:
-            bounds.append(phrases.duration(self.hours * _HOUR_S))
+            bounds.append(formatting.duration(self.hours * _HOUR_S))
         if self.usd is not None:
-            bounds.append(phrases.dollars(self.usd))
+            bounds.append(formatting.dollars(self.usd))
         if self.tokens is not None:
-            bounds.append(phrases.tokens(self.tokens))
+            bounds.append(formatting.tokens(self.tokens))
         if bounds:
-            parts.append(f"session: {phrases.listed(bounds)} left")
+            parts.append(f"session: {formatting.listed(bounds)} left")
         return "; ".join(parts) or "no limit"
 
 
@@ -241,8 +241,8 @@ def _target(history: History, contract: Contract) -> str:
     metric, value = contract.metric, history.incumbent_value
     if value is None or metric.target is None or not is_target_met(value, metric):
         return ""
-    reached = phrases.with_unit(value, metric.unit)
-    return f"target met: {reached}, asked for {phrases.with_unit(metric.target, metric.unit)}"
+    reached = formatting.with_unit(value, metric.unit)
+    return f"target met: {reached}, asked for {formatting.with_unit(metric.target, metric.unit)}"
 
 
 def _experiments(history: History, contract: Contract) -> str:
@@ -253,7 +253,7 @@ def _experiments(history: History, contract: Contract) -> str:
 def _hours(history: History, contract: Contract) -> str:
     spent = remaining(history, contract.budget).hours == 0
     return (
-        f"all {phrases.number(contract.budget.hours or 0)} h of the budget are used"
+        f"all {formatting.number(contract.budget.hours or 0)} h of the budget are used"
         if spent
         else ""
     )
@@ -262,13 +262,15 @@ def _hours(history: History, contract: Contract) -> str:
 def _usd(history: History, contract: Contract) -> str:
     spent = remaining(history, contract.budget).usd == 0
     return (
-        f"all {phrases.dollars(contract.budget.usd or 0)} of the budget are spent" if spent else ""
+        f"all {formatting.dollars(contract.budget.usd or 0)} of the budget are spent"
+        if spent
+        else ""
     )
 
 
 def _tokens(history: History, contract: Contract) -> str:
     spent = remaining(history, contract.budget).tokens == 0
-    return f"all {phrases.tokens(contract.budget.tokens or 0)} are used" if spent else ""
+    return f"all {formatting.tokens(contract.budget.tokens or 0)} are used" if spent else ""
 
 
 def _plateau(history: History, contract: Contract) -> str:

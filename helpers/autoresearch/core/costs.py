@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from autoresearch.core import phrases
+from autoresearch.core import formatting
 
 if TYPE_CHECKING:
     from autoresearch.core.contract.values import Budget
@@ -30,8 +30,8 @@ def metered(progress: Progress, record: Experiment) -> Progress:
 
 def spent_words(spent: Spent) -> str:
     """What one experiment cost: `48 k tokens, $0.41`."""
-    money = "dollars unknown" if spent.usd is None else phrases.dollars(spent.usd)
-    return f"{phrases.tokens(spent.tokens)}, {money}"
+    money = "dollars unknown" if spent.usd is None else formatting.dollars(spent.usd)
+    return f"{formatting.tokens(spent.tokens)}, {money}"
 
 
 def cost_line(progress: Progress) -> str:
@@ -40,7 +40,7 @@ def cost_line(progress: Progress) -> str:
     if metered <= 0:
         return ""
     money = _money(progress, metered)
-    amount = f"{phrases.tokens(progress.spent_tokens)}{money} for {metered}"
+    amount = f"{formatting.tokens(progress.spent_tokens)}{money} for {metered}"
     known = "" if progress.unmetered == 0 else f" of {progress.last_number}"
     line = f"cost: {amount}{known} {'experiment' if metered == 1 and not known else 'experiments'}"
     each = per_keep(progress)
@@ -52,8 +52,8 @@ def per_keep(progress: Progress) -> str | None:
     if progress.kept_count == 0 or progress.unmetered:
         return None
     if progress.unpriced:
-        return phrases.tokens(round(progress.spent_tokens / progress.kept_count))
-    return phrases.dollars(progress.spent_usd / progress.kept_count)
+        return formatting.tokens(round(progress.spent_tokens / progress.kept_count))
+    return formatting.dollars(progress.spent_usd / progress.kept_count)
 
 
 def blind_spot(progress: Progress, budget: Budget, *, readable: bool) -> str:
@@ -65,7 +65,7 @@ def blind_spot(progress: Progress, budget: Budget, *, readable: bool) -> str:
             "transcript to read the cost from"
         )
     if budget.usd is not None and progress.unpriced:
-        number = phrases.count(progress.unpriced, "experiment")
+        number = formatting.count(progress.unpriced, "experiment")
         return (
             f"budget.usd leaves out {number} whose model has no known price: add it to "
             "prices.json, see docs/hooks.md"
@@ -76,5 +76,5 @@ def blind_spot(progress: Progress, budget: Budget, *, readable: bool) -> str:
 def _money(progress: Progress, metered: int) -> str:
     if progress.unpriced == metered:
         return ", dollars unknown"
-    known = f", {phrases.dollars(progress.spent_usd)}"
+    known = f", {formatting.dollars(progress.spent_usd)}"
     return known if not progress.unpriced else f"{known} and {progress.unpriced} unknown"

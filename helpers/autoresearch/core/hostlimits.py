@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from autoresearch.core import phrases
+from autoresearch.core import formatting
 
 FOREGROUND_S = 120.0
 """After so long Claude Code ends a command that was started plainly; others are no more patient."""
@@ -36,11 +36,11 @@ def time_advice(forecast_s: float | None) -> str:
         return ""
     if forecast_s > BACKGROUND_S:
         return (
-            f"the next try may take {phrases.duration(forecast_s)}, longer than hosts let a "
+            f"the next try may take {formatting.duration(forecast_s)}, longer than hosts let a "
             "command run: a human should shorten race.seconds or the guard (`amend`)"
         )
     return (
-        f"the next try may take {phrases.duration(forecast_s)}: start it in the background with a "
+        f"the next try may take {formatting.duration(forecast_s)}: start it in the background with a "
         f"time-out of {time_out_s(forecast_s)} s and wait to be woken, do not poll"
     )
 

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import MetricError
-from autoresearch.core.text import clean_line
+from autoresearch.core.formatting import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

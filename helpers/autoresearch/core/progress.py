@@ -8,6 +8,7 @@ from functools import singledispatch
 
 from autoresearch.core.costs import metered
 from autoresearch.core.errors import CorruptLogError
+from autoresearch.core.formatting import seconds_between
 from autoresearch.core.history import (
     FAILED_SHOWN,
     KEPT_SHOWN,
@@ -27,7 +28,6 @@ from autoresearch.core.history import (
 from autoresearch.core.limits import loss_bound
 from autoresearch.core.measured import pooled, raced, timed, walls_at
 from autoresearch.core.model import Arm, Direction, Kind, NoteKind, RaceRecord, Scale, Verdict
-from autoresearch.core.phrases import seconds_between
 from autoresearch.core.records import (
     Ablation,
     Epoch,

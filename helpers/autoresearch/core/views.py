@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import hostlimits, phrases
+from autoresearch.core import formatting, hostlimits
+from autoresearch.core.formatting import clean_line, markdown_line
 from autoresearch.core.model import Direction, Flag, Reason, Scale, Verdict
-from autoresearch.core.text import clean_line, markdown_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -107,7 +107,7 @@ class Group(NamedTuple):
     @property
     def label(self) -> str:
         """The verdict and its reason in words."""
-        return phrases.verdict(self.verdict, self.reason)
+        return formatting.verdict(self.verdict, self.reason)
 
 
 def failures(history: History) -> tuple[Group, ...]:
@@ -138,12 +138,12 @@ def counts(history: History) -> str:
         for verdict in Verdict
         if verdict is not Verdict.REFUSED and history.count(verdict)
     ]
-    return f"{phrases.count(history.last_number, 'experiment')}: {', '.join(parts)}"
+    return f"{formatting.count(history.last_number, 'experiment')}: {', '.join(parts)}"
 
 
 def estimate(kept: Kept, unit: str) -> str:
     """What the race of a kept experiment estimated; never a claim."""
-    shown = "no estimate" if kept.effect is None else phrases.effect(kept.effect, unit)
+    shown = "no estimate" if kept.effect is None else formatting.effect(kept.effect, unit)
     marks = [flag.value for flag in Flag if flag in kept.flags]
     if kept.undone:
         marks.append("undone")
@@ -155,14 +155,14 @@ def claim(history: History, unit: str) -> str:
     validated = history.validation
     if validated is None:
         return "not validated yet, so no gain is claimed"
-    shown = phrases.effect(validated.effect, unit)
+    shown = formatting.effect(validated.effect, unit)
     proof = f"validated: {shown}" if validated.proven else f"no proven improvement: {shown}"
     since = sum(kept.number > validated.after and not kept.undone for kept in history.kept)
     undone = any(number <= validated.after for number in history.undone)
     parts = ["the final guard fails"] if validated.final_guard is False else []
     parts.append(f"{proof}, first commit against the last at experiment {validated.after}")
     if since:
-        parts.append(f"{phrases.count(since, 'keep')} since then, not validated")
+        parts.append(f"{formatting.count(since, 'keep')} since then, not validated")
     if undone:
         parts.append("part of it was undone, before or after")
     return "; ".join(parts)
@@ -303,11 +303,11 @@ def _progress(history: History, unit: str) -> Iterable[str]:
     lines = [
         f"- State: {_state(history)}",
         f"- Tried so far: {counts(history)}",
-        f"- Incumbent: `{phrases.short_hash(history.incumbent_commit)}`, from {origin}",
+        f"- Incumbent: `{formatting.short_hash(history.incumbent_commit)}`, from {origin}",
         f"- Gain: {claim(history, unit)}",
     ]
     if history.incumbent_value is not None:
-        value = phrases.with_unit(history.incumbent_value, unit)
+        value = formatting.with_unit(history.incumbent_value, unit)
         lines.append(f"- Last measured value of the metric, only for orientation: {value}")
     return _section("## Progress", lines)
 
@@ -353,7 +353,7 @@ def _row(kept: Kept, unit: str) -> str:
         markdown_line(kept.message, _TEXT),
         estimate(kept, unit),
         f"+{kept.lines_added} -{kept.lines_removed}",
-        f"`{phrases.short_hash(kept.commit)}`",
+        f"`{formatting.short_hash(kept.commit)}`",
     )
     return f"| {' | '.join(cells)} |"
 
@@ -481,7 +481,7 @@ def _sections(situation: Situation) -> tuple[Section, ...]:
         Section(
             title="touched the same files:",
             lines=tuple(
-                f"  {tried.number} {phrases.verdict(tried.verdict, tried.reason)} "
+                f"  {tried.number} {formatting.verdict(tried.verdict, tried.reason)} "
                 f"{clean_line(tried.message, _TEXT_BRIEF)}"
                 for tried in situation.neighbours[:_NEIGHBOURS_SHOWN]
             ),
@@ -497,9 +497,11 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
     metric = contract.metric
     yield f"session {clean_line(contract.session, _TEXT_BRIEF)}: {counts(history)}"
     yield f"goal: {clean_line(contract.goal, _GOAL)}"
-    target = "" if metric.target is None else f", target {phrases.with_unit(metric.target, unit)}"
+    target = (
+        "" if metric.target is None else f", target {formatting.with_unit(metric.target, unit)}"
+    )
     named = f"{metric.name} in {unit}" if unit else metric.name
-    yield f"metric: {clean_line(named)}, {phrases.better(metric.direction)}{target}"
+    yield f"metric: {clean_line(named)}, {formatting.better(metric.direction)}{target}"
     yield f"verify: {clean_line(contract.verify, _COMMAND)}"
     if contract.guard is not None:
         yield f"guard: {clean_line(contract.guard, _COMMAND)}"
@@ -522,7 +524,7 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
     yield f"budget: {situation.remaining.described()}{_forecast(situation.forecast_s)}"
     if situation.smallest_gain is not None:
         scale = situation.smallest_gain_scale
-        gain = phrases.magnitude(situation.smallest_gain, scale, unit)
+        gain = formatting.magnitude(situation.smallest_gain, scale, unit)
         yield f"noise: a race detects a gain of {gain} about half the time, larger gains more often"
     if history.last_number:
         yield f"outlook: {_outlook(situation.outlook)}"
@@ -537,7 +539,7 @@ def _bounds(contract: Contract) -> Iterable[str]:
     metric = contract.metric
     limited = [
         f"{clean_line(bound.name, 40)} {'+' if bound.direction is Direction.LOWER else '-'}"
-        + (f"{bound.limit * 100:g}%" if bound.limit_relative else phrases.number(bound.limit))
+        + (f"{bound.limit * 100:g}%" if bound.limit_relative else formatting.number(bound.limit))
         for bound in contract.secondary
         if bound.limit is not None
     ]
@@ -547,7 +549,7 @@ def _bounds(contract: Contract) -> Iterable[str]:
         least = f"{metric.min_effect * 100:g}%" if metric.min_effect_relative else None
         yield (
             "a keep must gain at least: "
-            f"{least or phrases.with_unit(metric.min_effect, metric.unit)}"
+            f"{least or formatting.with_unit(metric.min_effect, metric.unit)}"
         )
 
 
@@ -560,12 +562,12 @@ def _patterns(patterns: tuple[str, ...]) -> str:
 def _incumbent(history: History, unit: str) -> str:
     origin = f"experiment {history.incumbent_number}" if history.incumbent_number else "baseline"
     value = history.incumbent_value
-    measured = "" if value is None else f", last measured {phrases.with_unit(value, unit)}"
-    return f"incumbent: {phrases.short_hash(history.incumbent_commit)} ({origin}){measured}"
+    measured = "" if value is None else f", last measured {formatting.with_unit(value, unit)}"
+    return f"incumbent: {formatting.short_hash(history.incumbent_commit)} ({origin}){measured}"
 
 
 def _forecast(seconds: float | None) -> str:
-    return "" if seconds is None else f"; the next try may take {phrases.duration(seconds)}"
+    return "" if seconds is None else f"; the next try may take {formatting.duration(seconds)}"
 
 
 def _outlook(outlook: Outlook) -> str:
@@ -577,7 +579,7 @@ def _troubles(situation: Situation) -> Iterable[str]:
     history = situation.history
     rework = history.pending_rework
     if history.suspicious:
-        numbers = phrases.numbers([kept.number for kept in history.suspicious])
+        numbers = formatting.numbers([kept.number for kept in history.suspicious])
         yield f"suspicious keeps, for the human to review first: {numbers}"
     if rework is not None:
         yield (
@@ -600,8 +602,8 @@ def _failures(history: History, unit: str) -> Iterable[str]:
     for failed in history.failed[:_FAILED_SHOWN]:
         moved = ""
         if failed.change is not None and failed.scale is not None:
-            moved = f" {phrases.change(failed.change, failed.scale, unit)}"
-        label = phrases.verdict(failed.verdict, failed.reason)
+            moved = f" {formatting.change(failed.change, failed.scale, unit)}"
+        label = formatting.verdict(failed.verdict, failed.reason)
         yield f"  {failed.number} {label}{moved} {clean_line(failed.message, _TEXT_BRIEF)}"
 
 
@@ -613,7 +615,7 @@ def _noted_brief(title: str, items: tuple[Remembered, ...], total: int, *, rank:
 def _references(history: History) -> Iterable[str]:
     if history.last_number:
         session = clean_line(history.opened.session, _TEXT_BRIEF)
-        numbers = phrases.numbers([failed.number for failed in history.failed])
+        numbers = formatting.numbers([failed.number for failed in history.failed])
         yield (
             f"every candidate: refs/autoresearch/{session}/exp/NNNN, `autoresearch show N`"
             + (f"; not kept: {numbers}" if numbers else "")

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.text import clean_line
+from autoresearch.core.formatting import clean_line
 from autoresearch.edges import processes
 from autoresearch.edges.clock import SYSTEM_CLOCK, Clock, Instant, time_lost
 from autoresearch.edges.interruption import held_signals

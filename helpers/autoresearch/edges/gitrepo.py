@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import GitError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.snapshot import Entry
-from autoresearch.core.text import clean_line
 from autoresearch.edges.processes import MARK, our_mark
 
 if TYPE_CHECKING:

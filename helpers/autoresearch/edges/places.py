@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.text import clean_line
+from autoresearch.core.formatting import clean_line
 from autoresearch.edges import whereabouts
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import as_owner, atomic_write, is_there, keep_newest, other_owner

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import jsonform
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.text import clean_line
+from autoresearch.core.formatting import clean_line
 from autoresearch.edges.command import Limits, run_command
 from autoresearch.edges.files import atomic_write, is_folder, is_there, named_errors, remove_tree
 from autoresearch.edges.visible import NOTHING_HIDDEN, SCRATCH, Visible

@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError, MetricError, SessionBroken
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample
-from autoresearch.core.text import clean_line
 from autoresearch.edges.checkout import Layer, Slot
 from autoresearch.edges.command import Limits, Outcome, run_command
 from autoresearch.edges.environment import sample_environment

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import phrases
+from autoresearch.core import formatting
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.history import MAX_REWORKS
 from autoresearch.core.model import Kind, Reason
 from autoresearch.core.similarity import changed_lines
 from autoresearch.core.snapshot import with_changes
 from autoresearch.core.steps import Begun, Candidate, Changed
-from autoresearch.core.text import clean_line
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
@@ -154,7 +154,7 @@ def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | R
     patch_id = gitdiff.id_of_patch(patch)
     earlier = _earlier(session, commit.tree, patch_id)
     if earlier is not None and begun.kind is not Kind.AGAIN:
-        words = phrases.verdict(earlier.verdict, earlier.reason)
+        words = formatting.verdict(earlier.verdict, earlier.reason)
         detail = f"tried before as experiment {earlier.number} ({words})"
         return Refused(Reason.DUPLICATE, (), detail, earlier.number)
     if earlier is not None and begun.related is None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import phrases
+from autoresearch.core import formatting
 from autoresearch.core.errors import SessionBroken
 from autoresearch.core.model import Reason
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
@@ -125,7 +125,7 @@ def broken(what: str, error: CandidateFailed | ProtectedTouched) -> SessionBroke
 
 
 def _ending(result: CommandResult) -> str:
-    took = phrases.duration(result.duration_s)
+    took = formatting.duration(result.duration_s)
     if result.timed_out:
         return f"did not end within {took}"
     return f"failed with exit code {result.exit_code} after {took}"

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import jsonform, phrases
+from autoresearch.core import formatting, jsonform
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.pruning import numbers_of, prunable, ranges, survey
@@ -140,7 +140,7 @@ def finish_gc(session: Session, action: Action) -> str:
     """Write down what an interrupted `gc` removed; the rest stays until it is asked for again."""
     planned = jsonform.from_object(Pruned, jsonform.loads(action.value("record") or "{}"))
     gone = _write_down(session, planned)
-    return f"gc was interrupted when {phrases.count(gone, 'ref')} of candidates were removed"
+    return f"gc was interrupted when {formatting.count(gone, 'ref')} of candidates were removed"
 
 
 def _refs(session: Session, may: Prunable) -> tuple[tuple[int, ...], tuple[gitrefs.RefUpdate, ...]]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoresearch.core import phrases
+from autoresearch.core import formatting
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.history import MAX_REWORKS
 from autoresearch.core.model import SCHEMA, Reason, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.core.similarity import changed_lines
 from autoresearch.core.steps import Decided, Settled
-from autoresearch.core.text import clean_line
 from autoresearch.core.usage import spent_between
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc
@@ -98,7 +98,7 @@ def _with_evidence(session: Session, prepared: Prepared, ruling: Ruling) -> str:
     message = commit_message(prepared.begun, session.name).rstrip("\n")
     unit = session.contract.metric.unit
     if ruling.effect is not None:
-        message += f"\nAutoresearch-Effect: {phrases.effect(ruling.effect, unit)}"
+        message += f"\nAutoresearch-Effect: {formatting.effect(ruling.effect, unit)}"
     if ruling.flags:
         message += f"\nAutoresearch-Flags: {', '.join(flag.value for flag in ruling.flags)}"
     tree, parent = prepared.candidate.tree, prepared.begun.parent

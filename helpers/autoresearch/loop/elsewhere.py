@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.text import clean_line
+from autoresearch.core.formatting import clean_line
 from autoresearch.edges import gitrefs
 from autoresearch.edges.index import Index
 from autoresearch.edges.log import Log

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import budget
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA, Kind
 from autoresearch.core.records import Refusal
 from autoresearch.core.snapshot import CandidatePlan, plan_candidate
-from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitrepo import ended_by, under_way, unmerged
 from autoresearch.loop import memory

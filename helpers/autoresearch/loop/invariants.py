@@ -9,10 +9,10 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import CorruptLogError, SessionBroken
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Verdict
 from autoresearch.core.pruning import survey
 from autoresearch.core.records import Epoch, Experiment, Undo
-from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
 from autoresearch.edges.files import OURS
 from autoresearch.edges.gitlocks import locks_of

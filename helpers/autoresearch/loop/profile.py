@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.text import clean_head, fence
+from autoresearch.core.formatting import clean_head, fence
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import broken

@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.metrics import read_checksums, read_metrics, read_secondary
 from autoresearch.core.model import Arm, Sample, Source
-from autoresearch.core.text import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch.core import jsonform, phrases
+from autoresearch.core import formatting, jsonform
 from autoresearch.core.errors import AutoresearchError, CorruptLogError, SessionBroken
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.progress import REBUILT, advance
@@ -115,7 +115,7 @@ def rebuild(repo: GitRepo, environ: Mapping[str, str]) -> str:
         contract = _contract(repo, progress)
         file = _session_file(repo, places, environ, progress)
         lines = content.count(b"\n")
-        detail = f"rebuilt from refs/autoresearch/{name}/*, {phrases.count(lines, 'line')}{told}"
+        detail = f"rebuilt from refs/autoresearch/{name}/*, {formatting.count(lines, 'line')}{told}"
         kept = f"; the state here is kept in {shown_path(_keep_aside(places))}" if told else ""
         fresh.append(_rebuilt(detail, file))
         atomic_write(places.contract, contract, mode=0o600)

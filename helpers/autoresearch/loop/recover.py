@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoresearch.core import phrases
+from autoresearch.core import formatting
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.pruning import survey
 from autoresearch.core.records import Recovery
-from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write, remove_tree
@@ -112,7 +112,7 @@ def _refs_again(session: Session) -> list[str]:
         return []
     told = f"; what {moved[:5]} stood at is kept in {session.refs_of('set-aside')}*"
     return [
-        f"{phrases.count(len(again), 'ref')} of candidates were not as the log has them and are "
+        f"{formatting.count(len(again), 'ref')} of candidates were not as the log has them and are "
         f"again{told if moved else ''}"
     ]
 

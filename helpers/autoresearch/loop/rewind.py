@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError, SessionBroken
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.pruning import survey
 from autoresearch.core.snapshot import apply_steps
 from autoresearch.core.steps import Action
-from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from autoresearch.core import jsonform
 from autoresearch.core.contract import Contract, parse
 from autoresearch.core.errors import AutoresearchError, CorruptLogError, SessionBroken
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.snapshot import Entry
-from autoresearch.core.text import clean_line
 from autoresearch.edges import gitlocks, gitrefs, notices
 from autoresearch.edges.environment import find_passed
 from autoresearch.edges.files import atomic_write, file_error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import SessionBroken
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.snapshot import (
     Change,
     Entry,
@@ -13,7 +14,6 @@ from autoresearch.core.snapshot import (
     differing_paths,
     put_back_steps,
 )
-from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
 from autoresearch.edges.gitrepo import object_id
 from autoresearch.edges.gitwrite import IndexChange

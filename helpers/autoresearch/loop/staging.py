@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core import jsonform
 from autoresearch.core.errors import CorruptLogError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
-from autoresearch.core.text import clean_line
 from autoresearch.edges import gitrefs
 from autoresearch.edges.files import atomic_write, named_errors
 from autoresearch.edges.gitwrite import IndexChange, outdated, sync_index

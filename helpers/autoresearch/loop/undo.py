@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from autoresearch.core import jsonform, phrases
+from autoresearch.core import formatting, jsonform
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA, Arm, Verdict
 from autoresearch.core.records import Undo
 from autoresearch.core.snapshot import Step
 from autoresearch.core.steps import Action
-from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitwrite import commit_changes, index_of
 from autoresearch.edges.lock import turn_to_measure
@@ -50,7 +50,7 @@ def undo(
         raise AutoresearchError(
             f"experiment {number} is {'undone already' if number in undone else 'no kept one'}",
             code="not_kept",
-            hint=f"Kept: {phrases.numbers(kept) or 'none'}.",
+            hint=f"Kept: {formatting.numbers(kept) or 'none'}.",
         )
     _require_clean(session)
     commit, tree = _without(session, tried)
@@ -78,7 +78,7 @@ def undo(
 
 
 def _moved(session: Session, effect: Effect) -> str:
-    return phrases.effect(effect, session.contract.metric.unit)
+    return formatting.effect(effect, session.contract.metric.unit)
 
 
 def _require_clean(session: Session) -> None:

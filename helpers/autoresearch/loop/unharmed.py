@@ -11,7 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError, GitError, SessionBroken
-from autoresearch.core.text import clean_line
+from autoresearch.core.formatting import clean_line
 from autoresearch.edges import dotgit, gitdiff, gitrefs
 from autoresearch.edges.files import atomic_write
 from autoresearch.loop.session import (

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch.core import phrases
+from autoresearch.core import formatting
 from autoresearch.core.jsonform import dumps, to_object
 from autoresearch.core.views import brief, next_step
 from autoresearch.edges.files import atomic_write
@@ -73,11 +73,11 @@ def _line(situation: Situation) -> str:
     done = "DONE" if situation.halt is not None else ""
     parts = [
         f"autoresearch {situation.contract.session}",
-        phrases.count(history.last_number, "experiment")
+        formatting.count(history.last_number, "experiment")
         if run is None
         else f"run {run.used}/{run.experiments}",
         f"{history.kept_count} kept",
-        "" if validated is None else f"validated {phrases.effect(validated.effect, unit)}",
+        "" if validated is None else f"validated {formatting.effect(validated.effect, unit)}",
         "final guard fails" if validated is not None and validated.final_guard is False else "",
         done,
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import phrases
+from autoresearch.core import formatting
 from autoresearch.core.contract.reader import DEFAULT_RACE
 from autoresearch.core.model import Arm, Scale, Source
 from autoresearch.core.noise import same_code_differences, smallest_visible
@@ -85,10 +85,10 @@ def _about_noise(contract: Contract, rehearsal: Rehearsal, planned: Forecast) ->
     gain = rehearsal.smallest_gain
     if gain is None or contract.metric.scale is not Scale.RATIO or gain <= COARSE:
         return
-    seen = phrases.magnitude(gain, Scale.RATIO)
+    seen = formatting.magnitude(gain, Scale.RATIO)
     ways = []
     if rehearsal.pairs < FEW_PAIRS:
-        fit = phrases.count(rehearsal.pairs, "pair")
+        fit = formatting.count(rehearsal.pairs, "pair")
         ways.append(f"a shorter sample (only {fit} fit into a race)")
     if rehearsal.sample_s < SHORT_SAMPLE_S:
         ways.append("more work a sample (0.2 s at least)")
@@ -140,7 +140,7 @@ def _about_limits(contract: Contract, rehearsal: Rehearsal) -> Iterator[str]:
 
 
 def _size(value: float, scale: Scale, unit: str) -> str:
-    return phrases.magnitude(value, scale, unit)
+    return formatting.magnitude(value, scale, unit)
 
 
 def _cpu_is_quieter(contract: Contract, rehearsal: Rehearsal) -> bool:
@@ -157,18 +157,18 @@ def _about_cost(contract: Contract, rehearsal: Rehearsal, planned: Forecast) -> 
     hours = contract.budget.hours
     if hours is not None and _is_over(contract, planned):
         yield (
-            f"{planned.experiments} experiments may take {phrases.duration(planned.seconds)}, "
-            f"more than the {phrases.duration(hours * _HOUR_S)} of the budget: use fewer pairs (a "
+            f"{planned.experiments} experiments may take {formatting.duration(planned.seconds)}, "
+            f"more than the {formatting.duration(hours * _HOUR_S)} of the budget: use fewer pairs (a "
             "smaller `race.seconds`), a shorter sample, or fewer experiments"
         )
     elif rehearsal.race_s > LONG_RACE_S:
         yield (
-            f"one race may take {phrases.duration(rehearsal.race_s)}: fewer pairs (a smaller "
+            f"one race may take {formatting.duration(rehearsal.race_s)}: fewer pairs (a smaller "
             "`race.seconds`) or a shorter sample allow more experiments"
         )
     guard = rehearsal.guard_s or 0.0
     if guard > max(rehearsal.race_s, 10.0):
         yield (
-            f"the guard takes {phrases.duration(guard)}, longer than a race: use a faster "
+            f"the guard takes {formatting.duration(guard)}, longer than a race: use a faster "
             "selection of the tests as guard, and all of them as `final_guard`"
         )

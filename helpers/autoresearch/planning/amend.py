@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core import jsonform
 from autoresearch.core.contract import differences, measures_differently
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.snapshot import Change, Status
 from autoresearch.core.steps import Action
-from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.environment import find_passed
 from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs

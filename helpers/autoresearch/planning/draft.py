@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.contract import parse
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.text import clean_line
+from autoresearch.core.formatting import clean_line
 from autoresearch.edges.files import read_bytes_limited
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Source
-from autoresearch.core.text import clean_line
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.measure import SEED_BITS
 from autoresearch.loop.reading import SECONDS_PER_UNIT

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from autoresearch.core.errors import AutoresearchError, GateFailed
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.snapshot import GITLINK_MODE
-from autoresearch.core.text import clean_line
 from autoresearch.edges.gitrepo import object_id
 from autoresearch.edges.worktree import with_crlf
 from autoresearch.loop.memory import DOCUMENT, LOG_COPY

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoresearch.core import phrases
+from autoresearch.core import formatting
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
-from autoresearch.core.text import clean_line
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.gitrepo import under_way
 from autoresearch.edges.gitwrite import commit_changes, index_of, untracked, write_blobs
@@ -138,7 +138,7 @@ def edits(repo: GitRepo, draft: Draft) -> Iterator[AutoresearchError]:
     if others:
         verb = "differs" if len(others) == 1 else "differ"
         yield AutoresearchError(
-            f"{phrases.count(len(others), 'file')} {verb} from the commit (edited, staged or "
+            f"{formatting.count(len(others), 'file')} {verb} from the commit (edited, staged or "
             f"deleted): {shown(others)}",
             code="dirty_tree",
             hint="Commit or stash them: a session starts from a commit.",
@@ -174,7 +174,7 @@ def untracked_in_scope(
         return None
     verb = "is" if len(found) == 1 else "are"
     return AutoresearchError(
-        f"{phrases.count(len(found), 'untracked file')} {verb} in scope: {shown(found)}",
+        f"{formatting.count(len(found), 'untracked file')} {verb} in scope: {shown(found)}",
         code="untracked_in_scope",
         hint="Commit, ignore or move them: they would become part of an experiment.",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.text import clean_line
+from autoresearch.core.formatting import clean_line
 from autoresearch.edges.files import named_errors, remove_tree
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.gitwrite import exclude, index_of, untracked

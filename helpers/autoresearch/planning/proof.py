@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch import share
 from autoresearch.core.errors import AutoresearchError, GateFailed
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Arm
-from autoresearch.core.text import clean_line
 from autoresearch.edges.files import atomic_write, named_errors, remove_tree, replace_file
 from autoresearch.loop.bench import PREPARE_TIMEOUT_S, CandidateFailed, ProtectedTouched
 from autoresearch.loop.confinement import Purpose

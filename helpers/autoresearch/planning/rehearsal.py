@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from autoresearch.core.errors import GateFailed
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.limits import advisory
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample
 from autoresearch.core.noise import (
@@ -23,7 +24,6 @@ from autoresearch.core.noise import (
     smallest_visible,
 )
 from autoresearch.core.suspicion import count_tests
-from autoresearch.core.text import clean_line
 from autoresearch.loop.bench import SAME_BYTES, CandidateFailed, ProtectedTouched
 from autoresearch.loop.measure import SEED_BITS, policy_of
 from autoresearch.loop.reading import last_words, median_wall

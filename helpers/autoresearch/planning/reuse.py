@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoresearch import __version__
-from autoresearch.core import jsonform, phrases
+from autoresearch.core import formatting, jsonform
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import SCHEMA
 from autoresearch.edges.clock import machine_id, now_utc, seconds_since
@@ -92,9 +92,9 @@ def _facts(bench: Bench, rehearsal: Rehearsal) -> Iterator[str]:
     """Baseline, and what a race can see."""
     metric = bench.contract.metric
     middle = statistics.median(sample.value for sample in rehearsal.samples)
-    yield f"baseline: {metric.name} {phrases.with_unit(middle, metric.unit)}"
+    yield f"baseline: {metric.name} {formatting.with_unit(middle, metric.unit)}"
     if rehearsal.smallest_gain is not None:
-        gain = phrases.magnitude(rehearsal.smallest_gain, metric.scale, metric.unit)
+        gain = formatting.magnitude(rehearsal.smallest_gain, metric.scale, metric.unit)
         yield f"smallest gain a race is likely to detect: {gain}"
 
 

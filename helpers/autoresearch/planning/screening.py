@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.contract import Holdout
 from autoresearch.core.errors import GateFailed
-from autoresearch.core.text import clean_line
+from autoresearch.core.formatting import clean_line
 
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract

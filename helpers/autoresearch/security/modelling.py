@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import jsonform
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.forms import ModelForm, read_model
 from autoresearch.core.security.inventory import (
@@ -19,7 +20,6 @@ from autoresearch.core.security.inventory import (
 from autoresearch.core.security.ledger import Model
 from autoresearch.core.security.overview import files_of
 from autoresearch.core.security.stride import PlaceKind
-from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_block, clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.forms import foreign_hosts
 from autoresearch.core.security.ledger import Proof
 from autoresearch.core.security.quotes import redact
-from autoresearch.core.text import clean_block, clean_line
 from autoresearch.edges.checkout import Slot
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.command import Limits, run_command

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.security import quotes
 from autoresearch.core.security.ledger import Quote
 from autoresearch.core.security.quotes import redact
 from autoresearch.core.snapshot import GITLINK_MODE
-from autoresearch.core.text import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

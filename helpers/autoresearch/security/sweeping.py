@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.security.catalog import threats
@@ -21,7 +22,6 @@ from autoresearch.core.security.ledger import Examined, Lead, Sweep
 from autoresearch.core.security.overview import Cell, files_of, next_cell
 from autoresearch.core.security.quotes import redact
 from autoresearch.core.security.stride import APPLIES, Persona, Stride
-from autoresearch.core.text import clean_line
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitdiff import changed_paths
 from autoresearch.edges.hostfiles import host_session

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import yaml
 
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import expression
 from autoresearch.core.security.catalog import MAX_CWE, is_code
 from autoresearch.core.security.ledger import Asset, Boundary, Element
 from autoresearch.core.security.stride import LETTERS, ElementKind, Persona, Stride
-from autoresearch.core.text import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
+from autoresearch.core.formatting import clean_line, markdown_line
 from autoresearch.core.security.catalog import categories
 from autoresearch.core.security.ledger import State
 from autoresearch.core.security.overview import tally
 from autoresearch.core.security.stride import LETTERS, Stride
-from autoresearch.core.text import clean_line, markdown_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent
 
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.security.catalog import categories
 from autoresearch.core.security.ledger import Severity, State
-from autoresearch.core.text import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

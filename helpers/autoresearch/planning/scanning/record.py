@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autoresearch.core.text import clean_line
+from autoresearch.core.formatting import clean_line
 from autoresearch.planning.scanning.findings import Candidate, Role, Topic
 
 if TYPE_CHECKING:

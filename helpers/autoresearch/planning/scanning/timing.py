@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.contract import parse
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import compile_scope
-from autoresearch.core.text import clean_line
 from autoresearch.edges.environment import find_passed
 from autoresearch.edges.files import remove_tree
 from autoresearch.edges.lock import turn_to_measure

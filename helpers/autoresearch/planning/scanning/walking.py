@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.text import clean_line
+from autoresearch.core.formatting import clean_line
 from autoresearch.edges.clock import SYSTEM_CLOCK, Clock
 from autoresearch.edges.gitrepo import GitRepo, to_text
 from autoresearch.planning.scanning.paths import depth_of, is_bench, is_foreign, is_source, is_test
