@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.ablation import worth_of
 from autoresearch.core.model import Arm, Direction, Pair
+from autoresearch.core.suspicion import worth_of
 
 
 def raced(*values):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core.ablation import worth_of
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.history import Search
 from autoresearch.core.model import SCHEMA, Verdict
 from autoresearch.core.race import pairs_of
 from autoresearch.core.records import Ablation, Recovery, Validation
+from autoresearch.core.suspicion import worth_of
 from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop import memory

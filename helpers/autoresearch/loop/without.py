@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core.ablation import ABLATION_PAIRS
 from autoresearch.core.model import Arm
+from autoresearch.core.suspicion import ABLATION_PAIRS
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.checks import broken
 from autoresearch.loop.measure import Question, Race, policy_of
