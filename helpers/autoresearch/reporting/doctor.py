@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch import __version__
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
+from autoresearch.core.limits import limits_again, recompute
 from autoresearch.core.model import RULE, Reason, Verdict
 from autoresearch.core.records import Experiment
-from autoresearch.core.replay import limits_again, recompute
 from autoresearch.core.usage import AS_OF
 from autoresearch.edges import gitrepo, whereabouts
 from autoresearch.edges.files import file_error, is_writable
