@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.mounts import Mounts, lock_mounts
-from autoresearch.core.scope import compile_scope
+from autoresearch.core.scope import Mounts, compile_scope, lock_mounts
 from autoresearch.core.snapshot import Entry
 
 FILE = Entry("100644", "0" * 40)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core.contract import Sandbox as Policy
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.mounts import Mounts, lock_mounts
+from autoresearch.core.scope import Mounts, lock_mounts
 from autoresearch.edges import environment as toolchains
 from autoresearch.edges.files import is_folder
 from autoresearch.edges.sandbox import Confiner, Rules, find_sandbox
