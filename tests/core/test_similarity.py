@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoresearch.core.similarity import SAMPLE, changed_lines
+from autoresearch.core.snapshot import SAMPLE, changed_lines
 
 DIFF = b"""diff --git a/x.py b/x.py
 --- a/x.py

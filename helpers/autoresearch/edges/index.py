@@ -30,7 +30,7 @@ from autoresearch.core.history import (
 from autoresearch.core.model import NoteKind
 from autoresearch.core.progress import advance
 from autoresearch.core.records import Experiment, Note, Record, Undo
-from autoresearch.core.similarity import sample
+from autoresearch.core.snapshot import sample
 from autoresearch.core.summary import summary_of
 from autoresearch.edges.files import file_error
 from autoresearch.edges.log import Entry, Position

@@ -10,8 +10,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.history import MAX_REWORKS
 from autoresearch.core.model import Kind, Reason
-from autoresearch.core.similarity import changed_lines
-from autoresearch.core.snapshot import with_changes
+from autoresearch.core.snapshot import changed_lines, with_changes
 from autoresearch.core.steps import Begun, Candidate, Changed
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc

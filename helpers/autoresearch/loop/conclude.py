@@ -13,7 +13,7 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.history import MAX_REWORKS
 from autoresearch.core.model import SCHEMA, Reason, Verdict
 from autoresearch.core.records import Experiment
-from autoresearch.core.similarity import changed_lines
+from autoresearch.core.snapshot import changed_lines
 from autoresearch.core.steps import Decided, Settled
 from autoresearch.core.usage import spent_between
 from autoresearch.edges import gitdiff, gitrefs
