@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, ParamSpec
 import click
 
 from autoresearch import __version__
+from autoresearch.core.answer import MAX_BYTES, MAX_LINES, bounded
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.render import MAX_BYTES, MAX_LINES, bounded
 from autoresearch.edges import notices
 from autoresearch.edges.interruption import termination_raises
 
 if TYPE_CHECKING:
-    from autoresearch.core.render import Answer
+    from autoresearch.core.answer import Answer
 
 Parameters = ParamSpec("Parameters")
 

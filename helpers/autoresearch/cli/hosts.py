@@ -10,7 +10,7 @@ import click
 
 from autoresearch.cli.app import answers
 from autoresearch.core import formatting
-from autoresearch.core.render import Answer
+from autoresearch.core.answer import Answer
 from autoresearch.hosts.install.layouts import LAYOUTS
 
 if TYPE_CHECKING:

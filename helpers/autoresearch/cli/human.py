@@ -10,9 +10,9 @@ import click
 from autoresearch.cli.app import answers
 from autoresearch.cli.screen import screen
 from autoresearch.core import formatting, jsonform
+from autoresearch.core.answer import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.pruning import ranges
-from autoresearch.core.render import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer
 from autoresearch.loop.opening import reading, writing
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from autoresearch.cli.words import (
     value_lines,
 )
 from autoresearch.core import budget, formatting, jsonform
+from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.costs import cost_line, spent_words
 from autoresearch.core.formatting import clean_block, clean_line, fence
 from autoresearch.core.history import Search
 from autoresearch.core.model import Reason, Verdict
-from autoresearch.core.render import WIDE_BYTES, Answer
 from autoresearch.core.views import claim, counts, estimate
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.opening import reading

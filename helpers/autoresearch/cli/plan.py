@@ -11,9 +11,9 @@ import click
 from autoresearch.cli.app import answers
 from autoresearch.cli.screen import screen
 from autoresearch.core import formatting
+from autoresearch.core.answer import Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Scale
-from autoresearch.core.render import Answer
 from autoresearch.edges import notices
 from autoresearch.loop.opening import writing
 from autoresearch.loop.session import environment

@@ -11,9 +11,9 @@ import click
 from autoresearch.cli.app import answers
 from autoresearch.cli.screen import screen
 from autoresearch.core import formatting
+from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Source
-from autoresearch.core.render import WIDE_BYTES, Answer
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.session import environment
 from autoresearch.planning.scanning.findings import Candidate, Role, Topic

@@ -12,8 +12,8 @@ import click
 from autoresearch.cli import LazyGroup
 from autoresearch.cli.app import answers
 from autoresearch.core import formatting
+from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.render import WIDE_BYTES, Answer
 from autoresearch.edges.files import read_bytes_limited
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import click
 from autoresearch.cli.app import answers
 from autoresearch.cli.security import FILE, coverage_line, environment
 from autoresearch.core import formatting, jsonform
+from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_block, clean_line, fence
-from autoresearch.core.render import WIDE_BYTES, Answer
 from autoresearch.core.security.ledger import State
 from autoresearch.core.security.stride import LETTERS, Stride
 

@@ -11,8 +11,8 @@ import click
 from autoresearch.cli.app import answers
 from autoresearch.cli.security import FILE, coverage_line, environment
 from autoresearch.core import formatting
+from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.render import WIDE_BYTES, Answer
 from autoresearch.core.security.ledger import Severity
 
 LIMITS = [severity.value for severity in Severity if severity is not Severity.NONE]

@@ -12,10 +12,10 @@ import click
 from autoresearch.cli.app import answers
 from autoresearch.cli.screen import screen
 from autoresearch.core import formatting, jsonform
+from autoresearch.core.answer import Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Arm, Verdict
 from autoresearch.core.records import Experiment
-from autoresearch.core.render import Answer
 
 if TYPE_CHECKING:
     from autoresearch.cli.screen import Screen

@@ -21,10 +21,10 @@ from autoresearch.cli.words import (
     remaining_line,
 )
 from autoresearch.core import budget, formatting, hostlimits, jsonform
+from autoresearch.core.answer import Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Kind, NoteKind, Verdict
 from autoresearch.core.records import Experiment
-from autoresearch.core.render import Answer
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.opening import reading, writing
 
