@@ -237,10 +237,12 @@ def rehearsal_lines(
     lines = [
         f"scope: {formatting.count(found.files_in_scope, 'file')}",
         f"baseline: {metric.name} {formatting.with_unit(value, metric.unit)}, "
-        f"{formatting.count(len(found.samples), 'sample')} of {formatting.duration(found.sample_s)}",
+        f"{formatting.count(len(found.samples), 'sample')} of "
+        f"{formatting.duration(found.sample_s)}",
         _noise_line(found, contract),
         *_secondary_lines(found, contract),
-        f"race: at most {formatting.count(found.pairs, 'pair')}, {formatting.duration(found.race_s)}"
+        f"race: at most {formatting.count(found.pairs, 'pair')}, "
+        f"{formatting.duration(found.race_s)}"
         + (
             f"; {formatting.count(count, 'experiment')}: at most "
             f"{formatting.duration(found.forecast_s(count))}"

@@ -40,8 +40,8 @@ def time_advice(forecast_s: float | None) -> str:
             "command run: a human should shorten race.seconds or the guard (`amend`)"
         )
     return (
-        f"the next try may take {formatting.duration(forecast_s)}: start it in the background with a "
-        f"time-out of {time_out_s(forecast_s)} s and wait to be woken, do not poll"
+        f"the next try may take {formatting.duration(forecast_s)}: start it in the background "
+        f"with a time-out of {time_out_s(forecast_s)} s and wait to be woken, do not poll"
     )
 
 

@@ -1,4 +1,9 @@
-"""What a session looks like: `document` renders autoresearch.md, `brief` what an agent reads first."""
+"""What a session looks like: `document` is autoresearch.md, `brief` what an agent reads first.
+
+Whoever opens the document with no memory can go on from it alone. Every text that an agent or a
+user gave is one escaped line; only the notes at the end are kept as they were written. They come
+last, so that nothing in them can hide or pose as a part of the page.
+"""
 
 from __future__ import annotations
 

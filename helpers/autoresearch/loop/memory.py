@@ -59,7 +59,7 @@ class Copies:
     schema: int
     offset: int
     stamp: tuple[int, ...]
-    views: str
+    document: str
     part: int
     part_start: int
     stored: int

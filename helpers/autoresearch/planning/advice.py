@@ -158,8 +158,8 @@ def _about_cost(contract: Contract, rehearsal: Rehearsal, planned: Forecast) -> 
     if hours is not None and _is_over(contract, planned):
         yield (
             f"{planned.experiments} experiments may take {formatting.duration(planned.seconds)}, "
-            f"more than the {formatting.duration(hours * _HOUR_S)} of the budget: use fewer pairs (a "
-            "smaller `race.seconds`), a shorter sample, or fewer experiments"
+            f"more than the {formatting.duration(hours * _HOUR_S)} of the budget: use fewer pairs "
+            "(a smaller `race.seconds`), a shorter sample, or fewer experiments"
         )
     elif rehearsal.race_s > LONG_RACE_S:
         yield (
