@@ -13,12 +13,11 @@ from autoresearch.core.views import (
     BRIEF_BYTES,
     Situation,
     brief,
-    estimate_tokens,
     next_step,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.histories import contract, history
+from support.histories import contract, estimate_tokens, history
 from support.records import effect, experiment, make, opened, race, refusal
 
 
@@ -67,15 +66,6 @@ def test_what_a_keep_needs_beside_the_metric():
     plain = dataclasses.replace(base.metric, min_effect=2.0, min_effect_relative=False)
     lines = brief(situation(history(), dataclasses.replace(base, metric=plain))).splitlines()
     assert "a keep must gain at least: 2 ms" in lines
-
-
-def test_tokens_are_estimated_from_bytes():
-    """An estimate that takes umlauts for free."""
-    assert estimate_tokens("") == 0
-    assert estimate_tokens("abc") == 1
-    assert estimate_tokens("abcdefgh") == 3
-    assert estimate_tokens("\u00e4" * 7) == 4
-    assert estimate_tokens("x" * BRIEF_BYTES) == 1500
 
 
 def test_fresh_session():

@@ -6,9 +6,9 @@ import hashlib
 import json
 
 from autoresearch.core.model import Reason, Verdict
-from autoresearch.core.views import estimate_tokens
 from autoresearch.edges.index import Index
 from autoresearch.edges.log import Log
+from support.histories import estimate_tokens
 from support.project import set_cost
 from support.records import experiment, note, race
 from support.session import open_session

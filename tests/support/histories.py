@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from autoresearch.core.contract.values import Budget, Contract, Metric, RaceRule
@@ -56,3 +57,8 @@ def _notes(texts: Sequence[str]) -> Notes:
         for number, text in enumerate(texts, start=1)
     ]
     return Notes(tuple(reversed(newest))[:30], len(newest))
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many tokens a text costs: English has about 4 bytes a token, hashes about 3."""
+    return math.ceil(len(text.encode("utf-8", "replace")) / 3.5)
