@@ -10,7 +10,7 @@ N ?= 300
 CODE := helpers hooks tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock check format-check format lint types test hosts bench demo fault-test \
+.PHONY: help setup lock check format-check format lint types test docs hosts bench demo fault-test \
 	house kill-test machine-test recipes test-all toolchains
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo 'test    the whole suite, and full branch coverage of the pure core'
 	@echo 'test-all   that and its long forms, every fault, 10,000 kills, all recipes: some hours'
 	@echo 'house   how large the code is and what it costs, beside the limits'
+	@echo 'docs    write the tables of keys in docs/contract.md from their declarations'
 	@echo 'hosts   install the agent hosts that tests/hosts drives (npm, 300 MB, once)'
 	@echo 'lint, types, format   one tool each; format rewrites files'
 	@echo 'bench   the quick benchmarks (BENCH_ARGS=--full for the long ones)'
@@ -94,6 +95,10 @@ test-all: $(STAMP) hosts
 # their tests are skipped here, and fail in CI.
 hosts: $(STAMP)
 	@PYTHONPATH=tests $(PYTHON) -m support.hosts
+
+# The tables of keys in docs/contract.md, from their declarations.
+docs: $(STAMP)
+	PYTHONPATH=tests $(PYTHON) -m support.contract_tables
 
 bench: $(STAMP)
 	@set -eu; for script in $$(grep -l __main__ benchmarks/*.py); do \

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from autoresearch.core.budget import Halt, StopRule, halt, outlook_of, remaining
-from autoresearch.core.contract.values import Budget, Holdout, Metric, Secondary
+from autoresearch.core.contract import Budget, Holdout, Metric, Secondary
 from autoresearch.core.model import Direction, Flag, Reason, Scale, Source, Verdict
 from autoresearch.core.records import Run, Stop, Validation
 from autoresearch.core.summary import summary_of
@@ -17,6 +17,7 @@ from autoresearch.core.views import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from support.histories import contract, estimate_tokens, history
 from support.records import effect, experiment, make, opened, race, refusal
 
@@ -46,25 +47,25 @@ def test_what_a_keep_needs_beside_the_metric():
         name="peak_mb", unit="MB", direction=Direction.LOWER, source=Source.OUTPUT,
         limit=0.05, limit_relative=True, pattern=None,
     )  # fmt: skip
-    score = dataclasses.replace(
+    score = structs.replace(
         bounded, name="score", direction=Direction.HIGHER, limit=3.0, limit_relative=False
     )
-    watched = dataclasses.replace(bounded, name="seen", limit=None)
+    watched = structs.replace(bounded, name="seen", limit=None)
     base = contract()
-    plan = dataclasses.replace(
+    plan = structs.replace(
         base,
         same="python dump.py\nmore",
         profile="python prof.py",
         secondary=(bounded, score, watched),
-        metric=dataclasses.replace(base.metric, min_effect=0.005, min_effect_relative=True),
+        metric=structs.replace(base.metric, min_effect=0.005, min_effect_relative=True),
     )
     lines = brief(situation(history(), plan)).splitlines()
     assert "same: the output of `python dump.py …` must not change" in lines
     assert "profiler: `autoresearch profile` shows where the incumbent spends its cost" in lines
     assert "limits since the baseline: peak_mb +5%, score -3" in lines
     assert "a keep must gain at least: 0.5%" in lines
-    plain = dataclasses.replace(base.metric, min_effect=2.0, min_effect_relative=False)
-    lines = brief(situation(history(), dataclasses.replace(base, metric=plain))).splitlines()
+    plain = structs.replace(base.metric, min_effect=2.0, min_effect_relative=False)
+    lines = brief(situation(history(), structs.replace(base, metric=plain))).splitlines()
     assert "a keep must gain at least: 2 ms" in lines
 
 
@@ -285,5 +286,5 @@ def test_holdout_and_suspicious_keeps_are_named():
     assert "holdout: every keep is also measured on inputs that you do not see" in text
     assert "suspicious keeps, for the human to review first: 1" in text
     assert "secret" not in text
-    third = dataclasses.replace(unseen, every=3)
+    third = structs.replace(unseen, every=3)
     assert "holdout: 1 keep in 3 is also" in brief(situation(found, contract(holdout=third)))

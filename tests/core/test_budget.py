@@ -12,7 +12,7 @@ from autoresearch.core.budget import (
     outlook_of,
     remaining,
 )
-from autoresearch.core.contract.values import Budget, Metric
+from autoresearch.core.contract import Budget, Metric
 from autoresearch.core.model import Direction, Spent, Verdict
 from autoresearch.core.records import Run, Stop
 from support.histories import contract, history

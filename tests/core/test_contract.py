@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,13 @@ from autoresearch.core.contract import (
     RaceRule,
     Sandbox,
     Secondary,
+    judges,
     parse,
 )
 from autoresearch.core.errors import ContractError
 from autoresearch.core.model import Direction, Scale, Source
+from msgspec.structs import replace
+from support.contract_tables import with_tables
 
 DOC = (Path(__file__).parents[2] / "docs" / "contract.md").read_text(encoding="utf-8")
 EXAMPLE = DOC.split("```yaml\n")[1].split("```")[0]
@@ -104,6 +106,11 @@ def test_commands_are_all_but_the_holdout():
     assert parse(SMALL).commands == ("./v",)
 
 
+def test_judges_are_the_commands_that_decide():
+    """A script that measures or tests, and that nobody looks for among the imports of the scope."""
+    assert judges() == {"verify", "guard", "final_guard", "same", "holdout"}
+
+
 def with_line(line: str) -> Contract:
     """The small contract and one line more."""
     return parse(SMALL + line)
@@ -160,14 +167,6 @@ def test_defaults() -> None:
         sandbox=Sandbox.AUTO,
         network=False,
     )
-
-
-def test_fields_have_no_defaults() -> None:
-    """A forgotten term that turns into a value nobody chose."""
-    with pytest.raises(TypeError):
-        RaceRule(seconds=60.0, max_runs=None, pairs=None)  # type: ignore[call-arg]
-    with pytest.raises(TypeError):
-        Budget(hours=1.0)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
@@ -357,6 +356,11 @@ def test_documented_errors(line: str, message: str, hint: str) -> None:
         with_line(line)
     assert caught.value.message == f"line 6: {message} (in autoresearch.yaml)"
     assert caught.value.hint == hint
+
+
+def test_documented_keys_are_the_declared_ones() -> None:
+    """A key, bound or default that changed without its documentation: run `make docs`."""
+    assert with_tables(DOC) == DOC
 
 
 def test_metric_is_compared_by_the_scale_that_fits():

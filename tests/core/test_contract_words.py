@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from autoresearch.core.contract import (
     render_words,
 )
 from autoresearch.core.model import Direction, Source
+from msgspec.structs import fields, replace
 
 DOC = (Path(__file__).parents[2] / "docs" / "contract.md").read_text(encoding="utf-8")
 EXAMPLE = DOC.split("```yaml\n")[1].split("```")[0]
@@ -183,9 +183,9 @@ def test_words_of_the_full_contract() -> None:
     """A term that a fresh agent cannot learn from the document."""
     assert render_words(FULL) == (
         "Goal: Make parsing of large templates faster without changing output",
-        "Metric: `parse_ms` (ms), lower is better; done at 40 ms; a keep gains at least 0.5 %.",
+        "Metric: `parse_ms` (ms), lower is better; done at 40 ms; a keep gains at least 0.5%.",
         "Verify: `./bench.sh`, at most 2 min a sample, of which it may use 90 s.",
-        "Bounded: `peak_mb` (MB), lower is better; may get worse by at most 5 %.",
+        "Bounded: `peak_mb` (MB), lower is better; may get worse by at most 5%.",
         "Watched: `cpu` (s), CPU time of verify, lower is better.",
         "May change: `src/**/*.py`, but not `src/**/tests/**`. Everything else is protected.",
         "Guard, at most 15 min: `python -m pytest -q`",
@@ -194,13 +194,13 @@ def test_words_of_the_full_contract() -> None:
         "Set-up of a bench checkout: `npm ci`",
         "Build, once a candidate: `npm run build`",
         "Profiler: `python -m cProfile bench.py`",
-        "Holdout: 1 keep in 2 may lose at most 1 % on inputs that the agent does not see.",
+        "Holdout: 1 keep in 2 may lose at most 1% on inputs that the agent does not see.",
         "Environment: `PYTHONPATH=src`",
         "Passed through: `CUDA_VISIBLE_DEVICES`",
         "Readable in bench checkouts: `node_modules`, `.venv`",
         "Kept between experiments: `target`",
-        "Race: at most 1 min a race; at most 2 % of worthless candidates are kept.",
-        "Simplifications together may cost 1 %.",
+        "Race: at most 1 min a race; at most 2% of worthless candidates are kept.",
+        "Simplifications together may cost 1%.",
         "Budget: 50 experiments, 8 h.",
     )
 
@@ -218,8 +218,8 @@ def test_words_of_the_small_contract() -> None:
         "Metric: `m`, lower is better.",
         "Verify: `./v`, at most 2 min a sample.",
         "May change: `src`. Everything else is protected.",
-        "Race: at most 1 min a race; at most 2 % of worthless candidates are kept.",
-        "Simplifications together may cost 1 %.",
+        "Race: at most 1 min a race; at most 2% of worthless candidates are kept.",
+        "Simplifications together may cost 1%.",
         "Budget: none.",
     )
 

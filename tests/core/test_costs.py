@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoresearch.core.contract.values import Budget
+from autoresearch.core.contract import Budget
 from autoresearch.core.costs import blind_spot, cost_line, per_keep, spent_words
 from autoresearch.core.model import Spent, Verdict
 from support.histories import history

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.contract.values import Holdout, Metric
+from autoresearch.core.contract import Holdout, Metric
 from autoresearch.core.limits import (
     HoldoutCheck,
     Point,

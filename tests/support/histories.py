@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from autoresearch.core.contract.values import Budget, Contract, Metric, RaceRule
+from autoresearch.core.contract import Budget, Contract, Metric, RaceRule
 from autoresearch.core.history import History, Notes, Remembered, history_of
 from autoresearch.core.model import Direction
 from autoresearch.core.progress import advance

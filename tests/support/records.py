@@ -22,10 +22,9 @@ BASE = "0" * 40
 def make(kind: type[T], /, **values: object) -> T:
     """A record of a class: the given values, and the plainest one for every other field."""
     hints = typing.get_type_hints(kind, localns=vars(model))
-    plain = {
-        field.name: AT if field.name == "at" else _plain(field.name, hints[field.name])
-        for field in dataclasses.fields(kind)  # type: ignore[arg-type]  # T is a dataclass
-    }
+    fields: Any = getattr(kind, "__struct_fields__", None)
+    names = fields or [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    plain = {name: AT if name == "at" else _plain(name, hints[name]) for name in names}
     return kind(**{**plain, **values})
 
 
@@ -39,7 +38,7 @@ def _plain(name: str, hint: Any) -> Any:
         return ()
     if issubclass(hint, Enum):
         return next(iter(hint))
-    return make(hint) if hasattr(hint, "__dataclass_fields__") else hint()
+    return make(hint) if hasattr(hint, "__match_args__") else hint()
 
 
 def experiment(number: int, verdict: Verdict = Verdict.DISCARD, **values: object) -> Experiment:

@@ -14,7 +14,7 @@ from autoresearch.core.model import Direction
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from autoresearch.core.contract.values import Budget, Contract, Metric
+    from autoresearch.core.contract import Budget, Contract, Metric
     from autoresearch.core.history import History
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from autoresearch.core import formatting
 
 if TYPE_CHECKING:
-    from autoresearch.core.contract.values import Budget
+    from autoresearch.core.contract import Budget
     from autoresearch.core.history import Progress
     from autoresearch.core.model import Spent
     from autoresearch.core.records import Experiment

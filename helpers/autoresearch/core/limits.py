@@ -23,7 +23,7 @@ from autoresearch.core.stats import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from autoresearch.core.contract.values import Holdout, Metric
+    from autoresearch.core.contract import Holdout, Metric
     from autoresearch.core.model import RaceRecord
 
 

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import formatting, hostlimits
+from autoresearch.core.contract import told
 from autoresearch.core.formatting import clean_line, markdown_line
-from autoresearch.core.model import Direction, Flag, Scale, Verdict
+from autoresearch.core.model import Flag, Scale, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from autoresearch.core.budget import Halt, Outlook, Remaining
-    from autoresearch.core.contract.values import Contract
+    from autoresearch.core.contract import Contract
     from autoresearch.core.history import Failed, History, Kept, Remembered, Tried
 
 _REST_BYTES = 24
@@ -374,8 +375,6 @@ BRIEF_BYTES = 5_250
 
 _TEXT_BRIEF = 120
 _GOAL = 300
-_COMMAND = 160
-_SCOPE_SHOWN = 8
 _FAILED_SHOWN = 12
 _NEIGHBOURS_SHOWN = 8
 _STEP_BYTES = 300
@@ -468,31 +467,9 @@ def _sections(situation: Situation) -> tuple[Section, ...]:
 
 def _essentials(situation: Situation, unit: str) -> Iterable[str]:
     history, contract = situation.history, situation.contract
-    metric = contract.metric
     yield f"session {clean_line(contract.session, _TEXT_BRIEF)}: {counts(history)}"
     yield f"goal: {clean_line(contract.goal, _GOAL)}"
-    target = (
-        "" if metric.target is None else f", target {formatting.with_unit(metric.target, unit)}"
-    )
-    named = f"{metric.name} in {unit}" if unit else metric.name
-    yield f"metric: {clean_line(named)}, {formatting.better(metric.direction)}{target}"
-    yield f"verify: {clean_line(contract.verify, _COMMAND)}"
-    if contract.guard is not None:
-        yield f"guard: {clean_line(contract.guard, _COMMAND)}"
-    if contract.same is not None:
-        first, *rest = contract.same.strip().splitlines()
-        command = clean_line(f"{first} …" if rest else first, _COMMAND)
-        yield f"same: the output of `{command}` must not change"
-    if contract.holdout is not None:
-        often = contract.holdout.every
-        which = "every keep" if often == 1 else f"1 keep in {often}"
-        yield f"holdout: {which} is also measured on inputs that you do not see"
-    yield from _bounds(contract)
-    if contract.profile is not None:
-        yield "profiler: `autoresearch profile` shows where the incumbent spends its cost"
-    yield f"scope: {_patterns(contract.scope)}"
-    if contract.protect:
-        yield f"protected within it: {_patterns(contract.protect)}"
+    yield from told(contract)
     yield _incumbent(history, unit)
     yield f"gain: {claim(history, unit)}"
     yield f"budget: {situation.remaining.described()}{_forecast(situation.forecast_s)}"
@@ -506,31 +483,6 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
     if advised:
         yield f"time: {advised}"
     yield from _troubles(situation)
-
-
-def _bounds(contract: Contract) -> Iterable[str]:
-    """What a keep needs beside a better metric."""
-    metric = contract.metric
-    limited = [
-        f"{clean_line(bound.name, 40)} {'+' if bound.direction is Direction.LOWER else '-'}"
-        + (f"{bound.limit * 100:g}%" if bound.limit_relative else formatting.number(bound.limit))
-        for bound in contract.secondary
-        if bound.limit is not None
-    ]
-    if limited:
-        yield f"limits since the baseline: {', '.join(limited)}"
-    if metric.min_effect:
-        least = f"{metric.min_effect * 100:g}%" if metric.min_effect_relative else None
-        yield (
-            "a keep must gain at least: "
-            f"{least or formatting.with_unit(metric.min_effect, metric.unit)}"
-        )
-
-
-def _patterns(patterns: tuple[str, ...]) -> str:
-    shown = ", ".join(clean_line(pattern, _TEXT_BRIEF // 2) for pattern in patterns[:_SCOPE_SHOWN])
-    left_out = len(patterns) - _SCOPE_SHOWN
-    return f"{shown} and {left_out} more" if left_out > 0 else shown
 
 
 def _incumbent(history: History, unit: str) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from autoresearch.core import jsonform
 from autoresearch.core.contract import Contract, parse
 from autoresearch.core.errors import AutoresearchError, CorruptLogError, SessionBroken
@@ -328,7 +330,7 @@ def _index_path(stack: ExitStack, places: Places, *, write: bool) -> Path:
 
 def with_checks(contract: Contract, *, checks_guard: bool) -> Contract:
     """The contract with `autoresearch.checks.sh` as its guard where that applies."""
-    return replace(contract, guard=CHECKS_COMMAND) if checks_guard else contract
+    return structs.replace(contract, guard=CHECKS_COMMAND) if checks_guard else contract
 
 
 def frozen_contract(places: Places, *, checks_guard: bool) -> Contract:

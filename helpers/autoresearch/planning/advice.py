@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import formatting
-from autoresearch.core.contract.reader import DEFAULT_RACE
+from autoresearch.core.contract import RaceRule
 from autoresearch.core.model import Arm, Scale, Source
 from autoresearch.core.noise import same_code_differences, smallest_visible
 
@@ -110,7 +110,7 @@ def _cap(contract: Contract) -> str:
         return f"race.max_runs: {rule.max_runs}"
     if rule.pairs is not None:
         return f"race.pairs: {rule.pairs}"
-    return "" if rule.seconds == DEFAULT_RACE.seconds else f"race.seconds: {rule.seconds:g}"
+    return "" if rule.seconds == RaceRule().seconds else f"race.seconds: {rule.seconds:g}"
 
 
 def _is_over(contract: Contract, planned: Forecast) -> bool:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoresearch.core.contract import judges
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Source
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
@@ -27,7 +28,7 @@ from autoresearch.planning.proof import (
     values_when_broken,
 )
 from autoresearch.planning.scanning.paths import is_bench, is_test
-from autoresearch.planning.screening import JUDGES, scripts_named
+from autoresearch.planning.screening import scripts_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -553,7 +554,7 @@ def import_findings(
     contract: Contract, tree: Mapping[str, object], contents: Mapping[str, bytes]
 ) -> tuple[str, ...]:
     """What code in scope imports from outside it, when that is part of the evaluator."""
-    named = set(scripts_named(contract, tree, JUDGES))
+    named = set(scripts_named(contract, tree, judges()))
     found = [
         one
         for one in protected_imports(contents, tree)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from autoresearch.core.contract import commands_of
 from autoresearch.core.errors import AutoresearchError, GateFailed
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import compile_scope
@@ -150,10 +151,7 @@ def _require_relative(toplevel: Path, contract: Contract, tree: TreeMap) -> None
 
 
 def _terms(contract: Contract) -> Iterator[tuple[str, str]]:
-    for key in ("verify", "guard", "final_guard", "same", "setup", "build", "profile"):
-        command = getattr(contract, key)
-        if command is not None:
-            yield key, command
+    yield from (one for one in commands_of(contract) if one[0] != "holdout")
     for name, value in contract.env:
         yield f"env.{name}", value
 

@@ -11,16 +11,12 @@ import re
 from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core.contract import Holdout
+from autoresearch.core.contract import commands_of
 from autoresearch.core.errors import GateFailed
 from autoresearch.core.formatting import clean_line
 
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract
-
-KEYS = ("verify", "guard", "final_guard", "same", "holdout", "setup", "build", "profile")
-JUDGES = ("verify", "guard", "final_guard", "same", "holdout")
-"""The commands that decide."""
 
 MAX_SHOWN = 3
 
@@ -95,28 +91,19 @@ def _in_text(where: str, text: str, *, installs: bool) -> Iterator[Reach]:
             yield Reach(where, kind, clean_line(re.split(r"[;\n]", rest)[0].strip(), 80))
 
 
-def commands_of(contract: Contract) -> Iterator[tuple[str, str]]:
-    """Each command of a contract with its key."""
-    for key in KEYS:
-        held = getattr(contract, key)
-        command = held.command if isinstance(held, Holdout) else held
-        if command is not None:
-            yield key, command
-
-
 def scripts_named(
-    contract: Contract, tracked: Container[str], keys: Container[str] = KEYS
+    contract: Contract, tracked: Container[str], keys: Container[str] | None = None
 ) -> tuple[str, ...]:
-    """The tracked files that the commands of these keys name, in order."""
+    """The tracked files that the commands of these keys, or of all, name, in order."""
     return tuple(word for word in words_named(contract, keys) if word in tracked)
 
 
-def words_named(contract: Contract, keys: Container[str] = KEYS) -> tuple[str, ...]:
-    """The words of the commands of these keys, as the paths that they may be, in order."""
+def words_named(contract: Contract, keys: Container[str] | None = None) -> tuple[str, ...]:
+    """The words of the commands of these keys, or of all, in order."""
     words = (
         word.strip("'\"();&|<>").removeprefix("./")
         for key, command in commands_of(contract)
-        if key in keys
+        if keys is None or key in keys
         for word in command.split()
     )
     return tuple(dict.fromkeys(words))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from autoresearch.core.contract.comparison import differences, measures_differently
-from autoresearch.core.contract.reader import parse
-from autoresearch.core.contract.values import (
+from autoresearch.core.contract.keys import (
     Budget,
     Contract,
     Holdout,
@@ -12,8 +11,11 @@ from autoresearch.core.contract.values import (
     RaceRule,
     Sandbox,
     Secondary,
+    commands_of,
+    judges,
 )
-from autoresearch.core.contract.words import render_words
+from autoresearch.core.contract.prose import render_words, told
+from autoresearch.core.contract.reader import parse
 
 __all__ = [
     "Budget",
@@ -23,8 +25,11 @@ __all__ = [
     "RaceRule",
     "Sandbox",
     "Secondary",
+    "commands_of",
     "differences",
+    "judges",
     "measures_differently",
     "parse",
     "render_words",
+    "told",
 ]

@@ -1,4 +1,4 @@
-"""Single values of the contract: text, numbers, durations, shares, names, folders.
+"""Single values of the contract: how each kind is written, read, shown and asked for.
 
 Numbers are read from the text as written, never through YAML's own rules, in which `1:30` is
 ninety, `010` eight and `yes` a truth value.
@@ -9,22 +9,31 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+import warnings
+from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from autoresearch.core.contract.syntax import quoted
+from autoresearch.core.inscope import is_never_in_scope
+from autoresearch.core.scope import expression
 
 if TYPE_CHECKING:
-    from autoresearch.core.contract.tree import Value
-
-MAX_LINE = 400
-"""Longest goal: it is repeated in every brief."""
+    from collections.abc import Callable
 
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
+_WHOLE = re.compile(r"0|[1-9][0-9]{0,12}")
 _DURATION = re.compile(r"((?:0|[1-9][0-9]*)(?:\.[0-9]+)?) ?(ms|s|m|h)?")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PERCENT = 100.0
-_STRING = "tag:yaml.org,2002:str"
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
-E = TypeVar("E", bound=Enum)
+
+class RefusedValueError(ValueError):
+    """Raised when a text is of the right kind, but cannot be taken; tells why, and the remedy."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.hint = hint
 
 
 class Quantity(NamedTuple):
@@ -39,150 +48,204 @@ class Quantity(NamedTuple):
     relative: bool
 
 
-def text(value: Value) -> str:
-    """Text without surrounding blanks.
+class Notation(NamedTuple):
+    """One way to write a value.
 
-    Raises:
-        ContractError: blank, with control characters, or plain YAML of another type.
+    Attributes:
+        form: in docs/contract.md.
+        wanted: in `… is 'x', not …`.
+        remedy: the sentence that helps who wrote something else.
+        read: the text to a value; a text that it cannot read comes back as it is.
+        show: the value in the file's notation.
+        is_text: whether YAML must take it for text too.
     """
-    written = value.scalar("text")
-    if value.node.tag != _STRING:
-        kind = value.node.tag.rpartition(":")[2]
-        raise value.error(f"is {value.shown}, which YAML reads as {kind}", "Put it in quotes.")
+
+    form: str
+    wanted: str
+    remedy: str
+    read: Callable[[str], object]
+    show: Callable[[Any], str] = str
+    is_text: bool = False
+
+
+def digits(value: float) -> str:
+    """All digits that tell the number from its neighbours."""
+    return f"{value!r}".removesuffix(".0")
+
+
+def percentage(fraction: float) -> str:
+    """A fraction as an exact percentage."""
+    return f"{(Decimal(repr(fraction)) * 100).normalize():f}%"
+
+
+def choice(kind: type[Enum]) -> Notation:
+    """One member of an enumeration."""
+    values = [str(member.value) for member in kind]
+    known = " or ".join(values)
+    form = f"{', '.join(values[:-1])} or {values[-1]}"
+    return Notation(form, known, f"Write {known}.", str, lambda member: str(member.value))
+
+
+def _text(written: str) -> str:
     for character in written:
         if unicodedata.category(character) in {"Cc", "Cs"} and character not in "\t\n":
             problem = f"contains the control character U+{ord(character):04X}"
-            raise value.error(problem, "Remove it.")
+            raise RefusedValueError(problem, "Remove it.")
     if not written.strip():
-        raise value.error("is blank", "Write some text, or remove the line.")
+        raise RefusedValueError("is blank", "Write some text, or remove the line.")
     return written.strip()
 
 
-def line(value: Value) -> str:
-    """Text of one line of at most 400 characters; line breaks of the file become blanks.
-
-    Raises:
-        ContractError: no text, or too long.
-    """
-    found = " ".join(text(value).split())
-    if len(found) > MAX_LINE:
-        raise value.error(f"has {len(found)} characters, more than {MAX_LINE}", "Shorten it.")
-    return found
+def _line(written: str) -> str:
+    return " ".join(_text(written).split())
 
 
-def choice(value: Value, kind: type[E]) -> E:
-    """The member of an enumeration.
-
-    Raises:
-        ContractError: none of its values.
-    """
-    known = " or ".join(str(member.value) for member in kind)
-    written = value.scalar(known)
-    for member in kind:
-        if member.value == written:
-            return member
-    raise value.error(f"is {value.shown}", f"Write {known}.")
+def _unit(written: str) -> str:
+    unit = _text(written)
+    if not unit.isprintable():
+        raise RefusedValueError(f"is {quoted(unit)}, not printable", "Write a unit such as ms.")
+    return unit
 
 
-def truth(value: Value) -> bool:
-    """True or false.
-
-    Raises:
-        ContractError: any other word.
-    """
-    written = value.scalar("true or false")
-    if written not in {"true", "false"}:
-        raise value.error(f"is {value.shown}", "Write true or false.")
-    return written == "true"
-
-
-def number(value: Value) -> float:
-    """A finite number without a unit.
-
-    Raises:
-        ContractError: anything else, `nan` and `inf` included.
-    """
-    return _number(value, value.scalar("a number"))
-
-
-def integer(value: Value, low: int, high: int) -> int:
-    """A whole number from `low` to `high`.
-
-    Raises:
-        ContractError: anything else.
-    """
-    hint = f"a whole number from {low} to {high}"
-    written = value.scalar(hint)
-    if not re.fullmatch("0|[1-9][0-9]{0,8}", written) or not low <= int(written) <= high:
-        raise value.error(f"is {value.shown}", f"Write {hint}.")
-    return int(written)
-
-
-def duration(value: Value, high_s: float) -> float:
-    """Seconds, above 0 and up to `high_s`; written as `500ms`, `120s`, `15m`, `2h` or a number.
-
-    Raises:
-        ContractError: not a duration, or out of range.
-    """
-    written = value.scalar("a duration such as 120s")
-    match = _DURATION.fullmatch(written)
-    if match is None:
-        raise value.error(f"is {value.shown}, not a duration", "Write 500ms, 120s, 15m or 2h.")
-    seconds = float(match[1]) * _SECONDS[match[2] or "s"]
-    if not 0 < seconds <= high_s:
-        hint = f"Write more than 0 and at most {high_s:.0f}s."
-        raise value.error(f"is {value.shown}, out of range", hint)
-    return seconds
-
-
-def quantity(value: Value) -> Quantity:
-    """A share (`0.5%`) or an amount in the metric's unit (`3`), with or without sign.
-
-    Raises:
-        ContractError: neither.
-    """
-    written = value.scalar("a number or a percentage")
-    if written.endswith("%"):
-        return Quantity(_number(value, written[:-1].rstrip()) / _PERCENT, relative=True)
-    return Quantity(_number(value, written), relative=False)
-
-
-def share(value: Value, high: float) -> float:
-    """A fraction from 0 to `high`, written with a percent sign.
-
-    Raises:
-        ContractError: no percentage, or out of range.
-    """
-    amount, relative = quantity(value)
-    if not relative or not 0 <= amount <= high:
-        problem = f"is {value.shown}, not a percentage from 0% to {high:.0%}"
-        raise value.error(problem, "Write it with a percent sign, such as 1%.")
-    return amount
-
-
-def folder(value: Value) -> str:
-    """A folder below the repository's root, without `./` and trailing slash.
-
-    Raises:
-        ContractError: absolute, leading upwards, inside `.git`, the root itself or a pattern.
-    """
-    written = text(value)
-    parts = [part for part in written.split("/") if part not in {"", "."}]
-    if any(character in "*?[]{}\\\n" for character in written):
-        raise value.error(
-            f"contains {value.shown}, which is a pattern",
-            "List each folder by its name, without patterns.",
+def _literal(written: str) -> str:
+    if "\0" in written or not written.isprintable():
+        raise RefusedValueError(
+            f"is {quoted(written)}, not printable text", "Write one line of text."
         )
-    if written.startswith(("/", "~")) or ".." in parts:
-        problem = f"contains {value.shown}, which may lie outside the repository"
-        raise value.error(problem, "Write a path below the root of the repository.")
+    return written
+
+
+def _truth(written: str) -> object:
+    return {"true": True, "false": False}.get(written, written)
+
+
+def _number(written: str) -> object:
+    if not _NUMBER.fullmatch(written) or not math.isfinite(float(written)):
+        return written
+    return float(written)
+
+
+def _whole(written: str) -> object:
+    return int(written) if _WHOLE.fullmatch(written) else written
+
+
+def _duration(written: str) -> object:
+    match = _DURATION.fullmatch(written)
+    return written if match is None else float(match[1]) * _SECONDS[match[2]]
+
+
+def _share(written: str) -> object:
+    number = _number(written[:-1].rstrip()) if written.endswith("%") else written
+    return number / 100 if isinstance(number, float) else written
+
+
+def _fraction(written: str) -> object:
+    return _share(written) if written.endswith("%") else _number(written)
+
+
+def _quantity(written: str) -> object:
+    amount = _fraction(written)
+    return Quantity(amount, written.endswith("%")) if isinstance(amount, float) else amount
+
+
+def _least(written: str) -> object:
+    """A size without direction; zero is a share, whatever it is written as."""
+    found = _quantity(written)
+    if not isinstance(found, Quantity):
+        return found
+    if found.amount < 0 or (found.relative and found.amount >= 1):
+        problem = f"is {quoted(written)}, out of range"
+        raise RefusedValueError(problem, "Write 0% to below 100%, or an amount >= 0 in the unit.")
+    return found._replace(relative=found.relative or found.amount == 0)
+
+
+def _expression(written: str) -> str:
+    shown = quoted(_text(written))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what Python will read in another way tomorrow
+            groups = re.compile(_text(written)).groups
+    except (re.error, OverflowError, RecursionError, FutureWarning, DeprecationWarning) as error:
+        problem = f"is {shown}, which is not a regular expression: {error}"
+        raise RefusedValueError(problem, "Write it for Python's `re`, in single quotes.") from error
+    if groups != 1:
+        hint = "Put exactly one pair of parentheses, around the number; `(?:...)` does not count."
+        raise RefusedValueError(f"is {shown}, with {groups} groups", hint)
+    return _text(written)
+
+
+def _pattern(written: str) -> str:
+    pattern = _text(written)
+    try:
+        expression(pattern)
+    except ValueError as error:
+        hint = "See the wildcards in docs/contract.md."
+        raise RefusedValueError(f"contains {quoted(pattern)}, which {error}", hint) from error
+    return pattern
+
+
+def _scoped(written: str) -> str:
+    pattern = _pattern(written)
+    if is_never_in_scope(pattern):
+        problem = f"contains {quoted(pattern)}, which is never in scope"
+        raise RefusedValueError(
+            problem, "Remove it: the session's own files and git's are protected."
+        )
+    return pattern
+
+
+def _folder(written: str) -> str:
+    """A folder below the repository's root, without `./` and trailing slash."""
+    path = _text(written)
+    parts = [part for part in path.split("/") if part not in {"", "."}]
+    if any(character in "*?[]{}\\\n" for character in path):
+        problem = f"contains {quoted(path)}, which is a pattern"
+        raise RefusedValueError(problem, "List each folder by its name, without patterns.")
+    if path.startswith(("/", "~")) or ".." in parts:
+        problem = f"contains {quoted(path)}, which may lie outside the repository"
+        raise RefusedValueError(problem, "Write a path below the root of the repository.")
     if not parts or any(part.casefold() == ".git" for part in parts):
-        problem = f"contains {value.shown}, which is the repository itself"
-        raise value.error(problem, "Name a folder of dependencies or build outputs.")
+        problem = f"contains {quoted(path)}, which is the repository itself"
+        raise RefusedValueError(problem, "Name a folder of dependencies or build outputs.")
     return "/".join(parts)
 
 
-def _number(value: Value, written: str) -> float:
-    if not _NUMBER.fullmatch(written) or not math.isfinite(float(written)):
-        raise value.error(f"is {value.shown}, not a number", "Write a decimal number such as 0.5.")
-    return float(written)
+def _absolute(written: str) -> str:
+    path = _text(written)
+    if not path.startswith("/") or path.rstrip("/") == "":
+        problem = f"contains {quoted(path)}, which is not an absolute path"
+        raise RefusedValueError(problem, "Write it from the root, such as /srv/data.")
+    return path.rstrip("/")
+
+
+def _texts(form: str, read: Callable[[str], object] = _text) -> Notation:
+    return Notation(form, "text", "Write text.", read, is_text=True)
+
+
+_DECIMAL = "Write a decimal number such as 0.5."
+
+TEXT = _texts("text")
+LINE = _texts("one line", _line)
+LITERAL = _texts("text", _literal)
+UNIT = _texts("text", _unit)
+COMMAND = _texts("shell command")
+EXPRESSION = _texts("regular expression with one group", _expression)
+PATTERN = _texts("pattern", _pattern)
+SCOPED = _texts("pattern", _scoped)
+FOLDER = _texts("folder", _folder)
+ABSOLUTE = _texts("absolute path", _absolute)
+TRUTH = Notation(
+    "true or false", "true or false", "Write true or false.", _truth, lambda on: str(on).lower()
+)
+NUMBER = Notation("number", "a number", _DECIMAL, _number, digits)
+WHOLE = Notation("whole number", "a whole number", "Write a whole number.", _whole, digits)
+FRACTION = NUMBER._replace(read=_fraction)
+SHARE = Notation(
+    "percentage", "a percentage", "Write it with a percent sign, such as 1%.", _share, percentage
+)
+DURATION = Notation(
+    "duration", "a duration", "Write 500ms, 120s, 15m or 2h.", _duration, lambda s: f"{digits(s)}s"
+)
+LEAST = Notation("percentage below 100%, or amount", "a number", _DECIMAL, _least, digits)
+LIMIT = Notation("percentage or amount", "a number", _DECIMAL, _quantity, digits)
+BY_TYPE: dict[type, Notation] = {bool: TRUTH, int: WHOLE, float: NUMBER, str: TEXT}

@@ -1,23 +1,20 @@
-"""YAML text to a tree; whatever YAML could hide or blow up is refused here."""
+"""YAML text to its nodes; whatever YAML could hide or blow up is refused here."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import yaml
 from yaml.reader import ReaderError
 
-from autoresearch.core.contract.tree import Value, failure, quoted
-
-if TYPE_CHECKING:
-    from autoresearch.core.errors import ContractError
+from autoresearch.core.errors import ContractError
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 3
 """A mapping in a list in the file; PyYAML composes by recursion."""
 
+_SHOWN = 60
 
-def compose(text: str, file: str) -> Value:
+
+def compose(text: str, file: str) -> yaml.Node:
     """The root of the document.
 
     Raises:
@@ -44,13 +41,19 @@ def compose(text: str, file: str) -> Value:
         message = f"not valid YAML: {quoted(str(error))}"
         raise failure(file, loader.line + 1, message, "Remove the escape or directive.") from error
     if node is None:
-        raise failure(
-            file,
-            1,
-            "the contract is empty",
-            "Write at least session, goal, metric, verify and scope.",
-        )
-    return Value(file=file, key="", node=node)
+        remedy = "Write at least session, goal, metric, verify and scope."
+        raise failure(file, 1, "the contract is empty", remedy)
+    return node
+
+
+def quoted(text: str) -> str:
+    """Text of the file for a message: control characters escaped, cut at 60 characters."""
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
+
+
+def failure(file: str, line: int, message: str, hint: str) -> ContractError:
+    """An error of the contract; every one is made here, so that every one names its file."""
+    return ContractError(f"{message} (in {file})", line=line, hint=hint)
 
 
 def _refuse_hidden(loader: yaml.SafeLoader, file: str) -> None:

@@ -1,0 +1,320 @@
+"""Every key of the contract, declared once: type, bounds, default, meaning, what it belongs to.
+
+The reader, the differences that `amend` shows, the contract in words, the brief, the screening of
+commands and the tables of docs/contract.md (`make docs`, from the text below a field) follow from
+these declarations. A field `…_relative` is no key of the file: it tells how the one before it was
+written.
+"""
+
+from __future__ import annotations
+
+import functools
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
+
+from msgspec import Meta, Struct, field
+from msgspec.structs import fields
+
+from autoresearch.core.contract import scalars
+from autoresearch.core.contract.scalars import Notation
+from autoresearch.core.model import Direction, Scale, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class Key(NamedTuple):
+    """What the type of a key does not say.
+
+    Attributes:
+        measures: whether values measured under another value of it cannot be compared: a change
+            starts a new epoch. Otherwise it only bounds, ends or describes.
+        judges: whether its command decides about a candidate.
+        title: what the contract in words calls a command or list; "" for a sentence of its own.
+        told: the line of the brief about it, `{}` for the value; "" for none of this form.
+        noun: what a text that does not match the pattern is not.
+        remedy: what to write instead, where the kind does not say.
+    """
+
+    measures: bool = True
+    judges: bool = False
+    title: str = ""
+    told: str = ""
+    noun: str = ""
+    remedy: str = ""
+
+
+class Sandbox(str, Enum):
+    """How much isolation the session asks for."""
+
+    AUTO = "auto"
+    REQUIRE = "require"
+    OFF = "off"
+
+
+NO_MEASURE = Key(measures=False)
+
+Command = Annotated[str, scalars.COMMAND]
+Duration = Annotated[float, Meta(gt=0, le=86_400), scalars.DURATION]
+Expression = Annotated[str, Meta(max_length=200), scalars.EXPRESSION]
+Least = Annotated[float, scalars.LEAST]
+Limit = Annotated[float, scalars.LIMIT]
+Listed = Meta(max_length=100)
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Tokens = Annotated[int, Meta(ge=1, le=1_000_000_000_000)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,39}$")]
+Branch = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+
+
+class Reported(Struct, frozen=True, kw_only=True):
+    """A number of verify: what the metric and the secondary metrics have in common."""
+
+    name: Annotated[
+        Name,
+        Key(
+            noun="a valid name of a metric",
+            remedy="Use at most 40 ASCII letters, digits, dots and underscores, such as parse_ms.",
+        ),
+    ]
+    """As `verify` prints it: `METRIC parse_ms=41.7`. No two metrics have the same name."""
+    unit: Annotated[str, Meta(max_length=16), scalars.UNIT] = ""
+    """Shown beside values. Seconds where `source` is not output."""
+    direction: Direction
+    """Which way is better."""
+    source: Source = Source.OUTPUT
+    """What `verify` prints, or its CPU or elapsed seconds as the helper measures them."""
+    pattern: Expression | None = None
+    """Finds the value in the output. Only with `source: output`."""
+
+
+class Metric(Reported, frozen=True, kw_only=True):
+    """The one number that is optimised."""
+
+    target: Annotated[float | None, NO_MEASURE] = None
+    """Metric only: the session is done when it is reached."""
+    min_effect: Annotated[Least, NO_MEASURE] = 0.0
+    """Metric only: the gain that a keep needs at least."""
+    min_effect_relative: bool = True
+    deterministic: bool | None = None
+    """Metric only: whether equal code yields equal values. Without it calibration finds out."""
+
+    @property
+    def scale(self) -> Scale:
+        """How values are compared: by ratio, but shares in % and absolute gains by difference."""
+        by_ratio = self.min_effect_relative and self.unit != "%"
+        return Scale.RATIO if by_ratio else Scale.DIFFERENCE
+
+
+class Secondary(Reported, frozen=True, kw_only=True):
+    """A number that is watched beside the metric and may be bounded."""
+
+    limit: Annotated[Limit | None, NO_MEASURE] = None
+    """Secondary only: the largest loss against the epoch's baseline."""
+    limit_relative: bool = True
+
+
+class Holdout(Struct, frozen=True, kw_only=True):
+    """A second verify command, on inputs that the agent does not see."""
+
+    command: Command
+    """Prints the same metric as `verify`, by the same rules."""
+    every: Annotated[int, Meta(ge=1, le=100), NO_MEASURE] = 1
+    """It is asked on every so many-th keep."""
+    limit: Annotated[Least, NO_MEASURE] = 0.01
+    """The most that a keep may lose on it, proven. Small losses add up."""
+    limit_relative: bool = True
+    paths: Annotated[tuple[str, ...], scalars.ABSOLUTE] = field(default=(), name="reads")
+    """What the command reads beside the absolute paths it names: hidden from all other commands
+    where a sandbox is in force."""
+
+
+class RaceRule(Struct, frozen=True, kw_only=True):
+    """How patient and how strict a race is."""
+
+    alpha: Annotated[float, Meta(gt=0, le=0.2), scalars.FRACTION] = 0.02
+    """The share of worthless candidates that may be kept; `2%` is 0.02."""
+    seconds: Duration = 60.0
+    """How long one race may take."""
+    max_runs: Annotated[int, Meta(ge=2, le=200)] | None = None
+    """The most samples a candidate may cost, both arms together."""
+    pairs: Annotated[int, Meta(ge=1, le=100)] | None = None
+    """The most pairs a race may take. Not together with `max_runs`."""
+
+
+class Budget(Struct, frozen=True, kw_only=True):
+    """Where the session ends by itself; None: not there."""
+
+    experiments: Count | None = None
+    """The session ends after so many experiments."""
+    hours: Annotated[float, Meta(gt=0, le=8_760)] | None = None
+    """The session ends after so many hours."""
+    usd: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
+    """The session ends once its experiments cost the agent so many dollars."""
+    tokens: Tokens | None = None
+    """The same in tokens, those read from a cache included."""
+
+
+class Contract(Struct, frozen=True, kw_only=True):
+    """Goal, metric, commands, scope and budget of a session; `autoresearch.yaml`, checked.
+
+    `env` holds (name, value), sorted by name; `pass_through` is sorted too.
+    """
+
+    session: Annotated[
+        Branch,
+        Key(
+            noun="a valid branch name",
+            remedy="Write lower-case words joined by hyphens, such as parse-speed.",
+        ),
+    ]
+    """Names the branch `autoresearch/<session>`, its refs and folders."""
+    goal: Annotated[str, Meta(max_length=400), scalars.LINE, NO_MEASURE]
+    """What the agent is told."""
+    metric: Metric
+    """The one number that is optimised."""
+    verify: Annotated[Command, Key(judges=True, told="verify: {}")]
+    """Yields the metric. One execution is a sample."""
+    scope: Annotated[tuple[str, ...], Listed, scalars.SCOPED, Key(told="scope: {}")]
+    """Files an experiment may change, at least one pattern. All others are protected."""
+    protect: Annotated[
+        tuple[str, ...], Listed, scalars.PATTERN, Key(told="protected within it: {}")
+    ] = ()
+    """Taken out of `scope` again."""
+    secondary: Annotated[tuple[Secondary, ...], Listed] = ()
+    """Numbers that are watched, and bounded by `limit`."""
+    guard: Annotated[Command | None, Key(judges=True, told="guard: {}")] = None
+    """Must pass before a keep."""
+    final_guard: Annotated[
+        Command | None, Key(measures=False, judges=True, title="Final guard, of the last commit")
+    ] = None
+    """`validate` runs it on the last commit: the whole test suite, where the guard is a part of it.
+    It must pass at `init` too. A failure comes before the number."""
+    same: Annotated[
+        Command | None,
+        Key(
+            judges=True,
+            title="Output that must not change",
+            told="same: the output of `{}` must not change",
+        ),
+    ] = None
+    """Its output must stay, byte for byte, what the baseline's code prints (at most 8 MiB)."""
+    setup: Annotated[Command | None, Key(title="Set-up of a bench checkout")] = None
+    """Runs once in each bench checkout, again when its inputs change."""
+    build: Annotated[Command | None, Key(title="Build, once a candidate")] = None
+    """Runs once a candidate, never timed. Failing is a crash."""
+    profile: Annotated[
+        Command | None,
+        Key(
+            measures=False,
+            title="Profiler",
+            told="profiler: `autoresearch profile` shows where the incumbent spends its cost",
+        ),
+    ] = None
+    """What `autoresearch profile` runs on the incumbent."""
+    holdout: Annotated[Holdout | None, Key(judges=True)] = None
+    """A second verify on inputs that the agent does not see: a shell command, or a mapping. A keep
+    must not lose on it. Best with script and data outside the repository."""
+    env: tuple[tuple[str, str], ...] = ()
+    """Added to the scrubbed environment, taken literally: `$HOME` is five characters."""
+    pass_through: Annotated[tuple[str, ...], Key(title="Passed through")] = field(
+        default=(), name="env.pass"
+    )
+    """Names of variables let through from your environment."""
+    link: Annotated[
+        tuple[str, ...], Listed, scalars.FOLDER, Key(title="Readable in bench checkouts")
+    ] = ()
+    """Ignored folders that bench checkouts may read. They must exist."""
+    cache: Annotated[
+        tuple[str, ...], Listed, scalars.FOLDER, Key(title="Kept between experiments")
+    ] = ()
+    """Build outputs that survive between experiments, each checkout its own."""
+    sandbox: Sandbox = Sandbox.AUTO
+    """Whether commands run confined: where it works, always, or never. See `docs/sandbox.md`."""
+    network: bool = False
+    """Whether all commands may use the network while confined. `setup` always may."""
+    timeout_s: Annotated[Duration, NO_MEASURE] = field(default=120.0, name="timeout")
+    """Of one sample. The default comes on top of `time_budget`."""
+    guard_timeout_s: Annotated[Duration, NO_MEASURE] = field(default=900.0, name="guard_timeout")
+    """Of `guard`, `final_guard` and `same`, each."""
+    time_budget_s: Duration | None = field(default=None, name="time_budget")
+    """Handed to `verify`, for programs that run as long as they are told. Below `timeout`."""
+    race: Annotated[RaceRule, NO_MEASURE] = RaceRule()
+    simplify_loss: Annotated[float, Meta(ge=0, le=0.5), scalars.SHARE, NO_MEASURE] = 0.01
+    """What all `--simplify` keeps together may cost."""
+    budget: Annotated[Budget, NO_MEASURE] = Budget()
+    stop_on_plateau: Annotated[bool, NO_MEASURE] = False
+    """Whether the plateau estimate ends the session instead of advising."""
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """All but the holdout, which sees what they do not."""
+        return tuple(command for key, command in commands_of(self) if key != "holdout")
+
+
+class Term(NamedTuple):
+    """A key as those see it who read, show or describe any.
+
+    Attributes:
+        name: in the file.
+        field: of the Struct.
+        kind: of its value, or of each item.
+        bounds: of its value; of the list, where it is one.
+        section: what its mapping, or each item, becomes.
+        is_list: whether it holds several.
+    """
+
+    name: str
+    field: str
+    key: Key
+    kind: Notation
+    bounds: Meta
+    section: type[Struct] | None
+    is_list: bool
+
+
+@functools.cache
+def terms_of(section: type[Struct]) -> Mapping[str, Term]:
+    """The keys of a section by their names in the file, in order."""
+    return {
+        one.encode_name: _term(one.encode_name, one.name, tuple(_parts(one.type)))
+        for one in fields(section)
+        if not one.name.endswith("_relative")
+    }
+
+
+def _term(name: str, of: str, parts: tuple[Any, ...]) -> Term:
+    plain = next(part for part in parts if isinstance(part, type))
+    kind = scalars.choice(plain) if issubclass(plain, Enum) else scalars.BY_TYPE.get(plain)
+    return Term(
+        name=name,
+        field=of,
+        key=next((part for part in parts if isinstance(part, Key)), Key()),
+        kind=next((part for part in parts if isinstance(part, Notation)), kind or scalars.TEXT),
+        bounds=next((part for part in parts if isinstance(part, Meta)), Meta()),
+        section=plain if issubclass(plain, Struct) else None,
+        is_list=Ellipsis in parts,
+    )
+
+
+def _parts(hint: Any) -> Iterator[Any]:  # noqa: ANN401  (a type hint has no narrower type)
+    """The plain types in a type hint, and what they are annotated with."""
+    arguments = get_args(hint)
+    if not arguments:
+        yield hint
+    for argument in arguments:
+        yield from _parts(argument)
+
+
+def commands_of(contract: Contract) -> Iterator[tuple[str, str]]:
+    """Each command of a contract with its key."""
+    for name, term in terms_of(Contract).items():
+        held = getattr(contract, term.field)
+        if isinstance(held, Holdout):
+            yield name, held.command
+        elif term.kind is scalars.COMMAND and held is not None:
+            yield name, held
+
+
+def judges() -> frozenset[str]:
+    """The keys whose commands decide about a candidate."""
+    return frozenset(name for name, term in terms_of(Contract).items() if term.key.judges)
