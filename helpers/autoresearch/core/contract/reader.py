@@ -135,7 +135,6 @@ class _Reader:
                 near = wire.nearest(name, terms)
                 hint = f"Did you mean `{near}`?" if near else f"Known keys: {', '.join(terms)}."
                 raise self._error_at(key, path, f"has the unknown key {quoted(name)}", hint)
-            self.places[(*path, name)] = _Place(value, terms[name])
             held |= self._value(value, (*path, name), terms[name])
         if issubclass(kind, Reported):
             self._agree(held, path)
@@ -173,8 +172,9 @@ class _Reader:
             return {term.name: self._other(node, path)}
         items = []
         for at, item in enumerate(node.value):
-            self.places[(*path, at)] = _Place(item, term)
-            items.append(self._single(item, (*path, at), term))
+            place = (*path, at)
+            self.places[place] = _Place(item, term)
+            items.append(self._single(item, place, term))
         return {term.name: items}
 
     def _single(self, node: yaml.Node, path: _Path, term: Term) -> object:
@@ -260,7 +260,7 @@ class _Reader:
         else:
             held = self._section(node, path, Holdout)
         reads = held.get("reads", []) if isinstance(held, dict) else None
-        if not isinstance(reads, list) or not all(isinstance(one, str) for one in reads):
+        if not isinstance(reads, list):
             return held
         if len(reads) > MAX_READS:
             problem = f"lists {len(reads)} entries; at most {MAX_READS} are allowed"
