@@ -49,7 +49,7 @@ def told(contract: Contract) -> Iterator[str]:
 def _told(held: str | tuple[str, ...]) -> str:
     """A command's first line, or the first entries of a list."""
     if isinstance(held, str):
-        first, *rest = held.strip().splitlines()
+        first, _, rest = held.strip().partition("\n")
         return clean_line(f"{first} …" if rest else first, _LONGEST_CODE)
     shown = ", ".join(clean_line(item, _TOLD) for item in held[:_MOST_TOLD])
     left_out = len(held) - _MOST_TOLD
