@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.reporting.doctor import setting
+from autoresearch.cli.doctor import setting
 
 FOLDERS = ("/r/.git", '/home/a "b"/state')
 

@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from autoresearch.cli.words import experiment_lines
+from autoresearch.cli.verdicts import experiment_lines
 from autoresearch.core import formatting
 from autoresearch.core.contract import parse
 from autoresearch.core.model import CommandResult, Effect, Kind, RaceRecord, Scale, Verdict

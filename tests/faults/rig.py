@@ -20,13 +20,6 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import autoresearch.cli.human
-import autoresearch.cli.look
-import autoresearch.cli.work
-import autoresearch.loop.experiment
-import autoresearch.loop.recover
-import autoresearch.loop.undo
-import autoresearch.reporting.doctor  # noqa: F401 - imported once, before the forks
 from autoresearch.cli import group
 from autoresearch.cli.app import run
 from autoresearch.loop.invariants import invariants

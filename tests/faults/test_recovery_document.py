@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from autoresearch.cli.human import recover_command
+import click
+from autoresearch.cli import group
 from autoresearch.core.steps import STEPS
 from autoresearch.loop.recover import FINISHERS
 
@@ -37,7 +38,11 @@ def test_codes_options_and_variables_are_the_codes():
     for name in ("locked", "branch_moved", "AUTORESEARCH_MEASURE_TOGETHER"):
         assert f'"{name}"' in code
         assert name in TEXT
-    options = {option for p in recover_command.params for option in p.opts}
+    options = {
+        option
+        for p in group.get_command(click.Context(group), "recover").params
+        for option in p.opts
+    }
     assert set(re.findall(r"recover (--[a-z-]+)", TEXT)) <= options
 
 

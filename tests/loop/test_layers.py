@@ -20,11 +20,10 @@ BELOW = {
     "edges": {"core"},
     "loop": {"core", "edges"},
     "planning": {"core", "edges", "loop"},
-    "reporting": {"core", "edges", "loop"},
     "trial": {"core", "edges", "loop", "planning"},
     "hosts": {"core", "edges", "loop"},
     "security": {"core", "edges", "loop"},
-    "cli": {"core", "edges", "loop", "planning", "reporting", "trial", "hosts", "security"},
+    "cli": {"core", "edges", "loop", "planning", "trial", "hosts", "security"},
 }
 """Layer -> the layers that it may import, beside itself."""
 

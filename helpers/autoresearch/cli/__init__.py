@@ -1,44 +1,43 @@
 """The face: parses the command line, calls one use case, prints its answer.
 
-Each group of commands is a module of its own, imported only when one of its commands is
-called: a helper call must stay fast.
+A module of this package is imported only when one of its commands is called: a helper call must
+stay fast.
 """
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Mapping
 from typing import NoReturn
 
 import click
 
 from autoresearch import __version__
+from autoresearch.cli.app import LazyGroup, run
 
 COMMANDS = {
-    "scan": "scanning",
+    "scan": "plan",
     "evaluator": "plan",
     "check": "plan",
     "init": "plan",
     "amend": "plan",
     "run": "work",
-    "brief": "work",
-    "try": "work",
+    "brief": "status",
+    "try": "attempt",
     "note": "work",
     "drop": "work",
     "apply": "work",
     "profile": "work",
-    "status": "look",
-    "log": "look",
-    "show": "look",
-    "doctor": "look",
+    "status": "status",
+    "log": "status",
+    "show": "work",
+    "doctor": "doctor",
     "validate": "human",
     "undo": "human",
     "stop": "human",
     "recover": "human",
     "gc": "human",
-    "hook": "host",
-    "statusline": "host",
+    "hook": "hosts",
+    "statusline": "hosts",
     "install": "hosts",
     "uninstall": "hosts",
     "security": "security",
@@ -48,34 +47,14 @@ COMMANDS = {
 """Command -> module of this package that defines it."""
 
 
-class LazyGroup(click.Group):
-    """A click group that imports a command's module when the command is asked for.
+class Commands(LazyGroup):
+    """All commands, in the order of their help."""
 
-    Attributes:
-        table: command -> module of this package that defines it.
-    """
-
-    table: Mapping[str, str] = COMMANDS
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of the table."""
-        del ctx
-        return list(self.table)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, or None so that click reports the wrong usage."""
-        del ctx
-        if cmd_name not in self.table:
-            return None
-        module = importlib.import_module(f"autoresearch.cli.{self.table[cmd_name]}")
-        command = getattr(module, f"{cmd_name}_command")
-        if not isinstance(command, click.Command):
-            raise TypeError(cmd_name)
-        return command
+    table = COMMANDS
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=True,
 )
@@ -92,6 +71,4 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code documented in docs/schema.md."""
-    from autoresearch.cli.app import run  # noqa: PLC0415 - `--version` needs none of it
-
     sys.exit(run(group, sys.argv[1:] if arguments is None else arguments))

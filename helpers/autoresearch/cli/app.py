@@ -1,4 +1,4 @@
-"""The one error handler, and how an answer reaches the streams.
+"""The one error handler, how an answer reaches the streams, and what all commands share.
 
 stdout carries the result and nothing else, stderr progress and errors. Exit codes: 0 done,
 1 the caller can mend it, 2 wrong usage, 3 a bug, 4 a gate said no, 5 the session cannot go on,
@@ -8,42 +8,73 @@ stdout carries the result and nothing else, stderr progress and errors. Exit cod
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import platform
 import sys
 import traceback
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from autoresearch import __version__
+from autoresearch.core import formatting
 from autoresearch.core.answer import MAX_BYTES, MAX_LINES, bounded
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
-from autoresearch.edges import notices
+from autoresearch.edges import files, notices, places
 from autoresearch.edges.interruption import termination_raises
 
 if TYPE_CHECKING:
-    from autoresearch.core.answer import Answer
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-Parameters = ParamSpec("Parameters")
+    from autoresearch.core.answer import Answer
+    from autoresearch.loop.measure import Standing
 
 EXIT_BUG = 3
 EXIT_BROKEN = 5
 EXIT_INTERRUPTED = 130
 DOCTOR = "`autoresearch doctor` says what is wrong and how to mend it."
 TIDY = "the next command tidies up what was interrupted; then repeat this one"
+PATHS_SHOWN = 5
+JSON = click.Option(["--json", "as_json"], is_flag=True, help="One JSON object on stdout.")
 
 
-def answers(function: Callable[Parameters, Answer]) -> Callable[Parameters, None]:
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is asked for.
+
+    The module holds a function `<name>_command` that returns an Answer, or a whole click command.
+
+    Attributes:
+        table: command -> module of this package.
+    """
+
+    table: Mapping[str, str]
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        del ctx
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None so that click reports the wrong usage."""
+        del ctx
+        if cmd_name not in self.table:
+            return None
+        module = importlib.import_module(f"autoresearch.cli.{self.table[cmd_name]}")
+        found = getattr(module, f"{cmd_name}_command")
+        whole = isinstance(found, click.Command)
+        return found if whole else click.command(cmd_name)(answers(found))
+
+
+def answers(function: Callable[..., Answer]) -> Callable[..., None]:
     """Give a command `--json` and print the Answer it returns, with all notices before it."""
 
-    @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
     @functools.wraps(function)
-    def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        as_json = bool(kwargs.pop("as_json", False))
+    def wrapper(*args: object, as_json: bool, **kwargs: object) -> None:
         click.get_current_context().meta["json"] = as_json
         answer = function(*args, **kwargs)
         told = notices.current()
@@ -51,9 +82,32 @@ def answers(function: Callable[Parameters, Answer]) -> Callable[Parameters, None
         if answer.exit_code:
             raise click.exceptions.Exit(answer.exit_code)
 
-    # Click leaves lines alone below a real backspace, which no raw docstring can hold.
+    # Click keeps parameters backwards, so this one comes last. It leaves lines alone below a real
+    # backspace, which no raw docstring can hold.
+    vars(wrapper)["__click_params__"] = [JSON, *vars(function).get("__click_params__", ())]
     wrapper.__doc__ = (function.__doc__ or "").replace("\\b\n", "\b\n")
     return wrapper
+
+
+def picked(source: object, *names: str) -> dict[str, Any]:
+    """Attributes of a result as JSON holds them; what JSON knows nothing of becomes its text."""
+    return {
+        name: msgspec.to_builtins(getattr(source, name), str_keys=True, enc_hook=str)
+        for name in names
+    }
+
+
+def listed(paths: Iterable[str]) -> str:
+    """The first few paths, fit for a line."""
+    return clean_line(", ".join([*paths][:PATHS_SHOWN]))
+
+
+def few(lines: Iterable[str], most: int, rest: str) -> Iterator[str]:
+    """The first lines; then `rest` with the number of the others for its `{}`, if there are any."""
+    given = [*lines]
+    yield from given[:most]
+    if len(given) > most:
+        yield rest.format(len(given) - most)
 
 
 def printable(text: str) -> str:
@@ -96,11 +150,9 @@ def invoke(group: click.Group, arguments: list[str]) -> int:
 
 def report_disk(error: OSError, *, as_json: bool) -> int:
     """A full or failing disk where nobody looked for it; anything else is a bug."""
-    from autoresearch.edges.files import file_error, is_of_the_disk  # noqa: PLC0415 - start fast
-
-    if not is_of_the_disk(error):
+    if not files.is_of_the_disk(error):
         raise error
-    return report_failure(file_error(error, error.filename or "a file"), as_json=as_json)
+    return report_failure(files.file_error(error, error.filename or "a file"), as_json=as_json)
 
 
 def drop_git_environment() -> None:
@@ -147,18 +199,13 @@ def envelope(code: str, message: str, hint: str) -> str:
 
 def report_bug(error: Exception, arguments: list[str]) -> int:
     """A bug: one line on screen and the path of a report that can be pasted into an issue."""
-    from autoresearch.edges.places import crash_report, git_version  # noqa: PLC0415 - only when needed
-
-    text = "\n".join(
-        [
-            f"autoresearch {__version__}, {platform.platform()}",
-            f"Python {platform.python_version()}, {git_version()}",
-            f"arguments: {arguments!r}",
-            traceback.format_exc(),
-        ]
+    text = (
+        f"autoresearch {__version__}, {platform.platform()}\n"
+        f"Python {platform.python_version()}, {places.git_version()}\n"
+        f"arguments: {arguments!r}\n{traceback.format_exc()}"
     )
     message = f"bug: {type(error).__name__}: {clean_line(str(error), 200)}"
-    hint = f"Report it with {crash_report(text)}; the next command tidies up."
+    hint = f"Report it with {places.crash_report(text)}; the next command tidies up."
     report_end("bug", message, hint, as_json="--json" in arguments)
     return EXIT_BUG
 
@@ -167,3 +214,54 @@ def quiet_pipe() -> int:
     """The reader went away (`| head`): no message can reach it, so none is written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+class Screen:
+    """What is said while a command works.
+
+    Args:
+        live: whether stderr is a terminal that can redraw a line.
+    """
+
+    def __init__(self, *, live: bool) -> None:
+        self.live = live
+        self._shown = False
+
+    def say(self, text: str) -> None:
+        """Name the step that begins."""
+        self._draw(f"{text} …")
+
+    def watch(self, standing: Standing) -> None:
+        """Show where a race stands: sample, estimate so far, time left at most."""
+        change = "" if standing.change is None else f", so far {standing.change:+.1%}"
+        left = formatting.duration(standing.left_s)
+        self._draw(
+            f"sample {standing.runs}, pair {standing.pairs} of at most "
+            f"{standing.planned}{change}, at most {left} left"
+        )
+
+    def close(self) -> None:
+        """Remove the line."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._shown = False
+
+    def _draw(self, text: str) -> None:
+        if not self.live:
+            return
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        sys.stderr.write(f"\r\x1b[K{text[: width - 1]}")
+        sys.stderr.flush()
+        self._shown = True
+
+
+@contextmanager
+def screen() -> Iterator[Screen]:
+    """A screen for one command, wiped at its end."""
+    plain = os.environ.get("TERM") == "dumb" or not sys.stderr.isatty()
+    shown = Screen(live=not plain)
+    try:
+        yield shown
+    finally:
+        shown.close()

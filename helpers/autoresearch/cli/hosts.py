@@ -1,29 +1,31 @@
-"""Commands that put the skill where an agent finds it: install, uninstall."""
+"""Commands for hosts: install and uninstall, and what hosts call: hook and statusline.
+
+`autoresearch.__main__` answers `hook` and `statusline` before this is imported.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.cli.app import answers
 from autoresearch.core import formatting
 from autoresearch.core.answer import Answer
-from autoresearch.hosts.install.layouts import LAYOUTS
-
-if TYPE_CHECKING:
-    from autoresearch.hosts.install.layouts import Place
+from autoresearch.edges.gitrepo import GitRepo
+from autoresearch.hosts import entry
+from autoresearch.hosts.hook import EVENTS
+from autoresearch.hosts.install import actions
+from autoresearch.hosts.install.actions import home_of
+from autoresearch.hosts.install.layouts import LAYOUTS, Place, find_bundle
 
 _PROJECT = "Install for the project of the current folder, to be committed, instead of for you."
 
 
-@click.command("install")
 @click.argument("host", type=click.Choice(list(LAYOUTS)))
 @click.option("--project", is_flag=True, help=_PROJECT)
 @click.option("--set-aside", is_flag=True, help="Rename files that are in the way and not ours.")
-@answers
 def install_command(host: str, *, project: bool, set_aside: bool) -> Answer:
     """Install or update skill and slash commands for HOST.
 
@@ -31,9 +33,6 @@ def install_command(host: str, *, project: bool, set_aside: bool) -> Answer:
 
     Example: autoresearch install codex
     """
-    from autoresearch.hosts.install import actions  # noqa: PLC0415 - start fast
-    from autoresearch.hosts.install.layouts import find_bundle  # noqa: PLC0415 - start fast
-
     environ = dict(os.environ)
     place = _place(environ, project=project)
     done = actions.install(host, find_bundle(), place, environ, set_aside=set_aside)
@@ -66,10 +65,8 @@ def install_command(host: str, *, project: bool, set_aside: bool) -> Answer:
     )
 
 
-@click.command("uninstall")
 @click.argument("host", type=click.Choice(list(LAYOUTS)))
 @click.option("--project", is_flag=True, help=_PROJECT)
-@answers
 def uninstall_command(host: str, *, project: bool) -> Answer:
     """Remove what `install HOST` wrote; sessions stay.
 
@@ -77,9 +74,6 @@ def uninstall_command(host: str, *, project: bool) -> Answer:
 
     Example: autoresearch uninstall codex
     """
-    from autoresearch.hosts.install import actions  # noqa: PLC0415 - start fast
-    from autoresearch.hosts.install.layouts import find_bundle  # noqa: PLC0415 - start fast
-
     environ = dict(os.environ)
     place = _place(environ, project=project)
     done = actions.uninstall(host, find_bundle(), place, environ)
@@ -101,10 +95,6 @@ def uninstall_command(host: str, *, project: bool) -> Answer:
 
 
 def _place(environ: dict[str, str], *, project: bool) -> Place:
-    from autoresearch.edges.gitrepo import GitRepo  # noqa: PLC0415 - start fast
-    from autoresearch.hosts.install.actions import home_of  # noqa: PLC0415 - start fast
-    from autoresearch.hosts.install.layouts import Place  # noqa: PLC0415 - start fast
-
     if not project:
         return Place(home_of(environ), project=False)
     with GitRepo.open(Path.cwd()) as repo:
@@ -114,3 +104,28 @@ def _place(environ: dict[str, str], *, project: bool) -> Place:
 def _next_step(host: str, *, reachable: bool) -> str:
     start = f"in {host}, in a repository of yours: `{LAYOUTS[host].start}`"
     return start if reachable else f"put autoresearch on PATH; then {start}"
+
+
+@click.command("hook")
+@click.argument("event", type=click.Choice(EVENTS))
+def hook_command(event: str) -> None:
+    """Answer an event of a host (called by hosts).
+
+    Reads JSON from stdin, prints JSON or nothing, and always exits with 0. Hosts call it through
+    `hooks/hooks.json`; docs/hooks.md says what each event does and how to turn it off.
+    AUTORESEARCH_HOOKS=off turns all of them off.
+
+    Example: autoresearch hook Stop < event.json
+    """
+    sys.exit(entry.main(["hook", event]))
+
+
+@click.command("statusline")
+def statusline_command() -> None:
+    """Print one line for a host's status line.
+
+    Reads the host's JSON from stdin. Prints nothing if no session is open.
+
+    Example: autoresearch statusline < status.json
+    """
+    sys.exit(entry.main(["statusline"]))

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.cli.app import answers
-from autoresearch.cli.screen import screen
+from autoresearch.cli.app import screen
 from autoresearch.core import formatting, jsonform
 from autoresearch.core.answer import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.pruning import ranges
+from autoresearch.edges.gitrepo import GitRepo
+from autoresearch.loop import cleaning, memory
+from autoresearch.loop import rebuild as rebuilding
+from autoresearch.loop import recover as recovery
+from autoresearch.loop.ablate import ablate, interrupted
+from autoresearch.loop.invariants import invariants
+from autoresearch.loop.notes import stop_session
 from autoresearch.loop.opening import reading, writing
+from autoresearch.loop.session import environment, find_session, loaded
+from autoresearch.loop.undo import undo
+from autoresearch.loop.validate import validate
+from autoresearch.loop.without import Watchers
+from autoresearch.planning.opening import take_back_half_opened
 
 if TYPE_CHECKING:
-    from autoresearch.cli.screen import Screen
+    from autoresearch.cli.app import Screen
     from autoresearch.core.model import CommandResult
     from autoresearch.core.records import Ablation, Validation
     from autoresearch.loop.cleaning import Found
@@ -26,11 +38,9 @@ RANGES_SHOWN = 12
 CHECKOUTS_SHOWN = 8
 
 
-@click.command("validate")
 @click.option(
     "--ablate", is_flag=True, help="Also race the last commit without each kept change in turn."
 )
-@answers
 def validate_command(*, ablate: bool) -> Answer:
     """Race the first commit against the last: the gain to claim.
 
@@ -71,10 +81,6 @@ def _measured(
     session: Session, shown: Screen, *, ablating: bool
 ) -> tuple[Validation, tuple[Ablation, ...]]:
     """The validation, and where asked for each kept commit left out; what was measured stays."""
-    from autoresearch.loop.ablate import ablate, interrupted  # noqa: PLC0415 - start fast
-    from autoresearch.loop.validate import validate  # noqa: PLC0415 - start fast
-    from autoresearch.loop.without import Watchers  # noqa: PLC0415 - start fast
-
     randomness, watchers = random.SystemRandom(), Watchers(shown.watch, shown.say)
     before = interrupted(session) if ablating else None
     if before is not None:
@@ -89,10 +95,8 @@ def _measured(
 def _ablation_line(record: Ablation, unit: str) -> str:
     if record.effect is None:
         return f"without {record.experiment}: not raced, {record.detail}"
-    moved, advice = (
-        formatting.effect(record.effect, unit),
-        "doubtful" if record.doubtful else "needed",
-    )
+    moved = formatting.effect(record.effect, unit)
+    advice = "doubtful" if record.doubtful else "needed"
     return f"without {record.experiment}: {moved}, p {record.p_value:.2g}: {advice}"
 
 
@@ -133,9 +137,7 @@ def _expected(experiments: int, alpha: float) -> str:
     return f"of which at most {worthless:.2g} are expected to be worthless (alpha {alpha:.2g})"
 
 
-@click.command("undo")
 @click.argument("number", type=click.IntRange(min=1))
-@answers
 def undo_command(number: int) -> Answer:
     """Revert the kept experiment NUMBER, after guard and race.
 
@@ -143,9 +145,6 @@ def undo_command(number: int) -> Answer:
 
     Example: autoresearch undo 12
     """
-    from autoresearch.loop.undo import undo  # noqa: PLC0415 - start fast
-    from autoresearch.loop.without import Watchers  # noqa: PLC0415 - start fast
-
     with writing("undo") as session, screen() as shown:
         found = undo(session, number, random.SystemRandom(), Watchers(shown.watch, shown.say))
         return Answer(
@@ -158,16 +157,12 @@ def undo_command(number: int) -> Answer:
         )
 
 
-@click.command("stop")
 @click.option("-m", "--message", default="by hand", show_default=True, help="Why.")
-@answers
 def stop_command(message: str) -> Answer:
     """End the session; branch, log and refs stay.
 
     Example: autoresearch stop -m "fast enough"
     """
-    from autoresearch.loop.notes import stop_session  # noqa: PLC0415 - start fast
-
     with writing("stop") as session:
         stop_session(session, message)
         start = session.progress.opened.start_branch
@@ -179,10 +174,8 @@ def stop_command(message: str) -> Answer:
         )
 
 
-@click.command("recover")
 @click.option("--accept-log", is_flag=True, help="Trust the log that was brought back.")
 @click.option("--from-refs", is_flag=True, help="Rebuild the state from refs/autoresearch/*.")
-@answers
 def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
     """Finish or roll back an interrupted step; restore what is lost.
 
@@ -192,20 +185,6 @@ def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
 
     Example: autoresearch recover
     """
-    from pathlib import Path  # noqa: PLC0415 - start fast
-
-    from autoresearch.edges.gitrepo import GitRepo  # noqa: PLC0415 - start fast
-    from autoresearch.loop import memory  # noqa: PLC0415 - start fast
-    from autoresearch.loop import rebuild as rebuilding  # noqa: PLC0415 - start fast
-    from autoresearch.loop import recover as recovery  # noqa: PLC0415 - start fast
-    from autoresearch.loop.invariants import invariants  # noqa: PLC0415 - start fast
-    from autoresearch.loop.session import (  # noqa: PLC0415 - start fast
-        environment,
-        find_session,
-        loaded,
-    )
-    from autoresearch.planning.opening import take_back_half_opened  # noqa: PLC0415 - start fast
-
     moved: list[str] = []
     with GitRepo.open(Path.cwd()) as repo:
         if taken := take_back_half_opened(repo, environment()):
@@ -239,10 +218,8 @@ def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
         )
 
 
-@click.command("gc")
 @click.option("--keep", type=click.IntRange(min=0), default=100, show_default=True, metavar="N")
 @click.option("--prune", is_flag=True, help="Remove it; without this option nothing changes.")
-@answers
 def gc_command(*, keep: int, prune: bool) -> Answer:
     """Show what the session no longer needs; --prune removes it.
 
@@ -252,8 +229,6 @@ def gc_command(*, keep: int, prune: bool) -> Answer:
 
     Example: autoresearch gc --keep 500
     """
-    from autoresearch.loop import cleaning  # noqa: PLC0415 - start fast
-
     if prune:
         with writing("gc") as session:
             found = cleaning.prune(session, keep)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.cli.app import answers
-from autoresearch.cli.screen import screen
+from autoresearch.cli.app import screen
 from autoresearch.core import formatting
 from autoresearch.core.answer import Answer
 from autoresearch.core.formatting import clean_line
@@ -17,6 +16,12 @@ from autoresearch.core.model import Scale
 from autoresearch.edges import notices
 from autoresearch.loop.opening import writing
 from autoresearch.loop.session import environment
+from autoresearch.planning.advice import advice_about, forecast
+from autoresearch.planning.amend import amend
+from autoresearch.planning.checking import check
+from autoresearch.planning.findings import noise_of
+from autoresearch.planning.opening import initialise
+from autoresearch.planning.proof import lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,9 +39,7 @@ OUTSIDE = click.option(
 )
 
 
-@click.command("evaluator")
 @click.argument("folder", type=FILE)
-@answers
 def evaluator_command(folder: Path) -> Answer:
     """Write a benchmark that runs the candidate in another process.
 
@@ -45,8 +48,6 @@ def evaluator_command(folder: Path) -> Answer:
 
     Example: autoresearch evaluator bench
     """
-    from autoresearch.planning.proof import lay_out  # noqa: PLC0415 - start fast
-
     done = lay_out(folder)
     where = clean_line(str(folder))
     lines = [f"written: {where}/{name}" for name in done.written]
@@ -59,7 +60,6 @@ def evaluator_command(folder: Path) -> Answer:
     )
 
 
-@click.command("check")
 @click.argument("file", type=FILE)
 @click.option(
     "--experiments", type=click.IntRange(1), help="Number of experiments for the forecast."
@@ -68,7 +68,6 @@ def evaluator_command(folder: Path) -> Answer:
     "--confined", is_flag=True, help="Run everything in a sandbox without network, or nothing."
 )
 @OUTSIDE
-@answers
 def check_command(
     file: Path, experiments: int | None, *, confined: bool, allow_outside: bool
 ) -> Answer:
@@ -84,9 +83,6 @@ def check_command(
 
     Example: autoresearch check --confined autoresearch.yaml
     """
-    from autoresearch.planning.advice import advice_about, forecast  # noqa: PLC0415 - start fast
-    from autoresearch.planning.checking import check  # noqa: PLC0415 - start fast
-
     if confined and allow_outside:
         raise click.UsageError("--confined and --allow-outside exclude each other")
     with screen() as shown:
@@ -118,12 +114,10 @@ def check_command(
     )
 
 
-@click.command("init")
 @click.argument("file", type=FILE)
 @click.option("--worktree", type=FILE, help="Open the session in a new linked worktree at PATH.")
 @click.option("--sha256", "digest", help="Refuse FILE unless its SHA-256 begins with this.")
 @OUTSIDE
-@answers
 def init_command(
     file: Path, worktree: Path | None, digest: str | None, *, allow_outside: bool
 ) -> Answer:
@@ -135,8 +129,6 @@ def init_command(
 
     Example: autoresearch init draft.yaml --worktree ../night
     """
-    from autoresearch.planning.opening import initialise  # noqa: PLC0415 - start fast
-
     with screen() as shown:
         started = initialise(
             file, Path.cwd(), environment(), random.SystemRandom(), shown.say,
@@ -170,10 +162,8 @@ def init_command(
     )
 
 
-@click.command("amend")
 @click.option("--dry-run", is_flag=True, help="Show the differences; adopt nothing.")
 @OUTSIDE
-@answers
 def amend_command(*, dry_run: bool, allow_outside: bool) -> Answer:
     """Adopt the edited contract and protected files (for humans).
 
@@ -183,8 +173,6 @@ def amend_command(*, dry_run: bool, allow_outside: bool) -> Answer:
 
     Example: autoresearch amend --dry-run
     """
-    from autoresearch.planning.amend import amend  # noqa: PLC0415 - start fast
-
     with writing("amend") as session, screen() as shown:
         found = amend(
             session, random.SystemRandom(), shown.say, dry_run=dry_run, allow_outside=allow_outside
@@ -231,24 +219,20 @@ def rehearsal_lines(
     found: Rehearsal, contract: Contract, *, forecast: bool = True
 ) -> tuple[str, ...]:
     """What a rehearsal measured, a fact a line; `check` has a forecast of its own."""
-    metric = contract.metric
-    count = contract.budget.experiments or FORECAST_EXPERIMENTS
-    value = sorted(sample.value for sample in found.samples)[len(found.samples) // 2]
+    metric, samples = contract.metric, len(found.samples)
+    value = sorted(sample.value for sample in found.samples)[samples // 2]
+    race = f"at most {formatting.count(found.pairs, 'pair')}, {formatting.duration(found.race_s)}"
+    if forecast:
+        count = contract.budget.experiments or FORECAST_EXPERIMENTS
+        most = formatting.duration(found.forecast_s(count))
+        race += f"; {formatting.count(count, 'experiment')}: at most {most}"
     lines = [
         f"scope: {formatting.count(found.files_in_scope, 'file')}",
         f"baseline: {metric.name} {formatting.with_unit(value, metric.unit)}, "
-        f"{formatting.count(len(found.samples), 'sample')} of "
-        f"{formatting.duration(found.sample_s)}",
+        f"{formatting.count(samples, 'sample')} of {formatting.duration(found.sample_s)}",
         _noise_line(found, contract),
         *_secondary_lines(found, contract),
-        f"race: at most {formatting.count(found.pairs, 'pair')}, "
-        f"{formatting.duration(found.race_s)}"
-        + (
-            f"; {formatting.count(count, 'experiment')}: at most "
-            f"{formatting.duration(found.forecast_s(count))}"
-            if forecast
-            else ""
-        ),
+        f"race: {race}",
     ]
     if found.guard is not None:
         lines.append(f"guard: passes in {formatting.duration(found.guard.duration_s)}")
@@ -264,8 +248,6 @@ def rehearsal_lines(
 
 def _secondary_lines(found: Rehearsal, contract: Contract) -> Iterator[str]:
     """Baseline and noise of each secondary metric, and what it may lose."""
-    from autoresearch.planning.findings import noise_of  # noqa: PLC0415 - start fast
-
     for one in contract.secondary:
         values = sorted(dict(sample.secondary)[one.name] for sample in found.samples)
         noise = noise_of([dict(sample.secondary)[one.name] for sample in found.samples])

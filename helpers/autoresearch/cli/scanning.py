@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.cli.app import answers
-from autoresearch.cli.screen import screen
+from autoresearch.cli.app import screen
 from autoresearch.core import formatting
 from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_line
@@ -18,6 +17,7 @@ from autoresearch.edges.places import shown_path
 from autoresearch.loop.session import environment
 from autoresearch.planning.scanning.findings import Candidate, Role, Topic
 from autoresearch.planning.scanning.record import survey_object
+from autoresearch.planning.scanning.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,12 +32,10 @@ OTHERS_SHOWN = 2
 WIDTH = 160
 
 
-@click.command("scan")
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
 @click.option(
     "--time", "timed", is_flag=True, help="Also run the test command once, in a checkout."
 )
-@answers
 def scan_command(folder: Path, *, timed: bool) -> Answer:
     """Read a project and list what a contract could use.
 
@@ -47,8 +45,6 @@ def scan_command(folder: Path, *, timed: bool) -> Answer:
 
     Example: autoresearch scan --time
     """
-    from autoresearch.planning.scanning.scan import scan  # noqa: PLC0415 - start fast
-
     with screen() as shown:
         found = scan(folder, environment(), random.SystemRandom(), shown.say, timed=timed)
     run = found.timed

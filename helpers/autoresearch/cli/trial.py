@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.cli.app import answers
-from autoresearch.cli.screen import screen
+from autoresearch.cli.app import screen
 from autoresearch.core import formatting, jsonform
 from autoresearch.core.answer import Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Arm, Verdict
 from autoresearch.core.records import Experiment
+from autoresearch.trial.demo import run_demo, values_of
+from autoresearch.trial.selftest import run_selftest
 
 if TYPE_CHECKING:
-    from autoresearch.cli.screen import Screen
+    from autoresearch.cli.app import Screen
     from autoresearch.trial.demo import Demo, Step
     from autoresearch.trial.selftest import SelfTest
 
@@ -26,8 +27,6 @@ BAR = 36
 DEMO_LINES = 60
 
 
-@click.command("demo")
-@answers
 def demo_command() -> Answer:
     """Run the real loop on a small real project.
 
@@ -36,8 +35,6 @@ def demo_command() -> Answer:
 
     Example: autoresearch demo
     """
-    from autoresearch.trial.demo import run_demo  # noqa: PLC0415 - start fast
-
     with screen() as shown:
         done = run_demo(dict(os.environ), lambda text: announce(shown, text), shown.watch)
     return Answer(
@@ -84,8 +81,6 @@ def _table(done: Demo) -> list[str]:
 
 def _chart(done: Demo) -> list[str]:
     """Milliseconds of each measured candidate as a bar; what was kept is marked."""
-    from autoresearch.trial.demo import values_of  # noqa: PLC0415 - start fast
-
     measured = [
         (step.record.number, value, step.record.verdict is Verdict.KEEP)
         for step in done.steps
@@ -131,9 +126,7 @@ def _step_facts(step: Step) -> dict[str, object]:
     }
 
 
-@click.command("selftest")
 @click.option("--races", type=click.IntRange(1, 10_000), default=30, show_default=True)
-@answers
 def selftest_command(races: int) -> Answer:
     """Measure how often this machine keeps a worthless change.
 
@@ -142,8 +135,6 @@ def selftest_command(races: int) -> Answer:
 
     Example: autoresearch selftest --races 300
     """
-    from autoresearch.trial.selftest import run_selftest  # noqa: PLC0415 - start fast
-
     with screen() as shown:
         found = run_selftest(races, dict(os.environ), shown.say)
     return Answer(

@@ -1,11 +1,13 @@
-"""Experiments in words: the lines that `try`, `log`, `show` and `status` share."""
+"""Experiments in words: the lines and next steps that `try`, `log`, `show` and `status` share."""
 
 from __future__ import annotations
 
 import os
 import re
+import secrets
 from typing import TYPE_CHECKING
 
+from autoresearch.cli.app import listed
 from autoresearch.core import formatting
 from autoresearch.core.formatting import clean_block, clean_line, fence
 from autoresearch.core.model import Arm, Kind, Reason, Scale, Verdict
@@ -15,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from autoresearch.core.budget import Halt, Remaining
+    from autoresearch.core.budget import Halt
     from autoresearch.core.contract import Contract
     from autoresearch.core.history import History, Tried
+    from autoresearch.core.model import RaceRecord
     from autoresearch.core.records import Experiment, Refusal
 
 _OUTPUT = re.compile(r"\((output/[^/()]+\.txt)\)$")
@@ -43,8 +46,8 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
         lines.append(f"why: {_OUTPUT.sub('', record.detail).rstrip()}")
     lines += [f"suspicious: {clean_line(text, 160)}" for text in record.suspicions[:REASONS_SHOWN]]
     if record.race is not None:
-        lines.append(samples_line(record))
-    lines += limit_lines(record, contract)
+        lines.append(_samples_line(record, record.race))
+    lines += _limit_lines(record, contract)
     if record.guard is not None:
         state = "passed" if record.guard.passed else "FAILED"
         lines.append(f"guard: {state} in {formatting.duration(record.guard.duration_s)}")
@@ -53,23 +56,17 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
     if record.holdout is not None:
         lines.append(f"holdout: {'passed' if record.holdout else 'FAILED'}")
     if record.touched:
-        lines.append(f"touched: {clean_line(', '.join(record.touched[:5]))}")
+        lines.append(f"touched: {listed(record.touched)}")
     if record.meanwhile:
         lines.append(f"edited meanwhile, left alone: {clean_line(', '.join(record.meanwhile))}")
     if record.retest:
-        lines.append(f"race {record.retest + 1} of this change: stricter, {_level(record)}")
+        level = "unmeasured" if record.race is None else f"alpha {record.race.alpha:.3g}"
+        lines.append(f"race {record.retest + 1} of this change: stricter, {level}")
     return tuple(lines)
 
 
-def _level(record: Experiment) -> str:
-    return "unmeasured" if record.race is None else f"alpha {record.race.alpha:.3g}"
-
-
-def samples_line(record: Experiment) -> str:
+def _samples_line(record: Experiment, race: RaceRecord) -> str:
     """How much was measured."""
-    race = record.race
-    if race is None:
-        return "samples: none"
     pairs = len(race.order) // 2
     how = "exact" if race.deterministic else f"{pairs} of {race.pairs_planned} pairs"
     extras = [f"alpha {race.alpha:.3g}"]
@@ -106,7 +103,7 @@ def _arm_lines(what: str, order: str, values: Sequence[float], unit: str) -> lis
     return lines
 
 
-def limit_lines(record: Experiment, contract: Contract) -> list[str]:
+def _limit_lines(record: Experiment, contract: Contract) -> list[str]:
     """The limits that had a say: where the race said keep, or where they ended it."""
     if record.verdict not in {Verdict.KEEP, Verdict.REWORK} and record.reason not in {
         Reason.LIMITS,
@@ -149,7 +146,7 @@ def output_of(record: Experiment) -> str:
     return "" if named is None else named.group(1)
 
 
-def output_lines(path: Path, nonce: str) -> tuple[str, ...]:
+def output_lines(path: Path) -> tuple[str, ...]:
     """The end of what a failed command printed, cleaned and fenced, and where all of it is."""
     try:
         with path.open("rb") as file:
@@ -160,19 +157,15 @@ def output_lines(path: Path, nonce: str) -> tuple[str, ...]:
         return ()
     lines = content.decode("utf-8", "replace").splitlines()
     shown = clean_block("\n".join(lines[-TAIL_LINES:]), max_lines=TAIL_LINES, max_bytes=TAIL_BYTES)
-    return (*fence(shown, nonce).splitlines(), f"all of its output: {shown_path(path)}")
+    fenced = fence(shown, secrets.token_hex(4)).splitlines()
+    return (*fenced, f"all of its output: {shown_path(path)}")
 
 
-def refusal_lines(record: Refusal) -> tuple[str, ...]:
-    """The answer of `try` for a candidate that was not measured."""
-    return (f"refused, {record.reason.value}: {record.detail}",)
-
-
-def next_after(record: Experiment, halt: Halt | None, *, unvalidated: bool) -> str:
+def next_after(record: Experiment, halt: Halt | None, history: History) -> str:
     """What the agent does after a verdict."""
     mend = record.verdict is Verdict.REWORK and (halt is None or halt.may_rework)
     if halt is not None and not mend:
-        return f"DONE, {halt.text}; {after_end(unvalidated=unvalidated)}"
+        return done(halt, history)
     if mend:
         then = "" if halt is None else f"; then DONE, {halt.text}"
         return (
@@ -190,9 +183,10 @@ def next_after(record: Experiment, halt: Halt | None, *, unvalidated: bool) -> s
     return f"{_after_discard(record)}; {learn}"
 
 
-def after_end(*, unvalidated: bool) -> str:
+def done(halt: Halt, history: History) -> str:
     """What remains to be done once a run or the session has ended."""
-    return "`autoresearch validate`, then report and stop" if unvalidated else "report and stop"
+    first = "`autoresearch validate`, then " if is_unvalidated(history) else ""
+    return f"DONE, {halt.text}; {first}report and stop"
 
 
 def is_unvalidated(history: History) -> bool:
@@ -246,8 +240,3 @@ def next_after_refusal(record: Refusal) -> str:
             "the same tree once more with `--again`"
         )
     return "edit a file in scope, then try again"
-
-
-def remaining_line(remaining: Remaining) -> str:
-    """What may still be spent."""
-    return f"budget: {remaining.described()}"

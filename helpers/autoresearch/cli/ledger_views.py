@@ -1,71 +1,57 @@
-"""Commands that look into a security ledger and decide about what is in it."""
+"""Commands that read a security ledger: leads, status, show, report, gate."""
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.cli.app import answers
-from autoresearch.cli.security import FILE, coverage_line, environment
 from autoresearch.core import formatting, jsonform
 from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_block, clean_line, fence
-from autoresearch.core.security.ledger import State
+from autoresearch.core.security import overview as sums
+from autoresearch.core.security import page
+from autoresearch.core.security import sarif as form
+from autoresearch.core.security.ledger import Severity
 from autoresearch.core.security.stride import LETTERS, Stride
+from autoresearch.edges.files import atomic_write
+from autoresearch.security.books import reading
+from autoresearch.security.findings import require_finding
+from autoresearch.security.look import baseline as known
+from autoresearch.security.look import overview, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from autoresearch.core.security.overview import Coverage, Place, Shown
 
+FILE = click.Path(path_type=Path)
 LEADS_SHOWN = 20
 FINDINGS_SHOWN = 20
 ROWS_SHOWN = 25
+LIMITS = [severity.value for severity in Severity if severity is not Severity.NONE]
+EXIT_GATE = 4
 
 
-@click.command("import")
-@click.argument("file", type=FILE)
-@answers
-def import_command(file: Path) -> Answer:
-    """Import a scanner's report as leads.
-
-    Reads SARIF, or JSON of bandit, semgrep, pip-audit and npm. A lead is only the scanner's claim:
-    confirm it with `add` or dismiss it with `examined`, with `lead: N` and evidence of your own.
-
-    Example: autoresearch security import bandit.json
-    """
-    from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
-    from autoresearch.security.scanners import take_in  # noqa: PLC0415 - start fast
-
-    with writing(Path.cwd(), environment(), "security import") as books:
-        found = take_in(books, file)
-        open_leads = len(books.ledger.open_leads)
-    return Answer(
-        lines=(
-            f"{formatting.count(len(found.fresh), 'lead')} taken in, {found.known} known before, "
-            f"{open_leads} not answered",
-        ),
-        data={
-            "leads": [lead.number for lead in found.fresh],
-            "known": found.known,
-            "open": open_leads,
-        },
-        next_step="`autoresearch security leads`",
-    )
+def environment() -> dict[str, str]:
+    """The process's environment; the loop's own way to it would load the whole loop."""
+    return dict(os.environ)
 
 
-@click.command("leads")
-@answers
+def coverage_line(found: Coverage) -> str:
+    """How much of the matrix is covered."""
+    return f"coverage: {found.covered} of {found.cells} cells ({found.share:.0%})"
+
+
 def leads_command() -> Answer:
     """List leads that nobody has confirmed or dismissed.
 
     Example: autoresearch security leads
     """
-    from autoresearch.security.books import reading  # noqa: PLC0415 - start fast
-
     with reading(Path.cwd(), environment()) as books:
         leads = books.ledger.open_leads
     return Answer(
@@ -83,23 +69,17 @@ def leads_command() -> Answer:
     )
 
 
-@click.command("status")
-@answers
 def status_command() -> Answer:
     """Show coverage, findings and what is open.
 
     Example: autoresearch security status
     """
-    from autoresearch.core.security.overview import tally  # noqa: PLC0415 - start fast
-    from autoresearch.security.books import reading  # noqa: PLC0415 - start fast
-    from autoresearch.security.look import overview  # noqa: PLC0415 - start fast
-
     with reading(Path.cwd(), environment()) as books:
         found = overview(books)
     drafted = found.model is not None and found.model.drafted
     return Answer(
         lines=(
-            f"open findings: {tally(found.open())}",
+            f"open findings: {sums.tally(found.open())}",
             coverage_line(found.coverage) + (" of a drafted model" if drafted else ""),
             f"leads not answered: {len(found.leads)}",
             *_matrix(found.coverage),
@@ -181,18 +161,12 @@ def _facts(one: Shown) -> dict[str, object]:
     }
 
 
-@click.command("show")
 @click.argument("number", type=click.IntRange(min=1))
-@answers
 def show_command(number: int) -> Answer:
     """Show one finding: evidence, attack, remedy, proof, decisions.
 
     Example: autoresearch security show 3
     """
-    from autoresearch.security.books import reading  # noqa: PLC0415 - start fast
-    from autoresearch.security.findings import require_finding  # noqa: PLC0415 - start fast
-    from autoresearch.security.look import shown  # noqa: PLC0415 - start fast
-
     with reading(Path.cwd(), environment()) as books:
         finding = require_finding(books, number)
         one = shown(books, books.ledger.standing(number))
@@ -224,92 +198,90 @@ def _quoted(place: Place) -> Iterable[str]:
     yield from fence(clean_block(place.text, 40), secrets.token_hex(4)).splitlines()
 
 
-@click.command("prove")
-@click.argument("number", type=click.IntRange(min=1))
-@click.argument("file", type=FILE)
-@click.option("--link", multiple=True, help="Ignored folder that it may read, such as .venv.")
-@answers
-def prove_command(number: int, file: Path, link: tuple[str, ...]) -> Answer:
-    r"""Run and keep a proof of concept for finding NUMBER.
+@click.option("--sarif", type=FILE, help="Write SARIF 2.1.0 to this file.")
+@click.option("--markdown", type=FILE, help="Write the report in Markdown.")
+@click.option("--html", type=FILE, help="Write it as a section of HTML.")
+@click.option("--badge", type=FILE, help="Write a badge's JSON (shields.io endpoint).")
+def report_command(
+    sarif: Path | None, markdown: Path | None, html: Path | None, badge: Path | None
+) -> Answer:
+    """Write the findings in other formats.
 
-    It runs on HEAD in a clean checkout. FILE is .py, .js or .sh, runs at the root of the checkout,
-    and ends with one line on stdout:
+    Without an option it only says what there is.
 
-    \b
-    PROOF exploited   and exit status 1, while the flaw stands (as it must now)
-    PROOF withstood   and exit status 0, once the attack no longer works
-    Anything else is broken and does not prove a fix. It can reach only loopback.
-
-    Example: autoresearch security prove 3 /tmp/proof.py --link .venv
+    Example: autoresearch security report --sarif security.sarif
     """
-    from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
-    from autoresearch.security.findings import prove  # noqa: PLC0415 - start fast
-
-    with writing(Path.cwd(), environment(), "security prove") as books:
-        proof = prove(books, number, file, link)
+    with reading(Path.cwd(), environment()) as books:
+        found = overview(books)
+    texts: tuple[tuple[Path | None, Callable[[], str]], ...] = (
+        (sarif, lambda: json.dumps(form.document(found), indent=1) + "\n"),
+        (markdown, lambda: page.markdown(found)),
+        (html, lambda: page.section(found)),
+        (badge, lambda: json.dumps(sums.badge(found)) + "\n"),
+    )
+    written = []
+    for path, render in texts:
+        if path is not None:
+            atomic_write(path, render().encode("utf-8", "replace"))
+            written.append(str(path))
     return Answer(
         lines=(
-            f"F{number}: {proof.result.value} at {proof.commit[:12]} in "
-            f"{formatting.duration(proof.duration_s)}, sandbox {proof.sandbox}",
+            f"open findings: {sums.tally(found.open())}",
+            coverage_line(found.coverage),
+            *(f"written: {clean_line(path)}" for path in written),
         ),
-        data={"finding": number, "proof": proof.result.value, "sandbox": proof.sandbox},
-        next_step="`autoresearch security next`",
+        data={
+            "written": written,
+            "open": len(found.open()),
+            "covered": found.coverage.covered,
+            "cells": found.coverage.cells,
+        },
+        next_step="`autoresearch security gate --fail-on high` judges them",
     )
 
 
-@click.command("recheck")
-@answers
-def recheck_command() -> Answer:
-    """Run all proofs on HEAD and look for all quoted lines.
+@click.option("--fail-on", type=click.Choice(LIMITS), default="high", show_default=True)
+@click.option("--baseline", type=FILE, help="SARIF report of findings that are already known.")
+def gate_command(fail_on: str, baseline: Path | None) -> Answer:
+    """Exit with 4 if an open finding reaches the limit.
 
-    The states of the findings follow the results.
+    Findings in the baseline do not count. In CI the ledger is read from
+    `autoresearch.security.jsonl` if that is committed. A finding whose lines are gone stays open
+    until `recheck` or `state` says that it is fixed.
 
-    Example: autoresearch security recheck
+    Example: autoresearch security gate --fail-on high --baseline known.sarif
     """
-    from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
-    from autoresearch.security.findings import recheck  # noqa: PLC0415 - start fast
-
-    with writing(Path.cwd(), environment(), "security recheck") as books:
-        found = recheck(books)
-    gone = [
-        f"F{number}: its lines are gone; `state {number} fixed` records the fix"
-        for number in found.gone
+    with reading(Path.cwd(), environment()) as books:
+        found = overview(books)
+        said = sums.judge(found, Severity(fail_on), known(baseline))
+    failing = [
+        f"{one.label} {one.finding.severity.value} {one.finding.score:.1f} "
+        f"{clean_line(one.where.path, 80)}:{one.where.first} {clean_line(one.finding.title, 80)}"
+        for one in said.failing
     ]
+    facts: dict[str, object] = {
+        "fail_on": fail_on,
+        "failing": [one.finding.number for one in said.failing],
+        "known": [one.finding.number for one in said.known],
+        "covered": found.coverage.covered,
+        "cells": found.coverage.cells,
+    }
+    if failing:
+        facts["error"] = {
+            "code": "gate",
+            "message": f"{formatting.count(len(failing), 'open finding')} at or above {fail_on}",
+            "hint": "mend them and `recheck`, or a human accepts them with `state`",
+        }
     return Answer(
         lines=(
-            f"{formatting.count(found.ran, 'proof')} run at {books.tree.commit[:12]}",
-            *found.news,
-            *gone,
+            f"gate: {'no' if failing else 'passed'}, "
+            f"{formatting.count(len(failing), 'open finding')} at or above {fail_on}, "
+            f"{len(said.known)} known",
+            *failing,
+            coverage_line(found.coverage),
         ),
-        data={"ran": found.ran, "gone": list(found.gone), "news": list(found.news)},
-        next_step="`autoresearch security status`",
+        data=facts,
+        next_step="mend them and `autoresearch security recheck`" if failing else "go on",
+        exit_code=EXIT_GATE if failing else 0,
         max_bytes=WIDE_BYTES,
-    )
-
-
-@click.command("state")
-@click.argument("number", type=click.IntRange(min=1))
-@click.argument("state", type=click.Choice([state.value for state in State]))
-@click.option("--reason", required=True, help="Why, in a sentence.")
-@click.option("--until", metavar="YYYY-MM-DD", help="Last day on which an acceptance holds.")
-@answers
-def state_command(number: int, state: str, reason: str, until: str | None) -> Answer:
-    """Decide what becomes of a finding (for humans).
-
-    It becomes open, fixed, accepted or false-positive. `fixed` is accepted only if HEAD withstands
-    the proof or, without a proof, if the quoted lines are gone. `accepted` needs a last day;
-    afterwards the finding is open again.
-
-    Example: autoresearch security state 3 accepted --until 2027-03-31 --reason "behind the VPN"
-    """
-    from autoresearch.security.books import writing  # noqa: PLC0415 - start fast
-    from autoresearch.security.findings import decide  # noqa: PLC0415 - start fast
-
-    with writing(Path.cwd(), environment(), "security state") as books:
-        decision = decide(books, number, State(state), reason, until)
-    last = f" until {decision.until}" if decision.until else ""
-    return Answer(
-        lines=(f"F{number} is {decision.state.value}{last} (seen: {decision.checked})",),
-        data={"finding": number, "state": decision.state.value, "checked": decision.checked},
-        next_step="`autoresearch security status`",
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch import __version__
+from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.limits import limits_again, recompute
@@ -32,6 +33,30 @@ if TYPE_CHECKING:
 
     from autoresearch.edges.sandbox import Confiner
     from autoresearch.loop.session import Session
+
+
+def doctor_command() -> Answer:
+    """Check the installation and the session.
+
+    Of the session it checks log, branch, refs, files and more, and changes nothing.
+
+    Example: autoresearch doctor
+    """
+    found = examine()
+    lines = [f"{'ok ' if finding.fine else 'BAD'} {finding.text}" for finding in found]
+    bad = [finding for finding in found if not finding.fine]
+    facts: dict[str, object] = {
+        "findings": [{"ok": f.fine, "text": f.text, "remedy": f.remedy} for f in found]
+    }
+    if bad:
+        facts["error"] = {"code": "findings", "message": bad[0].text, "hint": bad[0].remedy}
+    return Answer(
+        lines=tuple(lines),
+        data=facts,
+        next_step=bad[0].remedy if bad else "all is well",
+        exit_code=1 if bad else 0,
+        max_bytes=WIDE_BYTES,
+    )
 
 
 class Seen(NamedTuple):

@@ -1,0 +1,114 @@
+"""The command of every experiment: try."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import click
+
+from autoresearch.cli import verdicts
+from autoresearch.cli.app import listed, screen
+from autoresearch.core import budget, hostlimits, jsonform
+from autoresearch.core.answer import Answer
+from autoresearch.core.formatting import clean_line
+from autoresearch.core.model import Kind, Verdict
+from autoresearch.core.records import Experiment
+from autoresearch.loop.briefing import forecast_s
+from autoresearch.loop.experiment import Request, try_experiment
+from autoresearch.loop.opening import writing
+
+if TYPE_CHECKING:
+    from autoresearch.loop.experiment import Result
+    from autoresearch.loop.session import Session
+
+
+@click.option("-m", "--message", required=True, help="What you changed and why, in one sentence.")
+@click.option("--hypothesis", help="What you expect, and why.")
+@click.option("--idea", type=click.IntRange(min=1), help="Number of the open idea that this tries.")
+@click.option(
+    "--rework",
+    "kind",
+    flag_value="rework",
+    help="The edit mends an experiment that failed the guard.",
+)
+@click.option(
+    "--simplify",
+    "kind",
+    flag_value="simplify",
+    help="Keep smaller code if it costs next to nothing.",
+)
+@click.option(
+    "--again", "kind", flag_value="again", help="Race a tree again that was tried before."
+)
+def try_command(message: str, hypothesis: str | None, idea: int | None, kind: str | None) -> Answer:
+    """Race the edited tree against the incumbent; keep or put back.
+
+    Commits exactly the files in scope that differ, races both programs, runs the guard, and
+    carries out the verdict: keep, discard, rework, crash or violation (exit 0), refused (exit 1).
+
+    Example: autoresearch try -m "cache the compiled pattern: it is rebuilt for every line"
+    """
+    request = Request(
+        message=message, hypothesis=hypothesis, idea=idea, kind=Kind(kind or Kind.PLAIN.value)
+    )
+    with writing("try") as session, screen() as shown:
+        result = try_experiment(session, request, random.SystemRandom(), shown.watch, shown.say)
+        return _answer(session, result)
+
+
+def _answer(session: Session, result: Result) -> Answer:
+    history = session.index.history()
+    halt = budget.halt(history, session.contract)
+    record, data = result.record, dict[str, object]()
+    if isinstance(record, Experiment):
+        lines = [*verdicts.experiment_lines(record, session.contract)]
+        if result.output:
+            lines += verdicts.output_lines(session.places.state / result.output)
+        step, verdict = verdicts.next_after(record, halt, history), record.verdict.value
+    else:
+        lines = [f"refused, {record.reason.value}: {record.detail}"]
+        step, verdict = verdicts.next_after_refusal(record), "refused"
+        if halt is not None:
+            step = verdicts.done(halt, history)
+        code = f"refused_{record.reason.value}"
+        data = {"error": {"code": code, "message": record.detail, "hint": step}}
+    return Answer(
+        lines=(*lines, *_beside(result), *_budget_lines(session)),
+        data={
+            **data,
+            "verdict": verdict,
+            "record": jsonform.to_object(record),
+            "output": str(session.places.state / result.output) if result.output else None,
+            "left": list(result.left),
+            "near": None if result.near is None else result.near.number,
+        },
+        next_step=step,
+        exit_code=1 if data else 0,
+    )
+
+
+def _beside(result: Result) -> list[str]:
+    """What else the reader should know of the tree and the change."""
+    lines = [f"left alone: {clean_line(left)}" for left in result.left]
+    lines += [f"warning: {warning}" for warning in result.warnings]
+    if result.near is not None:
+        share = f"{result.near.share:.0%}"
+        lines.append(
+            f"near duplicate: {share} of its lines were in experiment {result.near.number}"
+        )
+    record = result.record
+    if isinstance(record, Experiment) and record.verdict is Verdict.KEEP and record.idea:
+        lines.append(f"idea {record.idea} is closed")
+    if result.outside:
+        lines.append(f"ignored (untracked, outside the scope): {listed(result.outside)}")
+    return lines
+
+
+def _budget_lines(session: Session) -> list[str]:
+    history = session.index.history()
+    lines = [f"budget: {budget.remaining(history, session.contract.budget).described()}"]
+    if budget.halt(history, session.contract) is None:
+        advised = hostlimits.time_advice(forecast_s(session, history))
+        lines += [f"time: {advised}"] if advised else []
+    return lines

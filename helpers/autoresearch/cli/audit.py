@@ -1,0 +1,422 @@
+"""Commands that write to a security ledger: a sweep from its model to its fixes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from autoresearch.cli.ledger_views import FILE, coverage_line, environment
+from autoresearch.core import formatting
+from autoresearch.core.answer import WIDE_BYTES, Answer
+from autoresearch.core.formatting import clean_line
+from autoresearch.core.security.catalog import categories, threats
+from autoresearch.core.security.ledger import State
+from autoresearch.edges.files import read_bytes_limited
+from autoresearch.security.books import writing
+from autoresearch.security.findings import add, decide, prove, recheck
+from autoresearch.security.fixing import FOLDER, prepare
+from autoresearch.security.look import covered
+from autoresearch.security.modelling import begin, complete
+from autoresearch.security.scanners import take_in
+from autoresearch.security.sweeping import Progress, examine, next_task, open_sweep
+
+MAX_FORM_BYTES = 64 * 1024
+SHOWN = 12
+
+
+def form_text(file: Path) -> str:
+    """What was handed in: a file, or standard input for `-`."""
+    if str(file) == "-":
+        return sys.stdin.buffer.read(MAX_FORM_BYTES + 1).decode("utf-8", "replace")
+    return read_bytes_limited(file, MAX_FORM_BYTES).decode("utf-8", "replace")
+
+
+def init_command() -> Answer:
+    """Draft a threat model of the code: elements, flows, stores.
+
+    The draft is a starting point: complete it, then pass it to `security model`. In the repository
+    only two ignored copies at its root change.
+
+    Example: autoresearch security init
+    """
+    with writing(Path.cwd(), environment(), "security init", begin=True) as books:
+        found = begin(books)
+    places = ", ".join(f"{number} {kind}" for kind, number in found.counts.items())
+    elements = found.model.elements
+    return Answer(
+        lines=(
+            f"model: {formatting.count(len(elements), 'element')}"
+            + (", kept from before" if found.kept else " drafted from the code"),
+            *(f"  {e.kind.value:<8} {clean_line(e.name, 60)}" for e in elements[:SHOWN]),
+            *([f"  … {len(elements) - SHOWN} more"] if len(elements) > SHOWN else []),
+            f"places by pattern: {places}",
+            f"draft to complete: {found.draft}",
+            *(f"scanner {name}: {call}" for name, call in found.scanners.items()),
+        ),
+        data={
+            "elements": [element.name for element in elements],
+            "kept": found.kept,
+            "draft": found.draft,
+            "places": dict(found.counts),
+            "scanners": dict(found.scanners),
+        },
+        next_step="complete the draft and `autoresearch security model FILE`, then "
+        "`autoresearch security sweep N`",
+    )
+
+
+@click.argument("file", type=FILE)
+def model_command(file: Path) -> Answer:
+    r"""Record the completed model in FILE, YAML or JSON.
+
+    `-` stands for standard input.
+
+    \b
+    elements:
+    - {name: api, kind: process, files: [app/api/**], description: serves orders}
+    - {name: orders, kind: flow, from: web, to: api, files: [app/api/routes.py],
+       description: what customers send}
+    boundaries: [{name: inside, inside: [api], description: the cluster}]
+    assets: [{name: addresses, where: [api], description: of customers}]
+    Kinds: external, process, store, log (a store that shows who did what), flow.
+
+    Example: autoresearch security model model.yaml
+    """
+    text = form_text(file)
+    with writing(Path.cwd(), environment(), "security model", begin=True) as books:
+        model = complete(books, text)
+        found = covered(books)
+    return Answer(
+        lines=(
+            f"model: {formatting.count(len(model.elements), 'element')}, "
+            f"{formatting.count(len(model.boundaries), 'boundary line')}, "
+            f"{formatting.count(len(model.assets), 'asset')}",
+            coverage_line(found),
+        ),
+        data={"elements": len(model.elements), "cells": found.cells, "covered": found.covered},
+        next_step="`autoresearch security sweep N`",
+    )
+
+
+@click.argument("iterations", type=click.IntRange(1, 10_000), required=False)
+@click.option("--scope", multiple=True, help="Pattern of files to examine; repeatable.")
+@click.option("--diff", metavar="REV", help="Only what changed since REV and what it reaches.")
+def sweep_command(iterations: int | None, scope: tuple[str, ...], diff: str | None) -> Answer:
+    """Open a sweep of ITERATIONS cells, or continue the open one.
+
+    Without a number it has 10 cells. Once they are used, the answer is AUTORESEARCH DONE.
+
+    Example: autoresearch security sweep 20 --diff origin/main
+    """
+    with writing(Path.cwd(), environment(), "security sweep") as books:
+        found = open_sweep(books, iterations, scope, diff)
+    sweep = found.sweep
+    left = sweep.iterations - found.used
+    audited = f", {formatting.count(len(sweep.paths), 'file')} in the audit" if sweep.base else ""
+    state = "opened" if found.opened else "goes on"
+    if found.done:
+        state = "AUTORESEARCH DONE"
+    return Answer(
+        lines=(
+            f"sweep {sweep.number}: {state}, {found.used} of {sweep.iterations} used{audited}",
+            coverage_line(found.coverage),
+        ),
+        data={
+            "sweep": sweep.number,
+            "used": found.used,
+            "iterations": sweep.iterations,
+            "done": found.done,
+            "paths": list(sweep.paths),
+            "cells": found.coverage.cells,
+            "covered": found.coverage.covered,
+        },
+        next_step="report what was found; the human opens the next sweep"
+        if found.done
+        else f"`autoresearch security next` ({left} left)",
+    )
+
+
+def next_command() -> Answer:
+    """Show the least-examined cell and what to try there.
+
+    It names element, threat, persona, hypothesis and places.
+
+    Example: autoresearch security next
+    """
+    with writing(Path.cwd(), environment(), "security next") as books:
+        task = next_task(books)
+    if isinstance(task, Progress):
+        return Answer(
+            lines=(
+                f"AUTORESEARCH DONE: sweep {task.sweep.number} used its {task.sweep.iterations}",
+                coverage_line(task.coverage),
+            ),
+            data={"done": True, "covered": task.coverage.covered, "cells": task.coverage.cells},
+            next_step="report what was found; the human opens the next sweep",
+        )
+    element = task.element
+    hypothesis = f"acting as {task.persona.value}, one can {threats()[task.stride].question}"
+    places = [f"  {clean_line(s.path, 120)}:{s.line} {s.kind.value}" for s in task.sites[:SHOWN]]
+    if len(task.sites) > SHOWN:
+        places.append(f"  … {len(task.sites) - SHOWN} more places: --json lists them")
+    files = ", ".join(clean_line(path, 120) for path in task.files[:SHOWN])
+    more = f" and {len(task.files) - SHOWN} more" if len(task.files) > SHOWN else ""
+    return Answer(
+        lines=(
+            f"element: {element.name} ({element.kind.value}): {clean_line(element.description)}",
+            f"stride: {task.stride.value}; persona: {task.persona.value}",
+            f"hypothesis: {hypothesis}",
+            f"previous reviewers: {', '.join(task.looks) or 'nobody'}",
+            f"files: {files}{more}",
+            *(
+                f"  lead L{lead.number} of {lead.tool}, {clean_line(lead.path, 100)}:{lead.line}: "
+                f"{clean_line(lead.message, 100)}"
+                for lead in task.leads[:5]
+            ),
+            *places,
+            coverage_line(task.progress.coverage),
+        ),
+        data={
+            "done": False,
+            "element": element.name,
+            "stride": task.stride.value,
+            "persona": task.persona.value,
+            "hypothesis": hypothesis,
+            "looks": list(task.looks),
+            "files": list(task.files[:100]),
+            "places": [[s.path, s.line, s.kind.value] for s in task.sites[:50]],
+            "leads": [lead.number for lead in task.leads],
+            "used": task.progress.used,
+            "iterations": task.progress.sweep.iterations,
+        },
+        next_step="read the files, try to break it; then `autoresearch security add -` or "
+        "`autoresearch security examined -`",
+    )
+
+
+@click.argument("file", type=FILE)
+def examined_command(file: Path) -> Answer:
+    r"""Record a cell that withstands, with the lines that prove it.
+
+    FILE (`-`: standard input) is YAML.
+
+    \b
+    element: api
+    stride: spoofing
+    persona: anonymous caller
+    hypothesis: a caller without a session reaches the admin pages
+    reason: every handler below /admin goes through require_admin, which raises
+    evidence:
+    - file: app/admin.py
+      lines: 12-14
+      quote: |
+        the lines, exactly as they are at HEAD
+    lead: 3          # optional: a scanner's lead that this dismisses
+
+    Example: autoresearch security examined - <<'EOF'
+    """
+    text = form_text(file)
+    with writing(Path.cwd(), environment(), "security examined") as books:
+        record = examine(books, text)
+        found = covered(books, books.ledger.sweep)
+    return Answer(
+        lines=(
+            f"E{record.number} recorded: {clean_line(record.element, 60)}, {record.stride.value}, "
+            f"{formatting.count(len(record.evidence), 'quote')} verified",
+            coverage_line(found),
+        ),
+        data={"examined": record.number, "covered": found.covered, "cells": found.cells},
+        next_step="`autoresearch security next`",
+    )
+
+
+@click.argument("file", type=FILE)
+def add_command(file: Path) -> Answer:
+    r"""Record a flaw with its evidence.
+
+    FILE (`-`: standard input) is YAML: the keys of `examined` except `reason`, and more.
+
+    \b
+    title: any customer reads any order
+    cwe: [639]
+    lists: [API1]                     # optional: OWASP LLM and API codes
+    vector: CVSS:4.0/AV:N/AC:L/AT:N/PR:L/UI:N/VC:H/VI:N/VA:N/SC:N/SI:N/SA:N
+    scenario: how an attacker does it
+    reproduction: steps that show it
+    remedy: what to change
+    flow: […]                         # optional: quotes from source to flaw
+    The evidence begins with the flaw's own lines, at most 40.
+
+    Example: autoresearch security add finding.yaml
+    """
+    text = form_text(file)
+    with writing(Path.cwd(), environment(), "security add") as books:
+        finding = add(books, text)
+        found = covered(books, books.ledger.sweep)
+    labels = [category.label for category in categories(finding.cwe, finding.lists)]
+    return Answer(
+        lines=(
+            f"F{finding.number} recorded: {finding.severity.value} {finding.score:.1f}, "
+            f"{formatting.count(len(finding.evidence) + len(finding.flow), 'quote')} verified",
+            f"fingerprint: {finding.fingerprint}",
+            *labels,
+            coverage_line(found),
+        ),
+        data={
+            "finding": finding.number,
+            "score": finding.score,
+            "severity": finding.severity.value,
+            "vector": finding.vector,
+            "fingerprint": finding.fingerprint,
+            "categories": labels,
+            "covered": found.covered,
+            "cells": found.cells,
+        },
+        next_step=f"`autoresearch security prove {finding.number} FILE` where an attack can be "
+        "scripted, then `autoresearch security next`",
+        max_bytes=WIDE_BYTES,
+    )
+
+
+@click.argument("number", type=click.IntRange(min=1))
+@click.argument("file", type=FILE)
+@click.option("--link", multiple=True, help="Ignored folder that it may read, such as .venv.")
+def prove_command(number: int, file: Path, link: tuple[str, ...]) -> Answer:
+    r"""Run and keep a proof of concept for finding NUMBER.
+
+    It runs on HEAD in a clean checkout. FILE is .py, .js or .sh, runs at the root of the checkout,
+    and ends with one line on stdout:
+
+    \b
+    PROOF exploited   and exit status 1, while the flaw stands (as it must now)
+    PROOF withstood   and exit status 0, once the attack no longer works
+    Anything else is broken and does not prove a fix. It can reach only loopback.
+
+    Example: autoresearch security prove 3 /tmp/proof.py --link .venv
+    """
+    with writing(Path.cwd(), environment(), "security prove") as books:
+        proof = prove(books, number, file, link)
+    return Answer(
+        lines=(
+            f"F{number}: {proof.result.value} at {proof.commit[:12]} in "
+            f"{formatting.duration(proof.duration_s)}, sandbox {proof.sandbox}",
+        ),
+        data={"finding": number, "proof": proof.result.value, "sandbox": proof.sandbox},
+        next_step="`autoresearch security next`",
+    )
+
+
+@click.argument("file", type=FILE)
+def import_command(file: Path) -> Answer:
+    """Import a scanner's report as leads.
+
+    Reads SARIF, or JSON of bandit, semgrep, pip-audit and npm. A lead is only the scanner's claim:
+    confirm it with `add` or dismiss it with `examined`, with `lead: N` and evidence of your own.
+
+    Example: autoresearch security import bandit.json
+    """
+    with writing(Path.cwd(), environment(), "security import") as books:
+        found = take_in(books, file)
+        open_leads = len(books.ledger.open_leads)
+    return Answer(
+        lines=(
+            f"{formatting.count(len(found.fresh), 'lead')} taken in, {found.known} known before, "
+            f"{open_leads} not answered",
+        ),
+        data={
+            "leads": [lead.number for lead in found.fresh],
+            "known": found.known,
+            "open": open_leads,
+        },
+        next_step="`autoresearch security leads`",
+    )
+
+
+def recheck_command() -> Answer:
+    """Run all proofs on HEAD and look for all quoted lines.
+
+    The states of the findings follow the results.
+
+    Example: autoresearch security recheck
+    """
+    with writing(Path.cwd(), environment(), "security recheck") as books:
+        found = recheck(books)
+    gone = [
+        f"F{number}: its lines are gone; `state {number} fixed` records the fix"
+        for number in found.gone
+    ]
+    return Answer(
+        lines=(
+            f"{formatting.count(found.ran, 'proof')} run at {books.tree.commit[:12]}",
+            *found.news,
+            *gone,
+        ),
+        data={"ran": found.ran, "gone": list(found.gone), "news": list(found.news)},
+        next_step="`autoresearch security status`",
+        max_bytes=WIDE_BYTES,
+    )
+
+
+@click.argument("number", type=click.IntRange(min=1))
+@click.argument("state", type=click.Choice([state.value for state in State]))
+@click.option("--reason", required=True, help="Why, in a sentence.")
+@click.option("--until", metavar="YYYY-MM-DD", help="Last day on which an acceptance holds.")
+def state_command(number: int, state: str, reason: str, until: str | None) -> Answer:
+    """Decide what becomes of a finding (for humans).
+
+    It becomes open, fixed, accepted or false-positive. `fixed` is accepted only if HEAD withstands
+    the proof or, without a proof, if the quoted lines are gone. `accepted` needs a last day;
+    afterwards the finding is open again.
+
+    Example: autoresearch security state 3 accepted --until 2027-03-31 --reason "behind the VPN"
+    """
+    with writing(Path.cwd(), environment(), "security state") as books:
+        decision = decide(books, number, State(state), reason, until)
+    last = f" until {decision.until}" if decision.until else ""
+    return Answer(
+        lines=(f"F{number} is {decision.state.value}{last} (seen: {decision.checked})",),
+        data={"finding": number, "state": decision.state.value, "checked": decision.checked},
+        next_step="`autoresearch security status`",
+    )
+
+
+@click.option("--session", default="security-fix", show_default=True, help="Name of the session.")
+@click.option("--guard", required=True, help="Command that must pass: the tests.")
+@click.option("--scope", multiple=True, required=True, help="Files a fix may change; repeatable.")
+def fix_command(session: str, guard: str, scope: tuple[str, ...]) -> Answer:
+    """Draft the contract of a session that fixes open findings.
+
+    It freezes the findings with their proofs. The metric is the sum of the CVSS scores of findings
+    whose proof is not withstood; the guard is yours plus every proof that the incumbent withstands.
+    Findings without a proof that succeeds today are left out.
+
+    Example: autoresearch security fix --guard "python -m pytest -q" --scope "app/**"
+    """
+    with writing(Path.cwd(), environment(), "security fix") as books:
+        found = prepare(books, session, guard, scope)
+    weight = sum(finding.score for finding in found.findings)
+    left = ", ".join(f"F{number}" for number in found.left_out)
+    return Answer(
+        lines=(
+            f"frozen: {formatting.count(len(found.findings), 'finding')}, weight {weight:.1f}",
+            *(
+                f"  F{finding.number} {finding.score:.1f} {clean_line(finding.title, 100)}"
+                for finding in found.findings
+            ),
+            *([f"left out, no proof that succeeds: {left}"] if left else []),
+            f"proofs: {FOLDER}/",
+            f"contract: {found.draft}",
+        ),
+        data={
+            "findings": [finding.number for finding in found.findings],
+            "left_out": list(found.left_out),
+            "weight": weight,
+            "folder": FOLDER,
+            "draft": str(found.draft),
+        },
+        next_step=f"`git add {FOLDER}` and commit it, then `autoresearch check` and "
+        "`autoresearch init` with that contract",
+        max_bytes=WIDE_BYTES,
+    )

@@ -1,0 +1,196 @@
+"""Commands that look at a session: status, brief, log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from autoresearch.cli.app import few, picked
+from autoresearch.cli.verdicts import is_unvalidated
+from autoresearch.core import budget, formatting, jsonform
+from autoresearch.core.answer import WIDE_BYTES, Answer
+from autoresearch.core.costs import cost_line
+from autoresearch.core.formatting import clean_line
+from autoresearch.core.history import Search
+from autoresearch.core.model import Reason, Verdict
+from autoresearch.core.views import claim, counts, estimate
+from autoresearch.edges.places import shown_path
+from autoresearch.loop.briefing import at_work, briefing
+from autoresearch.loop.holdout import standing
+from autoresearch.loop.memory import plateau_line
+from autoresearch.loop.opening import reading
+
+if TYPE_CHECKING:
+    from autoresearch.core.history import History, Tried
+    from autoresearch.loop.holdout import Standing
+    from autoresearch.loop.session import Session
+
+BRIEF_BYTES = 6144
+KEPT_SHOWN = 8
+REVIEW_SHOWN = 4
+LOG_SHOWN = 20
+
+
+def status_command() -> Answer:
+    """Show experiments, keeps, validated gain and remaining budget.
+
+    Example: autoresearch status
+    """
+    with reading("status") as session:
+        history, contract = session.index.history(), session.contract
+        halt = budget.halt(history, contract)
+        unit = contract.metric.unit
+        cost, doing, holdout = cost_line(history), at_work(session), standing(session)
+        outlook = plateau_line(budget.outlook_of(history, contract))
+        lines = [
+            f"session {session.name}: {counts(history)}",
+            *([f"DONE: {halt.text}"] if halt else []),
+            *([f"now: {doing}"] if doing else []),
+            *_review_lines(history, unit),
+            f"goal: {clean_line(contract.goal)}",
+            f"gain: {claim(history, unit)}",
+            *_kept_lines(history, unit),
+            f"budget: {budget.remaining(history, contract.budget).described()}",
+            *([cost] if cost else []),
+            *([] if halt else [f"outlook: {outlook}"]),
+            *([] if holdout is None else [_holdout_line(holdout)]),
+            f"sandbox: {'none' if history.epoch is None else history.epoch.sandbox}",
+        ]
+        if history.rebuilt is not None:
+            lines.append(f"rebuilt from refs at {history.rebuilt}; see docs/recovery.md")
+        step = "report" if halt else "`autoresearch brief`"
+        if is_unvalidated(history):
+            on = "" if halt else ", or `brief` goes on"
+            step = f"`autoresearch validate` measures the gain{on}"
+        return Answer(lines=tuple(lines), data=_facts(session, history, holdout), next_step=step)
+
+
+def _review_lines(history: History, unit: str) -> list[str]:
+    """What a human is to look at first."""
+    found = history.suspicious
+    if not found:
+        return []
+    rows = (
+        f"  {kept.number:>4}  {estimate(kept, unit)}: {clean_line('; '.join(kept.suspicions), 160)}"
+        for kept in found
+    )
+    return [
+        f"REVIEW FIRST: {formatting.count(len(found), 'suspicious keep')}",
+        *few(rows, REVIEW_SHOWN, "  … {} earlier"),
+        "  `autoresearch show N` prints its diff, `autoresearch undo N` takes it back",
+    ]
+
+
+def _kept_lines(history: History, unit: str) -> list[str]:
+    if not history.kept:
+        return ["kept: nothing yet"]
+    lines = [f"kept: {history.kept_count} (estimates of single races)"]
+    lines += [
+        f"  {kept.number:>4}  {estimate(kept, unit):<32} {clean_line(kept.message, 60)}"
+        for kept in history.kept[:KEPT_SHOWN]
+    ]
+    if history.kept_count > KEPT_SHOWN:
+        lines.append(f"  … {history.kept_count - KEPT_SHOWN} earlier")
+    return lines
+
+
+def _holdout_line(found: Standing) -> str:
+    """How often the holdout passed, and where its values lie for people."""
+    advisory = f" (advisory: {found.advisory})" if found.advisory else ""
+    where = f"; values, for people: {shown_path(found.table)}" if found.checked else ""
+    return f"holdout: {found.passed} of {found.checked} passed{advisory}{where}"
+
+
+def _facts(session: Session, history: History, holdout: Standing | None) -> dict[str, object]:
+    validated = history.validation
+    return {
+        "session": session.name,
+        "branch": session.branch,
+        "state_folder": str(session.places.state),
+        "experiments": history.last_number,
+        "kept": history.kept_count,
+        "incumbent": history.incumbent_commit,
+        "incumbent_experiment": history.incumbent_number,
+        "epoch": history.epoch_number,
+        **picked(history, "stopped", "rebuilt"),
+        "suspicious": [kept.number for kept in history.suspicious],
+        "holdout": None if holdout is None else {**holdout._asdict(), "table": str(holdout.table)},
+        "validation": None if validated is None else jsonform.to_object(validated),
+        "run": None if history.run is None else jsonform.to_object(history.run),
+        "cost": {
+            "tokens": history.spent_tokens,
+            "usd": None if history.unpriced or history.unmetered else history.spent_usd,
+            "unpriced": history.unpriced,
+            "unmetered": history.unmetered,
+        },
+    }
+
+
+def brief_command() -> Answer:
+    """Show everything you need to know before an experiment.
+
+    At most 1,500 tokens, estimated as UTF-8 bytes / 3.5. Read it once a run and after a compaction.
+
+    Example: autoresearch brief
+    """
+    with reading("brief") as session:
+        text, step = briefing(session)
+        return Answer(
+            lines=tuple(text.splitlines()),
+            data={"brief": text},
+            next_step=step,
+            max_lines=400,
+            max_bytes=BRIEF_BYTES,
+        )
+
+
+@click.option(
+    "--verdict", type=click.Choice([v.value for v in Verdict if v is not Verdict.REFUSED])
+)
+@click.option("--reason", type=click.Choice([r.value for r in Reason]))
+@click.option("--path", help="Only experiments that changed this file, or a file below it.")
+@click.option(
+    "--grep", help="Only experiments whose message, hypothesis or reason contains this text."
+)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=LOG_SHOWN, show_default=True)
+@click.option("--oldest-first", is_flag=True)
+def log_command(
+    verdict: str | None, reason: str | None, path: str | None, grep: str | None, *,
+    limit: int, oldest_first: bool,
+) -> Answer:  # fmt: skip
+    """List experiments, newest first, with filters.
+
+    Example: autoresearch log --verdict discard --path src/parser.py
+    """
+    with reading("log") as session:
+        search = Search(
+            verdict=None if verdict is None else Verdict(verdict),
+            reason=None if reason is None else Reason(reason),
+            text=grep,
+            path=path,
+            limit=limit,
+            newest_first=not oldest_first,
+        )
+        found = tuple(session.index.experiments(search))
+        total = session.progress.last_number
+        unit = session.contract.metric.unit
+        rows = tuple(_row(tried, unit) for tried in found) or ("no experiments match",)
+        return Answer(
+            lines=(*rows, f"{len(found)} of {formatting.count(total, 'experiment')} shown"),
+            data={"experiments": [jsonform.to_object(tried) for tried in found]},
+            next_step="`autoresearch show N` prints one whole, with its diff",
+            max_lines=limit + 4,
+            max_bytes=max(WIDE_BYTES, limit * 200),
+        )
+
+
+def _row(tried: Tried, unit: str) -> str:
+    effect = tried.effect
+    moved = "" if effect is None else formatting.change(effect.change, effect.scale, unit)
+    words = formatting.verdict(tried.verdict, tried.reason, tried.flags)
+    lines = f"+{tried.lines_added} -{tried.lines_removed}"
+    return (
+        f"{tried.number:>4}  {words:<22} {moved:>9} {lines:>9} "
+        f"{formatting.duration(tried.duration_s):>7}  {clean_line(tried.message, 60)}"
+    )

@@ -1,1 +1,0 @@
-"""What a session looks like from outside."""
