@@ -240,7 +240,7 @@ def crowded(text, amount):
 
 def test_brief_is_bounded_whatever_the_log():
     """A brief that fills a context window after a long night."""
-    found = crowded("word " * 30, 3_000)
+    found = crowded("word " * 30, 600)
     shown = brief(found)
     assert len(shown.encode()) <= BRIEF_BYTES
     assert estimate_tokens(shown) <= 1_500

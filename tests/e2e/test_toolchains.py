@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from support.confined import overlay_path, overlay_sandbox, working_sandbox
+from support.long import mostly_long
 from support.toolchains import PROJECTS, missing, try_project
 
 
-@pytest.mark.parametrize("name", PROJECTS)
+@pytest.mark.parametrize("name", mostly_long(PROJECTS, "python".__eq__))
 @pytest.mark.parametrize("overlaid", [False, True], ids=["itself", "overlay"])
 def test_a_session(tmp_path, monkeypatch, name, *, overlaid):
     """A compiler, library or cache that the sandbox hides; or a token that it leaves readable."""

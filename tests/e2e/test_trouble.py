@@ -178,6 +178,7 @@ def test_stale_index_lock_and_inherited_git_variables(tmp_path):
 # --- kills ---------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_killed_at_random_instants_nothing_is_lost_or_doubled(tmp_path):
     """A kill that leaves half an experiment: a number twice, a torn log, a tree of neither side."""
     helper = open_session(tmp_path)

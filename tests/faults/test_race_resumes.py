@@ -205,6 +205,7 @@ def test_other_environment_starts_anew(helper):
     assert any("starts anew: the environment is another" in line for line in answer["news"])
 
 
+@pytest.mark.long
 def test_an_ablation_of_another_environment_starts_anew(helper):
     """A validation under one environment, answers under another, told as one."""
     set_cost(helper.repo, 50)

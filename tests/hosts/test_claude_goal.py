@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from support.claude import rewrite
 from support.counting import QUICK, SLOWER, open_counting
 from support.hosts import ROOT
@@ -25,6 +26,7 @@ def verdict(reason: str, *, ok: bool) -> str:
     return json.dumps({"ok": ok, "reason": reason})
 
 
+@pytest.mark.long
 def test_goal_and_run_end_together(claude: Claude, tmp_path: Path) -> None:
     """Catches progress that the judge of a goal cannot see, and a hook that outlasts the goal."""
     helper = open_counting(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from support.claude import rewrite
 from support.counting import QUICK, SLOWER, make_counting, open_counting
 from support.hosts import ROOT
@@ -94,6 +95,7 @@ def test_benchmark_is_out_of_reach_and_the_run_goes_to_its_end(
     assert words.read_text("utf-8") == QUICK
 
 
+@pytest.mark.long
 def test_brief_comes_back_after_compaction_and_clear(claude: Claude, tmp_path: Path) -> None:
     """Catches an agent that has forgotten its run, and the session, with its context."""
     helper = open_counting(tmp_path)
@@ -133,6 +135,7 @@ def test_brief_comes_back_after_compaction_and_clear(claude: Claude, tmp_path: P
     assert "An autoresearch session is under way." not in cleared
 
 
+@pytest.mark.long
 def test_ticks_of_a_loop_share_one_run(claude: Claude, tmp_path: Path) -> None:
     """Catches a tick that opens a run of its own, and a loop that never learns that it is over."""
     helper = open_counting(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
 from support.claude import rewrite
 from support.counting import ORDERED, QUICK, SLOW, open_counting
 from support.hosts import ROOT
@@ -25,6 +26,7 @@ threading.Event().wait()
 """
 
 
+@pytest.mark.long
 def test_killed_in_mid_experiment_and_resumed(claude: Claude, tmp_path: Path) -> None:
     """Catches an experiment lost or counted twice, and a run that its heir starts anew."""
     helper = open_counting(tmp_path, extra="sandbox: off\n")

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from support.counting import make_counting
 from support.hosts import ROOT
 from support.model import Request, Script, say, scripted, use
@@ -25,6 +26,7 @@ def words_of(command: str, arguments: str) -> str:
     return text.rstrip().rpartition("\n\n")[2].replace("$ARGUMENTS", arguments)
 
 
+@pytest.mark.long
 def test_every_name_expands(claude: Claude, tmp_path: Path) -> None:
     """Catches a slash command that reaches the model as plain text, or without its arguments."""
     repo = make_counting(tmp_path / "r")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from support.counting import CONTRACT, make_counting
 from support.hosts import ROOT
 from support.model import Request, Script, bash, say, scripted, use
@@ -19,6 +20,7 @@ DRAFT = CONTRACT.replace(sys.executable, "python3")
 GIVEN = "find repeated words with less work metric=lines verify='python3 bench.py' yes"
 
 
+@pytest.mark.long
 def test_a_draft_that_reaches_outside_stops_there(claude: Claude, tmp_path: Path) -> None:
     """Catches a `yes` that is asked about again, or stands for more than the human could see."""
     repo = make_counting(tmp_path / "r")

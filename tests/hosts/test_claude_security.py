@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from autoresearch.security.books import FORMS
 from support.hosts import ROOT
 from support.model import bash, say, scripted, use
@@ -42,6 +43,7 @@ def handed_in(command: str, *names: str) -> Turn:
     return bash("; ".join(calls))
 
 
+@pytest.mark.long
 def test_swept_reported_and_judged(claude: Claude, tmp_path: Path) -> None:
     """Catches a page, a permission or a helper with which the real client cannot sweep."""
     repo = make_fixture(tmp_path / "desk")

@@ -68,6 +68,7 @@ def opencode(tmp_path: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch) ->
     return OpenCode(hosts.program("opencode"), home, env)
 
 
+@pytest.mark.long
 def test_commands_and_skill_are_found_and_one_experiment_runs(
     opencode: OpenCode, tmp_path: Path
 ) -> None:
