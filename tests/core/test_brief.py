@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from autoresearch.core.budget import Halt, StopRule, halt, outlook_of, remaining
 from autoresearch.core.contract import Budget, Holdout, Metric, Secondary
 from autoresearch.core.model import Direction, Flag, Reason, Scale, Source, Verdict
@@ -17,7 +15,7 @@ from autoresearch.core.views import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec.structs import replace
 from support.histories import contract, estimate_tokens, history
 from support.records import effect, experiment, make, opened, race, refusal
 
@@ -47,25 +45,25 @@ def test_what_a_keep_needs_beside_the_metric():
         name="peak_mb", unit="MB", direction=Direction.LOWER, source=Source.OUTPUT,
         limit=0.05, limit_relative=True, pattern=None,
     )  # fmt: skip
-    score = structs.replace(
+    score = replace(
         bounded, name="score", direction=Direction.HIGHER, limit=3.0, limit_relative=False
     )
-    watched = structs.replace(bounded, name="seen", limit=None)
+    watched = replace(bounded, name="seen", limit=None)
     base = contract()
-    plan = structs.replace(
+    plan = replace(
         base,
         same="python dump.py\nmore",
         profile="python prof.py",
         secondary=(bounded, score, watched),
-        metric=structs.replace(base.metric, min_effect=0.005, min_effect_relative=True),
+        metric=replace(base.metric, min_effect=0.005, min_effect_relative=True),
     )
     lines = brief(situation(history(), plan)).splitlines()
     assert "same: the output of `python dump.py …` must not change" in lines
     assert "profiler: `autoresearch profile` shows where the incumbent spends its cost" in lines
     assert "limits since the baseline: peak_mb +5%, score -3" in lines
     assert "a keep must gain at least: 0.5%" in lines
-    plain = structs.replace(base.metric, min_effect=2.0, min_effect_relative=False)
-    lines = brief(situation(history(), structs.replace(base, metric=plain))).splitlines()
+    plain = replace(base.metric, min_effect=2.0, min_effect_relative=False)
+    lines = brief(situation(history(), replace(base, metric=plain))).splitlines()
     assert "a keep must gain at least: 2 ms" in lines
 
 
@@ -92,7 +90,7 @@ def test_session_under_way():
     failed = experiment(3, Verdict.CRASH, reason=Reason.BUILD, message="c module")
     found = history(
         make(Run, number=1, experiments=20),
-        dataclasses.replace(kept, run=1),
+        replace(kept, run=1),
         lost,
         failed,
         make(Validation, after=1, effect=effect(-0.02), proven=True),
@@ -253,7 +251,7 @@ def test_every_length_of_line_stays_within_the_bound():
     """A `next:` line that comes on top of a full brief."""
     stop = Halt(StopRule.STOPPED, ends_session=True, text="y" * 300)
     for length in range(0, 120, 7):
-        found = dataclasses.replace(crowded("x" * length, 120), interrupted="", halt=stop)
+        found = replace(crowded("x" * length, 120), interrupted="", halt=stop)
         assert len(brief(found).encode()) <= BRIEF_BYTES
 
 
@@ -286,5 +284,5 @@ def test_holdout_and_suspicious_keeps_are_named():
     assert "holdout: every keep is also measured on inputs that you do not see" in text
     assert "suspicious keeps, for the human to review first: 1" in text
     assert "secret" not in text
-    third = structs.replace(unseen, every=3)
+    third = replace(unseen, every=3)
     assert "holdout: 1 keep in 3 is also" in brief(situation(found, contract(holdout=third)))

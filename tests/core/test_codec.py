@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from autoresearch.core import codec, jsonform
+from autoresearch.core import codec
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import NoteKind, RaceRecord, Verdict
 from autoresearch.core.records import Experiment, Note, Stop
@@ -178,50 +178,6 @@ def test_line_that_is_not_strict_json_is_refused(line, complaint):
         codec.from_line(line)
 
 
-def test_value_that_the_class_refuses_names_the_key():
-    """A ValueError of the model that leaves the reader as a crash."""
-    value = jsonform.to_object(effect(0.1))
-    with pytest.raises(CorruptLogError, match="effect"):
-        jsonform.from_object(type(effect(0.1)), {**value, "low": None})
-
-
-def test_field_with_a_default_may_be_missing():
-    """A field added later that makes every older log unreadable."""
-    from autoresearch.core.model import Arm, Sample  # noqa: PLC0415  (only here)
-
-    sample = jsonform.from_object(Sample, {"arm": "a", "value": 1.0, "wall_s": 1, "cpu_s": 0.5})
-    assert sample == Sample(arm=Arm.INCUMBENT, value=1.0, wall_s=1.0, cpu_s=0.5)
-
-
-def test_refused_by_the_class_itself():
-    """A finite check of the model that surfaces as a bug instead of a corrupt line."""
-
-    class Picky:
-        pass
-
-    import dataclasses  # noqa: PLC0415  (only here)
-
-    @dataclasses.dataclass(frozen=True)
-    class Even:
-        number: int
-
-        def __post_init__(self):
-            if self.number % 2:
-                raise ValueError("odd")
-
-    jsonform._FIELDS[Even] = (
-        jsonform._Field("number", "number", jsonform._read_int, required=True),
-    )
-    with pytest.raises(CorruptLogError, match="even: is refused: odd"):
-        jsonform.from_object(Even, {"number": 3})
-
-
-def test_type_without_a_form_is_a_bug():
-    """A new kind of field that is written as something unreadable."""
-    with pytest.raises(TypeError, match="has no form"):
-        jsonform._reader(list[int])
-
-
 @given(st.text(max_size=40))
 def test_no_text_reads_as_a_record_by_accident(text):
     """A stray line taken for a record."""
@@ -231,12 +187,12 @@ def test_no_text_reads_as_a_record_by_accident(text):
 
 def test_kinds_are_all_records_by_their_lower_case_name():
     """A record class that cannot be read because it was not registered."""
-    assert sorted(codec.KINDS) == [
+    assert sorted(codec.SESSION.kinds) == [
         "ablation", "epoch", "experiment", "note", "opened", "pruned", "recovery", "refusal",
         "run", "runend", "stop", "undo", "validation",
     ]  # fmt: skip
-    assert codec.KINDS["experiment"] is Experiment
-    assert codec.KINDS["note"] is Note
+    assert codec.SESSION.kinds["experiment"] is Experiment
+    assert codec.SESSION.kinds["note"] is Note
 
 
 def test_support_makes_plain_records():

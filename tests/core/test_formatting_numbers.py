@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from autoresearch.core import formatting
 from autoresearch.core.model import Direction, Flag, Reason, Scale, Verdict
+from msgspec.structs import replace
 from support.records import effect
 
 
@@ -50,9 +49,9 @@ def test_percent(fraction, text):
 
 def test_effect_says_how_much_its_interval_covers():
     """Two pairs' range that poses as a 95 % interval, or an exact value with an interval."""
-    few = dataclasses.replace(effect(-0.03), level=0.5)
+    few = replace(effect(-0.03), level=0.5)
     assert formatting.effect(few) == "-3.0% [-4.0%, -2.0%] (50% interval)"
-    assert formatting.effect(dataclasses.replace(few, level=1.0)) == "-3.0%"
+    assert formatting.effect(replace(few, level=1.0)) == "-3.0%"
 
 
 def test_effect_names_its_unit_only_where_it_is_a_difference():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -10,6 +9,7 @@ from autoresearch.core.decision import Rule
 from autoresearch.core.limits import Bound, LimitState, judge_limit, under_limits
 from autoresearch.core.model import Direction, Flag, Reason
 from autoresearch.core.race import judge
+from msgspec.structs import replace
 from support.pairs import climbing, lower, noisy, paired
 
 

@@ -371,8 +371,8 @@ def test_history_holds_the_progress_and_the_notes():
         progress, ideas=Notes((idea,), 4), lessons=Notes((), 0), dead_ends=Notes((), 2)
     )
     assert (history.ideas, history.idea_count, history.dead_end_count) == ((idea,), 4, 2)
-    for field in dataclasses.fields(progress):
-        assert getattr(history, field.name) == getattr(progress, field.name)
+    for name in progress.__struct_fields__:
+        assert getattr(history, name) == getattr(progress, name)
 
 
 def test_what_was_kept_later_is_no_failure():

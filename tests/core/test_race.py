@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 from time import perf_counter
 
@@ -12,6 +11,7 @@ from autoresearch.core.model import Arm, Direction, Flag, Reason, Scale
 from autoresearch.core.race import judge
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from support.pairs import climbing, lower, noisy, paired
 
 QUIET = [0.001] * 30

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from autoresearch.core.model import CommandResult, Flag, Reason, Verdict
 from autoresearch.core.records import Undo, Validation
 from autoresearch.core.views import (
@@ -18,6 +16,7 @@ from autoresearch.core.views import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from support.histories import history
 from support.records import effect, experiment, make, refusal
 

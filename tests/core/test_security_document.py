@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from pathlib import Path
 
 import pytest
-from autoresearch.core import jsonform
 from autoresearch.core.security.ledger import (
     LEDGER,
     Asset,
@@ -29,7 +27,7 @@ def test_every_field_is_documented_in_its_order(title, record):
     """A field that only the source explains, or one that is gone."""
     body = re.split(r"^##", TEXT.partition(f"### {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
     documented = re.findall(r"^\| `([a-z0-9_]+)` \|", body, flags=re.MULTILINE)
-    fields = [jsonform.key_of(record, field.name) for field in dataclasses.fields(record)]
+    fields = record.__struct_encode_fields__
     assert documented == [name for name in fields if name not in {"schema", "at"}]
 
 

@@ -35,7 +35,7 @@ def test_line_is_read_as_it_was_written(record):
 
 def test_line_of_a_session_is_no_line_of_the_ledger():
     """A session's log taken for the ledger."""
-    line = codec.to_line(make(codec.KINDS["stop"]), codec.FIRST_PREV)
+    line = codec.to_line(make(codec.SESSION.kinds["stop"]), codec.FIRST_PREV)
     with pytest.raises(CorruptLogError, match="not a kind of record"):
         LEDGER.from_line(line)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.steps import (
-    STEPS,
     Action,
     Begun,
     Candidate,
@@ -15,6 +15,7 @@ from autoresearch.core.steps import (
     Decided,
     Pending,
     Settled,
+    Step,
 )
 from autoresearch.edges.journal import Journal
 from hypothesis import HealthCheck, given, settings
@@ -83,7 +84,7 @@ def test_new_command_replaces_the_steps_of_the_last(journal):
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(step=st.one_of(*(any_object(step) for step in STEPS)))
+@given(step=st.one_of(*(any_object(step) for step in get_args(Step))))
 def test_any_step_reads_back_as_it_was(tmp_path, step):
     """A step that is recovered with other values."""
     journal = Journal(tmp_path / "journal.json")

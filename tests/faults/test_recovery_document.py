@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import click
 from autoresearch.cli import group
-from autoresearch.core.steps import STEPS
+from autoresearch.core.steps import Step
 from autoresearch.loop.recover import FINISHERS
 
 TEXT = (Path(__file__).parents[2] / "docs/recovery.md").read_text("utf-8")
@@ -23,7 +24,7 @@ def table(heading):
 def test_every_state_of_the_journal_stands_in_the_table():
     """A step that nobody says how to come back from, or one that is no more."""
     named = [cell.strip("`") for cell in table("What each step leaves behind")]
-    assert named == ["nothing yet", *(step.__name__.lower() for step in STEPS)]
+    assert named == ["nothing yet", *(step.__name__.lower() for step in get_args(Step))]
 
 
 def test_every_command_that_is_finished_is_named():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from autoresearch.core.contract import Contract, parse
 from autoresearch.core.model import Arm, CommandResult, Sample
 from autoresearch.planning.advice import advice_about, forecast
 from autoresearch.planning.rehearsal import Rehearsal
+from msgspec.structs import replace
 
 
 def contract(extra: str = "", metric: str = "unit: ms") -> Contract:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
 import types
 import typing
 from enum import Enum
@@ -22,9 +22,10 @@ BASE = "0" * 40
 def make(kind: type[T], /, **values: object) -> T:
     """A record of a class: the given values, and the plainest one for every other field."""
     hints = typing.get_type_hints(kind, localns=vars(model))
-    fields: Any = getattr(kind, "__struct_fields__", None)
-    names = fields or [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    plain = {name: AT if name == "at" else _plain(name, hints[name]) for name in names}
+    plain = {
+        name: AT if name == "at" else _plain(name, hints[name])
+        for name in inspect.signature(kind).parameters
+    }
     return kind(**{**plain, **values})
 
 
@@ -38,7 +39,7 @@ def _plain(name: str, hint: Any) -> Any:
         return ()
     if issubclass(hint, Enum):
         return next(iter(hint))
-    return make(hint) if hasattr(hint, "__match_args__") else hint()
+    return hint() if hint in _SCALARS else make(hint)
 
 
 def experiment(number: int, verdict: Verdict = Verdict.DISCARD, **values: object) -> Experiment:
@@ -148,11 +149,8 @@ def any_value(hint: Any) -> st.SearchStrategy[Any]:
 def any_object(kind: type[T]) -> st.SearchStrategy[T]:
     """Objects of a record class."""
     hints = typing.get_type_hints(kind)
-    fields = {
-        field.name: _any_field(field.name, hints[field.name])
-        for field in dataclasses.fields(kind)  # type: ignore[arg-type]  # T is a dataclass
-    }
-    return st.builds(kind, **fields)
+    names = inspect.signature(kind).parameters
+    return st.builds(kind, **{name: _any_field(name, hints[name]) for name in names})
 
 
 def _any_field(name: str, hint: Any) -> st.SearchStrategy[Any]:
@@ -163,5 +161,7 @@ def _any_field(name: str, hint: Any) -> st.SearchStrategy[Any]:
     return any_value(hint)
 
 
-any_record: st.SearchStrategy[Any] = st.one_of(*(any_object(kind) for kind in codec.KINDS.values()))
+any_record: st.SearchStrategy[Any] = st.one_of(
+    *(any_object(kind) for kind in codec.SESSION.kinds.values())
+)
 """Any log line's record."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import pytest
 from autoresearch.trial.selftest import SelfTest, interval, spread
+from msgspec.structs import replace
 
 PLAIN = SelfTest(
     races=300, false_keeps=3, low=0.002, high=0.029, alpha=0.02, runs_per_race=9.0,
@@ -38,4 +38,4 @@ def test_spread_is_one_standard_deviation_of_a_run():
 def test_claim_needs_a_narrow_interval():
     """A rate of 2 % claimed from an interval that reaches to 9 %."""
     assert PLAIN.carries_claim
-    assert not dataclasses.replace(PLAIN, high=0.088).carries_claim
+    assert not replace(PLAIN, high=0.088).carries_claim

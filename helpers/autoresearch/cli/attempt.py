@@ -9,7 +9,7 @@ import click
 
 from autoresearch.cli import verdicts
 from autoresearch.cli.app import listed, screen
-from autoresearch.core import budget, hostlimits, jsonform
+from autoresearch.core import budget, hostlimits, wire
 from autoresearch.core.answer import Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Kind, Verdict
@@ -78,7 +78,7 @@ def _answer(session: Session, result: Result) -> Answer:
         data={
             **data,
             "verdict": verdict,
-            "record": jsonform.to_object(record),
+            "record": wire.to_object(record),
             "output": str(session.places.state / result.output) if result.output else None,
             "left": list(result.left),
             "near": None if result.near is None else result.near.number,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from autoresearch.cli.app import screen
-from autoresearch.core import formatting, jsonform
+from autoresearch.core import formatting, wire
 from autoresearch.core.answer import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.pruning import ranges
@@ -68,8 +68,8 @@ def validate_command(*, ablate: bool) -> Answer:
             ),
             data={
                 "proven": found.proven,
-                "record": jsonform.to_object(found),
-                **({"ablation": [jsonform.to_object(r) for r in left_out]} if ablate else {}),
+                "record": wire.to_object(found),
+                **({"ablation": [wire.to_object(r) for r in left_out]} if ablate else {}),
             },
             next_step=_after_validation(doubtful, found.final_guard),
             max_bytes=WIDE_BYTES if ablate else MAX_BYTES,
@@ -152,7 +152,7 @@ def undo_command(number: int) -> Answer:
                 f"experiment {number} is undone by {found.commit[:12]}",
                 found.detail,
             ),
-            data={"record": jsonform.to_object(found)},
+            data={"record": wire.to_object(found)},
             next_step="`autoresearch validate` measures what remains",
         )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.core import formatting, jsonform
+from autoresearch.core import formatting, wire
 from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_block, clean_line, fence
 from autoresearch.core.security import overview as sums
@@ -63,7 +63,7 @@ def leads_command() -> Answer:
                 for lead in leads[:LEADS_SHOWN]
             ),
         ),
-        data={"leads": [jsonform.to_object(lead) for lead in leads[:LEADS_SHOWN]]},
+        data={"leads": [wire.to_object(lead) for lead in leads[:LEADS_SHOWN]]},
         next_step="read the place, then `add` or `examined` with `lead: N`",
         max_bytes=WIDE_BYTES,
     )
@@ -185,7 +185,7 @@ def show_command(number: int) -> Answer:
             f"reproduction: {clean_line(finding.reproduction)}",
             f"remedy: {clean_line(finding.remedy)}",
         ),
-        data={**_facts(one), "record": jsonform.to_object(finding)},
+        data={**_facts(one), "record": wire.to_object(finding)},
         next_step="mend it, commit, `autoresearch security recheck`",
         max_lines=120,
         max_bytes=WIDE_BYTES,

@@ -8,7 +8,7 @@ import click
 
 from autoresearch.cli.app import few, picked
 from autoresearch.cli.verdicts import is_unvalidated
-from autoresearch.core import budget, formatting, jsonform
+from autoresearch.core import budget, formatting, wire
 from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.costs import cost_line
 from autoresearch.core.formatting import clean_line
@@ -116,8 +116,8 @@ def _facts(session: Session, history: History, holdout: Standing | None) -> dict
         **picked(history, "stopped", "rebuilt"),
         "suspicious": [kept.number for kept in history.suspicious],
         "holdout": None if holdout is None else {**holdout._asdict(), "table": str(holdout.table)},
-        "validation": None if validated is None else jsonform.to_object(validated),
-        "run": None if history.run is None else jsonform.to_object(history.run),
+        "validation": None if validated is None else wire.to_object(validated),
+        "run": None if history.run is None else wire.to_object(history.run),
         "cost": {
             "tokens": history.spent_tokens,
             "usd": None if history.unpriced or history.unmetered else history.spent_usd,
@@ -178,7 +178,7 @@ def log_command(
         rows = tuple(_row(tried, unit) for tried in found) or ("no experiments match",)
         return Answer(
             lines=(*rows, f"{len(found)} of {formatting.count(total, 'experiment')} shown"),
-            data={"experiments": [jsonform.to_object(tried) for tried in found]},
+            data={"experiments": [wire.to_object(tried) for tried in found]},
             next_step="`autoresearch show N` prints one whole, with its diff",
             max_lines=limit + 4,
             max_bytes=max(WIDE_BYTES, limit * 200),

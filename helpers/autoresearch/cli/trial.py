@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from autoresearch.cli.app import screen
-from autoresearch.core import formatting, jsonform
+from autoresearch.core import formatting, wire
 from autoresearch.core.answer import Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Arm, Verdict
@@ -44,7 +44,7 @@ def demo_command() -> Answer:
             "state": str(done.state),
             "seconds": round(done.seconds, 1),
             "steps": [_step_facts(step) for step in done.steps],
-            "validation": None if done.validation is None else jsonform.to_object(done.validation),
+            "validation": None if done.validation is None else wire.to_object(done.validation),
         },
         next_step=f"cd {clean_line(str(done.root))} && autoresearch log",
         max_lines=DEMO_LINES,
@@ -139,7 +139,7 @@ def selftest_command(races: int) -> Answer:
         found = run_selftest(races, dict(os.environ), shown.say)
     return Answer(
         lines=_selftest_lines(found),
-        data=jsonform.to_object(found),
+        data=wire.to_object(found),
         next_step="`autoresearch demo` shows the loop"
         if found.carries_claim
         else "`autoresearch selftest --races 300` gives a bound worth quoting",

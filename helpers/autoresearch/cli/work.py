@@ -9,7 +9,7 @@ import click
 
 from autoresearch.cli import verdicts
 from autoresearch.cli.app import listed, picked, screen
-from autoresearch.core import budget, formatting, jsonform
+from autoresearch.core import budget, formatting, wire
 from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.costs import spent_words
 from autoresearch.core.formatting import clean_block, clean_line, fence
@@ -223,7 +223,7 @@ def show_command(number: int) -> Answer:
         brings = f"{whole}; `autoresearch apply {number}` brings it back into the tree"
         return Answer(
             lines=tuple(lines),
-            data={"record": jsonform.to_object(record)},
+            data={"record": wire.to_object(record)},
             next_step=brings if is_there else "`autoresearch log` lists the others",
             max_lines=DIFF_LINES + 40,
             max_bytes=WIDE_BYTES,

@@ -6,8 +6,9 @@ Nothing is computed here but the cut to a bound.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from autoresearch.core.model import SCHEMA
 
@@ -16,8 +17,7 @@ MAX_BYTES = 2048
 WIDE_BYTES = 8192
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """The result of a command.
 
     Attributes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from autoresearch.core import formatting
 from autoresearch.core.model import Direction
@@ -33,8 +34,7 @@ _FEWEST_EXPERIMENTS = 20
 _GAINS_AVERAGED = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class Outlook(Struct, frozen=True, kw_only=True):
     """What the next experiments promise.
 
     Attributes:
@@ -111,8 +111,7 @@ MOST_VIOLATIONS = 3
 _HOUR_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remaining:
+class Remaining(Struct, frozen=True, kw_only=True):
     """What may still be spent; None where there is no bound.
 
     Attributes:

@@ -6,10 +6,10 @@ records stay in the log and are read back one at a time.
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct, structs
 
 from autoresearch.core.model import (
     Direction,
@@ -23,6 +23,7 @@ from autoresearch.core.model import (
     Verdict,
 )
 from autoresearch.core.records import Epoch, Opened, Recovery  # noqa: TC001  (the codec reads these types)
+from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
 
 KEPT_SHOWN = 50
 RECENT_SHOWN = 20
@@ -37,8 +38,7 @@ TEXT_LIMIT = 400
 MAX_REWORKS = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class Tried(Struct, frozen=True, kw_only=True, rename={"kind": "tried_kind"}):
     """An experiment without its samples.
 
     Attributes:
@@ -71,12 +71,11 @@ class Tried:
     effect: Effect | None
     samples: int
     sandbox: str
-    duration_s: float
+    duration_s: Finite
     spent: Spent | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Kept(Struct, frozen=True, kw_only=True, rename={"kind": "kept_kind"}):
     """A kept experiment; `undone` once it was taken back."""
 
     number: int
@@ -92,21 +91,19 @@ class Kept:
     suspicions: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failed(Struct, frozen=True, kw_only=True):
     """An experiment that was not kept, in few words, so that nobody tries it again."""
 
     number: int
     message: str
     verdict: Verdict
     reason: Reason | None
-    change: float | None
+    change: Finite | None
     scale: Scale | None
-    smallest_visible: float | None
+    smallest_visible: Finite | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
+class Remembered(Struct, frozen=True, kw_only=True):
     """An open idea, a lesson or a dead end."""
 
     number: int
@@ -115,8 +112,7 @@ class Remembered:
     experiment: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenRun:
+class OpenRun(Struct, frozen=True, kw_only=True):
     """The run in progress and how much of it is used.
 
     Attributes:
@@ -133,8 +129,7 @@ class OpenRun:
     used: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validated:
+class Validated(Struct, frozen=True, kw_only=True):
     """The latest validation, without its samples.
 
     Attributes:
@@ -151,8 +146,7 @@ class Validated:
     final_guard: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimplifyLoss:
+class SimplifyLoss(Struct, frozen=True, kw_only=True):
     """What `--simplify` keeps may have cost since the epoch began, one sum a scale.
 
     Attributes:
@@ -161,20 +155,18 @@ class SimplifyLoss:
     """
 
     scale: Scale
-    rise: float
-    fall: float
+    rise: Finite
+    fall: Finite
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecondaryLoss:
+class SecondaryLoss(Struct, frozen=True, kw_only=True):
     """Sum of a secondary metric's estimated losses over this epoch's keeps, scale of its limit."""
 
     name: str
-    loss: float
+    loss: Finite
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(Struct, frozen=True, kw_only=True):
     """How many experiments (or refusals) ended so."""
 
     verdict: Verdict
@@ -182,8 +174,7 @@ class Tally:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Struct, frozen=True, kw_only=True):
     """Where a session stands after a log line; lists are newest first unless said otherwise.
 
     Attributes:
@@ -226,7 +217,7 @@ class Progress:
     contract_sha256: str | None
     incumbent_commit: str
     incumbent_number: int
-    incumbent_value: float | None
+    incumbent_value: Finite | None
     deterministic: bool
     last_number: int
     last_note: int
@@ -244,22 +235,22 @@ class Progress:
     validation: Validated | None
     undone: tuple[int, ...]
     stopped: str | None
-    measuring_s: float
-    active_s: float
+    measuring_s: Finite
+    active_s: Finite
     meter: Meter | None
     spent_tokens: int
-    spent_usd: float
+    spent_usd: Finite
     unpriced: int
     unmetered: int
     simplify: tuple[SimplifyLoss, ...]
     secondary: tuple[SecondaryLoss, ...]
     machine: str
-    pool_ratio: tuple[float, ...]
-    pool_difference: tuple[float, ...]
+    pool_ratio: tuple[Finite, ...]
+    pool_difference: tuple[Finite, ...]
     recovery: Recovery | None
     rebuilt: str | None = None
     guard_tests: int | None
-    walls: tuple[float, ...]
+    walls: tuple[Finite, ...]
 
     @property
     def sample_s(self) -> float:
@@ -304,8 +295,7 @@ class Progress:
         return sum(carried.loss for carried in self.secondary if carried.name == name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History(Progress):
+class History(Progress, frozen=True, kw_only=True):
     """Progress and the notes: all that brief, document, status and budget read.
 
     Attributes:
@@ -321,8 +311,7 @@ class History(Progress):
     dead_end_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
+class Search(Struct, frozen=True, kw_only=True):
     """Which experiments are asked for; None means any.
 
     Attributes:
@@ -359,9 +348,8 @@ class Notes(NamedTuple):
 
 def history_of(progress: Progress, *, ideas: Notes, lessons: Notes, dead_ends: Notes) -> History:
     """A history of what was folded and what was noted."""
-    folded = {field.name: getattr(progress, field.name) for field in dataclasses.fields(Progress)}
     return History(
-        **folded,
+        **structs.asdict(progress),
         ideas=ideas.newest,
         idea_count=ideas.total,
         lessons=lessons.newest,

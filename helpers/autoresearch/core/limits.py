@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from enum import Enum
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from autoresearch.core import race
 from autoresearch.core.decision import Decision, Policy, Rule, still_open
@@ -19,6 +21,7 @@ from autoresearch.core.stats import (
     scale_for,
     upper_change,
 )
+from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,8 +30,7 @@ if TYPE_CHECKING:
     from autoresearch.core.model import RaceRecord
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
+class Bound(Struct, frozen=True, kw_only=True):
     """How much a secondary metric may lose.
 
     Attributes:
@@ -40,7 +42,7 @@ class Bound:
 
     name: str
     direction: Direction
-    limit: float
+    limit: Finite
     relative: bool
 
 
@@ -295,8 +297,7 @@ def _nothing_left() -> Decision:
 CONSTANT_PAIRS = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldoutCheck:
+class HoldoutCheck(Struct, frozen=True, kw_only=True):
     """One race on the holdout, as the private log keeps it.
 
     Attributes:
@@ -316,9 +317,9 @@ class HoldoutCheck:
     experiment: int
     reference: str
     candidate: str
-    values: tuple[tuple[float, float], ...]
-    estimate: float
-    carried: float
+    values: tuple[tuple[Finite, Finite], ...]
+    estimate: Finite
+    carried: Finite
     passed: bool
     effect: Effect | None
     metric: Effect | None

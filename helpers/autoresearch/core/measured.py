@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from autoresearch.core.history import WALLS_SHOWN
 from autoresearch.core.model import Arm, Scale, Verdict

@@ -7,8 +7,11 @@ names; a missing value is None, never 0. `nan` and `inf` cannot enter.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
+
+from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
 
 SCHEMA = 1
 """Version of every persisted record. History: 1 (2026-11) first release."""
@@ -114,8 +117,7 @@ def require_finite(name: str, value: float) -> None:
         raise ValueError(msg)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Sample(Struct, frozen=True, kw_only=True):
     """One execution of verify that yielded a metric.
 
     Attributes:
@@ -128,10 +130,10 @@ class Sample:
     """
 
     arm: Arm
-    value: float
-    wall_s: float
-    cpu_s: float
-    secondary: tuple[tuple[str, float], ...] = ()
+    value: Finite
+    wall_s: Finite
+    cpu_s: Finite
+    secondary: tuple[tuple[str, Finite], ...] = ()
     checksums: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -140,12 +142,11 @@ class Sample:
             require_finite(name, value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Pair(Struct, frozen=True, kw_only=True):
     """One round of a race: a value of either arm, and who ran first."""
 
-    incumbent: float
-    candidate: float
+    incumbent: Finite
+    candidate: Finite
     first: Arm
 
     def __post_init__(self) -> None:
@@ -153,8 +154,7 @@ class Pair:
         require_finite("candidate", self.candidate)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
+class Effect(Struct, frozen=True, kw_only=True):
     """How much the metric moved from incumbent to candidate.
 
     Attributes:
@@ -166,18 +166,17 @@ class Effect:
     """
 
     scale: Scale
-    change: float
-    low: float
-    high: float
-    level: float
+    change: Finite
+    low: Finite
+    high: Finite
+    level: Finite
 
     def __post_init__(self) -> None:
         for name in ("change", "low", "high", "level"):
             require_finite(name, getattr(self, name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RaceRecord:
+class RaceRecord(Struct, frozen=True, kw_only=True):
     """A race as it was run, complete enough to reach its decision again from the log.
 
     Attributes:
@@ -199,31 +198,30 @@ class RaceRecord:
         rule: version of the decision rule (`RULE`): only the same one reaches the same decision.
     """
 
-    alpha: float
+    alpha: Finite
     pairs_planned: int
     direction: Direction
     scale: Scale
-    min_effect: float
-    recorded: float | None
-    carried: float | None
-    allowed: float | None
+    min_effect: Finite
+    recorded: Finite | None
+    carried: Finite | None
+    allowed: Finite | None
     deterministic: bool
     order: str
-    values: tuple[float, ...]
-    wall_s: tuple[float, ...]
-    cpu_s: tuple[float, ...]
-    secondary: tuple[tuple[str, tuple[float, ...]], ...]
+    values: tuple[Finite, ...]
+    wall_s: tuple[Finite, ...]
+    cpu_s: tuple[Finite, ...]
+    secondary: tuple[tuple[str, tuple[Finite, ...]], ...]
     seeds: tuple[int, ...]
-    pool: tuple[float, ...]
+    pool: tuple[Finite, ...]
     machine: str
     void: int
-    p_value: float | None
-    smallest_visible: float | None
+    p_value: Finite | None
+    smallest_visible: Finite | None
     rule: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitResult:
+class LimitResult(Struct, frozen=True, kw_only=True):
     """A secondary metric against its bound, relative to the epoch's baseline.
 
     Attributes:
@@ -241,10 +239,10 @@ class LimitResult:
     name: str
     direction: Direction
     relative: bool
-    carried: float
-    worst: float | None
-    estimate: float
-    limit: float
+    carried: Finite
+    worst: Finite | None
+    estimate: Finite
+    limit: Finite
     held: bool
 
     @property
@@ -258,8 +256,7 @@ class LimitResult:
         return not self.held and self.since_baseline <= self.limit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandResult:
+class CommandResult(Struct, frozen=True, kw_only=True):
     """A guard, build, set-up or `same` run, as recorded.
 
     Attributes:
@@ -270,7 +267,7 @@ class CommandResult:
     """
 
     exit_code: int
-    duration_s: float
+    duration_s: Finite
     timed_out: bool
     output: str
 
@@ -280,8 +277,7 @@ class CommandResult:
         return self.exit_code == 0 and not self.timed_out
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meter:
+class Meter(Struct, frozen=True, kw_only=True):
     """What an agent session had used in all when a line was written, by its host's transcript.
 
     Attributes:
@@ -296,7 +292,7 @@ class Meter:
     output: int
     cache_write: int
     cache_read: int
-    usd: float
+    usd: Finite
     unpriced: int
 
     def __post_init__(self) -> None:
@@ -308,8 +304,7 @@ class Meter:
         return self.input + self.output + self.cache_write + self.cache_read
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
+class Spent(Struct, frozen=True, kw_only=True):
     """What the agent used on one experiment: thinking, editing, waiting.
 
     Attributes:
@@ -320,7 +315,7 @@ class Spent:
 
     tokens: int
     output: int
-    usd: float | None
+    usd: Finite | None
 
     def __post_init__(self) -> None:
         if self.usd is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import replace
 from functools import singledispatch
+
+from msgspec.structs import replace
 
 from autoresearch.core.costs import metered
 from autoresearch.core.errors import CorruptLogError

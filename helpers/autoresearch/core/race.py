@@ -6,9 +6,11 @@ The figures beside the constants come from benchmarks/decision.py (results/decis
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from autoresearch.core.decision import (
     Decision,
@@ -236,8 +238,7 @@ def rounds_of(samples: Sequence[Sample], *, exact: bool) -> tuple[tuple[Sample, 
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """The pairs that one look of a race may know, and nothing later.
 
     Attributes:

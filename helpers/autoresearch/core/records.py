@@ -6,7 +6,7 @@ and `at`, the time it was written: UTC, whole seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from autoresearch.core.model import (  # noqa: TC001  (the codec reads these types)
     CommandResult,
@@ -21,10 +21,10 @@ from autoresearch.core.model import (  # noqa: TC001  (the codec reads these typ
     Spent,
     Verdict,
 )
+from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Opened(Struct, frozen=True, kw_only=True):
     """The first line of every log: what the session is about.
 
     Attributes:
@@ -42,8 +42,7 @@ class Opened:
     version: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
+class Epoch(Struct, frozen=True, kw_only=True):
     """A stretch of the session with one evaluator. Number 0 is the session's start.
 
     Attributes:
@@ -68,25 +67,24 @@ class Epoch:
     at: str
     commit: str
     contract_sha256: str
-    values: tuple[float, ...]
-    wall_s: tuple[float, ...]
-    cpu_s: tuple[float, ...]
-    secondary: tuple[tuple[str, tuple[float, ...]], ...]
+    values: tuple[Finite, ...]
+    wall_s: tuple[Finite, ...]
+    cpu_s: tuple[Finite, ...]
+    secondary: tuple[tuple[str, tuple[Finite, ...]], ...]
     deterministic: bool
-    sample_s: float
-    guard_s: float | None
+    sample_s: Finite
+    guard_s: Finite | None
     same_sha256: str | None
     machine: str
     sandbox: str
     restarts_measuring: bool
-    holdout_s: float | None = None
+    holdout_s: Finite | None = None
     guard_tests: int | None = None
     environment_sha256: str = ""
     rehearsed_at: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Experiment:
+class Experiment(Struct, frozen=True, kw_only=True, rename={"kind": "experiment_kind"}):
     """One measured candidate, as the log keeps it.
 
     Attributes:
@@ -142,7 +140,7 @@ class Experiment:
     touched: tuple[str, ...]
     meanwhile: tuple[str, ...]
     sandbox: str
-    duration_s: float
+    duration_s: Finite
     spent: Spent | None = None
     meter: Meter | None = None
     holdout: bool | None = None
@@ -151,8 +149,7 @@ class Experiment:
     guard_tests: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True):
     """A candidate that was not measured: it costs no budget and has no number."""
 
     schema: int
@@ -165,8 +162,7 @@ class Refusal:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(Struct, frozen=True, kw_only=True, rename={"kind": "note_kind"}):
     """An idea, a lesson, a dead end, or the retirement of an idea.
 
     Attributes:
@@ -182,8 +178,7 @@ class Note:
     experiment: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(Struct, frozen=True, kw_only=True):
     """One bounded stretch of the loop, opened by `run N`.
 
     Attributes:
@@ -203,8 +198,7 @@ class Run:
     meter: Meter | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunEnd:
+class RunEnd(Struct, frozen=True, kw_only=True):
     """The end of a run before or at its budget, with the reason in one line."""
 
     schema: int
@@ -213,8 +207,7 @@ class RunEnd:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undo:
+class Undo(Struct, frozen=True, kw_only=True):
     """A kept experiment taken back by a new commit on the branch.
 
     Attributes:
@@ -228,12 +221,11 @@ class Undo:
     commit: str
     tree: str
     effect: Effect | None
-    value: float | None
+    value: Finite | None
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validation:
+class Validation(Struct, frozen=True, kw_only=True):
     """First commit against last, in a fresh race: the only gain that is ever claimed.
 
     Attributes:
@@ -256,8 +248,7 @@ class Validation:
     final_guard: CommandResult | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ablation:
+class Ablation(Struct, frozen=True, kw_only=True):
     """The last commit raced against itself without one kept experiment.
 
     Attributes:
@@ -277,14 +268,13 @@ class Ablation:
     tip: str
     effect: Effect | None
     race: RaceRecord | None
-    p_value: float | None
+    p_value: Finite | None
     doubtful: bool
     detail: str
     sandbox: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Stop(Struct, frozen=True, kw_only=True):
     """The end of the session, by a human."""
 
     schema: int
@@ -292,8 +282,7 @@ class Stop:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
+class Recovery(Struct, frozen=True, kw_only=True):
     """An interrupted step that was finished or rolled back.
 
     Attributes:
@@ -308,8 +297,7 @@ class Recovery:
     environment_sha256: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pruned:
+class Pruned(Struct, frozen=True, kw_only=True):
     """Refs of candidates that were not kept, removed on request.
 
     Attributes:

@@ -20,8 +20,9 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from autoresearch.core.inscope import covers
 from autoresearch.core.snapshot import GITLINK_MODE, LINK_MODE
@@ -36,8 +37,7 @@ MAX_PATTERN = 400
 """Longest pattern, in characters."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Scope(Struct, frozen=True, kw_only=True):
     """The files an experiment may change.
 
     Attributes:

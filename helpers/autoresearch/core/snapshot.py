@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct, field
 
 from autoresearch.core.model import Reason
 
@@ -65,8 +66,7 @@ class Obstacle(str, Enum):
 _FOR_PEOPLE = {Obstacle.NESTED, Obstacle.SUBMODULE, Obstacle.UNREADABLE}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """One path that differs from the incumbent.
 
     Attributes:
@@ -90,8 +90,7 @@ class Change:
     obstacle: Obstacle | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, kw_only=True):
     """What differs from the incumbent at one instant.
 
     Attributes:
@@ -116,8 +115,7 @@ class Step(NamedTuple):
     blob: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandidatePlan:
+class CandidatePlan(Struct, frozen=True, kw_only=True):
     """A candidate that may be built.
 
     Attributes:
@@ -141,8 +139,7 @@ class CandidatePlan:
         return put_back_steps(self.changes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateRefusal:
+class CandidateRefusal(Struct, frozen=True, kw_only=True):
     """Why there is no candidate.
 
     Attributes:

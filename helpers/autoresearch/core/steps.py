@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from msgspec import Struct
+
+from autoresearch.core import wire
+from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import Kind  # noqa: TC001  (the codec reads these types)
 from autoresearch.core.records import Experiment  # noqa: TC001  (the codec reads these types)
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
+
+class _Step(Struct, frozen=True, tag_field="step", tag=str.lower):
+    """One of `Step`, told by the key `step`."""
+
+
+class Begun(_Step, frozen=True, kw_only=True, rename={"kind": "begun_kind"}):
     """An experiment was asked for; nothing is changed yet."""
 
     number: int
@@ -25,8 +33,7 @@ class Begun:
     run: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
+class Changed(Struct, frozen=True, kw_only=True):
     """A path of the candidate.
 
     Attributes:
@@ -40,8 +47,7 @@ class Changed:
     oid: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(_Step, frozen=True, kw_only=True):
     """The candidate is a commit under its own ref; branch and working tree are as they were."""
 
     commit: str
@@ -50,15 +56,13 @@ class Candidate:
     changes: tuple[Changed, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
+class Decided(_Step, frozen=True, kw_only=True):
     """The verdict is known, and with it the record that will be logged."""
 
     experiment: Experiment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(_Step, frozen=True, kw_only=True):
     """Branch and working tree are as the verdict wants them; only the log line is missing.
 
     Attributes:
@@ -68,8 +72,7 @@ class Settled:
     head: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
+class Action(_Step, frozen=True, kw_only=True):
     """A step of a command other than `try`.
 
     Attributes:
@@ -87,10 +90,21 @@ class Action:
         """The value of this name, or None."""
         return dict(self.values).get(name)
 
+    def record(self, kind: type[T], name: str = "record") -> T:
+        """The record that is kept under this name.
+
+        Raises:
+            CorruptLogError: it is not one.
+        """
+        try:
+            return wire.read(self.value(name) or "{}", kind)
+        except ValueError as error:
+            raise CorruptLogError(
+                f"the journal holds no {name} of `{self.command}` that can be finished: {error}"
+            ) from error
+
 
 Step = Begun | Candidate | Decided | Settled | Action
-
-STEPS: tuple[type[Step], ...] = (Begun, Candidate, Decided, Settled, Action)
 
 
 class Pending(NamedTuple):

@@ -7,8 +7,9 @@ last, so that nothing in them can hide or pose as a part of the page.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from autoresearch.core import formatting, hostlimits
 from autoresearch.core.contract import told
@@ -26,8 +27,7 @@ _REST_BYTES = 24
 """Room for the line that counts what was left out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Section(Struct, frozen=True, kw_only=True):
     """A title and its lines, the most important first.
 
     Attributes:
@@ -380,8 +380,7 @@ _NEIGHBOURS_SHOWN = 8
 _STEP_BYTES = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class Situation(Struct, frozen=True, kw_only=True):
     """What a brief is about.
 
     Attributes:

@@ -102,14 +102,14 @@ class _Spot(NamedTuple):
     hint: Any
 
 
-def loads(text: str | bytes) -> JsonObject:
+def loads(content: str | bytes) -> JsonObject:
     """The object that one JSON text holds.
 
     Raises:
         ValueError: when it is not JSON, not an object, holds nan or inf, or a key twice.
     """
     try:
-        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique)
+        value = json.loads(content, parse_constant=_no_constant, object_pairs_hook=_unique)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if not isinstance(value, dict):
@@ -146,18 +146,23 @@ def convert(value: object, kind: type[T]) -> T:
         raise _explained(error, value, kind) from error
 
 
-def read(text: str | bytes, kind: type[T]) -> T:
+def read(content: str | bytes, kind: type[T]) -> T:
     """The record that one JSON text holds.
 
     Raises:
         ValueError: as `loads`; MismatchError as `convert`.
     """
-    return convert(loads(text), kind)
+    return convert(loads(content), kind)
+
+
+def text(record: object) -> str:
+    """The JSON object of a record; ValueError as `dumps`."""
+    return dumps(to_object(record))
 
 
 def line(record: object) -> bytes:
-    """The JSON object of a record on one line, newline included; ValueError as `dumps`."""
-    return dumps(to_object(record)).encode("ascii") + b"\n"
+    """The same as a line of a file, newline included."""
+    return text(record).encode("ascii") + b"\n"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

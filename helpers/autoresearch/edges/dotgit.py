@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import jsonform
+from autoresearch.core import wire
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def store(repo: GitRepo, before: Mapping[Path, Kept], file: Path) -> None:
     """Write down durably what was captured, so that whoever comes after a kill can put it back."""
     files = {_hex(path): [kept.mode, kept.content.hex()] for path, kept in before.items()}
     roots = [_hex(root) for root in _roots(repo)]
-    text = jsonform.dumps({"schema": 1, "roots": roots, "files": files})
+    text = wire.dumps({"schema": 1, "roots": roots, "files": files})
     atomic_write(file, text.encode("ascii") + b"\n", mode=0o600)
 
 
@@ -64,7 +64,7 @@ def stored(repo: GitRepo, file: Path) -> Mapping[Path, Kept] | None:
     """
     here = _roots(repo)
     try:
-        found = jsonform.loads(file.read_text("ascii"))
+        found = wire.loads(file.read_text("ascii"))
         files, roots = found.get("files"), found.get("roots", [_hex(root) for root in here])
         if not isinstance(files, dict) or not isinstance(roots, list):
             return None

@@ -10,12 +10,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import sqlite3
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from autoresearch.core import codec, jsonform
+from autoresearch.core import codec, wire
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.history import (
     NOTES_SHOWN,
@@ -144,7 +143,7 @@ def _add_experiment(
             record.tree,
             record.patch_id,
             words_of("\n".join(texts)),
-            jsonform.dumps(jsonform.to_object(summary_of(record))),
+            wire.text(summary_of(record)),
         ),
     )
     connection.executemany(
@@ -163,7 +162,7 @@ def _add_note(connection: sqlite3.Connection, record: Note) -> None:
         return
     added = connection.execute(
         "INSERT OR IGNORE INTO notes VALUES (?, ?, 1, ?)",
-        (record.number, record.kind.value, jsonform.dumps(jsonform.to_object(record))),
+        (record.number, record.kind.value, wire.text(record)),
     )
     _count_notes(connection, record.kind, added.rowcount)
 
@@ -463,7 +462,7 @@ class Index:
                 progress = advance(progress, entry.record, undone=undone)
                 add_row(self._connection, entry)
                 position = entry.end
-            folded = None if progress is None else jsonform.dumps(jsonform.to_object(progress))
+            folded = None if progress is None else wire.text(progress)
             self._connection.execute(
                 "UPDATE state SET offset = ?, sha256 = ?, progress = ?", (*position, folded)
             )
@@ -472,10 +471,8 @@ class Index:
     def _load(self) -> _State:
         row = self._connection.execute("SELECT offset, sha256, progress FROM state").fetchone()
         try:
-            progress = (
-                None if row[2] is None else jsonform.from_object(Progress, json.loads(row[2]))
-            )
-        except (CorruptLogError, ValueError, TypeError) as error:
+            progress = None if row[2] is None else wire.read(row[2], Progress)
+        except (ValueError, TypeError) as error:
             raise sqlite3.DatabaseError("the summary is not readable") from error
         return _State(Position(row[0], row[1]), progress)
 
@@ -543,9 +540,9 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _summary(text: str) -> Tried:
-    return jsonform.from_object(Tried, json.loads(text))
+    return wire.read(text, Tried)
 
 
 def _remembered(text: str) -> Remembered:
-    note = jsonform.from_object(Note, json.loads(text))
+    note = wire.read(text, Note)
     return Remembered(number=note.number, at=note.at, text=note.text, experiment=note.experiment)

@@ -6,19 +6,25 @@ finishes it or rolls it back, then clears it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from autoresearch.core import jsonform
-from autoresearch.core.errors import CorruptLogError
+from msgspec import Meta, Struct
+
+from autoresearch.core import wire
 from autoresearch.core.model import SCHEMA
-from autoresearch.core.steps import STEPS, Pending, Step
+from autoresearch.core.steps import Pending, Step
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-_KINDS: Mapping[str, type[Step]] = {step.__name__.lower(): step for step in STEPS}
+
+class _Written(Struct, frozen=True, kw_only=True):
+    """What the file holds: steps, oldest first."""
+
+    schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)]
+    steps: Annotated[tuple[Step, ...], Meta(min_length=1)]
 
 
 class Found(NamedTuple):
@@ -64,10 +70,10 @@ class Journal:
                 self._steps = ()
                 return Found(None, None, "")
         try:
-            self._steps = _decode(content)
-        except CorruptLogError as error:
+            self._steps = wire.read(content, _Written).steps
+        except ValueError as error:
             self._steps = ()
-            return Found(None, self._move_aside(), error.message)
+            return Found(None, self._move_aside(), str(error))
         return Found(Pending(self._steps), None, "")
 
     def begin(self, step: Step) -> None:
@@ -100,10 +106,8 @@ class Journal:
 
     def _write(self, steps: tuple[Step, ...]) -> None:
         self.require_lock()
-        listed = [
-            {"step": type(step).__name__.lower(), **jsonform.to_object(step)} for step in steps
-        ]
-        content = jsonform.dumps({"schema": SCHEMA, "steps": listed})
+        listed = [{"step": type(step).__name__.lower(), **wire.to_object(step)} for step in steps]
+        content = wire.dumps({"schema": SCHEMA, "steps": listed})
         atomic_write(self.path, content.encode("ascii") + b"\n", mode=0o600)
         self._steps = steps
 
@@ -115,23 +119,3 @@ class Journal:
             self.path.rename(aside)
             sync_folder(self.path.parent)
         return aside
-
-
-def _decode(content: bytes) -> tuple[Step, ...]:
-    try:
-        value = jsonform.loads(content.decode("ascii"))
-    except ValueError as error:
-        raise CorruptLogError(f"the journal is not JSON: {error}") from error
-    if value.get("schema") != SCHEMA:
-        raise CorruptLogError(f"the journal has schema {value.get('schema')!r}, not {SCHEMA}")
-    steps = value.get("steps")
-    if not isinstance(steps, list) or not steps:
-        raise CorruptLogError("the journal contains no steps")
-    return tuple(_step(step) for step in steps)
-
-
-def _step(value: object) -> Step:
-    kind = _KINDS.get(str(value.get("step"))) if isinstance(value, dict) else None
-    if kind is None:
-        raise CorruptLogError(f"the journal contains an unknown step: {str(value)[:60]}")
-    return jsonform.from_object(kind, value)

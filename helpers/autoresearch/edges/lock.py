@@ -11,11 +11,12 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoresearch.core import jsonform
-from autoresearch.core.errors import AutoresearchError, CorruptLogError
+from msgspec import Struct
+
+from autoresearch.core import wire
+from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges import processes
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write, named_errors
@@ -36,8 +37,7 @@ RUNNING = "running.json"
 """Beside a session's lock: the command that its holder started last."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class Owner(Struct, frozen=True, kw_only=True):
     """The process that holds a lock.
 
     Attributes:
@@ -194,15 +194,15 @@ class Lock:
         try:
             with self.path.open("rb") as file:
                 content = file.read(_OWNER_BYTES)
-            return jsonform.from_object(Owner, jsonform.loads(content.decode("ascii")))
-        except (OSError, ValueError, CorruptLogError):
+            return wire.read(content.decode("ascii"), Owner)
+        except (OSError, ValueError):
             return None
 
     def _leader(self) -> Leader | None:
         try:
             content = self.path.with_name(RUNNING).read_bytes()
-            return jsonform.from_object(Leader, jsonform.loads(content.decode("ascii")))
-        except (OSError, ValueError, CorruptLogError):
+            return wire.read(content.decode("ascii"), Leader)
+        except (OSError, ValueError):
             return None
 
     def _open(self) -> int:
@@ -226,7 +226,7 @@ class Lock:
             )
             with named_errors(self.path):
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, jsonform.dumps(jsonform.to_object(owner)).encode("ascii"), 0)
+                os.pwrite(descriptor, wire.text(owner).encode("ascii"), 0)
         except BaseException:
             # Not released: what a former holder wrote still stands for whoever comes next.
             os.close(descriptor)
@@ -261,5 +261,5 @@ def turn_to_measure(path: Path, command: str, say: Callable[[str], None]) -> Hel
 def note_running(folder: Path, pid: int) -> None:
     """Write down the command that was just started, for whoever comes after a kill."""
     leader = Leader(pid=pid, started=processes.start_of(pid), boot=processes.boot_id())
-    content = jsonform.dumps(jsonform.to_object(leader)).encode("ascii")
+    content = wire.text(leader).encode("ascii")
     atomic_write(folder / RUNNING, content, mode=0o600, sync=False)

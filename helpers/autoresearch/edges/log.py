@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Generic, NamedTuple, TypeVar
 
 import jsonlines
+from msgspec import Struct
 
-from autoresearch.core import codec, jsonform
+from autoresearch.core import codec, wire
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.records import Record
 from autoresearch.edges.files import append_once, atomic_write, file_error, named_errors
@@ -46,8 +46,7 @@ class Position(NamedTuple):
 START = Position(0, codec.FIRST_PREV)
 
 
-@dataclass(frozen=True)
-class Entry(Generic[R]):
+class Entry(Struct, Generic[R], frozen=True):
     """A record, where its line starts, and the position behind it."""
 
     record: R
@@ -116,7 +115,7 @@ class Chain(Generic[R]):
                 _size(file) == start.offset, "ends in half a line; `autoresearch recover` moves it"
             )
         buffer = io.BytesIO()
-        with jsonlines.Writer(buffer, dumps=jsonform.dumps) as writer:
+        with jsonlines.Writer(buffer, dumps=wire.dumps) as writer:
             writer.write(self.form.encode(record, start.sha256))
         line = buffer.getvalue()
         append_once(self.path, line)
@@ -135,7 +134,7 @@ class Chain(Generic[R]):
             file.seek(start.offset)
             position = start
             lines = _Lines(file)
-            with jsonlines.Reader(lines, loads=jsonform.loads) as reader:
+            with jsonlines.Reader(lines, loads=wire.loads) as reader:
                 for value in self._objects(reader, start):
                     line = lines.last
                     record, prev = self._decode(value, position.offset)
@@ -195,7 +194,7 @@ class Chain(Generic[R]):
         except OSError as error:
             raise file_error(error, self.path) from error
 
-    def _objects(self, reader: jsonlines.Reader, start: Position) -> Iterator[jsonform.JsonObject]:
+    def _objects(self, reader: jsonlines.Reader, start: Position) -> Iterator[wire.JsonObject]:
         try:
             yield from reader
         except jsonlines.InvalidLineError as error:
@@ -205,7 +204,7 @@ class Chain(Generic[R]):
                 hint=self.remedy,
             ) from error
 
-    def _decode(self, value: jsonform.JsonObject, offset: int) -> tuple[R, str]:
+    def _decode(self, value: wire.JsonObject, offset: int) -> tuple[R, str]:
         try:
             return self.form.decode(value)
         except CorruptLogError as error:

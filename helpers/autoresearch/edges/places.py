@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
@@ -26,8 +27,7 @@ MOST_REPORTS = 50
 """Crash reports that stay: a bug that comes again at every call fills no disk."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class Places(Struct, frozen=True, kw_only=True):
     """The folders of one session.
 
     Attributes:

@@ -20,9 +20,10 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from autoresearch.core.errors import AutoresearchError
 
@@ -57,8 +58,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 _ours: tuple[int, str] = (0, "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leader:
+class Leader(Struct, frozen=True, kw_only=True):
     """A command that was started: its number and start, see `start_of`, and the machine's boot."""
 
     pid: int

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import jsonform
+from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.edges.command import Limits, run_command
@@ -265,7 +265,7 @@ def find_sandbox(path: str, memory: Path, ground: Path) -> Confiner:
     with named_errors(memory):
         memory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     stored = {"schema": 1, "key": key, "name": sandbox.name, "no_overlay": without}
-    atomic_write(memory, jsonform.dumps(stored).encode("ascii") + b"\n", mode=0o600)
+    atomic_write(memory, wire.dumps(stored).encode("ascii") + b"\n", mode=0o600)
     return Confiner(sandbox, "", "")
 
 
@@ -368,7 +368,7 @@ def _key(program: str, ground: Path) -> str:
 def _remembered(memory: Path, key: str) -> Bubblewrap | None:
     """What a probe found; its program is not remembered."""
     try:
-        stored = jsonform.loads(memory.read_text("ascii"))
+        stored = wire.loads(memory.read_text("ascii"))
     except (OSError, ValueError):  # none yet, or damaged: the probe decides
         return None
     name, no_overlay = stored.get("name"), stored.get("no_overlay")

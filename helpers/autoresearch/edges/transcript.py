@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch.core import jsonform
+from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.usage import Reading, Sum, Turn, meter_of, parse_prices, read_on
 from autoresearch.edges.files import atomic_write
@@ -152,7 +152,7 @@ def _remember(
     }
     with contextlib.suppress(OSError, AutoresearchError):  # read again next time
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomic_write(path, jsonform.dumps(stored).encode("ascii"), mode=0o600, sync=False)
+        atomic_write(path, wire.dumps(stored).encode("ascii"), mode=0o600, sync=False)
 
 
 def _path(environ: Mapping[str, str], host_session: str) -> Path | None:

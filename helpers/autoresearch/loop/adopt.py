@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from autoresearch.core import jsonform
+from msgspec.structs import replace
+
 from autoresearch.core.records import Epoch
 from autoresearch.edges.files import atomic_write
 from autoresearch.loop import memory, settle
@@ -42,7 +42,7 @@ def adopt(session: Session, parent: str, commit: str, epoch: Epoch) -> None:
 
 def finish_interrupted(session: Session, action: Action) -> str:
     """Finish an interrupted `amend` from its journal; what was done, in one line."""
-    epoch = jsonform.from_object(Epoch, jsonform.loads(action.value("epoch") or "{}"))
+    epoch = action.record(Epoch, "epoch")
     adopt(session, action.value("parent") or "", action.value("commit") or "", epoch)
     return f"the amendment of epoch {epoch.number} was interrupted and is now finished"
 

@@ -7,9 +7,10 @@ left behind is gone before the next one starts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from autoresearch.core.errors import AutoresearchError, MetricError, SessionBroken
 from autoresearch.core.formatting import clean_line
@@ -82,8 +83,7 @@ class Built(NamedTuple):
     tree: TreeMap
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenchPlaces:
+class BenchPlaces(Struct, frozen=True, kw_only=True):
     """Where the bench lives.
 
     Attributes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from autoresearch.core import formatting
 from autoresearch.core.errors import AutoresearchError
@@ -27,8 +29,7 @@ NEAR_SHARE = 0.5
 """From this share of common changed lines on, a candidate is called a near duplicate."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """What the agent asks for.
 
     Attributes:

@@ -11,10 +11,11 @@ import json
 import os
 import re
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import formatting, jsonform
+from msgspec.structs import replace
+
+from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.pruning import numbers_of, prunable, ranges, survey
@@ -138,7 +139,7 @@ def prune(session: Session, keep: int) -> Found:
 
 def finish_gc(session: Session, action: Action) -> str:
     """Write down what an interrupted `gc` removed; the rest stays until it is asked for again."""
-    planned = jsonform.from_object(Pruned, jsonform.loads(action.value("record") or "{}"))
+    planned = action.record(Pruned)
     gone = _write_down(session, planned)
     return f"gc was interrupted when {formatting.count(gone, 'ref')} of candidates were removed"
 
@@ -237,7 +238,7 @@ def _prune_refs(session: Session, found: Found) -> None:
     record = Pruned(
         schema=SCHEMA, at=now_utc(), experiments=ranges(found.experiments), keep=found.keep
     )
-    facts = (("record", jsonform.dumps(jsonform.to_object(record))),)
+    facts = (("record", wire.text(record)),)
     session.journal.begin(Action(command="gc", stage="chosen", at=record.at, values=facts))
     try:
         gitrefs.update_refs(session.repo, found.refs, "autoresearch: gc")

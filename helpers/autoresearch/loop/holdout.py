@@ -6,11 +6,10 @@ and to a table beside it for people.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import jsonform, limits
+from autoresearch.core import limits, wire
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import SCHEMA, Arm, Pair, Verdict
 from autoresearch.core.noise import pairs_allowed
@@ -149,7 +148,7 @@ class Unseen:
 
     def _write(self, check: limits.HoldoutCheck, mine: tuple[limits.HoldoutCheck, ...]) -> None:
         state = self.session.places.state
-        line = jsonform.dumps(jsonform.to_object(check)).encode("ascii") + b"\n"
+        line = wire.line(check)
         append_once(state / LOG, line, sync=True)
         (state / LOG).chmod(0o600)
         moves = [
@@ -202,7 +201,7 @@ def read_checks(state: Path) -> tuple[limits.HoldoutCheck, ...]:
         return ()
     *lines, _torn = path.read_bytes().split(b"\n")
     try:
-        return tuple(jsonform.from_object(limits.HoldoutCheck, json.loads(line)) for line in lines)
+        return tuple(wire.read(line, limits.HoldoutCheck) for line in lines)
     except ValueError as error:
         raise CorruptLogError(
             f"{path} holds a line that is no check of the holdout", hint="Move the file away."

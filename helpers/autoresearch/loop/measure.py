@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from autoresearch.core.decision import Decision, Policy, Rule, still_open
 from autoresearch.core.limits import (
@@ -17,6 +20,7 @@ from autoresearch.core.limits import (
 from autoresearch.core.model import RULE, Arm, Pair, RaceRecord, Reason, Scale
 from autoresearch.core.race import deterministic_step, judge, pairs_of, rounds_of
 from autoresearch.core.stats import effect_of
+from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
 from autoresearch.edges.clock import machine_id
 
 if TYPE_CHECKING:
@@ -54,8 +58,7 @@ class Standing(NamedTuple):
     left_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """What a race is to decide.
 
     Attributes:
@@ -67,10 +70,10 @@ class Question:
     """
 
     policy: Policy
-    pool: tuple[float, ...]
-    bounds: tuple[tuple[Bound, float], ...] = ()
-    recorded: float | None = None
-    simplify: tuple[float, float] | None = None
+    pool: tuple[Finite, ...]
+    bounds: tuple[tuple[Bound, Finite], ...] = ()
+    recorded: Finite | None = None
+    simplify: tuple[Finite, Finite] | None = None
 
 
 class Raced(NamedTuple):

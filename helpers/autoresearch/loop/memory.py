@@ -8,17 +8,18 @@ with a push. All three can be made again at any time.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import stat
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import jsonform, views
+from msgspec import Struct
+from msgspec.structs import replace
+
+from autoresearch.core import views, wire
 from autoresearch.core.budget import outlook_of
 from autoresearch.core.contract import render_words
-from autoresearch.core.errors import CorruptLogError, SessionBroken
+from autoresearch.core.errors import SessionBroken
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.edges import gitrefs
@@ -42,8 +43,7 @@ SEGMENT_BYTES = 256 * 1024
 """The state ref holds the log in parts of about this size, so that a step rewrites one of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copies:
+class Copies(Struct, frozen=True, kw_only=True):
     """What was last written where.
 
     Attributes:
@@ -293,7 +293,7 @@ def _base_tree(session: Session, at: str | None) -> str:
 def _frozen(session: Session) -> bytes:
     """What a new machine needs beside log and branch; the environment stays at home."""
     portable = replace(session.file, environment=())
-    return jsonform.dumps(jsonform.to_object(portable)).encode("ascii") + b"\n"
+    return wire.line(portable)
 
 
 def _slice(path: Path, start: int, end: int) -> bytes:
@@ -363,13 +363,13 @@ def _stamp(path: Path) -> tuple[int, ...]:
 def _load(session: Session) -> Copies:
     path = session.places.copies
     try:
-        return jsonform.from_object(Copies, json.loads(path.read_bytes()))
-    except (OSError, ValueError, CorruptLogError):
+        return wire.read(path.read_bytes(), Copies)
+    except (OSError, ValueError):
         # Not written yet, or damaged: then everything is compared and written anew.
         return NOWHERE
 
 
 def _save(places: Places, copies: Copies) -> None:
-    text = jsonform.dumps(jsonform.to_object(copies))
+    text = wire.text(copies)
     path = places.copies
     atomic_write(path, text.encode("ascii") + b"\n", mode=0o600, sync=False)

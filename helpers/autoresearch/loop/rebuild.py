@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch.core import formatting, jsonform
+from msgspec.structs import replace
+
+from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError, CorruptLogError, SessionBroken
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.progress import REBUILT, advance
@@ -291,7 +292,12 @@ def _session_file(
 ) -> SessionFile:
     ref = memory.state_ref(places.session)
     stored = repo.blob(repo.tree(ref)[SESSION_FILE].oid)
-    file = jsonform.from_object(SessionFile, json.loads(stored))
+    try:
+        file = wire.read(stored, SessionFile)
+    except ValueError as error:
+        raise CorruptLogError(
+            f"{ref} holds no {SESSION_FILE} of this version: {error}", hint=f"Run `{FETCH}`."
+        ) from error
     tree = repo.tree(progress.incumbent_commit)
     overrides = find_overrides(Walk(repo, places.state / "worktree.stat"), repo, tree)
     return replace(

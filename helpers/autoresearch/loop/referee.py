@@ -6,10 +6,12 @@ It knows commits, the frozen contract and the bench; it does not know what the a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from autoresearch.core import jsonform
+from msgspec import Struct
+from msgspec.structs import replace
+
+from autoresearch.core import wire
 from autoresearch.core.limits import VARIABLE, incumbent_metrics
 from autoresearch.core.model import (
     Arm,
@@ -46,8 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Referee", "Ruling", "broken", "current_epoch"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class Ruling(Struct, frozen=True, kw_only=True):
     """A verdict and all it rests on; see `Experiment` for the fields.
 
     Attributes:
@@ -226,7 +227,7 @@ class Referee:
         if kept.race is None:
             return {}
         found = incumbent_metrics(kept.race, self.session.contract.metric.name)
-        return {VARIABLE: jsonform.dumps(dict(found))} if found else {}
+        return {VARIABLE: wire.dumps(dict(found))} if found else {}
 
     def _doubted(self, prepared: Prepared, raced: Raced, kept: Ruling) -> Ruling:
         """What looks too good is measured again, in fresh checkouts and under other seeds."""

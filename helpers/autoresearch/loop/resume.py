@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoresearch.core import jsonform
+from autoresearch.core import wire
 from autoresearch.core.model import RULE, SCHEMA
 from autoresearch.core.records import Ablation, Recovery, Validation
 from autoresearch.core.steps import Action
@@ -76,7 +76,7 @@ def log_measured(session: Session, record: Validation | Ablation, tape: Path) ->
     """Log what a race of `validate` found, once; its tape goes with it."""
     values = (
         ("kind", type(record).__name__.lower()),
-        ("record", jsonform.dumps(jsonform.to_object(record))),
+        ("record", wire.text(record)),
         ("tape", tape.name),
     )
     session.journal.begin(Action(command="validate", stage="measured", at=now_utc(), values=values))
@@ -88,7 +88,7 @@ def log_measured(session: Session, record: Validation | Ablation, tape: Path) ->
 def finish_measured(session: Session, action: Action) -> str:
     """Finish an interrupted `validate` whose race had ended; what was done, in one line."""
     kind = action.value("kind") or ""
-    record = jsonform.from_object(_KINDS[kind], jsonform.loads(action.value("record") or "{}"))
+    record = action.record(_KINDS[kind])
     if all(entry.record != record for entry in session.index.log.records()):
         memory.record(session, record)
     (session.places.raw / (action.value("tape") or "")).unlink(missing_ok=True)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from msgspec import structs
+from msgspec import Struct, field, structs
+from msgspec.structs import replace
 
-from autoresearch.core import jsonform
+from autoresearch.core import wire
 from autoresearch.core.contract import Contract, parse
-from autoresearch.core.errors import AutoresearchError, CorruptLogError, SessionBroken
+from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.scope import Scope, compile_scope
@@ -49,8 +48,7 @@ CHECKS_COMMAND = f"test -x {CHECKS_FILE} && exec ./{CHECKS_FILE}; exec sh {CHECK
 """An executable script runs by its own first line, which may name another shell than sh."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
+class Override(Struct, frozen=True, kw_only=True):
     """A path whose working-tree bytes rightly differ from git; no mode: nothing is checked out."""
 
     path: str
@@ -58,8 +56,7 @@ class Override:
     oid: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionFile:
+class SessionFile(Struct, frozen=True, kw_only=True):
     """What `init` fixed beside the log.
 
     Attributes:
@@ -78,8 +75,7 @@ class SessionFile:
     overrides: tuple[Override, ...]
 
 
-@dataclass
-class Session:
+class Session(Struct):
     """An open session.
 
     Attributes:
@@ -212,7 +208,7 @@ def environment_hash(environment: tuple[tuple[str, str], ...]) -> str:
 
 def write_session_file(places: Places, file: SessionFile) -> None:
     """Write what `init` fixed."""
-    text = jsonform.dumps(jsonform.to_object(file))
+    text = wire.text(file)
     atomic_write(places.state / SESSION_FILE, text.encode("ascii") + b"\n", mode=0o600)
 
 
@@ -225,10 +221,10 @@ def read_session_file(places: Places) -> SessionFile:
     """
     path = places.state / SESSION_FILE
     try:
-        file = jsonform.from_object(SessionFile, json.loads(path.read_bytes()))
+        file = wire.read(path.read_bytes(), SessionFile)
     except PermissionError as error:
         raise file_error(error, path) from error
-    except (OSError, ValueError, CorruptLogError) as error:
+    except (OSError, ValueError) as error:
         raise SessionBroken(
             f"the session's file {path} cannot be read: {error}",
             code="session_file",

@@ -7,11 +7,11 @@ again. Only object ids are remembered that the path had without anybody staging 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoresearch.core import jsonform
-from autoresearch.core.errors import CorruptLogError
+from msgspec import Struct
+
+from autoresearch.core import wire
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.edges import gitrefs
@@ -29,8 +29,7 @@ _Known = dict[str, frozenset[str]]
 """Path -> the object ids that it may have in the index without being somebody's staged work."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Behind:
+class Behind(Struct, frozen=True, kw_only=True):
     """The paths whose entries could not be set, each with the object ids that it may have."""
 
     schema: int
@@ -99,8 +98,8 @@ def _remembered(places: Places) -> _Known:
             return {}
         content = places.index_behind.read_bytes()
     try:
-        found = jsonform.from_object(Behind, jsonform.loads(content.decode("ascii")))
-    except (ValueError, CorruptLogError):  # damaged from outside: nobody's entry is touched
+        found = wire.read(content.decode("ascii"), Behind)
+    except ValueError:  # damaged from outside: nobody's entry is touched
         return {}
     return {path: frozenset(ids) for path, ids in found.paths}
 
@@ -112,5 +111,5 @@ def _remember(places: Places, known: _Known, before: Mapping[str, frozenset[str]
             path.unlink(missing_ok=True)
     elif known != before:
         paths = tuple((name, tuple(sorted(ids))) for name, ids in sorted(known.items()))
-        text = jsonform.dumps(jsonform.to_object(Behind(schema=SCHEMA, paths=paths)))
+        text = wire.text(Behind(schema=SCHEMA, paths=paths))
         atomic_write(path, text.encode("ascii") + b"\n", mode=0o600)

@@ -7,11 +7,12 @@ Nothing can be drawn again for having looked bad, so going on costs no more of a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from autoresearch.core import jsonform
-from autoresearch.core.errors import AutoresearchError, CorruptLogError
+from msgspec import Struct
+
+from autoresearch.core import wire
+from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA, Sample
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import append_once, atomic_write, keep_newest, named_errors
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from autoresearch.loop.measure import Question, Randomness
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+T = TypeVar("T")
+
+
+class Setting(Struct, frozen=True, kw_only=True):
     """What must be the same for a race to go on; the words name it where it is not.
 
     Attributes:
@@ -102,9 +105,9 @@ class Tape:
         """The race's question as it was first asked."""
         found = self._played("question")
         if found is not None:
-            return jsonform.from_object(kind, found["question"])
+            return self._read(found["question"], kind)
         question = ask()
-        self._add({"question": jsonform.to_object(question)})
+        self._add({"question": wire.to_object(question)})
         return question
 
     def sample(self, arm: Arm, take: Callable[[], Sample], warm_up: Callable[[], object]) -> Sample:
@@ -117,7 +120,7 @@ class Tape:
         """
         found = self._played("sample")
         if found is not None:
-            sample = jsonform.from_object(Sample, found["sample"])
+            sample = self._read(found["sample"], Sample)
             if sample.arm is not arm:
                 raise self._unfit(f"a sample of arm {sample.arm.value}")
             return sample
@@ -125,7 +128,7 @@ class Tape:
             self._warm = True
             warm_up()
         sample = take()
-        self._add({"sample": jsonform.to_object(sample), "at": now_utc()})
+        self._add({"sample": wire.to_object(sample), "at": now_utc()})
         return sample
 
     def _played(self, what: str) -> dict[str, Any] | None:
@@ -136,6 +139,12 @@ class Tape:
             raise self._unfit("something else")
         self._next += 1
         return dict(entry)
+
+    def _read(self, value: object, kind: type[T]) -> T:
+        try:
+            return wire.convert(value, kind)
+        except ValueError as error:
+            raise self._unfit(f"a {kind.__name__.lower()} that cannot be read ({error})") from error
 
     def _add(self, entry: dict[str, Any]) -> None:
         if self.path is not None:
@@ -157,7 +166,7 @@ def open_tape(path: Path, setting: Setting, randomness: Randomness) -> tuple[Tap
     if found is None:
         if why:
             set_aside(path)
-        head = {"schema": SCHEMA, "at": now_utc(), "setting": jsonform.to_object(setting)}
+        head = {"schema": SCHEMA, "at": now_utc(), "setting": wire.to_object(setting)}
         atomic_write(path, _line(head), mode=0o600, sync=False)
         found = ()
     return Tape(randomness, path, found), why
@@ -179,9 +188,9 @@ def may_go_on(path: Path, incumbent: str) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            head = jsonform.loads(file.readline().decode("ascii"))
-        return jsonform.from_object(Setting, head.get("setting")).incumbent == incumbent
-    except (OSError, ValueError, CorruptLogError):
+            head = wire.loads(file.readline().decode("ascii"))
+        return wire.convert(head.get("setting"), Setting).incumbent == incumbent
+    except (OSError, ValueError):
         return True
 
 
@@ -207,11 +216,11 @@ def _read(path: Path, setting: Setting) -> tuple[tuple[Any, ...] | None, str]:
     # Half a line at the end is a sample that nobody has seen.
     whole = content[: content.rfind(b"\n") + 1]
     try:
-        head, *entries = [jsonform.loads(line.decode("ascii")) for line in whole.splitlines()]
-        before = jsonform.from_object(Setting, head.get("setting"))
-    except (ValueError, CorruptLogError):
+        head, *entries = [wire.loads(line.decode("ascii")) for line in whole.splitlines()]
+        before = wire.convert(head.get("setting"), Setting)
+    except ValueError:
         return None, "what was kept of it cannot be read"
-    names = [field.name for field in fields(Setting)]
+    names = Setting.__struct_fields__
     differing = [name for name in names if getattr(before, name) != getattr(setting, name)]
     if differing == ["simplify"]:
         raise _asked_otherwise(simplify=before.simplify)
@@ -233,4 +242,4 @@ def _asked_otherwise(*, simplify: bool) -> AutoresearchError:
 
 
 def _line(entry: dict[str, Any]) -> bytes:
-    return jsonform.dumps(entry).encode("ascii") + b"\n"
+    return wire.dumps(entry).encode("ascii") + b"\n"

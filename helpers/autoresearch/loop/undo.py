@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from autoresearch.core import formatting, jsonform
+from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA, Arm, Verdict
@@ -71,7 +71,7 @@ def undo(
         detail=clean_line(f"without experiment {number} the metric moves by {moved}"),
     )
     parent = session.progress.incumbent_commit
-    facts = (("parent", parent), ("record", jsonform.dumps(jsonform.to_object(record))))
+    facts = (("parent", parent), ("record", wire.text(record)))
     session.journal.begin(Action(command="undo", stage="decided", at=now_utc(), values=facts))
     _finish(session, parent, record)
     return record
@@ -174,6 +174,6 @@ def _finish(session: Session, parent: str, record: Undo) -> None:
 
 def finish_undo(session: Session, action: Action) -> str:
     """Finish an interrupted `undo` from its journal; what was done, in one line."""
-    record = jsonform.from_object(Undo, jsonform.loads(action.value("record") or "{}"))
+    record = action.record(Undo)
     _finish(session, action.value("parent") or "", record)
     return f"the undo of experiment {record.experiment} was interrupted and is now finished"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch.core import formatting
-from autoresearch.core.jsonform import dumps, to_object
 from autoresearch.core.views import brief, next_step
+from autoresearch.core.wire import dumps, to_object
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.visible import below
 from autoresearch.loop.briefing import situation_of

@@ -7,10 +7,11 @@ journal, and the next command, whatever it is, finishes an interrupted one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import jsonform
+from msgspec.structs import replace
+
+from autoresearch.core import wire
 from autoresearch.core.contract import differences, measures_differently
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
@@ -118,7 +119,7 @@ def amend(
             values=(
                 ("parent", parent),
                 ("commit", plan.commit.oid),
-                ("epoch", jsonform.dumps(jsonform.to_object(epoch))),
+                ("epoch", wire.text(epoch)),
             ),
         )
     )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
@@ -50,8 +51,7 @@ _HALF = f"{OURS}{INIT}"
 """The contract's file while `init` writes it; whoever takes that back knows the name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
+class Before(Struct, frozen=True, kw_only=True):
     """What the steps change, as it was; objects are blobs in the repository, "" for nothing.
 
     Attributes:
@@ -99,16 +99,12 @@ class Before:
 
     def journal_values(self) -> tuple[tuple[str, str], ...]:
         """As the journal keeps it."""
-        return tuple((name, getattr(self, name)) for name in _names())
+        return tuple((name, getattr(self, name)) for name in self.__struct_fields__)
 
     @classmethod
     def from_journal(cls, action: Action) -> Before:
         """As the journal kept it."""
-        return cls(**{name: action.value(name) or "" for name in _names()})
-
-
-def _names() -> tuple[str, ...]:
-    return tuple(field.name for field in fields(Before))
+        return cls(**{name: action.value(name) or "" for name in cls.__struct_fields__})
 
 
 def freeze(

@@ -6,10 +6,11 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
 
 from autoresearch import __version__
 from autoresearch.core.errors import AutoresearchError

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from autoresearch.core.errors import GateFailed
 from autoresearch.core.formatting import clean_line
@@ -24,6 +26,7 @@ from autoresearch.core.noise import (
     smallest_visible,
 )
 from autoresearch.core.suspicion import count_tests
+from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
 from autoresearch.loop.bench import SAME_BYTES, CandidateFailed, ProtectedTouched
 from autoresearch.loop.measure import SEED_BITS, policy_of
 from autoresearch.loop.reading import last_words, median_wall
@@ -247,8 +250,7 @@ CODES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsal:
+class Rehearsal(Struct, frozen=True, kw_only=True):
     """What a contract did in the bench.
 
     Attributes:
@@ -275,22 +277,22 @@ class Rehearsal:
     files_in_scope: int
     samples: tuple[Sample, ...]
     deterministic: bool
-    sample_s: float
-    noise_wall: float | None
-    noise_cpu: float | None
-    noise_metric: float | None
-    smallest_gain: float | None
+    sample_s: Finite
+    noise_wall: Finite | None
+    noise_cpu: Finite | None
+    noise_metric: Finite | None
+    smallest_gain: Finite | None
     pairs: int
-    race_s: float
+    race_s: Finite
     guard: CommandResult | None
     same_sha256: str | None
     sandbox: str
     in_force: str
     warnings: tuple[str, ...]
-    holdout_s: float | None
-    holdout_share: float
+    holdout_s: Finite | None
+    holdout_share: Finite
     guard_tests: int | None
-    final_guard_s: float | None = None
+    final_guard_s: Finite | None = None
 
     @property
     def guard_s(self) -> float | None:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from autoresearch import __version__
-from autoresearch.core import formatting, jsonform
-from autoresearch.core.errors import CorruptLogError
+from autoresearch.core import formatting, wire
 from autoresearch.core.model import SCHEMA
 from autoresearch.edges.clock import machine_id, now_utc, seconds_since
 from autoresearch.edges.files import atomic_write
-from autoresearch.planning.rehearsal import Rehearsal  # noqa: TC001  (jsonform reads this type)
+from autoresearch.planning.rehearsal import Rehearsal  # noqa: TC001  (wire reads this type)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,8 +35,7 @@ FRESH_S = 3600.0
 """Long enough to read a contract and agree to it, too short for another machine's noise."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsed:
+class Rehearsed(Struct, frozen=True, kw_only=True):
     """A rehearsal that was kept.
 
     Attributes:
@@ -71,7 +70,7 @@ def keep(
         facts=(*_facts(bench, rehearsal), *rehearsal.warnings, *findings),
         rehearsal=rehearsal,
     )
-    text = jsonform.dumps(jsonform.to_object(kept))
+    text = wire.text(kept)
     atomic_write(places.state.with_name(FILE), text.encode("ascii") + b"\n", mode=0o600)
 
 
@@ -81,8 +80,8 @@ def recall(places: Places, bench: Bench, draft: Draft, ground: Ground) -> Rehear
     if not path.is_file():
         return None
     try:
-        kept = jsonform.from_object(Rehearsed, jsonform.loads(path.read_bytes()))
-    except CorruptLogError:  # of another version, or damaged: it is measured anew
+        kept = wire.read(path.read_bytes(), Rehearsed)
+    except (OSError, ValueError):  # of another version, or damaged: it is measured anew
         return None
     is_fresh = 0 <= seconds_since(kept.at) < FRESH_S
     return kept if is_fresh and kept.key == _key(bench, draft, ground) else None

@@ -8,13 +8,14 @@ repository and independent of any session. `autoresearch.security.jsonl` and
 from __future__ import annotations
 
 import hashlib
-import json
 import stat
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from autoresearch.core import jsonform
+from msgspec import Struct
+
+from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.ledger import LEDGER, Ledger, Line
@@ -44,8 +45,7 @@ EXCLUDED = (f"/{LOG_COPY}", f"/{PAGE_COPY}", f"/{FORMS}/")
 _REMEDY = f"Bring {LOG_NAME} back from a backup, or from a copy ({LOG_COPY}) that `git log` knows."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class Head(Struct, frozen=True, kw_only=True):
     """What was written last: the log's end, and the page.
 
     Attributes:
@@ -107,7 +107,7 @@ class Books:
     def keep(self, end: Position, page: str) -> None:
         """Remember the log's end and the page."""
         self.head = Head(schema=SCHEMA, offset=end.offset, sha256=end.sha256, page=page)
-        text = jsonform.dumps(jsonform.to_object(self.head))
+        text = wire.text(self.head)
         atomic_write(self.state / "head.json", text.encode("ascii") + b"\n", mode=0o600)
 
 
@@ -227,8 +227,8 @@ def _read(chain: Chain[Line], head: Head | None) -> tuple[Ledger, Position]:
 def _head(state: Path) -> Head | None:
     """What was remembered; None when nothing, or nothing that can be read, was."""
     try:
-        return jsonform.from_object(Head, json.loads((state / "head.json").read_bytes()))
-    except (OSError, ValueError, CorruptLogError):
+        return wire.read((state / "head.json").read_bytes(), Head)
+    except (OSError, ValueError):
         return None
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import jsonform
+from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
@@ -197,4 +197,4 @@ def _as_form(model: Model) -> str:
 
 
 def _plain(record: object) -> dict[str, object]:
-    return dict(jsonform.to_object(record))
+    return dict(wire.to_object(record))

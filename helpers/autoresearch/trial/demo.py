@@ -13,9 +13,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import Arm, Kind, NoteKind, Verdict
@@ -58,8 +59,7 @@ class Step(NamedTuple):
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demo:
+class Demo(Struct, frozen=True, kw_only=True):
     """A demo that ran.
 
     Attributes:

@@ -13,9 +13,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from autoresearch.core.contract import parse
 from autoresearch.core.model import Kind, Scale
@@ -56,8 +57,7 @@ race: {{max_runs: 40}}
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelfTest:
+class SelfTest(Struct, frozen=True, kw_only=True):
     """What this machine can do.
 
     Attributes:

@@ -7,8 +7,9 @@ and never reaches a decision.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from autoresearch import share
 from autoresearch.core.model import Kind, Reason, Verdict
@@ -18,8 +19,7 @@ from autoresearch.trial.edit import merge
 _DEMO = share.FOLDER / "demo"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class Proposal(Struct, frozen=True, kw_only=True):
     """One idea and its edit.
 
     Attributes:

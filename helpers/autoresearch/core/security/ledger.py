@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from msgspec import Struct
+
 from autoresearch.core.codec import Codec
 from autoresearch.core.security.stride import ElementKind, Persona, Stride
 from autoresearch.share.proving import Result
@@ -41,8 +43,7 @@ class State(str, Enum):
     FALSE_POSITIVE = "false-positive"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
+class Quote(Struct, frozen=True, kw_only=True):
     """Lines of a file, as the helper read them at the record's commit.
 
     Attributes:
@@ -61,8 +62,7 @@ class Quote:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Element:
+class Element(Struct, frozen=True, kw_only=True, rename={"kind": "element_kind"}):
     """A part of the system as a data flow diagram has it.
 
     Attributes:
@@ -81,8 +81,7 @@ class Element:
     target: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Boundary:
+class Boundary(Struct, frozen=True, kw_only=True):
     """A line across which trust changes: the elements inside it, and what holds there."""
 
     name: str
@@ -90,8 +89,7 @@ class Boundary:
     description: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asset:
+class Asset(Struct, frozen=True, kw_only=True):
     """What an attacker is after: where it is kept, and what its loss would mean."""
 
     name: str
@@ -99,8 +97,7 @@ class Asset:
     description: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class Model(Struct, frozen=True, kw_only=True):
     """The threat model from here on; the latest one counts.
 
     Attributes:
@@ -116,8 +113,7 @@ class Model:
     assets: tuple[Asset, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
+class Sweep(Struct, frozen=True, kw_only=True):
     """A bounded stretch of examining.
 
     Attributes:
@@ -140,8 +136,7 @@ class Sweep:
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class Examined(Struct, frozen=True, kw_only=True):
     """A cell that was looked at and holds: the places read, and why.
 
     Attributes:
@@ -163,8 +158,7 @@ class Examined:
     lead: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """A flaw with its evidence.
 
     Attributes:
@@ -201,8 +195,7 @@ class Finding:
     lead: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class Proof(Struct, frozen=True, kw_only=True):
     """One run of a finding's proof of concept, by the helper, in a clean checkout.
 
     Attributes:
@@ -226,8 +219,7 @@ class Proof:
     sandbox: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """A finding's state from here on.
 
     Attributes:
@@ -246,8 +238,7 @@ class Decision:
     checked: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lead:
+class Lead(Struct, frozen=True, kw_only=True):
     """What a scanner said: a hint, never a finding.
 
     Attributes:
@@ -272,12 +263,7 @@ class Lead:
 
 Line: TypeAlias = Model | Sweep | Examined | Finding | Proof | Decision | Lead
 
-LEDGER: Codec[Line] = Codec(
-    {
-        kind.__name__.lower(): kind
-        for kind in (Model, Sweep, Examined, Finding, Proof, Decision, Lead)
-    }
-)
+LEDGER: Codec[Line] = Codec((Model, Sweep, Examined, Finding, Proof, Decision, Lead))
 """The form of `security.jsonl`."""
 
 
