@@ -15,15 +15,14 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Source
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.session import environment
-from autoresearch.planning.scanning.findings import Candidate, Role, Topic
-from autoresearch.planning.scanning.record import survey_object
+from autoresearch.planning.scanning.candidates import Role, Suggestion, Topic, survey_object
 from autoresearch.planning.scanning.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from autoresearch.planning.scanning.candidates import ProjectSurvey
     from autoresearch.planning.scanning.scan import Scanned
-    from autoresearch.planning.scanning.survey import Survey
 
 MAX_LINES = 80
 FACTS_SHOWN = 4
@@ -96,7 +95,7 @@ def _lines(found: Scanned) -> Iterator[str]:
         yield f"all of it: {shown_path(found.report)}"
 
 
-def _candidate_lines(survey: Survey, role: Role) -> Iterator[str]:
+def _candidate_lines(survey: ProjectSurvey, role: Role) -> Iterator[str]:
     held = survey.of(role)
     for number, one in enumerate(held[: SHOWN.get(role, OTHERS_SHOWN)], 1):
         place = ", ".join(clean_line(str(evidence), 80) for evidence in one.evidence[:2])
@@ -104,7 +103,7 @@ def _candidate_lines(survey: Survey, role: Role) -> Iterator[str]:
         yield f"{role.value} {number}: {_shown(one)} ({place}){unknown}"
 
 
-def _shown(one: Candidate) -> str:
+def _shown(one: Suggestion) -> str:
     value = clean_line(one.value, WIDTH)
     if one.measure is None:
         return value
@@ -115,7 +114,7 @@ def _shown(one: Candidate) -> str:
     return f"{measure.name}{unit} {measure.direction.value}{source}{recipe}: {value}"
 
 
-def _fact_lines(survey: Survey) -> Iterator[str]:
+def _fact_lines(survey: ProjectSurvey) -> Iterator[str]:
     for topic in Topic:
         held = [fact for fact in survey.facts if fact.topic is topic]
         if not held:

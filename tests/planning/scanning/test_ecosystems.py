@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from autoresearch.planning.scanning.findings import Candidate, Role, Topic
+from autoresearch.planning.scanning.candidates import ProjectSurvey, Role, Suggestion, Topic
 from autoresearch.planning.scanning.project import Project
-from autoresearch.planning.scanning.survey import READS, Survey, survey
+from autoresearch.planning.scanning.survey import READS, survey
 
 
 def project(texts: dict[str, str], *, present: tuple[str, ...] = (), sizes: int = 100) -> Project:
@@ -19,22 +19,22 @@ def project(texts: dict[str, str], *, present: tuple[str, ...] = (), sizes: int 
     )
 
 
-def surveyed(texts: dict[str, str], *, present: tuple[str, ...] = ()) -> Survey:
+def surveyed(texts: dict[str, str], *, present: tuple[str, ...] = ()) -> ProjectSurvey:
     """The survey of these files."""
     return survey(project(texts, present=present))
 
 
-def values(found: Survey, role: Role) -> list[str]:
+def values(found: ProjectSurvey, role: Role) -> list[str]:
     """The values of a role, best first."""
     return [one.value for one in found.of(role)]
 
 
-def named(found: Survey, topic: Topic) -> list[str]:
+def named(found: ProjectSurvey, topic: Topic) -> list[str]:
     """The names of the facts of a topic."""
     return [fact.name for fact in found.facts if fact.topic is topic]
 
 
-def places(one: Candidate) -> list[str]:
+def places(one: Suggestion) -> list[str]:
     """Where a candidate was seen."""
     return [str(evidence) for evidence in one.evidence]
 

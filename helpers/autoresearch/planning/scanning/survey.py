@@ -5,18 +5,32 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from autoresearch.planning.scanning import common, scopes
-from autoresearch.planning.scanning.ecosystems import ALL
-from autoresearch.planning.scanning.findings import Candidate, Evidence, Fact, Found, Role
-from autoresearch.planning.scanning.paths import PROSE, is_foreign, language_of
+from msgspec.structs import replace
 
-if TYPE_CHECKING:
-    from autoresearch.planning.scanning.project import Project
+from autoresearch.planning.scanning import detectors
+from autoresearch.planning.scanning.candidates import (
+    Evidence,
+    Fact,
+    Language,
+    ProjectSurvey,
+    Role,
+    Suggestion,
+)
+from autoresearch.planning.scanning.project import (
+    PROSE,
+    Home,
+    Project,
+    is_bench,
+    is_foreign,
+    is_source,
+    is_test,
+    language_of,
+    name_of,
+)
+from autoresearch.planning.scanning.tables import findings, shared, tables
 
-READS = re.compile("|".join([common.READS, *(ecosystem.reads for ecosystem in ALL)]))
+READS = re.compile("|".join(table.reads for table in tables()))
 """Searched in a path: whether a scan needs the content."""
 
 SHARE_POINTS = 20
@@ -25,71 +39,40 @@ MAX_CANDIDATES = 12
 """Of one role."""
 
 MAX_CI_PLACES = 2
+MAX_SCOPES = 6
+MAX_PARTS = 12
+LEAST_SHARE = 0.02
+"""Of the source: what is smaller is no place to begin."""
 
-CI_SPELLINGS = {
-    "pytest": r"\b(pytest|tox|nox|hatch test)\b",
-    "unittest": r"\bunittest\b",
-    "npm test": r"\b(npm|pnpm|yarn) (run )?test\b|\bnpm t\b",
-    "go test": r"\bgo test\b",
-    "cargo test": r"(\bcargo|CARGO }}) test\b",
-    "mvn": r"\bmvnw?\b",
-    "gradle": r"\bgradlew?\b",
-    "rake test": r"\brake (test|spec)\b|\brake$",
-    "rspec": r"\brspec\b",
-    "ctest": r"\bctest\b",
-    "meson test": r"\bmeson test\b",
-}
-"""What a guard's command holds -> how CI files spell that."""
+SETTINGS = frozenset(
+    {
+        "setup.py", "conftest.py", "noxfile.py", "build.rs", "gulpfile.js", "Gruntfile.js",
+        "conf.py", "example.js", "example.mjs",
+    }
+)  # fmt: skip
+"""Source by their ending that no experiment should begin with."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Language:
-    """Code of one language, vendored and generated files left out."""
-
-    name: str
-    files: int
-    size: int
-    share: float
+SUBTREES = frozenset({"src", "lib", "crates", "packages", "app", "cmd", "pkg", "internal"})
+"""Folders that say nothing by themselves: the one below names the part."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
-    """What a scan reports.
-
-    Attributes:
-        files: how many were listed.
-        languages: largest first.
-        facts: in the order of topics.
-        candidates: of each role, best first.
-        hot: source files by the number of commits that changed them.
-    """
-
-    files: int
-    languages: tuple[Language, ...]
-    facts: tuple[Fact, ...]
-    candidates: tuple[Candidate, ...]
-    hot: tuple[tuple[str, int], ...]
-
-    def of(self, role: Role) -> tuple[Candidate, ...]:
-        """The candidates of one role, best first."""
-        return tuple(found for found in self.candidates if found.role is role)
-
-
-def survey(project: Project) -> Survey:
+def survey(project: Project) -> ProjectSurvey:
     """All that can be told without running anything."""
     languages = tuple(_languages(project))
     share = {language.name: language.share for language in languages}
-    found: list[Found] = []
-    for ecosystem in ALL:
-        points = round(SHARE_POINTS * sum(share.get(name, 0) for name in ecosystem.languages))
-        found += (_raised(one, points) for one in ecosystem.find(project))
-    found += common.find(project)
-    found += scopes.find(project)
-    seen_in_ci = list(common.ci_lines(project))
-    candidates = [_with_ci(one, seen_in_ci) for one in found if isinstance(one, Candidate)]
+    found: list[Fact | Suggestion] = []
+    for table in tables():
+        points = round(SHARE_POINTS * sum(share.get(name, 0) for name in table.languages))
+        found += (_raised(one, points) for one in findings(table, project))
+    found += _scopes(project)
+    seen_in_ci = [
+        (command["command"], Evidence(path, line))
+        for path, line, command in detectors.ci_lines(Home(project, ""))
+    ]
+    candidates = [_with_ci(one, seen_in_ci) for one in found if isinstance(one, Suggestion)]
     facts = dict.fromkeys(one for one in found if isinstance(one, Fact))
     order = {topic: number for number, topic in enumerate(dict.fromkeys(f.topic for f in facts))}
-    return Survey(
+    return ProjectSurvey(
         files=len(project.sizes),
         languages=languages,
         facts=tuple(sorted(facts, key=lambda one: order[one.topic])),
@@ -112,19 +95,18 @@ def _languages(project: Project) -> Iterator[Language]:
         yield Language(name=name, files=files[name], size=size, share=share)
 
 
-def _raised(found: Found, points: int) -> Found:
-    return replace(found, score=found.score + points) if isinstance(found, Candidate) else found
+def _raised(found: Fact | Suggestion, points: int) -> Fact | Suggestion:
+    return replace(found, score=found.score + points) if isinstance(found, Suggestion) else found
 
 
-def _with_ci(found: Candidate, lines: Iterable[tuple[str, Evidence]]) -> Candidate:
+def _with_ci(found: Suggestion, lines: Iterable[tuple[str, Evidence]]) -> Suggestion:
     """A guard that CI runs too is the one its people trust."""
     if found.role is not Role.GUARD:
         return found
-    spelling = next(
-        (how for key, how in CI_SPELLINGS.items() if re.search(rf"\b{key}\b", found.value)), ""
-    )
-    pattern = spelling or rf"(^|\s){re.escape(found.value)}\b"
-    places = [place for text, place in lines if re.search(pattern, text)]
+    spellings = shared().ci_spellings
+    known = (how for key, how in spellings.items() if re.search(rf"\b{key}\b", found.value))
+    pattern = next(known, re.compile(rf"(^|\s){re.escape(found.value)}\b"))
+    places = [place for text, place in lines if pattern.search(text)]
     if not places:
         return found
     return replace(
@@ -134,10 +116,95 @@ def _with_ci(found: Candidate, lines: Iterable[tuple[str, Evidence]]) -> Candida
     )
 
 
-def _ranked(candidates: list[Candidate]) -> Iterator[Candidate]:
+def _ranked(candidates: list[Suggestion]) -> Iterator[Suggestion]:
     for role in Role:
-        best: dict[tuple[str, str], Candidate] = {}
+        best: dict[tuple[str, str], Suggestion] = {}
         for found in sorted((c for c in candidates if c.role is role), key=lambda c: -c.score):
             name = found.measure.name if found.measure else ""
             best.setdefault((found.value, name), found)
         yield from list(best.values())[:MAX_CANDIDATES]
+
+
+def _scopes(project: Project) -> Iterator[Suggestion]:
+    """Scopes by folder and language, largest first; protect for what lies inside them."""
+    sizes: Counter[tuple[str, str]] = Counter()
+    first: dict[tuple[str, str], str] = {}
+    for path, size in project.sizes.items():
+        if not is_source(path) or name_of(path) in SETTINGS or ".config." in path:
+            continue
+        key = (_part_of(path), name_of(path).rpartition(".")[2])
+        sizes[key] += size
+        first.setdefault(key, path)
+    if len({folder for folder, _ in sizes}) > MAX_PARTS:
+        sizes, first = _rolled_up(sizes, first)
+    total = sum(sizes.values()) or 1
+    patterns = []
+    for (folder, ending), size in sizes.most_common(MAX_SCOPES):
+        if size < LEAST_SHARE * total:
+            break
+        pattern = f"{folder}/**/*.{ending}" if folder else f"*.{ending}"
+        patterns.append((folder, pattern))
+        yield Suggestion(
+            role=Role.SCOPE,
+            value=pattern,
+            evidence=(Evidence(first[folder, ending]),),
+            score=round(100 * size / total),
+            unknown=("which of its files the metric depends on",),
+        )
+    yield from _protected(project, [folder for folder, _ in patterns])
+
+
+def _rolled_up(
+    sizes: Counter[tuple[str, str]], first: dict[tuple[str, str], str]
+) -> tuple[Counter[tuple[str, str]], dict[tuple[str, str], str]]:
+    """The same by the first folder alone: of many parts none stands for the project."""
+    above: Counter[tuple[str, str]] = Counter()
+    example: dict[tuple[str, str], str] = {}
+    for (folder, ending), size in sizes.items():
+        key = (folder.partition("/")[0], ending)
+        above[key] += size
+        example.setdefault(key, first[folder, ending])
+    return above, example
+
+
+def _part_of(path: str) -> str:
+    """The folder that names the part a file belongs to."""
+    parts = path.split("/")[:-1]
+    if len(parts) > 1 and parts[0] in SUBTREES:
+        return "/".join(parts[:2])
+    return parts[0] if parts else ""
+
+
+def _protected(project: Project, folders: list[str]) -> Iterator[Suggestion]:
+    """Tests, benchmarks and foreign files inside the folders that could be a scope."""
+    seen: dict[str, str] = {}
+    for path in project.sizes:
+        inside = any(not folder or path.startswith(f"{folder}/") for folder in folders)
+        if not inside or language_of(path) == "":
+            continue
+        pattern = _pattern_of(path, folders)
+        if pattern:
+            seen.setdefault(pattern, path)
+    for pattern, path in list(seen.items())[:MAX_SCOPES]:
+        yield Suggestion(role=Role.PROTECT, value=pattern, evidence=(Evidence(path),), score=50)
+
+
+def _pattern_of(path: str, folders: list[str]) -> str:
+    """A pattern that takes the file and its like out, empty where it may stay."""
+    if not (is_test(path) or is_bench(path) or is_foreign(path)):
+        return ""
+    name = name_of(path)
+    if name.endswith("_test.go"):
+        return "**/*_test.go"
+    if name.startswith("test_"):
+        return f"**/test_*.{name.rpartition('.')[2]}"
+    folder = path.rpartition("/")[0]
+    if not folder:
+        return name if "" in folders else ""
+    parts = folder.split("/")
+    for length in range(1, len(parts) + 1):
+        head = "/".join(parts[:length])
+        if is_test(f"{head}/") or is_bench(head) or is_foreign(f"{head}/"):
+            covered = any(head.startswith(f"{f}/") for f in folders if f)
+            return f"{head}/**" if covered else ""
+    return path

@@ -1,0 +1,229 @@
+"""What no table can say: the pytest of a project, Go's benchmarks, programs that make builds.
+
+Each detector yields places below a home: path, line (0 for the file) and variables for texts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from autoresearch.planning.scanning.outline import (
+    ci_commands,
+    first_line,
+    json_object,
+    lined,
+    settings,
+    targets,
+)
+from autoresearch.planning.scanning.project import (
+    depth_of,
+    is_bench,
+    is_foreign,
+    is_generated,
+    is_test,
+    is_vendored,
+    language_of,
+    name_of,
+    stem_of,
+)
+
+if TYPE_CHECKING:
+    from autoresearch.planning.scanning.project import Home
+
+Place = tuple[str, int, dict[str, str]]
+
+MAX_PACKAGES = 3
+MAX_FOREIGN = 20
+MAKEFILES = ("Makefile", "GNUmakefile", "makefile")
+CONFIGURATIONS = ("pyproject.toml", "setup.cfg", "tox.ini")
+PYTHON_MANIFESTS = (*CONFIGURATIONS, "setup.py", "requirements.txt", "Pipfile", "noxfile.py")
+
+_CI_FILE = re.compile(
+    r"^\.github/workflows/[^/]+\.ya?ml$|^\.gitlab-ci\.yml$|^\.travis\.yml$|^\.circleci/config\.yml$"
+    r"|^azure-pipelines\.yml$|^\.cirrus\.yml$|^appveyor\.yml$"
+)
+_REQUIREMENTS = re.compile(r"requirements[^/]*\.txt$")
+_PYTEST_SECTION = re.compile(r"^[ \t]*\[(tool\.pytest|pytest|tool:pytest)", re.MULTILINE)
+_PYTEST_NAMED = re.compile(r"\bpytest\b")
+_PYTEST_IMPORT = re.compile(r"^[ \t]*(import pytest|from pytest )", re.MULTILINE)
+_GO_BENCHMARK = re.compile(r"^func (Benchmark\w+)\(", re.MULTILINE)
+_PROFILE_ID = re.compile(r"<id>\s*([^<\s]+)")
+_INSTALLS = re.compile(r"prereq|install|setup")
+_BENCH_NAME = re.compile(r"bench", re.IGNORECASE)
+
+
+def pytest_suite(home: Home) -> Iterator[Place]:
+    """Where it is said that pytest runs the tests, and the folder it must be told."""
+    seen = _pytest_at(home)
+    if seen is None:
+        return
+    is_told = any(
+        setting.key == "testpaths"
+        for name in (*CONFIGURATIONS, "pytest.ini")
+        for setting in settings(home.text(name))
+    )
+    tops = {path.partition("/")[0] for path in home.files() if "/" in path}
+    folder = next((f" {name}" for name in ("tests", "test") if name in tops and not is_told), "")
+    yield (*seen, {"tests": folder})
+
+
+def _pytest_at(home: Home) -> tuple[str, int] | None:
+    """Its settings, a dependency, an import: the first of them."""
+    if home.has("pytest.ini"):
+        return "pytest.ini", 0
+    files = home.files()
+    requirements = [path for path in files if _REQUIREMENTS.search(path)]
+    places = [(name, _PYTEST_SECTION) for name in CONFIGURATIONS]
+    places += [(name, _PYTEST_NAMED) for name in (*PYTHON_MANIFESTS, *requirements)]
+    tests = [path for path in files if path.endswith(".py") and is_test(path)]
+    places += [(path, _PYTEST_IMPORT) for path in tests]
+    for path, pattern in places:
+        line = first_line(home.text(path), pattern)
+        if line or name_of(path) == "conftest.py":
+            return path, line
+    return None
+
+
+def go_benchmarks(home: Home) -> Iterator[Place]:
+    """The packages with the most Benchmark functions, each by its first function."""
+    by_package: dict[str, list[Place]] = defaultdict(list)
+    for path in home.files():
+        if path.endswith("_test.go") and not is_vendored(path):
+            for line, found in lined(home.text(path), _GO_BENCHMARK):
+                by_package[path.rpartition("/")[0]].append((path, line, {"function": found[1]}))
+    ordered = sorted(by_package.items(), key=lambda item: (-len(item[1]), item[0]))
+    for package, places in ordered[:MAX_PACKAGES]:
+        path, line, names = places[0]
+        is_module = bool(package) and home.has(f"{package}/go.mod")
+        many = len(places)
+        yield path, line, {
+            **names,
+            "many": str(many),
+            "target": "." if is_module or not package else f"./{package}",
+            "inside": f"cd {package} && " if is_module else "",
+            "others": f"which of {many} benchmarks matters" if many > 1 else "its input",
+        }  # fmt: skip
+
+
+def jmh_of_maven(home: Home) -> Iterator[Place]:
+    """JMH in a pom.xml, and the option for the profile that holds it."""
+    text = home.text("pom.xml")
+    line = first_line(text, "jmh")
+    if not line:
+        return
+    named = ""
+    for block in text.split("<profile>")[1:]:
+        inner, closed, _ = block.partition("</profile>")
+        found = _PROFILE_ID.search(inner)
+        if closed and found and "jmh" in inner:
+            named = f" -P{found[1]}"
+            break
+    yield "pom.xml", line, {"profile": named}
+
+
+def built_by_make(home: Home) -> Iterator[Place]:
+    """Benchmark programs of C and C++ that a Makefile builds: a target of its name, and how."""
+    seen: set[str] = set()
+    known = {
+        path: {target.name for target in targets(home.text(path)) if target.recipe}
+        for path in home.files()
+        if name_of(path) in MAKEFILES
+    }
+    for path in home.files():
+        if not is_bench_program(path):
+            continue
+        folder, stem = path.rpartition("/")[0], stem_of(path)
+        for place in dict.fromkeys((folder, "")):
+            prefix = f"{place}/" if place else ""
+            if stem not in seen and any(
+                stem in known.get(f"{prefix}{name}", ()) for name in MAKEFILES
+            ):
+                seen.add(stem)
+                make = f"make -C {place}" if place else "make"
+                program = f"{place or '.'}/{stem}"
+                yield path, 0, {"make": f"{make} {stem}", "program": program}
+                break
+
+
+def bench_targets(home: Home) -> Iterator[Place]:
+    """Targets called a benchmark; without a recipe it is the program that they need which runs."""
+    name = next((name for name in MAKEFILES if home.has(name)), "")
+    for target in targets(home.text(name)):
+        if _BENCH_NAME.search(target.name) and "/" not in target.name:
+            program = next((need for need in target.needs.split() if is_bench(need)), "")
+            runs = f" && {program}" if program and not target.recipe else ""
+            yield name, target.line, {"target": target.name, "runs": runs}
+
+
+def bench_scripts(home: Home) -> Iterator[Place]:
+    """Scripts that are called a benchmark and that no table of a language looks at."""
+    for path in sorted(home.files(), key=depth_of):
+        name = name_of(path)
+        if not is_bench(name) or is_foreign(path) or is_test(path) or _INSTALLS.search(path):
+            continue
+        is_script = home.text(path).startswith("#!")
+        if name.endswith((".sh", ".pl")) or ("." not in name and is_script):
+            yield path, int(is_script), {}
+
+
+def is_bench_program(path: str) -> bool:
+    """Whether it is source in C or C++ of a program that measures."""
+    name = name_of(path)
+    is_c = language_of(path) in {"C", "C++"} and not name.endswith((".h", ".hpp"))
+    return is_c and _BENCH_NAME.search(name) is not None
+
+
+def bench_programs(home: Home) -> Iterator[Place]:
+    """All of them."""
+    yield from ((path, 0, {}) for path in home.files() if is_bench_program(path))
+
+
+def broken_json(home: Home) -> Iterator[Place]:
+    """A package.json that is none."""
+    if json_object(home.text("package.json")) is None:
+        yield "package.json", 0, {}
+
+
+def ci_lines(home: Home) -> Iterator[Place]:
+    """Every command that CI runs, and where."""
+    for path in home.project.texts:
+        if _CI_FILE.search(path):
+            for command in ci_commands(home.text(path)):
+                yield path, command.line, {"command": command.text}
+
+
+def foreign_trees(home: Home) -> Iterator[Place]:
+    """Trees that nobody here writes by hand, each once, with the number of their files."""
+    seen: dict[tuple[str, str], int] = {}
+    for path in home.files():
+        if is_vendored(path):
+            parts = path.split("/")
+            heads = ("/".join(parts[: n + 1]) for n in range(len(parts)))
+            key = ("vendored", next(f"{head}/" for head in heads if is_vendored(f"{head}/")))
+        elif is_generated(path) and language_of(path):
+            key = ("generated", f"{path.rpartition('/')[0] or '.'}/")
+        else:
+            continue
+        seen[key] = seen.get(key, 0) + 1
+    for (kind, tree), count in list(seen.items())[:MAX_FOREIGN]:
+        yield tree, 0, {"tree": f"{kind} {tree} ({count} files)"}
+
+
+BY_NAME: dict[str, Callable[[Home], Iterator[Place]]] = {
+    one.__name__: one
+    for one in (
+        pytest_suite,
+        go_benchmarks,
+        jmh_of_maven,
+        built_by_make,
+        bench_programs,
+        bench_targets,
+        bench_scripts,
+        broken_json,
+        ci_lines,
+        foreign_trees,
+    )
+}

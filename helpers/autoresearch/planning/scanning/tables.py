@@ -1,0 +1,423 @@
+"""One table for each way of building software, in `ecosystems/`, and what interprets them.
+
+A rule says where to look and what a sighting there gives. What no table can say is a detector
+(`detectors`), which a rule names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from autoresearch.core.model import Source
+from autoresearch.planning.scanning import detectors
+from autoresearch.planning.scanning.candidates import (
+    Evidence,
+    Fact,
+    Measure,
+    Role,
+    Suggestion,
+    Topic,
+)
+from autoresearch.planning.scanning.outline import entries, first_line, lined
+from autoresearch.planning.scanning.project import (
+    Home,
+    Project,
+    depth_of,
+    is_bench,
+    is_test,
+    is_vendored,
+    language_of,
+    name_of,
+    stem_of,
+)
+
+FOLDER = Path(__file__).parent / "ecosystems"
+ORDER = ("python", "npm", "go", "cargo", "maven", "gradle", "ruby", "native", "common")
+
+SUITE_TIME_SCORE = -40
+SUITE_TIME = Measure("test_s", "s", source=Source.WALL, recipe="test-suite-time")
+HOW_LONG = "how long it takes"
+TO_KEEP = "what a faster suite must keep: the number of tests, coverage"
+
+_HOLE = re.compile(r"\{(\w+)\}")
+_KINDS = {"bench": is_bench, "test": is_test, "vendored": is_vendored}
+
+
+class Emission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A fact or a candidate that a rule gives; its texts may hold `{variable}`.
+
+    Attributes:
+        fact: topic and name.
+        suite: command that runs the tests: a fact, a guard, and its time as a metric.
+        metric, guard, ...: value of a candidate of that role.
+        score: added to the score of the table.
+        deeper: added for each folder that the file lies below.
+        of: the measure of a metric.
+        unknown: what a reader must still find out: a clause, or the name of one in shared.yaml.
+        once: mark to leave; nothing is given in a home where it was left before.
+    """
+
+    fact: tuple[Topic, str] | None = None
+    suite: str = ""
+    metric: str = ""
+    guard: str = ""
+    protect: str = ""
+    link: str = ""
+    cache: str = ""
+    setup: str = ""
+    build: str = ""
+    env: str = ""
+    profile: str = ""
+    score: int = 0
+    deeper: int = 0
+    of: str = ""
+    unknown: tuple[str, ...] = ()
+    once: str = ""
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Entries of a manifest: in section and with keys, in this order, that match wholly."""
+
+    inside: str
+    section: re.Pattern[str] = re.compile("")
+    key: tuple[re.Pattern[str], ...] = (re.compile(".+"),)
+    value: re.Pattern[str] | None = None
+    without: re.Pattern[str] | None = None
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where to look (one of the first seven), which sightings count, and what they give.
+
+    Attributes:
+        file: names in the home, the first that fits.
+        instead: names that fit without `line`, after those of `file`.
+        files: pattern of paths below the home.
+        entry: entries of a manifest.
+        each_line: every line of `file` that matches.
+        present: ignored folders at the root.
+        code: a detector.
+        kind: what a path must be, or `not` be.
+        line: must be found in the file; evidence points there, its groups are `{1}`, `{2}`.
+        holds: must be found in the file, which is the evidence as such.
+        points: the first that is found only says where evidence points.
+        only_with, unless: marks that must, or must not, have been left in this home.
+        first: paths that go first.
+        most: sightings that count, 0 for all; of `file` one.
+        mark: to leave when a sighting counts.
+        at: path that evidence points to instead.
+        set: more variables.
+        give: what each sighting gives.
+    """
+
+    file: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
+    files: re.Pattern[str] | None = None
+    entry: Key | None = None
+    each_line: re.Pattern[str] | None = None
+    present: tuple[str, ...] = ()
+    code: str = ""
+    kind: tuple[str, ...] = ()
+    line: re.Pattern[str] | None = None
+    holds: re.Pattern[str] | None = None
+    points: tuple[re.Pattern[str], ...] = ()
+    only_with: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    first: re.Pattern[str] | None = None
+    most: int = 0
+    mark: str = ""
+    at: str = ""
+    set: dict[str, str] = {}
+    give: tuple[Emission, ...]
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A value of a variable: where the file is there, and the line in it."""
+
+    value: str
+    has: str = ""
+    line: re.Pattern[str] | None = None
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One way of building software.
+
+    Attributes:
+        languages: whose share of the source ranks its candidates.
+        reads: searched in paths: the files whose content it needs.
+        homes: names of manifests; those of the next list where none of the first is there.
+        bare: pattern of paths; where one is there, the root is a home without any manifest.
+        only: whether there must be code of its languages.
+        score: of its candidates.
+        variables: of each home, the first choice that fits.
+        shared: room for what several rules use.
+        rules: in the order of their findings.
+    """
+
+    languages: tuple[str, ...] = ()
+    reads: str
+    homes: tuple[tuple[str, ...], ...] = ()
+    bare: re.Pattern[str] | None = None
+    only: bool = False
+    score: int = 0
+    variables: dict[str, tuple[Choice, ...]] = {}
+    shared: Any = None
+    rules: tuple[Rule, ...]
+
+    def homes_in(self, project: Project) -> list[Home]:
+        """The folders to look at."""
+        if self.only and not any(language_of(path) in self.languages for path in project.sizes):
+            return []
+        for names in self.homes:
+            found = project.homes(*names)
+            if found:
+                return found
+        is_bare = self.bare is not None and any(map(self.bare.search, project.sizes))
+        return [Home(project, "")] if is_bare else []
+
+
+class Shared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all tables use.
+
+    Attributes:
+        measures: by the name that `of` gives.
+        unknown: clauses by their names.
+        ci_spellings: what a guard's command holds -> how CI files spell that.
+    """
+
+    measures: dict[str, Measure]
+    unknown: dict[str, str]
+    ci_spellings: dict[str, re.Pattern[str]]
+
+
+def _compiled(_: object, text: object) -> re.Pattern[str]:
+    return re.compile(str(text), re.MULTILINE)
+
+
+@cache
+def tables() -> tuple[Table, ...]:
+    """All of them, in the order of their findings."""
+    return tuple(
+        msgspec.yaml.decode((FOLDER / f"{name}.yaml").read_bytes(), type=Table, dec_hook=_compiled)
+        for name in ORDER
+    )
+
+
+@cache
+def shared() -> Shared:
+    """What all tables use."""
+    content = (FOLDER / "shared.yaml").read_bytes()
+    return msgspec.yaml.decode(content, type=Shared, dec_hook=_compiled)
+
+
+class _Sighting(NamedTuple):
+    """A place below a home that a rule found.
+
+    Attributes:
+        path: relative to the home.
+        line: 0 for the file as such.
+        variables: what texts may name.
+        is_sure: whether `line` need not be found.
+    """
+
+    path: str
+    line: int = 0
+    variables: Mapping[str, str] = {}
+    is_sure: bool = False
+
+
+def findings(table: Table, project: Project) -> Iterator[Fact | Suggestion]:
+    """What a table finds in a project."""
+    for home in table.homes_in(project):
+        yield from _Interpreter(table, home).findings()
+
+
+class _Interpreter:
+    """One table in one home, with the marks that its rules left."""
+
+    def __init__(self, table: Table, home: Home) -> None:
+        self.table = table
+        self.home = home
+        self.marks: set[str] = set()
+        self.paths = home.files()
+        self.read = [path for path in self.paths if home.path(path) in home.project.texts]
+        self.variables = {"home": f"{home.folder}/" if home.folder else ""}
+        for name, choices in table.variables.items():
+            self.variables[name] = next(one.value for one in choices if self._fits(one))
+
+    def _fits(self, choice: Choice) -> bool:
+        if choice.line is not None:
+            return choice.line.search(self.home.text(choice.has)) is not None
+        return not choice.has or self.home.has(choice.has)
+
+    def findings(self) -> Iterator[Fact | Suggestion]:
+        for rule in self.table.rules:
+            if not self.marks.issuperset(rule.only_with):
+                continue
+            count = 0
+            most = 1 if rule.file and rule.each_line is None else rule.most
+            for sighting in self._ordered(rule):
+                seen = self._looked_at(rule, sighting)
+                if seen is None:
+                    continue
+                self.marks.add(self._filled(rule.mark, seen.variables))
+                for emission in rule.give:
+                    yield from self._given(rule, emission, seen)
+                count += 1
+                if count == most:
+                    break
+
+    def _ordered(self, rule: Rule) -> Iterable[_Sighting]:
+        found = self._sightings(rule)
+        first = rule.first
+        if first is None:
+            return found
+        return sorted(found, key=lambda one: first.search(one.path) is None)
+
+    def _sightings(self, rule: Rule) -> Iterator[_Sighting]:
+        if rule.code:
+            for path, line, variables in detectors.BY_NAME[rule.code](self.home):
+                yield _Sighting(path, line, variables)
+        elif rule.entry is not None:
+            yield from self._entries(rule.entry)
+        elif rule.files is not None:
+            paths = self.read if rule.line or rule.holds else self.paths
+            yield from (_Sighting(path) for path in paths if rule.files.search(path))
+        elif rule.present:
+            present = self.home.project.present
+            yield from (_Sighting(name) for name in rule.present if name in present)
+        elif rule.each_line is not None:
+            for name in rule.file:
+                for line, found in lined(self.home.text(name), rule.each_line):
+                    yield _Sighting(name, line, _groups(found))
+        else:
+            yield from (_Sighting(name) for name in rule.file if self.home.has(name))
+            own = (name for name in rule.instead if self.home.has(name))
+            yield from (_Sighting(name, is_sure=True) for name in own)
+
+    def _entries(self, wanted: Key) -> Iterator[_Sighting]:
+        held = list(entries(wanted.inside, self.home.text(wanted.inside)))
+        for pattern in wanted.key:
+            for one in held:
+                if not (wanted.section.fullmatch(one.section) and pattern.fullmatch(one.key)):
+                    continue
+                found = wanted.value.search(one.value) if wanted.value else None
+                is_other = wanted.without is not None and wanted.without.search(one.value)
+                if (wanted.value and not found) or is_other:
+                    continue
+                value = one.value.strip(" \"'")
+                variables = {
+                    "key": one.key,
+                    "value": value,
+                    "module": value.partition(":")[0],
+                    **(_groups(found) if found else {}),
+                }
+                yield _Sighting(wanted.inside, one.line, variables)
+
+    def _looked_at(self, rule: Rule, sighting: _Sighting) -> _Sighting | None:
+        """The sighting with its line and variables, None where it does not count."""
+        path, line = sighting.path, sighting.line
+        for kind in rule.kind:
+            if _KINDS[kind.removeprefix("not ")](path) == kind.startswith("not "):
+                return None
+        if rule.holds is not None and not rule.holds.search(self.home.text(path)):
+            return None
+        folder = path.rpartition("/")[0]
+        variables = {
+            **self.variables,
+            "path": path,
+            "name": name_of(path),
+            "stem": stem_of(path),
+            "top": path.partition("/")[0] if folder else ".",
+            "here": f"./{folder}" if folder else ".",
+            "package": folder.removeprefix("src/").replace("/", "."),
+            **sighting.variables,
+            **rule.set,
+        }
+        if any(self._filled(mark, variables) in self.marks for mark in rule.unless):
+            return None
+        if rule.line is not None and not sighting.is_sure:
+            line, found = next(lined(self.home.text(path), rule.line), (0, None))
+            if found is None:
+                return None
+            variables.update(_groups(found))
+        for pattern in rule.points:
+            line = line or first_line(self.home.text(path), pattern)
+        return _Sighting(path, line, variables)
+
+    def _given(
+        self, rule: Rule, emission: Emission, seen: _Sighting
+    ) -> Iterator[Fact | Suggestion]:
+        if emission.once:
+            mark = self._filled(emission.once, seen.variables)
+            if mark in self.marks:
+                return
+            self.marks.add(mark)
+        place = Evidence(seen.path) if rule.present else self.home.at(seen.path, seen.line)
+        if rule.at:
+            place = self.home.at(self._filled(rule.at, seen.variables))
+        score = self.table.score - self.home.penalty + emission.score
+        score += emission.deeper * depth_of(seen.path)
+        if emission.fact is not None:
+            topic, name = emission.fact
+            yield Fact(topic, self._filled(name, seen.variables), place)
+        elif emission.suite:
+            command = self.home.command(self._filled(emission.suite, seen.variables))
+            yield from test_suite(command, place, score)
+        else:
+            yield self._suggested(emission, place, score, seen.variables)
+
+    def _suggested(
+        self, emission: Emission, place: Evidence, score: int, variables: Mapping[str, str]
+    ) -> Suggestion:
+        role = next(role for role in Role if getattr(emission, role.value, ""))
+        value = self._filled(getattr(emission, role.value), variables)
+        if role in {Role.METRIC, Role.GUARD, Role.SETUP, Role.BUILD, Role.PROFILE}:
+            value = self.home.command(value)
+        common = shared()
+        measure = common.measures[emission.of] if role is Role.METRIC else None
+        if measure is not None:
+            measure = msgspec.structs.replace(
+                measure,
+                name=self._filled(measure.name, variables),
+                pattern=self._filled(measure.pattern, variables),
+            )
+        return Suggestion(
+            role=role,
+            value=value,
+            evidence=(place,),
+            score=score,
+            unknown=tuple(
+                self._filled(common.unknown.get(text, text), variables) for text in emission.unknown
+            ),
+            measure=measure,
+        )
+
+    @staticmethod
+    def _filled(text: str, variables: Mapping[str, str]) -> str:
+        return _HOLE.sub(lambda hole: variables[hole[1]], text)
+
+
+def _groups(found: re.Match[str]) -> dict[str, str]:
+    return {str(number): text or "" for number, text in enumerate(found.groups(), 1)}
+
+
+def test_suite(command: str, place: Evidence, score: int) -> Iterator[Fact | Suggestion]:
+    """The guard that runs a project's tests, and the time it takes as a metric."""
+    yield Fact(Topic.RUNNER, command, place)
+    yield Suggestion(
+        role=Role.GUARD, value=command, evidence=(place,), score=score, unknown=(HOW_LONG,)
+    )
+    yield Suggestion(
+        role=Role.METRIC,
+        value=command,
+        evidence=(place,),
+        score=score + SUITE_TIME_SCORE,
+        unknown=(TO_KEEP,),
+        measure=SUITE_TIME,
+    )
