@@ -20,7 +20,7 @@ from support.session import Helper, open_session
 HOOKS = json.loads((ROOT / "hooks" / "hooks.json").read_text("utf-8"))["hooks"]
 MODULES = [
     PROGRAM,
-    *sorted((ROOT / "helpers" / "autoresearch" / "hosts").glob("*.py")),
+    *sorted((ROOT / "helpers" / "autoresearch" / "hosts").glob("[!i]*.py")),  # not `install`
     ROOT / "helpers" / "autoresearch" / "edges" / "whereabouts.py",
     ROOT / "helpers" / "autoresearch" / "core" / "inscope.py",
     ROOT / "helpers" / "autoresearch" / "__init__.py",
@@ -166,7 +166,7 @@ def test_a_quiet_call_imports_nothing(tmp_path, event):
         check=True,
     )
     loaded = set(re.findall(r"\|\s+(\S+)$", done.stderr.decode(), re.MULTILINE))
-    assert "autoresearch.hosts.elsewhere" in loaded
+    assert "autoresearch.hosts.entry" in loaded
     assert not loaded & {"json", "re", "hashlib", "typing", "pathlib", "autoresearch.hosts.hook"}
 
 

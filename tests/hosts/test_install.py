@@ -12,15 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.hosts.install import actions
-from autoresearch.hosts.install.layouts import (
-    BESIDE,
-    LAYOUTS,
-    Form,
-    Place,
-    command_text,
-    find_bundle,
-)
+from autoresearch.hosts import install as actions
+from autoresearch.hosts.install import BESIDE, LAYOUTS, Form, Place, command_text, find_bundle
 from support.harness import Git
 from support.hosts import ROOT
 from support.project import make_project
@@ -32,7 +25,7 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from autoresearch.hosts.install.actions import Installed, Removed
+    from autoresearch.hosts.install import Installed, Removed
 
 COMMANDS = sorted(path.stem for path in (ROOT / "commands").glob("*.md"))
 SKILL = sorted(

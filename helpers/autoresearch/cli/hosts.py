@@ -16,9 +16,7 @@ from autoresearch.core.answer import Answer
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.hosts import entry
 from autoresearch.hosts.hook import EVENTS
-from autoresearch.hosts.install import actions
-from autoresearch.hosts.install.actions import home_of
-from autoresearch.hosts.install.layouts import LAYOUTS, Place, find_bundle
+from autoresearch.hosts.install import LAYOUTS, Place, find_bundle, home_of, install, uninstall
 
 _PROJECT = "Install for the project of the current folder, to be committed, instead of for you."
 
@@ -35,7 +33,7 @@ def install_command(host: str, *, project: bool, set_aside: bool) -> Answer:
     """
     environ = dict(os.environ)
     place = _place(environ, project=project)
-    done = actions.install(host, find_bundle(), place, environ, set_aside=set_aside)
+    done = install(host, find_bundle(), place, environ, set_aside=set_aside)
     aside = [f"set aside: {old} is now {new.name}" for old, new in done.aside.items()]
     counts = ", ".join(
         f"{len(paths)} {what}"
@@ -76,7 +74,7 @@ def uninstall_command(host: str, *, project: bool) -> Answer:
     """
     environ = dict(os.environ)
     place = _place(environ, project=project)
-    done = actions.uninstall(host, find_bundle(), place, environ)
+    done = uninstall(host, find_bundle(), place, environ)
     shared = formatting.count(len(done.shared), "file")
     return Answer(
         lines=(

@@ -18,6 +18,9 @@ HOSTS = "hosts"
 FAILURES = "hook-errors.txt"
 """What went wrong in hooks, which stop nobody's work; `doctor` shows it."""
 
+NOT_REPOSITORIES = frozenset({"crashes", HOSTS, "measure.lock", FAILURES})
+"""What lies in the state folder beside the repositories' folders."""
+
 _KEY_DIGITS = 10
 _NAME_LENGTH = 60
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")

@@ -1,6 +1,13 @@
 """Before a tool runs: may this file be edited, may this command pass without a question?
 
 A courtesy. Hooks fail open, so nothing rests on them: `try` refuses what gets past.
+
+Before a session is open, whoever agrees to one must see what is frozen. So the question is the
+host's, which an agent cannot answer; its words are read from the file, not told by the agent; and
+the command carries the digest of what was shown, so that other bytes are refused.
+
+An agent that has seen the holdout's inputs can fit them, and no verdict tells. Only what a call
+names can be known here; a sandbox hides them from everything that is measured.
 """
 
 from __future__ import annotations
@@ -9,9 +16,8 @@ import os
 import re
 
 from autoresearch.core.inscope import covers, folded
-from autoresearch.edges.whereabouts import cache_folder
-from autoresearch.hosts.live import Live, has_ledger, live_in
-from autoresearch.hosts.ruling import ALLOW, ASK, DENY, Ruling
+from autoresearch.edges.whereabouts import cache_folder, find_repository, repository_key
+from autoresearch.hosts.sessions import Live, has_ledger, live_in, read_object
 
 TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
 if TYPE_CHECKING:
@@ -37,22 +43,56 @@ WITHOUT_QUESTION = frozenset(
         "gc",
     }
 )
-"""Calls of the loop. `check` and `init` run what no human has read yet: see `consent`."""
+"""Calls of the loop. `check` and `init` run what no human has read yet."""
 
 AUDIT = frozenset(
     {"model", "sweep", "next", "examined", "add", "leads", "status", "show", "report", "gate"}
 )
 """Calls of `security` that run nothing an agent wrote; `prove`, `recheck` and `fix` do."""
 
+PLANNING = frozenset({"check", "init"})
 HUMAN = frozenset({"amend", "stop", "undo", "finalize"})
 
+ALLOW, ASK, DENY = "allow", "ask", "deny"
 CONTRACT, LOG, DOCUMENT = "autoresearch.yaml", "autoresearch.jsonl", "autoresearch.md"
 NOTES_BEGIN = "<!-- autoresearch: notes begin -->"
 _READERS = frozenset({"Read", "Grep"})
 _NO_EDITS = frozenset({"plan"})
 _SCOPE_SHOWN = 4
+SHOWN_LINES, SHOWN_BYTES = 80, 4000
+_DIGITS = 16
+_WITH_VALUE = frozenset({"--worktree", "--sha256", "--experiments"})
 _UNTRACKED = 1
 """What `git ls-files --error-unmatch` ends with for a file that it does not track."""
+
+
+_WHY = (
+    "autoresearch: {path} belongs to the holdout, which measures on inputs that the agent must "
+    "not see; `autoresearch try` runs it and says whether it passed."
+)
+
+
+class Ruling:
+    """What to answer: `allow`, `ask` or `deny`, and why; or only a word of warning.
+
+    Attributes:
+        decision: one of them, or None.
+        reason: in words.
+        given: what the tool is to be given instead, None for what it was given.
+        begins: the draft of a contract that the call begins to write, or None.
+    """
+
+    def __init__(
+        self,
+        decision: str | None,
+        reason: str,
+        given: dict[str, Any] | None = None,
+        begins: str | None = None,
+    ) -> None:
+        self.decision = decision
+        self.reason = reason
+        self.given = given
+        self.begins = begins
 
 
 class Call:
@@ -93,11 +133,25 @@ def judge(call: Call, state: str, environ: Mapping[str, str]) -> Ruling | None:
     if call.tool == "Bash":
         return _judge_command(call, state, environ)
     if call.tool in _READERS:
-        from autoresearch.hosts import unseen  # noqa: PLC0415 - edits need none of it
-
-        return unseen.judge_read(call.tool, call.given, call.cwd, state)
+        return _judge_read(call, state)
     path = call.path()
-    return None if path is None else judge_edit(call, path, state, environ)
+    return None if path is None else _judge_edit(call, path, state, environ)
+
+
+def _judge_read(call: Call, state: str) -> Ruling | None:
+    """May a file be read, or a folder be searched?"""
+    named = call.given.get("file_path") or call.given.get("path") or call.cwd
+    path = os.path.realpath(os.path.join(call.cwd, str(named)))
+    for hidden in _hidden(state, call.cwd):
+        if _is_below(path, hidden) or (call.tool == "Grep" and _is_below(hidden, path)):
+            return Ruling(DENY, _WHY.format(path=hidden))
+    return None
+
+
+def _hidden(state: str, cwd: str) -> list[str]:
+    live = live_in(state, cwd)
+    found = None if live is None else live.view.get("unseen")
+    return [path for path in found if isinstance(path, str)] if isinstance(found, list) else []
 
 
 def judge_skill(given: object) -> Ruling | None:
@@ -108,7 +162,7 @@ def judge_skill(given: object) -> Ruling | None:
     return None
 
 
-def judge_edit(call: Call, path: str, state: str, environ: Mapping[str, str]) -> Ruling | None:
+def _judge_edit(call: Call, path: str, state: str, environ: Mapping[str, str]) -> Ruling | None:
     """May the file be edited?
 
     Args:
@@ -132,9 +186,7 @@ def _judge_draft(call: Call, path: str) -> Ruling | None:
     """Without a session the contract is a draft, and writing it changes nothing."""
     if os.path.basename(path) != CONTRACT or call.mode in _NO_EDITS:
         return None
-    from autoresearch.hosts.consent import is_own_draft  # noqa: PLC0415 - other edits need none
-
-    own = is_own_draft(path, call.cwd, call.begun)
+    own = _is_own_draft(path, call.cwd, call.begun)
     return Ruling(ALLOW, "autoresearch: a draft, until `init`", begins=path) if own else None
 
 
@@ -143,7 +195,7 @@ def _judge_below(call: Call, live: Live, relative: str) -> Ruling | None:
     ours = _judge_ours(call, live, relative, named)
     if ours is not None or named == DOCUMENT:
         return ours
-    if in_scope(live, relative):
+    if _in_scope(live, relative):
         # Hidden files may steer the host itself, whatever the scope says: those it asks for.
         plain = not relative.startswith(".") and "/." not in relative
         if plain and call.mode not in _NO_EDITS and live.is_running(call.host_session):
@@ -171,7 +223,7 @@ def _judge_ours(call: Call, live: Live, relative: str, named: str) -> Ruling | N
     return None
 
 
-def in_scope(live: Live, relative: str) -> bool:
+def _in_scope(live: Live, relative: str) -> bool:
     """Whether an experiment may change the file, by the session's frozen contract."""
     scope = live.view.get("scope", {})
     allowed = [re.compile(text, re.DOTALL) for text in scope.get("allowed", ())]
@@ -228,12 +280,8 @@ def _judge_command(call: Call, state: str, environ: Mapping[str, str]) -> Ruling
     ours = "autoresearch" in command
     words = shell.plain_words(command.strip()) if ours else None
     if words and _is_ours(words[0]):
-        from autoresearch.hosts import consent  # noqa: PLC0415 - as above
-
-        if consent.PLANNING.issuperset(words[1:2]) and words[1:]:
-            return consent.judge_planning(
-                words[1:], call.given, call.cwd, state, agreed=call.agreed
-            )
+        if PLANNING.issuperset(words[1:2]) and words[1:]:
+            return _judge_planning(words[1:], call, state)
         ruling = _judge_call(words[1:])
     else:
         asked = shell.asked_for(command) if ours else None
@@ -243,10 +291,99 @@ def _judge_command(call: Call, state: str, environ: Mapping[str, str]) -> Ruling
     if ruling is not None:
         concerned = live_in(state, call.cwd) is not None or has_ledger(state, call.cwd)
         return ruling if concerned else None
-    from autoresearch.hosts import unseen  # noqa: PLC0415 - as above
+    for hidden in _hidden(state, call.cwd):
+        if hidden in command:
+            return Ruling(DENY, _WHY.format(path=hidden))
+    return _warning(call, command, state, environ)
 
-    refused = unseen.judge_command(command, call.cwd, state)
-    return refused or _warning(call, command, state, environ)
+
+def _judge_planning(arguments: list[str], call: Call, state: str) -> Ruling | None:
+    """What to answer before `check` and `init`, which run what an agent wrote; None: the host's."""
+    if "--help" in arguments:
+        return None
+    outside = "--allow-outside" in arguments
+    if arguments[0] == "check":
+        confined = "--confined" in arguments and not outside
+        return Ruling(ALLOW, "autoresearch: runs in a sandbox, or not at all") if confined else None
+    if call.agreed and not outside:
+        return Ruling(ALLOW, "autoresearch: the human's command said yes")
+    return _asked(arguments, call, state)
+
+
+def _asked(arguments: list[str], call: Call, state: str) -> Ruling:
+    named = [word for word in _files(arguments[1:]) if word]
+    content = _content(os.path.join(call.cwd, named[0])) if len(named) == 1 else None
+    if content is None:
+        return Ruling(
+            ASK, "autoresearch: `init` freezes a contract, but it could not be read here."
+        )
+    import hashlib  # noqa: PLC0415 - only this question needs it
+
+    whole = hashlib.sha256(content).hexdigest()
+    digest = whole[:_DIGITS]
+    reason = (
+        f"autoresearch: `init` needs the human's consent. It freezes {named[0]} and opens its "
+        "session, whose commands then run without a "
+        f"question:\n\n{_shown(content)}\n\n{_checked(whole, call.cwd, state)}"
+    )
+    command = str(call.given.get("command", "")).strip()
+    if not command.endswith(f" --sha256 {digest}"):  # the last one counts, not the agent's own
+        command = f"{command} --sha256 {digest}"
+    return Ruling(ASK, reason, {**call.given, "command": command})
+
+
+def _checked(digest: str, cwd: str, state: str) -> str:
+    """What `check` found of these very bytes, as it wrote it down, or that it did not look."""
+    repository = find_repository(cwd)
+    kept = None
+    if repository is not None:
+        key = repository_key(repository.toplevel, repository.common_dir)
+        kept = read_object(os.path.join(state, key, "rehearsed.json"))
+    if kept is None or kept.get("contract_sha256") != digest:
+        return "`check` was not run on it."
+    facts = "\n".join(f"- {fact}" for fact in kept.get("facts", ()))
+    return _shown(f"`check` at {kept.get('at')}:\n{facts}".encode("utf-8", "replace"))
+
+
+def _files(words: list[str]) -> list[str]:
+    """The words that are no option and no option's value."""
+    found, skip = [], False
+    for word in words:
+        if skip or word.startswith("-"):
+            skip = not skip and word in _WITH_VALUE
+        else:
+            found.append(word)
+    return found
+
+
+def _content(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read(64 * 1024 + 1)
+    except OSError:
+        return None
+
+
+def _shown(content: bytes) -> str:
+    """The text of a draft for a prompt: no control characters, bounded, and it says what is cut."""
+    text = content.decode("utf-8", "replace")
+    plain = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+    lines = plain.rstrip().split("\n")
+    kept = "\n".join(lines[:SHOWN_LINES])[:SHOWN_BYTES]
+    left = len(lines) - kept.count("\n") - 1
+    if len(kept) < len(plain.rstrip()):
+        kept += f"\n[cut here: {max(left, 1)} more lines; read the file before you agree]"
+    return kept
+
+
+def _is_own_draft(path: str, cwd: str, begun: object) -> bool:
+    """Whether an edit writes the draft of a contract, and nothing of anybody else's."""
+    if os.path.basename(path) != CONTRACT:
+        return False
+    repository = find_repository(cwd)
+    if repository is None or path != os.path.join(repository.toplevel, CONTRACT):
+        return False
+    return path == begun or not os.path.lexists(path)
 
 
 def _is_ours(word: str) -> bool:
@@ -276,7 +413,7 @@ def _warning(call: Call, command: str, state: str, environ: Mapping[str, str]) -
 
     for word in written_paths(command):
         path = os.path.realpath(os.path.join(call.cwd, os.path.expanduser(word)))
-        found = judge_edit(call, path, state, environ) if os.path.exists(path) else None
+        found = _judge_edit(call, path, state, environ) if os.path.exists(path) else None
         if found is not None and found.decision == DENY:
             return Ruling(None, found.reason)
     return None

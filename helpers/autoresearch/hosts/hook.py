@@ -1,4 +1,4 @@
-"""`hook EVENT`: reads what the host says on stdin, answers on stdout, and always ends with 0.
+"""What hooks and the status line answer; they always end with 0.
 
 A hook that fails must not stop anybody's work: its failure goes to a file that `doctor` shows.
 """
@@ -11,15 +11,14 @@ import sys
 
 from autoresearch.edges.whereabouts import state_folder
 from autoresearch.hosts import sessions
-from autoresearch.hosts.elsewhere import is_planning
-from autoresearch.hosts.live import Live, any_session, live_in, live_of_host
+from autoresearch.hosts.sessions import Live, any_session, live_in, live_of_host
 
 TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from autoresearch.hosts.ruling import Ruling
+    from autoresearch.hosts.guard import Ruling
 
 SWITCH = "AUTORESEARCH_HOOKS"
 """`off` turns all hooks off; names of events with commas between turn off those."""
@@ -30,10 +29,13 @@ PLANS = frozenset({"plan", "autoresearch"})
 """Commands whose last word `yes` is the human's consent."""
 
 
-def main(event: str, given: bytes) -> int:
-    """Answer one event of which the host said `given`; 0 whatever happens."""
+def main(event: str, given: bytes, *, planning: bool = False) -> int:
+    """Answer one event, or with the status line, what the host said; 0 whatever happens."""
     try:
-        text = answer(event, given, os.environ)
+        if event == "statusline":
+            text = _status_line(given, os.environ)
+        else:
+            text = _answer(event, given, os.environ, planning=planning)
         if text:
             sys.stdout.write(text)
             sys.stdout.flush()
@@ -44,18 +46,16 @@ def main(event: str, given: bytes) -> int:
     return 0
 
 
-def answer(event: str, given: bytes, environ: Mapping[str, str]) -> str:
+def _answer(event: str, given: bytes, environ: Mapping[str, str], *, planning: bool) -> str:
     """What to print for an event; empty for nothing to say."""
     handle = _HANDLERS.get(event)
     # Planning begins, and may end, where no session is open yet.
-    plans = event in {"Stop", "SessionEnd"} or is_planning(event, given)
+    plans = planning or event in {"Stop", "SessionEnd"}
     state = any_session(environ) or (state_folder(environ) if plans else None)
     of_skill = event == "PreToolUse" and b'"Skill"' in given
-    if handle is None or is_off(event, environ) or (state is None and not of_skill):
+    if handle is None or _is_off(event, environ) or (state is None and not of_skill):
         return ""
-    said = json.loads(given or b"{}")
-    if not isinstance(said, dict):
-        return ""
+    said = _object(given)
     if of_skill and said.get("tool_name") == "Skill":
         found = _skill(said)
     else:
@@ -63,7 +63,31 @@ def answer(event: str, given: bytes, environ: Mapping[str, str]) -> str:
     return "" if found is None else json.dumps(found)
 
 
-def is_off(event: str, environ: Mapping[str, str]) -> bool:
+def _status_line(given: bytes, environ: Mapping[str, str]) -> str:
+    """Where the session of this folder stands, in one line; empty where no session is live."""
+    state = any_session(environ)
+    if state is None:
+        return ""
+    said = _object(given)
+    live = live_of_host(state, str(said.get("session_id", "")))
+    if live is None:
+        workspace = said.get("workspace")
+        current = workspace.get("current_dir") if isinstance(workspace, dict) else None
+        live = live_in(state, str(current or said.get("cwd") or os.getcwd()))
+    if live is None:
+        return ""
+    doing = "measuring" if live.is_at_work() else ""
+    parts = [str(live.view.get("line", "")), doing]
+    text = " · ".join(part for part in parts if part) + "\n"
+    return text.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode()
+
+
+def _object(given: bytes) -> dict[str, Any]:
+    said = json.loads(given) if given.strip() else {}
+    return said if isinstance(said, dict) else {}
+
+
+def _is_off(event: str, environ: Mapping[str, str]) -> bool:
     """Whether the human turned this hook off."""
     named = environ.get(SWITCH, "").lower().replace(" ", "").split(",")
     return "off" in named or event.lower() in named

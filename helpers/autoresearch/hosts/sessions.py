@@ -1,6 +1,9 @@
-"""What the hooks remember of an agent session: one small file each, and one for their failures.
+"""What hooks know: the session that a folder belongs to, and the agent sessions at work on it.
 
-Only sessions that work with `autoresearch` are remembered, so that nothing is written elsewhere.
+`host.json` in the state folder is written by the helper after every step. A session counts as
+live while its branch is checked out in its own working tree and nobody stopped it; everywhere
+else the hooks keep quiet. Of an agent session that works with `autoresearch` one small file is
+kept; of others none, so that nothing is written elsewhere.
 """
 
 from __future__ import annotations
@@ -9,16 +12,183 @@ import json
 import os
 import time
 
-from autoresearch.edges.whereabouts import FAILURES, HOSTS, host_file, state_folder
-from autoresearch.hosts.live import read_object
+from autoresearch.edges.whereabouts import (
+    FAILURES,
+    HOSTS,
+    NOT_REPOSITORIES,
+    Repository,
+    branch_of,
+    find_repository,
+    host_file,
+    repository_key,
+    repository_name,
+    state_folder,
+)
 
 TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+VIEW = "host.json"
+SCHEMA = 1
 FAILURE_BYTES = 16 * 1024
 _KEPT = ("permission_mode", "transcript_path", "cwd")
+
+
+class Live:
+    """A live session.
+
+    Attributes:
+        toplevel: its working tree, by real path.
+        state: its state folder.
+        view: what `loop.view` wrote.
+    """
+
+    def __init__(self, toplevel: str, state: str, view: dict[str, Any]) -> None:
+        self.toplevel = toplevel
+        self.state = state
+        self.view = view
+
+    def run_of(self, host_session: str) -> dict[str, Any] | None:
+        """The run in progress, if it belongs to this agent session."""
+        run = self.view.get("run")
+        if isinstance(run, dict) and run.get("host_session") == host_session:
+            return run
+        return None
+
+    def is_running(self, host_session: str) -> bool:
+        """Whether a run of this agent session has something left to do."""
+        return self.run_of(host_session) is not None and not self.view.get("halt")
+
+    def log_bytes(self) -> int:
+        """How long the log is by now; 0 when it is gone."""
+        try:
+            return os.stat(os.path.join(self.state, "log.jsonl")).st_size
+        except OSError:
+            return 0
+
+    def is_at_work(self) -> bool:
+        """Whether one of our commands works on the session right now."""
+        owner = read_object(os.path.join(self.state, "lock")) or {}
+        pid = owner.get("pid")
+        if not isinstance(pid, int) or pid <= 0:
+            return False
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:  # somebody else's process: it is alive
+            return True
+        return not _is_dead(pid)
+
+    def is_interrupted(self) -> bool:
+        """Whether a step was begun and its command died before the end."""
+        begun = os.path.exists(os.path.join(self.state, "journal.json"))
+        return begun and not self.is_at_work()
+
+
+def _is_dead(pid: int) -> bool:
+    """Whether a process has ended and only waits for its parent to take note of it (Linux)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[:1] in ([b"Z"], [b"X"])
+    except OSError:
+        return False
+
+
+def any_session(environ: Mapping[str, str]) -> str | None:
+    """The folder of all state if it holds a repository's folder at all, else None."""
+    state = state_folder(environ)
+    if state is None:
+        return None
+    try:
+        names = os.listdir(state)
+    except OSError:
+        return None
+    return state if not NOT_REPOSITORIES.issuperset(names) else None
+
+
+def live_in(state: str, folder: str) -> Live | None:
+    """The live session of the working tree that a folder lies in.
+
+    Args:
+        state: the folder of all state.
+        folder: any folder or file below the working tree; it need not exist.
+    """
+    repository = find_repository(folder)
+    if repository is None:
+        return None
+    branch = branch_of(repository)
+    for ours in _folders_like(state, repository):
+        for session in sorted(os.listdir(ours)):
+            live = _live(repository, branch, os.path.join(ours, session))
+            if live is not None:
+                return live
+    return None
+
+
+def has_ledger(state: str, folder: str) -> bool:
+    """Whether the repository that a folder lies in is being audited (`autoresearch security`)."""
+    repository = find_repository(folder)
+    if repository is None or not _folders_like(state, repository):
+        return False
+    key = repository_key(repository.toplevel, repository.common_dir)
+    return os.path.exists(os.path.join(state, key, ".security", "security.jsonl"))
+
+
+def _folders_like(state: str, repository: Repository) -> list[str]:
+    """The folders of state of all repositories with this one's name.
+
+    Which of them is the repository's own is told by the working tree that a view names: that is
+    as sure as the key, and needs no hash.
+    """
+    name = f"{repository_name(repository.toplevel, repository.common_dir)}-"
+    try:
+        names = os.listdir(state)
+    except OSError:  # nothing was ever opened here
+        return []
+    found = (os.path.join(state, known) for known in names if known.startswith(name))
+    return [folder for folder in found if os.path.isdir(folder)]
+
+
+def live_of_host(state: str, host_session: str) -> Live | None:
+    """The live session that an agent session opened a run in, wherever it works now."""
+    path = host_file(state, host_session, ".run.json")
+    marker = read_object(path) if path is not None else None
+    folder = None if marker is None else marker.get("state")
+    if not isinstance(folder, str):
+        return None
+    view = read_view(folder)
+    repository = None if view is None else find_repository(str(view.get("toplevel")))
+    if repository is None:
+        return None
+    return _live(repository, branch_of(repository), folder)
+
+
+def read_view(state: str) -> dict[str, Any] | None:
+    """What the helper left for hosts in a session's state folder; None when it is no such thing."""
+    view = read_object(os.path.join(state, VIEW))
+    return view if view is not None and view.get("schema") == SCHEMA else None
+
+
+def read_object(path: str) -> dict[str, Any] | None:
+    """A file's JSON object; None when there is none."""
+    try:
+        with open(path, "rb") as file:
+            value = json.loads(file.read())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _live(repository: Repository, branch: str, state: str) -> Live | None:
+    view = read_view(state)
+    if view is None or view.get("stopped") or view.get("branch") != branch:
+        return None
+    if os.path.realpath(str(view.get("toplevel"))) != repository.toplevel:
+        return None
+    return Live(repository.toplevel, state, view)
 
 
 def remember(state: str, said: dict[str, Any]) -> None:

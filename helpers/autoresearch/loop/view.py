@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 VIEW = "host.json"
 SCHEMA = 1
-"""Of the view. History: 1 (2026-11) first release. `hosts.live` reads exactly this one."""
+"""Of the view. History: 1 (2026-11) first release. `hosts.sessions` reads exactly this one."""
 
 
 def write(session: Session) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from autoresearch.hosts.elsewhere import value_of
+from autoresearch.hosts.entry import value_of
 from hypothesis import given
 from hypothesis import strategies as st
 
