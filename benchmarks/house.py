@@ -20,12 +20,11 @@ import tokenize
 from pathlib import Path
 from typing import NamedTuple
 
-from bench_overhead import Repository, measure
+from bench_overhead import DEPENDENCIES, Repository, measure
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "helpers" / "autoresearch"
 SUITE = ROOT / ".pytest_cache" / "v" / "house" / "suite"
-THIRD_PARTY = ("click", "cvss", "git", "gitdb", "jsonlines", "msgspec", "smmap", "attr", "yaml")
 WINDOW = 10
 """So many lines of the same shape are a repetition."""
 
@@ -120,28 +119,31 @@ def repeated(texts: dict[str, str]) -> list[str]:
     return found
 
 
-def loaded(repo: Repository, *command: str) -> tuple[int, float]:
-    """How many modules of ours a command loads; their own import time over the dependencies'."""
+def imported(repo: Repository, *command: str) -> tuple[int, int, int]:
+    """What Python imports for a command: modules of ours, their own us, the others' us."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "autoresearch", *command],
+        [sys.executable, "-X", "importtime", *command],
         cwd=repo.root,
         env=repo.env,
         capture_output=True,
         text=True,
         check=False,
     )
-    line = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|( +)([\w.]+)")
+    line = re.compile(r"import time:\s+(\d+) \|\s+\d+ \| +([\w.]+)")
     rows = [found for each in done.stderr.splitlines() if (found := line.fullmatch(each))]
-    ours = [int(row[1]) for row in rows if row[4].split(".")[0] == "autoresearch"]
-    theirs, depth = 0, None
-    for row in reversed(rows):  # a module stands behind what it has imported, which is indented
-        indent = len(row[3])
-        if depth is not None and indent > depth:
-            theirs += int(row[1])
-            continue
-        depth = indent if row[4].split(".")[0] in THIRD_PARTY else None
-        theirs += int(row[1]) if depth is not None else 0
-    return len(ours), sum(ours) / max(theirs, 1)
+    ours = [int(row[1]) for row in rows if row[2].split(".")[0] == "autoresearch"]
+    return len(ours), sum(ours), sum(int(row[1]) for row in rows) - sum(ours)
+
+
+def start_up(repo: Repository, rounds: int) -> tuple[float, float]:
+    """Modules of ours that `try` loads; their import time over that of all dependencies."""
+    ratios, count = [], 0
+    for number in range(rounds):
+        count, ours, _ = imported(repo, "-m", "autoresearch", "try", "-m", f"change {number}")
+        _, _, bare = imported(repo, "-c", "pass")
+        _, _, theirs = imported(repo, "-c", DEPENDENCIES)
+        ratios.append(ours / (theirs - bare))
+    return count, statistics.median(ratios)
 
 
 def suite() -> float | None:
@@ -178,17 +180,10 @@ def rows(*, quick: bool) -> list[Row]:
     ]
     with tempfile.TemporaryDirectory(prefix="house-") as folder:
         repo = Repository(Path(folder), 100)
-        runs = [
-            loaded(repo, "try", "-m", f"change {number}") for number in range(3 if quick else 9)
-        ]
+        modules, share = start_up(repo, 3 if quick else 9)
         found += [
-            Row("modules of ours that `try` loads", "131", runs[0][0], 75),
-            Row(
-                "their import over the dependencies'",
-                "1.14",
-                statistics.median(ratio for _, ratio in runs),
-                0.5,
-            ),
+            Row("modules of ours that `try` loads", "131", modules, 75),
+            Row("their import over all dependencies'", "1.14", share, 0.5),
         ]
     if not quick:
         small, large = measure(100, 7), measure(30_000, 3)

@@ -102,6 +102,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Keep how long a whole suite took, for `make house`."""
     config = session.config
-    whole = config.args == [str(arg) for arg in config.getini("testpaths")]
+    named = [str(arg) for arg in config.getini("testpaths")]
+    whole = config.args == named and not config.option.collectonly and config.option.numprocesses
     if config.cache is not None and whole and not exitstatus and not hasattr(config, "workerinput"):
         config.cache.set("house/suite", {"seconds": time.monotonic() - config.stash[_BEGAN]})
