@@ -12,8 +12,11 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import wire
+from msgspec import Struct
+
+from autoresearch.core.model import SCHEMA
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
+from autoresearch.edges.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,6 +33,18 @@ class Kept(NamedTuple):
 
     mode: int
     content: bytes
+
+
+class _Setup(Struct, frozen=True, kw_only=True):
+    """What was captured, paths and contents in hexadecimal.
+
+    Attributes:
+        roots: git directory and common directory then; none in older files.
+    """
+
+    schema: int
+    roots: tuple[str, ...] = ()
+    files: dict[str, tuple[int, str]]
 
 
 class PutBack(NamedTuple):
@@ -51,10 +66,9 @@ def capture(repo: GitRepo) -> Mapping[Path, Kept]:
 
 def store(repo: GitRepo, before: Mapping[Path, Kept], file: Path) -> None:
     """Write down durably what was captured, so that whoever comes after a kill can put it back."""
-    files = {_hex(path): [kept.mode, kept.content.hex()] for path, kept in before.items()}
-    roots = [_hex(root) for root in _roots(repo)]
-    text = wire.dumps({"schema": 1, "roots": roots, "files": files})
-    atomic_write(file, text.encode("ascii") + b"\n", mode=0o600)
+    files = {_hex(path): (kept.mode, kept.content.hex()) for path, kept in before.items()}
+    roots = tuple(_hex(root) for root in _roots(repo))
+    Stored(file, _Setup).save(_Setup(schema=SCHEMA, roots=roots, files=files))
 
 
 def stored(repo: GitRepo, file: Path) -> Mapping[Path, Kept] | None:
@@ -62,18 +76,15 @@ def stored(repo: GitRepo, file: Path) -> Mapping[Path, Kept] | None:
 
     None when there is nothing, nothing that can be read, or nothing of this repository's.
     """
-    here = _roots(repo)
     try:
-        found = wire.loads(file.read_text("ascii"))
-        files, roots = found.get("files"), found.get("roots", [_hex(root) for root in here])
-        if not isinstance(files, dict) or not isinstance(roots, list):
-            return None
-        moved = [(_unhex(old), new) for old, new in zip(roots, here, strict=True)]
+        found = Stored(file, _Setup).read()
+        here = _roots(repo)
+        moved = list(zip(map(_unhex, found.roots) if found.roots else here, here, strict=True))
         return {
-            _at_home(_unhex(path), moved): Kept(int(mode), bytes.fromhex(content))
-            for path, (mode, content) in files.items()
+            _at_home(_unhex(path), moved): Kept(mode, bytes.fromhex(content))
+            for path, (mode, content) in found.files.items()
         }
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError):
         return None
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch.edges.files import named_errors
+from autoresearch.edges import stored
 from autoresearch.edges.processes import processes
 
 if TYPE_CHECKING:
@@ -70,14 +69,8 @@ def set_aside(repo: GitRepo, locks: list[Path], folder: Path) -> tuple[Path, ...
     """
     if not locks or is_git_at_work(repo) or any(map(_is_open, locks)):
         return ()
-    with named_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in locks:
-            number = 1
-            while (aside := folder / f"{path.name}-{number}").exists():
-                number += 1
-            with contextlib.suppress(FileNotFoundError):  # gone by itself
-                shutil.move(path, aside)  # the folder may lie on another disk
+    for path in locks:
+        stored.set_aside(path, folder / path.name)
     return tuple(locks)
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
-from autoresearch.core import wire
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.steps import Pending, Step
-from autoresearch.edges.files import atomic_write, named_errors, sync_folder
+from autoresearch.edges.files import file_error, named_errors, sync_folder
+from autoresearch.edges.stored import Stored, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,7 @@ class Journal:
     def __init__(self, path: Path, require_lock: Callable[[], None] | None = None) -> None:
         self.path = path
         self.require_lock = require_lock or (lambda: None)
+        self._file = Stored(path, _Written)
         self._steps: tuple[Step, ...] = ()
 
     def load(self) -> Found:
@@ -63,17 +64,16 @@ class Journal:
         Raises:
             AutoresearchError: when the disk refuses.
         """
-        with named_errors(self.path):
-            try:
-                content = self.path.read_bytes()
-            except FileNotFoundError:
-                self._steps = ()
-                return Found(None, None, "")
+        self._steps = ()
         try:
-            self._steps = wire.read(content, _Written).steps
+            self._steps = self._file.read().steps
+        except FileNotFoundError:
+            return Found(None, None, "")
+        except OSError as error:
+            raise file_error(error, self.path) from error
         except ValueError as error:
-            self._steps = ()
-            return Found(None, self._move_aside(), str(error))
+            aside = set_aside(self.path, self.path.with_name(f"{self.path.name}.corrupt"))
+            return Found(None, aside, str(error))
         return Found(Pending(self._steps), None, "")
 
     def begin(self, step: Step) -> None:
@@ -106,16 +106,5 @@ class Journal:
 
     def _write(self, steps: tuple[Step, ...]) -> None:
         self.require_lock()
-        listed = [{"step": type(step).__name__.lower(), **wire.to_object(step)} for step in steps]
-        content = wire.dumps({"schema": SCHEMA, "steps": listed})
-        atomic_write(self.path, content.encode("ascii") + b"\n", mode=0o600)
+        self._file.save(_Written(schema=SCHEMA, steps=steps))
         self._steps = steps
-
-    def _move_aside(self) -> Path:
-        number = 1
-        while (aside := self.path.with_name(f"{self.path.name}.corrupt-{number}")).exists():
-            number += 1
-        with named_errors(self.path):
-            self.path.rename(aside)
-            sync_folder(self.path.parent)
-        return aside

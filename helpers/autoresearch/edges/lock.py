@@ -19,8 +19,9 @@ from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges import processes
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.files import atomic_write, named_errors
+from autoresearch.edges.files import named_errors
 from autoresearch.edges.processes import Leader
+from autoresearch.edges.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,16 +195,12 @@ class Lock:
         try:
             with self.path.open("rb") as file:
                 content = file.read(_OWNER_BYTES)
-            return wire.read(content.decode("ascii"), Owner)
+            return wire.read(content, Owner)
         except (OSError, ValueError):
             return None
 
     def _leader(self) -> Leader | None:
-        try:
-            content = self.path.with_name(RUNNING).read_bytes()
-            return wire.read(content.decode("ascii"), Leader)
-        except (OSError, ValueError):
-            return None
+        return _running(self.path.parent).load()
 
     def _open(self) -> int:
         with named_errors(self.path):
@@ -261,5 +258,8 @@ def turn_to_measure(path: Path, command: str, say: Callable[[str], None]) -> Hel
 def note_running(folder: Path, pid: int) -> None:
     """Write down the command that was just started, for whoever comes after a kill."""
     leader = Leader(pid=pid, started=processes.start_of(pid), boot=processes.boot_id())
-    content = wire.text(leader).encode("ascii")
-    atomic_write(folder / RUNNING, content, mode=0o600, sync=False)
+    _running(folder).save(leader)
+
+
+def _running(folder: Path) -> Stored[Leader]:
+    return Stored(folder / RUNNING, Leader, sync=False)

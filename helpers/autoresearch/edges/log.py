@@ -16,7 +16,8 @@ from msgspec import Struct
 from autoresearch.core import codec, wire
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.records import Record
-from autoresearch.edges.files import append_once, atomic_write, file_error, named_errors
+from autoresearch.edges.files import append_once, file_error, named_errors
+from autoresearch.edges.stored import set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,8 +95,7 @@ class Chain(Generic[R]):
             rest = file.read()
         if not rest:
             return None
-        aside = _unused_name(self.path)
-        atomic_write(aside, rest, mode=0o600)
+        aside = set_aside(self.path, self.path.with_name(f"{self.path.stem}.torn"), rest)
         with named_errors(self.path), self.path.open("r+b") as file:
             file.truncate(end)
             os.fsync(file.fileno())
@@ -266,10 +266,3 @@ def _last_newline(file: BinaryIO, limit: int) -> int | None:
             return start + found
         limit = start
     return None
-
-
-def _unused_name(path: Path) -> Path:
-    number = 1
-    while (aside := path.with_name(f"{path.stem}.torn-{number}")).exists():
-        number += 1
-    return aside

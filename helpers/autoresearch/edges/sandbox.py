@@ -25,11 +25,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import wire
+from msgspec import Struct
+
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.edges.command import Limits, run_command
-from autoresearch.edges.files import atomic_write, is_folder, is_there, named_errors, remove_tree
+from autoresearch.edges.files import is_folder, is_there, named_errors, remove_tree
+from autoresearch.edges.stored import Stored
 from autoresearch.edges.visible import NOTHING_HIDDEN, SCRATCH, Visible
 
 if TYPE_CHECKING:
@@ -229,6 +231,15 @@ def replaced(written: Path, files: Collection[str], folders: AbstractSet[str]) -
     return tuple(sorted(found))
 
 
+class _Probed(Struct, frozen=True, kw_only=True):
+    """A probe that passed; the program's path is not remembered."""
+
+    schema: int
+    key: str
+    name: str
+    no_overlay: str
+
+
 def find_sandbox(path: str, memory: Path, ground: Path) -> Confiner:
     """The sandbox that works here, after a probe or the memory of one.
 
@@ -250,9 +261,9 @@ def find_sandbox(path: str, memory: Path, ground: Path) -> Confiner:
     with named_errors(ground):
         ground.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = _key(program, ground)
-    known = _remembered(memory, key)
-    if known is not None:
-        return Confiner(known._replace(program=program), "", "")
+    known = Stored(memory, _Probed).load()
+    if known is not None and known.key == key:
+        return Confiner(Bubblewrap(known.name, program, known.no_overlay), "", "")
     sandbox = Bubblewrap("", program, "")
     problem = problem_of(sandbox, ground, overlay=False)
     if problem:
@@ -264,8 +275,7 @@ def find_sandbox(path: str, memory: Path, ground: Path) -> Confiner:
     sandbox = Bubblewrap(_name(program), program, without)
     with named_errors(memory):
         memory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    stored = {"schema": 1, "key": key, "name": sandbox.name, "no_overlay": without}
-    atomic_write(memory, wire.dumps(stored).encode("ascii") + b"\n", mode=0o600)
+    Stored(memory, _Probed).save(_Probed(schema=1, key=key, name=sandbox.name, no_overlay=without))
     return Confiner(sandbox, "", "")
 
 
@@ -363,18 +373,6 @@ def _key(program: str, ground: Path) -> str:
     disk = ground.stat().st_dev
     here = (platform.release(), os.getuid(), disk, *map(_namespace, ("user", "mnt")))
     return hashlib.sha256(repr((facts, here)).encode()).hexdigest()
-
-
-def _remembered(memory: Path, key: str) -> Bubblewrap | None:
-    """What a probe found; its program is not remembered."""
-    try:
-        stored = wire.loads(memory.read_text("ascii"))
-    except (OSError, ValueError):  # none yet, or damaged: the probe decides
-        return None
-    name, no_overlay = stored.get("name"), stored.get("no_overlay")
-    if stored.get("key") != key or not isinstance(name, str) or not isinstance(no_overlay, str):
-        return None
-    return Bubblewrap(name, "", no_overlay)
 
 
 def _name(program: str) -> str:

@@ -11,11 +11,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch.core import wire
+from msgspec import Struct
+
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.usage import Reading, Sum, Turn, meter_of, parse_prices, read_on
-from autoresearch.edges.files import atomic_write
 from autoresearch.edges.hostfiles import known
+from autoresearch.edges.stored import Stored
 from autoresearch.edges.whereabouts import OURS, host_file, state_folder
 
 if TYPE_CHECKING:
@@ -32,6 +33,17 @@ MOST_BYTES = 64 * 1024 * 1024
 _PART = 1024 * 1024
 
 
+class _Read(Struct, frozen=True):
+    """How far a transcript was read: where its last whole line ended, and see `usage.Reading`."""
+
+    offset: int
+    total: Sum
+    recent: tuple[Turn, ...]
+
+
+_NOTHING = _Read(0, *Reading())
+
+
 def read_meter(environ: Mapping[str, str], host_session: str) -> Meter | None:
     """What the agent session used so far; None when its host shows no transcript.
 
@@ -43,14 +55,18 @@ def read_meter(environ: Mapping[str, str], host_session: str) -> Meter | None:
     if not paths:
         return None
     own = own_prices(environ)
-    before = _remembered(environ, host_session)
-    now: dict[str, tuple[int, Reading]] = {}
+    file = _file(environ, host_session)
+    before = (file.load() if file is not None else None) or {}
+    now: dict[str, _Read] = {}
     for path in paths:
-        offset, reading = before.get(str(path), (0, Reading()))
+        known = before.get(str(path), _NOTHING)
         with contextlib.suppress(OSError):  # it was removed meanwhile
-            now[str(path)] = _read_on(path, offset, reading, own)
-    _remember(environ, host_session, now)
-    return meter_of(host_session, (reading.total for _, reading in now.values()))
+            now[str(path)] = _read_on(path, known, own)
+    if file is not None:
+        with contextlib.suppress(OSError, AutoresearchError):  # read again next time
+            file.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file.save(now)
+    return meter_of(host_session, (read.total for read in now.values()))
 
 
 def transcripts(environ: Mapping[str, str], host_session: str) -> tuple[Path, ...]:
@@ -105,10 +121,9 @@ def _claude_transcripts(environ: Mapping[str, str], host_session: str) -> Iterat
     yield from sorted(Path(config).glob(f"projects/*/{host_session}.jsonl"))
 
 
-def _read_on(
-    path: Path, offset: int, reading: Reading, own: Mapping[str, Price]
-) -> tuple[int, Reading]:
-    """Where the last whole line ends now, and the reading up to there."""
+def _read_on(path: Path, known: _Read, own: Mapping[str, Price]) -> _Read:
+    """With the lines that were added since."""
+    offset, reading = known.offset, Reading(known.total, known.recent)
     with path.open("rb") as file:
         size = file.seek(0, 2)
         if size < offset:  # not the file that was read before
@@ -120,39 +135,12 @@ def _read_on(
             *lines, rest = (rest + part).split(b"\n")
             reading = read_on(reading, lines, own)
             offset += sum(len(line) + 1 for line in lines)
-    return offset, reading
+    return _Read(offset, *reading)
 
 
-def _remembered(environ: Mapping[str, str], host_session: str) -> dict[str, tuple[int, Reading]]:
+def _file(environ: Mapping[str, str], host_session: str) -> Stored[dict[str, _Read]] | None:
     path = _path(environ, host_session)
-    if path is None:
-        return {}
-    try:
-        stored = json.loads(path.read_bytes())
-        return {
-            name: (
-                int(entry["offset"]),
-                Reading(Sum(*entry["total"]), tuple(Turn(*turn) for turn in entry["recent"])),
-            )
-            for name, entry in stored.items()
-        }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}  # missing or not ours: everything is read again
-
-
-def _remember(
-    environ: Mapping[str, str], host_session: str, now: Mapping[str, tuple[int, Reading]]
-) -> None:
-    path = _path(environ, host_session)
-    if path is None:
-        return
-    stored = {
-        name: {"offset": offset, "total": list(reading.total), "recent": list(reading.recent)}
-        for name, (offset, reading) in now.items()
-    }
-    with contextlib.suppress(OSError, AutoresearchError):  # read again next time
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomic_write(path, wire.dumps(stored).encode("ascii"), mode=0o600, sync=False)
+    return None if path is None else Stored(path, dict[str, _Read], sync=False)
 
 
 def _path(environ: Mapping[str, str], host_session: str) -> Path | None:

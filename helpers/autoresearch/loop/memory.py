@@ -8,8 +8,6 @@ with a push. All three can be made again at any time.
 from __future__ import annotations
 
 import hashlib
-import shutil
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,10 +21,10 @@ from autoresearch.core.errors import SessionBroken
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.edges import gitrefs
-from autoresearch.edges.clock import now_utc
-from autoresearch.edges.files import append_once, atomic_write, named_errors
+from autoresearch.edges.files import append_once, atomic_write
 from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
 from autoresearch.edges.places import Places, shown_path
+from autoresearch.edges.stored import Stored, keep_edited, plain_content
 from autoresearch.loop import view
 
 if TYPE_CHECKING:
@@ -105,7 +103,7 @@ def publish(session: Session, *, anew: bool = False) -> None:
     copies = _publish_log(session, copies)
     copies, page = _publish_document(session, copies)
     copies = _publish_ref(session, copies, page)
-    _save(session.places, copies)
+    _file(session.places).save(copies)
     view.write(session)
 
 
@@ -120,7 +118,7 @@ def disagreements(session: Session) -> tuple[str, ...]:
     """The copies that do not hold what the authority says, each by its name; all bytes are read."""
     whole = _slice(session.places.log, 0, session.index.position.offset)
     found = []
-    if _plain_content(session.repo.toplevel / LOG_COPY) != whole:
+    if plain_content(session.repo.toplevel / LOG_COPY) != whole:
         found.append(LOG_COPY)
     there = _read_document(session)
     if there.text != page_of(session, session.index.history(), there.notes or ""):
@@ -180,10 +178,10 @@ def remember_document(repo: GitRepo, places: Places) -> None:
     """Write the state ref's document, for its notes, where none is; its copies are not known."""
     stored = _stored_document(repo, places.session)
     path = repo.toplevel / DOCUMENT
-    if _plain_content(path) is None:
+    if plain_content(path) is None:
         atomic_write(path, stored.encode("utf-8", "surrogateescape"))
     page = _fingerprint(stored)
-    _save(places, replace(NOWHERE, document=page))
+    _file(places).save(replace(NOWHERE, document=page))
 
 
 def page_of(session: Session, history: History, notes: str) -> str:
@@ -210,11 +208,11 @@ def _publish_log(session: Session, copies: Copies) -> Copies:
     if not stamp:
         offset = 0
     elif stamp != copies.stamp:
-        found = _plain_content(copy)
+        found = plain_content(copy)
         if found is not None and _slice(source, 0, end).startswith(found):
             offset = len(found)
         else:
-            _set_aside(session, copy, known=bool(copies.stamp))
+            _keep_edited(session, copy, known=bool(copies.stamp))
             offset = 0
     if offset == 0:
         atomic_write(copy, _slice(source, 0, end), sync=False)
@@ -228,11 +226,11 @@ def _publish_document(session: Session, copies: Copies) -> tuple[Copies, str]:
     found = _read_document(session)
     known = {copies.document, copies.coming}
     if _stamp(path) and (not found.text or _fingerprint(found.text) not in known):
-        _set_aside(session, path, known=bool(copies.document))
+        _keep_edited(session, path, known=bool(copies.document))
     notes = _remembered_notes(session) if found.notes is None else found.notes
     page = page_of(session, session.index.history(), notes)
     if page != found.text:
-        _save(session.places, replace(copies, coming=_fingerprint(page)))
+        _file(session.places).save(replace(copies, coming=_fingerprint(page)))
         atomic_write(path, page.encode("utf-8", "surrogateescape"), sync=False)
     return replace(copies, document=_fingerprint(page), coming=""), page
 
@@ -303,7 +301,7 @@ def _slice(path: Path, start: int, end: int) -> bytes:
 
 
 def _read_document(session: Session) -> _Read:
-    content = _plain_content(session.repo.toplevel / DOCUMENT)
+    content = plain_content(session.repo.toplevel / DOCUMENT)
     text = (content or b"").decode("utf-8", "surrogateescape")
     return _Read(text, views.extract_notes(text))
 
@@ -311,16 +309,6 @@ def _read_document(session: Session) -> _Read:
 def _stored_document(repo: GitRepo, session: str) -> str:
     stored = repo.blob(repo.tree(state_ref(session))[DOCUMENT].oid)
     return stored.decode("utf-8", "surrogateescape")
-
-
-def _plain_content(path: Path) -> bytes | None:
-    """The bytes of a regular file; None for anything else: no link is followed, no FIFO read."""
-    with named_errors(path):
-        try:
-            st = path.lstat()
-        except FileNotFoundError:
-            return None
-        return path.read_bytes() if stat.S_ISREG(st.st_mode) else None
 
 
 def sha256(content: bytes) -> str:
@@ -334,22 +322,11 @@ def _fingerprint(page: str) -> str:
     return hashlib.sha256(head.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _set_aside(session: Session, path: Path, *, known: bool) -> None:
-    """Move an unexpected copy away and tell; `known`: what was written last is known."""
-    folder = session.places.state / "set-aside"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    name = f"{path.name}.{now_utc().replace(':', '')}"
-    number = sum(1 for _ in folder.iterdir())
-    while (target := folder / f"{number:03d}-{name}").exists():
-        number += 1
-    content = _plain_content(path)
-    with named_errors(path):
-        if content is None:  # a folder, a link or a FIFO is moved as a whole
-            shutil.move(path, target)
-        else:
-            atomic_write(target, content, mode=0o600)
+def _keep_edited(session: Session, path: Path, *, known: bool) -> None:
+    """Keep an unexpected copy and tell; `known`: what was written last is known."""
+    kept = keep_edited(path, session.places.state / "set-aside")
     what = "was edited; the edit" if known else "is not what this version writes; the earlier one"
-    session.news.append(f"{path.name} {what} is kept as {shown_path(target)}, the file made anew")
+    session.news.append(f"{path.name} {what} is kept as {shown_path(kept)}, the file made anew")
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -360,16 +337,10 @@ def _stamp(path: Path) -> tuple[int, ...]:
     return (st.st_size, st.st_ino, st.st_mtime_ns, st.st_ctime_ns)
 
 
+def _file(places: Places) -> Stored[Copies]:
+    return Stored(places.copies, Copies, sync=False)
+
+
 def _load(session: Session) -> Copies:
-    path = session.places.copies
-    try:
-        return wire.read(path.read_bytes(), Copies)
-    except (OSError, ValueError):
-        # Not written yet, or damaged: then everything is compared and written anew.
-        return NOWHERE
-
-
-def _save(places: Places, copies: Copies) -> None:
-    text = wire.text(copies)
-    path = places.copies
-    atomic_write(path, text.encode("ascii") + b"\n", mode=0o600, sync=False)
+    """What was published last; where that is not known, everything is compared and written."""
+    return _file(session.places).load() or NOWHERE

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field, structs
 from msgspec.structs import replace
 
-from autoresearch.core import wire
 from autoresearch.core.contract import Contract, parse
 from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_line
@@ -21,7 +20,7 @@ from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.snapshot import Entry
 from autoresearch.edges import gitlocks, gitrefs, notices
 from autoresearch.edges.environment import find_passed
-from autoresearch.edges.files import atomic_write, file_error
+from autoresearch.edges.files import file_error
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.gitwrite import require_writable
 from autoresearch.edges.index import Index
@@ -29,6 +28,7 @@ from autoresearch.edges.journal import Journal
 from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import Log
 from autoresearch.edges.places import Places, places_for, sessions_of
+from autoresearch.edges.stored import Stored
 from autoresearch.edges.worktree import Walk
 from autoresearch.loop.elsewhere import no_session
 
@@ -206,10 +206,13 @@ def environment_hash(environment: tuple[tuple[str, str], ...]) -> str:
     return hashlib.sha256(repr(environment).encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def _file(places: Places) -> Stored[SessionFile]:
+    return Stored(places.state / SESSION_FILE, SessionFile)
+
+
 def write_session_file(places: Places, file: SessionFile) -> None:
     """Write what `init` fixed."""
-    text = wire.text(file)
-    atomic_write(places.state / SESSION_FILE, text.encode("ascii") + b"\n", mode=0o600)
+    _file(places).save(file)
 
 
 def read_session_file(places: Places) -> SessionFile:
@@ -219,14 +222,14 @@ def read_session_file(places: Places) -> SessionFile:
         SessionBroken: it is missing or not what was written.
         AutoresearchError: `no_permission`.
     """
-    path = places.state / SESSION_FILE
+    stored = _file(places)
     try:
-        file = wire.read(path.read_bytes(), SessionFile)
+        file = stored.read()
     except PermissionError as error:
-        raise file_error(error, path) from error
+        raise file_error(error, stored.path) from error
     except (OSError, ValueError) as error:
         raise SessionBroken(
-            f"the session's file {path} cannot be read: {error}",
+            f"the session's file {stored.path} cannot be read: {error}",
             code="session_file",
             hint="`autoresearch recover --from-refs` makes it again; the log stays.",
         ) from error

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from autoresearch.core import wire
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.edges import gitrefs
-from autoresearch.edges.files import atomic_write, named_errors
+from autoresearch.edges.files import file_error, named_errors
 from autoresearch.edges.gitwrite import IndexChange, outdated, sync_index
+from autoresearch.edges.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,14 +93,12 @@ def _changes(session: Session) -> list[IndexChange]:
 
 
 def _remembered(places: Places) -> _Known:
-    with named_errors(places.index_behind):
-        if not places.index_behind.exists():
-            return {}
-        content = places.index_behind.read_bytes()
     try:
-        found = wire.read(content.decode("ascii"), Behind)
-    except ValueError:  # damaged from outside: nobody's entry is touched
+        found = Stored(places.index_behind, Behind).read()
+    except (FileNotFoundError, ValueError):  # damaged from outside: nobody's entry is touched
         return {}
+    except OSError as error:
+        raise file_error(error, places.index_behind) from error
     return {path: frozenset(ids) for path, ids in found.paths}
 
 
@@ -111,5 +109,4 @@ def _remember(places: Places, known: _Known, before: Mapping[str, frozenset[str]
             path.unlink(missing_ok=True)
     elif known != before:
         paths = tuple((name, tuple(sorted(ids))) for name, ids in sorted(known.items()))
-        text = wire.text(Behind(schema=SCHEMA, paths=paths))
-        atomic_write(path, text.encode("ascii") + b"\n", mode=0o600)
+        Stored(path, Behind).save(Behind(schema=SCHEMA, paths=paths))

@@ -16,6 +16,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA, Sample
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import append_once, atomic_write, keep_newest, named_errors
+from autoresearch.edges.stored import set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     retest: int
 
 
-_ASIDE = ".set-aside-"
+_ASIDE = ".set-aside"
 _MOST_ASIDE = 20
 
 _WORDS = {
@@ -152,7 +153,7 @@ class Tape:
 
     def _unfit(self, what: str) -> AutoresearchError:
         if self.path is not None:
-            set_aside(self.path)
+            discard(self.path)
         return AutoresearchError(
             f"the interrupted race holds {what} where this version does not expect it",
             code="race_changed",
@@ -165,7 +166,7 @@ def open_tape(path: Path, setting: Setting, randomness: Randomness) -> tuple[Tap
     found, why = _read(path, setting)
     if found is None:
         if why:
-            set_aside(path)
+            discard(path)
         head = {"schema": SCHEMA, "at": now_utc(), "setting": wire.to_object(setting)}
         atomic_write(path, _line(head), mode=0o600, sync=False)
         found = ()
@@ -194,17 +195,10 @@ def may_go_on(path: Path, incumbent: str) -> bool:
         return True
 
 
-def set_aside(path: Path) -> None:
+def discard(path: Path) -> None:
     """Move a tape that is not gone on with out of the way; nothing there is no failure."""
-    number = 1
-    while (aside := path.with_name(f"{path.stem}{_ASIDE}{number}")).exists():
-        number += 1
-    with named_errors(path):
-        try:
-            path.rename(aside)
-        except FileNotFoundError:
-            return
-    keep_newest(path.parent, files=_MOST_ASIDE, pattern=f"*{_ASIDE}*")
+    set_aside(path, path.with_name(f"{path.stem}{_ASIDE}"))
+    keep_newest(path.parent, files=_MOST_ASIDE, pattern=f"*{_ASIDE}-*")
 
 
 def _read(path: Path, setting: Setting) -> tuple[tuple[Any, ...] | None, str]:

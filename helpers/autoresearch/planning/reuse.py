@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from autoresearch import __version__
-from autoresearch.core import formatting, wire
+from autoresearch.core import formatting
 from autoresearch.core.model import SCHEMA
 from autoresearch.edges.clock import machine_id, now_utc, seconds_since
-from autoresearch.edges.files import atomic_write
+from autoresearch.edges.stored import Stored
 from autoresearch.planning.rehearsal import Rehearsal  # noqa: TC001  (wire reads this type)
 
 if TYPE_CHECKING:
@@ -70,18 +70,13 @@ def keep(
         facts=(*_facts(bench, rehearsal), *rehearsal.warnings, *findings),
         rehearsal=rehearsal,
     )
-    text = wire.text(kept)
-    atomic_write(places.state.with_name(FILE), text.encode("ascii") + b"\n", mode=0o600)
+    Stored(places.state.with_name(FILE), Rehearsed).save(kept)
 
 
 def recall(places: Places, bench: Bench, draft: Draft, ground: Ground) -> Rehearsed | None:
     """The rehearsal that was kept, if it is of the very same thing and fresh; else None."""
-    path = places.state.with_name(FILE)
-    if not path.is_file():
-        return None
-    try:
-        kept = wire.read(path.read_bytes(), Rehearsed)
-    except (OSError, ValueError):  # of another version, or damaged: it is measured anew
+    kept = Stored(places.state.with_name(FILE), Rehearsed).load()
+    if kept is None:  # of another version, or damaged: it is measured anew
         return None
     is_fresh = 0 <= seconds_since(kept.at) < FRESH_S
     return kept if is_fresh and kept.key == _key(bench, draft, ground) else None

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.ledger import LEDGER, Ledger, Line
@@ -27,6 +26,7 @@ from autoresearch.edges.gitwrite import exclude
 from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import START, Chain, Position
 from autoresearch.edges.places import places_for, shown_path
+from autoresearch.edges.stored import Stored
 from autoresearch.security.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -107,8 +107,7 @@ class Books:
     def keep(self, end: Position, page: str) -> None:
         """Remember the log's end and the page."""
         self.head = Head(schema=SCHEMA, offset=end.offset, sha256=end.sha256, page=page)
-        text = wire.text(self.head)
-        atomic_write(self.state / "head.json", text.encode("ascii") + b"\n", mode=0o600)
+        _head(self.state).save(self.head)
 
 
 @contextmanager
@@ -193,7 +192,7 @@ def _books(
             hint="Commit the project first: evidence is checked against a commit.",
         )
     chain = Chain(source, LEDGER, _REMEDY)
-    head = _head(state) if source.parent == state else None
+    head = _head(state).load() if source.parent == state else None
     ledger, end = _read(chain, head)
     return Books(
         repo=repo,
@@ -224,12 +223,8 @@ def _read(chain: Chain[Line], head: Head | None) -> tuple[Ledger, Position]:
     return ledger, end
 
 
-def _head(state: Path) -> Head | None:
-    """What was remembered; None when nothing, or nothing that can be read, was."""
-    try:
-        return wire.read((state / "head.json").read_bytes(), Head)
-    except (OSError, ValueError):
-        return None
+def _head(state: Path) -> Stored[Head]:
+    return Stored(state / "head.json", Head)
 
 
 def _adopt(source: Path, copy: Path, news: list[str]) -> None:

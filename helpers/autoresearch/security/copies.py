@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import stat
 from typing import TYPE_CHECKING
 
 from autoresearch.core.security import page
-from autoresearch.edges.clock import now_utc
-from autoresearch.edges.files import atomic_write, named_errors
+from autoresearch.edges.files import atomic_write
 from autoresearch.edges.log import Position
 from autoresearch.edges.places import shown_path
+from autoresearch.edges.stored import keep_edited, plain_content
 from autoresearch.security.books import LOG_COPY, PAGE_COPY, sha256
 from autoresearch.security.look import overview
 
@@ -33,39 +31,19 @@ def publish(books: Books) -> None:
 
 
 def _write(books: Books, path: Path, content: bytes, known: Known) -> None:
-    found = _content(path)
+    found = plain_content(path)
     if found == content:
         return
     there = path.is_symlink() or path.exists()
     if there and (found is None or not known(found)):
-        _set_aside(books, path, found)
+        _keep_edited(books, path)
     atomic_write(path, content, sync=False)
 
 
-def _content(path: Path) -> bytes | None:
-    """The bytes of a regular file; None for anything else: no link is followed."""
-    with named_errors(path):
-        try:
-            st = path.lstat()
-        except FileNotFoundError:
-            return None
-        return path.read_bytes() if stat.S_ISREG(st.st_mode) else None
-
-
-def _set_aside(books: Books, path: Path, content: bytes | None) -> None:
-    folder = books.state / "set-aside"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    stamp = now_utc().replace(":", "")
-    number = 1
-    while (target := folder / f"{path.name}.{stamp}-{number}").exists():
-        number += 1
-    with named_errors(path):
-        if content is None:
-            shutil.move(path, target)
-        else:
-            atomic_write(target, content, mode=0o600)
+def _keep_edited(books: Books, path: Path) -> None:
+    kept = keep_edited(path, books.state / "set-aside")
     books.news.append(
-        f"{path.name} was not what was written last; it is kept as {shown_path(target)}"
+        f"{path.name} was not what was written last; it is kept as {shown_path(kept)}"
     )
 
 
