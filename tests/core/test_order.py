@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.model import Arm, Pair, Sample
-from autoresearch.core.race import pairs_of, rounds_of, runs_of
+from autoresearch.core.model import Arm, Pair
+from autoresearch.core.race import pairs_of, runs_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,23 +28,3 @@ def test_runs_and_pairs_are_inverse(rounds):
     """Breaks if a value changes places on the way to the record and back."""
     pairs = tuple(Pair(incumbent=a, candidate=b, first=first) for a, b, first in rounds)
     assert pairs_of(*runs_of(pairs)) == pairs
-
-
-def test_rounds_are_compared_under_one_seed():
-    """Samples of different seeds compared, or an arm taken for the other."""
-
-    def run(letters):
-        return [
-            Sample(arm=Arm(letter), value=float(n), wall_s=1.0, cpu_s=1.0)
-            for n, letter in enumerate(letters)
-        ]
-
-    def values(letters, *, exact):
-        found = rounds_of(run(letters), exact=exact)
-        return [(one.value, two.value) for one, two in found]
-
-    assert values("abba", exact=False) == [(0.0, 1.0), (3.0, 2.0)]
-    assert values("abb", exact=False) == [(0.0, 1.0)]
-    assert values("bba", exact=True) == [(2.0, 0.0), (2.0, 1.0)]
-    assert values("bbaba", exact=True) == [(2.0, 0.0), (2.0, 1.0), (4.0, 3.0)]
-    assert values("b", exact=True) == []

@@ -198,8 +198,8 @@ def test_in_the_middle_of_a_rework(helper: Helper) -> None:
 
 STEPS = [
     ("autoresearch.loop.settle.keep", 1),
-    ("autoresearch.loop.adopt.atomic_write", 1),
-    ("autoresearch.loop.memory.publish", 1),
+    ("autoresearch.loop.settle.atomic_write", 1),
+    ("autoresearch.loop.logbook.publish", 1),
 ]
 
 

@@ -15,7 +15,7 @@ from support.session import Gate, Helper
 from support.untouched import everything, left_behind, state_of
 
 FREEZE = "autoresearch.planning.freeze"
-SYNC_INDEX = "autoresearch.loop.staging.sync_index"
+SYNC_INDEX = "autoresearch.loop.settle.sync_index"
 WRITE_LOG = ("autoresearch.planning.opening._write_log", 1)
 STEPS = [
     (f"{FREEZE}._staged", 1),  # before anything is changed
@@ -24,7 +24,7 @@ STEPS = [
     (f"{FREEZE}.exclude", 1),
     WRITE_LOG,
     ("autoresearch.planning.opening.sync_folder", 1),  # the log is there: the session stands
-    ("autoresearch.loop.memory._publish_ref", 1),
+    ("autoresearch.loop.logbook._publish_ref", 1),
 ]
 IN_TREE = [
     (f"{FREEZE}.atomic_write", 2),
@@ -180,7 +180,7 @@ def test_half_a_file_of_a_killed_init_goes(
 
 def test_killed_while_the_document_is_written(helper: Helper, tmp_path: Path) -> None:
     """Half a document of an open session that no later command looks for."""
-    step = ("autoresearch.loop.memory._publish_ref", 1)
+    step = ("autoresearch.loop.logbook._publish_ref", 1)
     die(helper.root, step, signal.SIGKILL, "init", str(write_draft(tmp_path)))
     (helper.root / ".autoresearch-1f").write_text("ha")
     helper("note", "x")

@@ -23,7 +23,7 @@ RESULTS = Path(__file__).parents[2] / "benchmarks/results/kills.md"
 HEAD = """# Random kills
 
 `make kill-test N=…` kills a command at a random instant, lets the next command tidy up, and checks
-every invariant (`loop/invariants.py`), the user's own files, what the log got, and that no edit is
+every invariant (`loop/integrity.py`), the user's own files, what the log got, and that no edit is
 lost. The commands: `init`, `try` (keeps, discards, reworks; exact and noisy metrics), `drop`,
 `note`, `apply`, `undo`, `validate`, `amend`, and whatever command tidies up after a kill. One kill
 in three takes the programs of the command along; after one in four the next command is killed too.

@@ -16,7 +16,7 @@ import signal
 from pathlib import Path
 from typing import NamedTuple
 
-from autoresearch.loop.invariants import invariants
+from autoresearch.loop.integrity import invariants
 from autoresearch.loop.session import loaded
 from faults.rig import MINE, Plan
 from hypothesis import strategies as st

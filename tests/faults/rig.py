@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from autoresearch.cli import group
 from autoresearch.cli.app import run
-from autoresearch.loop.invariants import invariants
+from autoresearch.loop.integrity import invariants
 from autoresearch.loop.session import loaded
 from support.harness import Git
 from support.session import Helper

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from autoresearch.edges.lock import Lock
-from autoresearch.loop.invariants import broken
+from autoresearch.loop.integrity import broken
 from autoresearch.loop.session import loaded
 from support.harness import Git
 from support.project import set_cost
@@ -412,8 +412,8 @@ def test_killed_in_a_rebuild_it_can_be_repeated(helper, tmp_path):
     for step in ("write_session_file", "_forget", "exclude", "sync_folder"):
         shutil.rmtree(helper.state)
         script = (
-            "import os\nfrom autoresearch.loop import rebuild\n"
-            f"rebuild.{step} = lambda *a, **k: os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
+            "import os\nfrom autoresearch.loop import recover\n"
+            f"recover.{step} = lambda *a, **k: os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
             "from autoresearch.cli import main\nmain(['recover', '--from-refs'])\n"
         )
         done = subprocess.run(

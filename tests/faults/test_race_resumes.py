@@ -17,8 +17,8 @@ from autoresearch.loop import tape
 from autoresearch.edges import clock
 seed, after, machine, kind = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[5:]
 if machine:
-    import autoresearch.loop.resume as resume, autoresearch.loop.measure as measure
-    resume.machine_id = measure.machine_id = lambda: machine
+    import autoresearch.loop.measure as measure
+    measure.machine_id = lambda: machine
 random.SystemRandom = lambda: random.Random(seed)
 real = tape.Tape._add
 def add(self, entry):
@@ -35,13 +35,13 @@ MEASURED = ("validation", "ablation")
 TRY = ("try", "-m", "noisy")
 LOGGED = """\
 import os
-from autoresearch.loop import memory
-real = memory.record
+from autoresearch.loop import logbook
+real = logbook.record
 def record(session, entry):
     real(session, entry)
     if type(entry).__name__ in {"Validation", "Undo"}:
         os._exit(9)
-memory.record = record
+logbook.record = record
 from autoresearch.cli import main
 import sys
 main(sys.argv[1:])

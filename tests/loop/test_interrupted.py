@@ -10,12 +10,12 @@ from support.project import set_cost
 from support.session import UNCONFINED, open_session
 
 STEPS = (
-    "autoresearch.loop.conclude:decide",
+    "autoresearch.loop.experiment:decide",
     "autoresearch.loop.settle:_move_branch",
-    "autoresearch.loop.staging:sync_index",
+    "autoresearch.loop.settle:sync_index",
     "autoresearch.loop.settle:carry_out",
-    "autoresearch.loop.memory:record",
-    "autoresearch.loop.memory:publish",
+    "autoresearch.loop.logbook:record",
+    "autoresearch.loop.logbook:publish",
 )
 
 DIE = """\
@@ -99,7 +99,7 @@ def test_drop_that_died_is_finished(tmp_path, outside):
 
 KILLED = """\
 import os
-import autoresearch.loop.unharmed as unharmed
+import autoresearch.loop.integrity as unharmed
 
 unharmed.put_back = lambda *_: os._exit(9)
 from autoresearch.cli import main

@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import platform
+import random
 import sys
 import traceback
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from autoresearch.core.answer import Answer
-    from autoresearch.loop.measure import Standing
+    from autoresearch.core.question import Caller, Standing
 
 EXIT_BUG = 3
 EXIT_BROKEN = 5
@@ -226,6 +227,13 @@ class Screen:
     def __init__(self, *, live: bool) -> None:
         self.live = live
         self._shown = False
+
+    @property
+    def caller(self) -> Caller:
+        """Who has something measured, and looks on here."""
+        from autoresearch.core.question import Caller  # noqa: PLC0415 - only where it measures
+
+        return Caller(random.SystemRandom(), self.say, self.watch)
 
     def say(self, text: str) -> None:
         """Name the step that begins."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 import click
@@ -15,8 +14,9 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Kind, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.loop.briefing import forecast_s
-from autoresearch.loop.experiment import Request, try_experiment
-from autoresearch.loop.opening import writing
+from autoresearch.loop.candidate import Request
+from autoresearch.loop.experiment import try_experiment
+from autoresearch.loop.recover import writing
 
 if TYPE_CHECKING:
     from autoresearch.loop.experiment import Result
@@ -53,7 +53,7 @@ def try_command(message: str, hypothesis: str | None, idea: int | None, kind: st
         message=message, hypothesis=hypothesis, idea=idea, kind=Kind(kind or Kind.PLAIN.value)
     )
     with writing("try") as session, screen() as shown:
-        result = try_experiment(session, request, random.SystemRandom(), shown.watch, shown.say)
+        result = try_experiment(session, shown.caller, request)
         return _answer(session, result)
 
 

@@ -25,7 +25,7 @@ from autoresearch.edges.sandbox import find_sandbox
 from autoresearch.edges.transcript import price_trouble, prices_path, transcripts
 from autoresearch.edges.whereabouts import FAILURES, state_folder
 from autoresearch.loop.confinement import MEMORY
-from autoresearch.loop.invariants import Finding, finding, good, invariants
+from autoresearch.loop.integrity import Finding, finding, good, invariants
 from autoresearch.loop.session import environment, loaded
 
 if TYPE_CHECKING:

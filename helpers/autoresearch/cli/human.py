@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +13,14 @@ from autoresearch.core.answer import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.pruning import ranges
 from autoresearch.edges.gitrepo import GitRepo
-from autoresearch.loop import cleaning, memory
-from autoresearch.loop import rebuild as rebuilding
+from autoresearch.loop import cleaning, logbook
 from autoresearch.loop import recover as recovery
-from autoresearch.loop.ablate import ablate, interrupted
-from autoresearch.loop.invariants import invariants
+from autoresearch.loop.integrity import invariants
 from autoresearch.loop.notes import stop_session
-from autoresearch.loop.opening import reading, writing
-from autoresearch.loop.session import environment, find_session, loaded
+from autoresearch.loop.recover import writing
+from autoresearch.loop.session import environment, find_session, loaded, reading
 from autoresearch.loop.undo import undo
-from autoresearch.loop.validate import validate
-from autoresearch.loop.without import Watchers
+from autoresearch.loop.validate import ablate, interrupted, validate
 from autoresearch.planning.opening import take_back_half_opened
 
 if TYPE_CHECKING:
@@ -81,15 +77,15 @@ def _measured(
     session: Session, shown: Screen, *, ablating: bool
 ) -> tuple[Validation, tuple[Ablation, ...]]:
     """The validation, and where asked for each kept commit left out; what was measured stays."""
-    randomness, watchers = random.SystemRandom(), Watchers(shown.watch, shown.say)
+    caller = shown.caller
     before = interrupted(session) if ablating else None
     if before is not None:
         session.news.append(
             f"continues what was interrupted: the validation is that of {before.validation.at}"
         )
-        return before.validation, tuple(ablate(session, randomness, watchers, before.answers))
-    found = validate(session, randomness, shown.watch, shown.say)
-    return found, tuple(ablate(session, randomness, watchers)) if ablating else ()
+        return before.validation, tuple(ablate(session, caller, before.answers))
+    found = validate(session, caller)
+    return found, tuple(ablate(session, caller)) if ablating else ()
 
 
 def _ablation_line(record: Ablation, unit: str) -> str:
@@ -146,7 +142,7 @@ def undo_command(number: int) -> Answer:
     Example: autoresearch undo 12
     """
     with writing("undo") as session, screen() as shown:
-        found = undo(session, number, random.SystemRandom(), Watchers(shown.watch, shown.say))
+        found = undo(session, shown.caller, number)
         return Answer(
             lines=(
                 f"experiment {number} is undone by {found.commit[:12]}",
@@ -196,16 +192,16 @@ def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
                 data={"done": back, "broken": []},
                 next_step="repeat the `init`",
             )
-        moved += rebuilding.bring_along(repo, environment())
+        moved += recovery.bring_along(repo, environment())
         if from_refs:
-            moved.append(rebuilding.rebuild(repo, environment()))
+            moved.append(recovery.rebuild(repo, environment()))
         if accept_log:
             recovery.accept_log(repo, find_session(repo, environment()))
     with loaded(Path.cwd(), environment(), command="recover", write=True) as session:
         session.news[:0] = moved
         recovery.recover(session, everything=True)
         if moved:
-            memory.publish(session, anew=True)
+            logbook.publish(session, anew=True)
         done = list(session.news)
         bad = [found for found in invariants(session) if not found.fine]
         return Answer(

@@ -14,7 +14,7 @@ from autoresearch.core.answer import Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Scale
 from autoresearch.edges import notices
-from autoresearch.loop.opening import writing
+from autoresearch.loop.recover import writing
 from autoresearch.loop.session import environment
 from autoresearch.planning.advice import advice_about, forecast
 from autoresearch.planning.amend import amend

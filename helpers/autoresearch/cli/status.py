@@ -17,13 +17,13 @@ from autoresearch.core.model import Reason, Verdict
 from autoresearch.core.views import claim, counts, estimate
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.briefing import at_work, briefing
-from autoresearch.loop.holdout import standing
-from autoresearch.loop.memory import plateau_line
-from autoresearch.loop.opening import reading
+from autoresearch.loop.holdout_log import standing
+from autoresearch.loop.logbook import plateau_line
+from autoresearch.loop.session import reading
 
 if TYPE_CHECKING:
     from autoresearch.core.history import History, Tried
-    from autoresearch.loop.holdout import Standing
+    from autoresearch.loop.holdout_log import HoldoutStanding
     from autoresearch.loop.session import Session
 
 BRIEF_BYTES = 6144
@@ -95,14 +95,16 @@ def _kept_lines(history: History, unit: str) -> list[str]:
     return lines
 
 
-def _holdout_line(found: Standing) -> str:
+def _holdout_line(found: HoldoutStanding) -> str:
     """How often the holdout passed, and where its values lie for people."""
     advisory = f" (advisory: {found.advisory})" if found.advisory else ""
     where = f"; values, for people: {shown_path(found.table)}" if found.checked else ""
     return f"holdout: {found.passed} of {found.checked} passed{advisory}{where}"
 
 
-def _facts(session: Session, history: History, holdout: Standing | None) -> dict[str, object]:
+def _facts(
+    session: Session, history: History, holdout: HoldoutStanding | None
+) -> dict[str, object]:
     validated = history.validation
     return {
         "session": session.name,

@@ -36,7 +36,9 @@ def demo_command() -> Answer:
     Example: autoresearch demo
     """
     with screen() as shown:
-        done = run_demo(dict(os.environ), lambda text: announce(shown, text), shown.watch)
+        done = run_demo(
+            dict(os.environ), shown.caller._replace(say=lambda text: announce(shown, text))
+        )
     return Answer(
         lines=(*_table(done), "", *_chart(done), "", *_places(done)),
         data={

@@ -16,11 +16,13 @@ from autoresearch.core.formatting import clean_block, clean_line, fence
 from autoresearch.core.model import NoteKind
 from autoresearch.edges.gitdiff import diff
 from autoresearch.edges.places import shown_path
-from autoresearch.loop import notes, rewind
-from autoresearch.loop import profile as profiling
+from autoresearch.loop import notes
+from autoresearch.loop import undo as edits
 from autoresearch.loop.briefing import forecast_s
-from autoresearch.loop.opening import reading, writing
+from autoresearch.loop.recover import writing
 from autoresearch.loop.runs import open_run, run_advice
+from autoresearch.loop.session import reading
+from autoresearch.loop.validate import profile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,7 +129,7 @@ def drop_command(*, outside: bool) -> Answer:
     Example: autoresearch drop --outside
     """
     with writing("drop") as session:
-        done = rewind.drop(session, outside=outside)
+        done = edits.drop(session, outside=outside)
         lines = ["nothing to put back"]
         if done.ref is not None:
             files = f"{formatting.count(len(done.paths), 'file')} ({listed(done.paths)})"
@@ -157,7 +159,7 @@ def apply_command(number: int) -> Answer:
     Example: autoresearch apply 17
     """
     with writing("apply") as session:
-        done = rewind.apply(session, number)
+        done = edits.apply(session, number)
         lines = [f"experiment {number}: {formatting.count(len(done.paths), 'file')} changed"]
         first = "change it further"
         if done.conflicts:
@@ -181,7 +183,7 @@ def profile_command() -> Answer:
     Example: autoresearch profile
     """
     with writing("profile") as session, screen() as shown:
-        found = profiling.profile(session, shown.say)
+        found = profile(session, shown.say)
         path = session.places.state / found.result.output
         state = "done" if found.result.passed else f"failed with exit code {found.result.exit_code}"
         return Answer(
@@ -198,7 +200,7 @@ def show_command(number: int) -> Answer:
     Example: autoresearch show 17
     """
     with reading("show") as session:
-        rewind.find(session, number)
+        edits.find(session, number)
         record = session.index.record(number)
         if record is None:
             raise click.ClickException(f"experiment {number} is in the index but not in the log")

@@ -39,8 +39,6 @@ from autoresearch.core.stats import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autoresearch.core.model import Sample
-
 
 FEW_PAIRS = 6
 """Below this many pairs 2^-n alone cannot reach the default alpha: same-code differences help."""
@@ -185,10 +183,6 @@ def futility_line(pairs: int, planned: int) -> float:
     return 2 * math.log2(pairs / 2) / math.log2(planned / 2)
 
 
-_EXACT_RUNS = 3
-"""Runs of the deterministic path that end in a keep."""
-
-
 def pairs_of(order: str, values: Sequence[float]) -> tuple[Pair, ...]:
     """Return the complete pairs of a recorded race; a run without its partner is left out.
 
@@ -219,23 +213,6 @@ def runs_of(pairs: Sequence[Pair]) -> tuple[str, list[float]]:
         both = [pair.incumbent, pair.candidate]
         values += both if pair.first is Arm.INCUMBENT else both[::-1]
     return order, values
-
-
-def rounds_of(samples: Sequence[Sample], *, exact: bool) -> tuple[tuple[Sample, Sample], ...]:
-    """Return (incumbent's sample, candidate's) of all that can be compared, under one seed each.
-
-    Args:
-        samples: of a race, in the order run.
-        exact: whether it went by the deterministic path: candidate twice, then the incumbent;
-            pairs that proved a limit may follow.
-    """
-    start = _EXACT_RUNS if exact else 0
-    found = []
-    if exact and len(samples) >= _EXACT_RUNS:
-        found += [(samples[2], candidate) for candidate in samples[:2]]
-    for one, two in zip(samples[start::2], samples[start + 1 :: 2], strict=False):
-        found.append((one, two) if one.arm is Arm.INCUMBENT else (two, one))
-    return tuple(found)
 
 
 class Seen(Struct, frozen=True):

@@ -42,7 +42,7 @@ class Live:
     Attributes:
         toplevel: its working tree, by real path.
         state: its state folder.
-        view: what `loop.view` wrote.
+        view: what `loop.logbook` wrote.
     """
 
     def __init__(self, toplevel: str, state: str, view: dict[str, Any]) -> None:

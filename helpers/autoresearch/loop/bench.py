@@ -7,6 +7,9 @@ left behind is gone before the next one starts.
 
 from __future__ import annotations
 
+import hashlib
+import statistics
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +17,8 @@ from msgspec import Struct
 
 from autoresearch.core.errors import AutoresearchError, MetricError, SessionBroken
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.model import Arm, CommandResult, Reason, Sample
+from autoresearch.core.metrics import read_checksums, read_metrics, read_secondary
+from autoresearch.core.model import Arm, CommandResult, Reason, Sample, Source
 from autoresearch.edges.checkout import Layer, Slot
 from autoresearch.edges.command import Limits, Outcome, run_command
 from autoresearch.edges.environment import sample_environment
@@ -24,18 +28,95 @@ from autoresearch.edges.places import RUN
 from autoresearch.edges.processes import memory_limit
 from autoresearch.edges.sandbox import private_folders
 from autoresearch.loop.confinement import Confinement, Purpose
-from autoresearch.loop.reading import ending, last_words, sample_of
-from autoresearch.loop.setup import setup_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from autoresearch.core.contract import Contract, Holdout
+    from autoresearch.core.contract import Contract, Holdout, Metric, Secondary
     from autoresearch.core.scope import Scope
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.checkout import Touched
+    from autoresearch.edges.command import Outcome
     from autoresearch.edges.gitrepo import GitRepo
+
+
+SECONDS_PER_UNIT = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+"""Units in which a time measured by the helper can be stated."""
+
+
+def sample_of(
+    contract: Contract, secondary: Sequence[Secondary], outcome: Outcome, arm: Arm
+) -> Sample:
+    """The metric and these secondary metrics of a run of verify that succeeded."""
+    metric = contract.metric
+    printed = [(m.name, m.pattern) for m in secondary if m.source is Source.OUTPUT]
+    if metric.source is Source.OUTPUT:
+        reading = read_metrics(
+            outcome.stdout,
+            truncated=outcome.stdout_truncated,
+            primary=metric.name,
+            pattern=metric.pattern,
+            secondary=printed,
+        )
+        values = {metric.name: reading.value, **dict(reading.secondary)}
+    else:
+        values = dict(
+            read_secondary(outcome.stdout, truncated=outcome.stdout_truncated, secondary=printed)
+        )
+    measured: tuple[Metric | Secondary, ...] = (metric, *secondary)
+    for own in measured:
+        if own.source is not Source.OUTPUT:
+            seconds = outcome.cpu_s if own.source is Source.CPU else outcome.wall_s
+            values[own.name] = seconds / SECONDS_PER_UNIT[own.unit]
+    return Sample(
+        arm=arm,
+        value=values[metric.name],
+        wall_s=outcome.wall_s,
+        cpu_s=outcome.cpu_s,
+        secondary=tuple((m.name, values[m.name]) for m in secondary),
+        checksums=read_checksums(outcome.stdout),
+    )
+
+
+def ending(outcome: Outcome) -> str:
+    """How a command failed, in words that stand behind its name."""
+    if outcome.out_of_memory:
+        return "was ended: it took more memory than this machine has to give"
+    if outcome.timed_out:
+        return f"was ended after {outcome.wall_s:.3g} s"
+    return f"failed with exit code {outcome.exit_code}"
+
+
+def last_words(outcome: Outcome) -> str:
+    """The last line that a failed command printed, quoted and cleaned; empty without any."""
+    lines = (outcome.stderr.strip() or outcome.stdout.strip()).splitlines()
+    return f', its last words: "{clean_line(lines[-1], 200)}"' if lines else ""
+
+
+def median_wall(samples: list[Sample]) -> float:
+    """Median elapsed seconds of samples (at least one)."""
+    return statistics.median(sample.wall_s for sample in samples)
+
+
+SETUP_INPUTS = frozenset(
+    {
+        "Cargo.lock", "Cargo.toml", "Gemfile", "Gemfile.lock", "build.gradle", "go.mod", "go.sum",
+        "package-lock.json", "package.json", "pnpm-lock.yaml", "poetry.lock", "pom.xml",
+        "pyproject.toml", "requirements.txt", "setup.cfg", "setup.py", "uv.lock", "yarn.lock",
+    }
+)  # fmt: skip
+"""Files that say what is installed: a change of one runs `setup` again."""
+
+
+def setup_key(contract: Contract, scope: Scope, tree: TreeMap) -> str:
+    """A hash of command, environment, and the files that say what is installed."""
+    digest = hashlib.sha256(repr((contract.setup, contract.env)).encode())
+    for path, entry in sorted(tree.items()):
+        if path.rsplit("/", 1)[-1] in SETUP_INPUTS or not scope.covers(path):
+            digest.update(repr((path, entry)).encode())
+    return digest.hexdigest()
+
 
 SLOT_NAMES = ("a", "b", "g")
 PREPARE_TIMEOUT_S = 3600.0
@@ -74,6 +155,29 @@ class ProtectedTouched(AutoresearchError):
 
 class RivalTouched(ProtectedTouched):
     """Raised when a program changed the checkout of the one it races against."""
+
+
+def broken(what: str, error: CandidateFailed | ProtectedTouched, base: str) -> SessionBroken:
+    """The error for a failure that is no candidate's fault: no verdict can be given."""
+    output = error.output if isinstance(error, CandidateFailed) else ""
+    return SessionBroken(
+        f"{what} of {base} fails: {error.message}" + (f" ({output})" if output else ""),
+        code="benchmark_broken",
+        hint="Mend what it needs on this machine, then repeat the command; the edit is untouched.",
+    )
+
+
+@contextmanager
+def must_hold(what: str, base: str = "the incumbent itself") -> Iterator[None]:
+    """What fails in this block is no candidate's fault.
+
+    Raises:
+        SessionBroken: a command failed, or touched what is protected.
+    """
+    try:
+        yield
+    except (CandidateFailed, ProtectedTouched) as error:
+        raise broken(what, error, base) from error
 
 
 class Built(NamedTuple):

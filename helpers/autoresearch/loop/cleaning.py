@@ -26,7 +26,7 @@ from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import named_errors, remove_tree
 from autoresearch.edges.lock import Lock
 from autoresearch.edges.places import Places
-from autoresearch.loop import memory, tape, view
+from autoresearch.loop import logbook, tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -199,7 +199,7 @@ def _why_over(places: Places) -> str:
     if not places.state.exists():
         return "its state is gone"
     try:
-        seen = json.loads((places.state / view.VIEW).read_bytes())
+        seen = json.loads((places.state / logbook.HOST_FILE).read_bytes())
     except (OSError, ValueError):
         return ""  # not known to be over
     return "stopped" if isinstance(seen, dict) and seen.get("stopped") is True else ""
@@ -253,7 +253,7 @@ def _write_down(session: Session, planned: Pruned) -> int:
     planned_and_gone = {n for n in numbers_of(planned.experiments) if session.ref(n) not in there}
     # Not by the time of the newest record: two calls of `gc` may fall into the same second.
     if unwritten := sorted(planned_and_gone - written):
-        memory.record(session, replace(planned, experiments=ranges(unwritten)))
-    memory.publish(session)
+        logbook.record(session, replace(planned, experiments=ranges(unwritten)))
+    logbook.publish(session)
     session.journal.clear()
     return len(planned_and_gone)

@@ -3,77 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from autoresearch.core.decision import Decision, Policy, Rule, still_open
-from autoresearch.core.limits import (
-    Bound,
-    LimitCheck,
-    judge_limit,
-    judge_simplify,
-    limit_pairs,
-    under_limits,
-)
-from autoresearch.core.model import RULE, Arm, Pair, RaceRecord, Reason, Scale
-from autoresearch.core.race import deterministic_step, judge, pairs_of, rounds_of
+from autoresearch.core.decision import Decision, Rule, still_open
+from autoresearch.core.limits import LimitCheck, judge_limit, under_limits
+from autoresearch.core.model import RULE, SCHEMA, Arm, RaceRecord, Reason
+from autoresearch.core.question import Round, Standing
+from autoresearch.core.race import deterministic_step
+from autoresearch.core.records import Recovery
 from autoresearch.core.stats import effect_of
-from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
-from autoresearch.edges.clock import machine_id
+from autoresearch.edges.clock import machine_id, now_utc
+from autoresearch.loop import logbook
+from autoresearch.loop.bench import (
+    CandidateFailed,
+    ProtectedTouched,
+    RivalTouched,
+    broken,
+    must_hold,
+)
+from autoresearch.loop.tape import Setting, Tape, open_tape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from autoresearch.core.contract import Contract, Secondary
-    from autoresearch.core.model import LimitResult, Sample
+    from autoresearch.core.contract import Holdout
+    from autoresearch.core.model import LimitResult, Pair, Sample
+    from autoresearch.core.question import Caller, Question
+    from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench, Built
-    from autoresearch.loop.tape import Tape
+    from autoresearch.loop.session import Session
 
 SEED_BITS = 31
+EXACT_ROUNDS = 2
+"""Rounds of the deterministic path: two runs of the candidate beside one of the incumbent."""
 
-
-class Randomness(Protocol):
-    """Where coins and seeds come from: the system's, or a fixed one in tests."""
-
-    def getrandbits(self, bits: int, /) -> int:
-        """A number of so many random bits."""
-
-
-class Standing(NamedTuple):
-    """A race in progress, for whoever watches.
-
-    Attributes:
-        runs: samples taken, warm-up left out.
-        pairs, planned: complete pairs, and the most there can be.
-        change: median change so far as a fraction, None before the first pair or without ratio.
-        left_s: seconds until the end at the latest.
-    """
-
-    runs: int
-    pairs: int
-    planned: int
-    change: float | None
-    left_s: float
-
-
-class Question(Struct, frozen=True, kw_only=True):
-    """What a race is to decide.
-
-    Attributes:
-        policy: level, pairs, direction, scale, smallest gain.
-        pool: same-code differences of earlier races on the policy's scale, oldest first.
-        bounds: secondary metrics with a limit, each with the loss carried since the baseline.
-        recorded: the incumbent's exact value while the metric is deterministic, else None.
-        simplify: (loss carried, loss allowed) of a simplification, else None.
-    """
-
-    policy: Policy
-    pool: tuple[Finite, ...]
-    bounds: tuple[tuple[Bound, Finite], ...] = ()
-    recorded: Finite | None = None
-    simplify: tuple[Finite, Finite] | None = None
+Answer = TypeVar("Answer")
 
 
 class Raced(NamedTuple):
@@ -89,248 +55,305 @@ class Raced(NamedTuple):
     rounds: tuple[tuple[Sample, Sample], ...]
 
 
-def policy_of(contract: Contract, *, pairs: int, alpha: float) -> Policy:
-    """The rules of a race under this contract."""
-    metric = contract.metric
-    in_points = metric.min_effect_relative and metric.scale is Scale.DIFFERENCE
-    return Policy(
-        alpha=alpha,
-        pairs=pairs,
-        direction=metric.direction,
-        scale=metric.scale,
-        min_effect=metric.min_effect * (100 if in_points else 1),
-    )
-
-
-def bound_of(secondary: Secondary) -> Bound | None:
-    """The limit of a secondary metric, or None when it is only watched."""
-    if secondary.limit is None:
-        return None
-    return Bound(
-        name=secondary.name,
-        direction=secondary.direction,
-        limit=secondary.limit,
-        relative=secondary.limit_relative,
-    )
-
-
 @dataclass
 class Race:
-    """One race on the bench.
+    """One race on the bench: the one place that says whose fault a failure is.
 
     Args:
-        bench: runs verify.
-        incumbent, candidate: built programs, each in its slot.
-        question: what to decide.
-        tape: coins, seeds and samples; an interrupted race is played back from it first.
+        bench: runs the commands.
+        caller: tosses the coins, and is told what happens.
         label: names captured output.
-        watch: called after every sample with where the race stands.
         sample_s: expected seconds of a sample, for the time left.
-        warm_both: warm up the incumbent too, as `validate` does.
-        failed_arm: whose sample was taken last, to tell a broken incumbent from a crash.
-        has_sound_incumbent: whether a sample of the incumbent has worked, so that the bench does.
+        base: what the incumbent is called where it fails.
+        holdout: run instead of verify where it is given.
+
+    Attributes:
+        tape: coins, seeds and samples, kept nowhere unless `resume` says where.
+        built: either program, once it was brought to its slot.
     """
 
     bench: Bench
-    incumbent: Built
-    candidate: Built
-    question: Question
-    tape: Tape
+    caller: Caller
     label: str
-    watch: Callable[[Standing], None]
-    sample_s: float
-    warm_both: bool = False
-    failed_arm: Arm = Arm.CANDIDATE
-    has_sound_incumbent: bool = False
-    samples: list[Sample] = field(default_factory=list)
-    seeds: list[int] = field(default_factory=list)
+    sample_s: float = 0.0
+    base: str = "the incumbent itself"
+    holdout: Holdout | None = None
+    built: dict[Arm, Built] = field(default_factory=dict)
+    _samples: list[Sample] = field(default_factory=list)
+    _seeds: list[int] = field(default_factory=list)
+    _rounds: list[Round] = field(default_factory=list)
+    _has_sound_base: bool = False
 
-    def run(self) -> Raced:
+    def __post_init__(self) -> None:
+        self.tape = Tape(self.caller.randomness)
+
+    def resume(
+        self,
+        session: Session,
+        name: str,
+        *,
+        candidate: str,
+        told: tuple[str, str],
+        simplify: bool = False,
+        retest: int = 0,
+    ) -> None:
+        """Keep the race in a file; one that was interrupted goes on where it can, and it is told.
+
+        Args:
+            session: open for writing.
+            name: of the file.
+            candidate: the tree, or what else tells this race from others of that name.
+            told: whose race it is, and what goes on with it: `this tree`, `experiment 17`.
+            simplify: whether the candidate is asked to be no worse, instead of better.
+            retest: how often this tree was raced before.
+        """
+        epoch = session.epoch
+        setting = Setting(
+            machine=machine_id(),
+            rule=RULE,
+            epoch=epoch.number,
+            contract_sha256=session.progress.contract_sha256 or "",
+            environment_sha256=epoch.environment_sha256,
+            sandbox=self.bench.confinement.name,
+            incumbent=session.progress.incumbent_commit,
+            candidate=candidate,
+            simplify=simplify,
+            retest=retest,
+        )
+        self.tape, why = open_tape(session.tape(name), setting, self.caller.randomness)
+        if why:
+            session.news.append(f"the race of {told[0]} was interrupted and starts anew: {why}")
+        elif self.tape.samples:
+            detail = f"{told[1]} goes on from {self.tape.samples} samples taken before"
+            session.news.append(detail)
+            logbook.record(
+                session,
+                Recovery(schema=SCHEMA, at=now_utc(), step="race", action="resumed", detail=detail),
+            )
+
+    def bring(self, incumbent: TreeMap, candidate: TreeMap) -> None:
+        """Build either program in the slot that a coin gives it.
+
+        Raises:
+            CandidateFailed, ProtectedTouched: the candidate does not build.
+            SessionBroken: the incumbent does not.
+        """
+        first, second = self.bench.slots[:2]
+        if self.tape.getrandbits(1):
+            first, second = second, first
+        self.caller.say("preparing the bench checkouts")
+        with must_hold("set-up or build", self.base):
+            built = self.bench.bring(first, incumbent, label=f"{self.label}-incumbent")
+        self.built[Arm.INCUMBENT] = built
+        self.built[Arm.CANDIDATE] = self.bench.bring(second, candidate, label=self.label)
+
+    def run(self, question: Question) -> Raced:
         """Race until the decision stands.
 
         Raises:
-            CandidateFailed, ProtectedTouched, SessionBroken: see `Bench.sample`; an incumbent that
-                fails is the caller's to tell from a candidate that does (`failed_arm`).
+            CandidateFailed, ProtectedTouched: the candidate fails.
+            SessionBroken: the incumbent does, or too many samples were void.
         """
-        if self.question.recorded is not None:
-            decision = self._exact(self.question.recorded)
-            if decision is not None:
-                return self._settled(decision, exact=True)
-        self._warm_up()
-        return self._settled(self._paired(), exact=False)
+        decision = None if question.recorded is None else self._exact(question, question.recorded)
+        exact = decision is not None
+        if decision is None:
+            self._warm_up(Arm.CANDIDATE)
+            decision = self._paired(question)
+        return self._ended(question, decision, exact=exact)
 
-    def run_fixed(self, pairs: int) -> Raced:
+    def run_fixed(self, question: Question, pairs: int) -> Raced:
         """Race exactly so many pairs, without any early end: an estimate, not a decision.
 
-        A metric that repeats itself exactly needs one pair.
+        Two pairs are enough where both programs repeat an exact metric.
 
         Raises:
             CandidateFailed, ProtectedTouched, SessionBroken: as `run`.
         """
-        self._warm_up()
+        self._warm_up(Arm.CANDIDATE, Arm.INCUMBENT)
 
-        def fixed(number: int) -> Decision:
-            seen = self._pairs(0)
-            exact = self.question.recorded is not None and _is_constant(seen)
-            if number < pairs and not exact:
-                return still_open(number, None)
-            return _estimate(seen, self.question.policy, exact=exact)
-
-        return self._settled(self._until(fixed, 0), exact=False)
-
-    def _warm_up(self) -> None:
-        """One run of either arm that does not count: caches fill, and a crash shows at once."""
-        for arm in (Arm.CANDIDATE, Arm.INCUMBENT) if self.warm_both else (Arm.CANDIDATE,):
-            self._take(arm, self._seed())
-        self.samples.clear()
-        self.seeds.clear()
-
-    def _seed(self) -> int:
-        seed = self.tape.getrandbits(SEED_BITS)
-        self.seeds.append(seed)
-        return seed
-
-    def _take(self, arm: Arm, seed: int) -> Sample:
-        built = self.candidate if arm is Arm.CANDIDATE else self.incumbent
-        self.failed_arm = arm
-        sample = self.tape.sample(
-            arm,
-            lambda: self.bench.sample(built, arm, seed=seed, label=self.label, more=True),
-            lambda: self._warm_again(seed, arm),
-        )
-        self.has_sound_incumbent |= arm is Arm.INCUMBENT
-        self.samples.append(sample)
-        return sample
-
-    def _warm_again(self, seed: int, then: Arm) -> None:
-        """One run of either arm that does not count, where an interrupted race goes on."""
-        for arm in (then.other, then):
-            built = self.candidate if arm is Arm.CANDIDATE else self.incumbent
-            self.failed_arm = arm
-            self.bench.sample(built, arm, seed=seed, label=self.label, more=True)
-
-    def _exact(self, recorded: float) -> Decision | None:
-        """The deterministic path; None when the metric turns out to vary."""
-        policy = self.question.policy
-        allowed = None
-        if self.question.simplify is not None:
-            carried, total = self.question.simplify
-            allowed = max(0.0, total - carried)
-        seed = self._seed()
-        while True:
-            values = [sample.value for sample in self.samples]
-            step = deterministic_step(recorded, values, policy, loss_allowed=allowed)
-            if step.varies:
+        def estimate(seen: Sequence[Pair]) -> Decision | None:
+            exact = question.recorded is not None and _is_constant(seen)
+            if len(seen) < pairs and not exact:
                 return None
-            if step.decision is not None:
-                return self._limited_exact(step.decision)
-            self._take(step.next_arm or Arm.CANDIDATE, seed)
+            effect = effect_of(seen, question.policy.scale)
+            return replace(
+                still_open(len(seen), None),
+                ended=True,
+                effect=replace(effect, level=1.0) if exact else effect,
+                rule=Rule.END,
+                detail=f"estimated from {len(seen)} pairs",
+            )
 
-    def _limited_exact(self, decision: Decision) -> Decision:
-        """An exact keep, once its limits are proven: on its three runs, or on pairs after them."""
-        if not decision.keep or not self.question.bounds:
-            return decision
-        checks = self._checks(exact=True)
-        planned = self.question.policy.pairs
-        limited = under_limits(decision, checks, pairs=2, planned=planned, extra=0)
-        if limited.ended:
-            return limited
-        start = len(self.samples)
-        return self._until(lambda pairs: self._limits_of(decision, pairs, start), start)
+        return self._ended(question, self.run_until(estimate, pairs), exact=False)
 
-    def _paired(self) -> Decision:
-        return self._until(self._judged, 0)
+    def run_until(self, answer: Callable[[Sequence[Pair]], Answer | None], planned: int) -> Answer:
+        """Run pairs until `answer` has one to all of them; `planned` is the most there may be.
 
-    def _until(self, decide: Callable[[int], Decision], start: int) -> Decision:
-        """Run pairs until `decide` ends the race."""
-        decision = decide(0) if self.question.simplify is not None else None
-        number = 0
-        while decision is None or not decision.ended:
-            number += 1
+        Raises:
+            CandidateFailed, ProtectedTouched, SessionBroken: as `run`.
+        """
+        runs, rounds, found = len(self._samples), len(self._rounds), None
+        while found is None:
             seed = self._seed()
             # A coin for every pair: then the label-swap test is exact whatever the load does.
             first = Arm.CANDIDATE if self.tape.getrandbits(1) else Arm.INCUMBENT
-            for arm in (first, first.other):
-                self._take(arm, seed)
-                self.watch(self._standing(start))
-            decision = decide(number)
-        return decision
+            one = self._take(first, seed)
+            self._report(planned, runs, rounds)
+            self._rounds.append(Round.of(one, self._take(first.other, seed)))
+            self._report(planned, runs, rounds)
+            found = answer([one.pair for one in self._rounds[rounds:]])
+        return found
 
-    def _judged(self, pairs: int) -> Decision:
-        question = self.question
-        seen = self._pairs(0)
-        if question.simplify is None:
-            decision = judge(seen, question.policy, question.pool)
-        else:
-            carried, allowed = question.simplify
-            decision = judge_simplify(
-                seen, question.policy, question.pool, carried=carried, allowed=allowed
+    # --- samples ---------------------------------------------------------------------------
+
+    def _warm_up(self, *arms: Arm) -> None:
+        """A run that does not count: caches fill, and a crash shows at once."""
+        for arm in arms:
+            self._take(arm, self._seed())
+        self._samples.clear()
+        self._seeds.clear()
+
+    def _seed(self) -> int:
+        seed = self.tape.getrandbits(SEED_BITS)
+        self._seeds.append(seed)
+        return seed
+
+    def _take(self, arm: Arm, seed: int) -> Sample:
+        """The sample on the tape, or a fresh one; where the two meet both programs warm up."""
+
+        def warm_up() -> None:
+            self.measure(arm.other, seed)
+            self.measure(arm, seed)
+
+        sample = self.tape.sample(arm, lambda: self.measure(arm, seed), warm_up)
+        self._has_sound_base |= arm is Arm.INCUMBENT
+        self._samples.append(sample)
+        return sample
+
+    def measure(self, arm: Arm, seed: int) -> Sample:
+        """A run of one program that is part of no pair yet.
+
+        Raises:
+            CandidateFailed, ProtectedTouched, SessionBroken: as `run`.
+        """
+        try:
+            return self.bench.sample(
+                self.built[arm], arm, seed=seed, label=self.label, holdout=self.holdout, more=True
             )
-        return self._limits_of(decision, pairs, 0)
+        except (CandidateFailed, ProtectedTouched) as error:
+            # Who reached into the other's checkout shows when that other one is to run.
+            culprit = arm.other if isinstance(error, RivalTouched) else arm
+            if culprit is Arm.INCUMBENT:
+                what = "verify" if self.holdout is None else "the holdout"
+                raise broken(what, error, self.base) from error
+            if isinstance(error, CandidateFailed) and not self._has_sound_base:
+                self.measure(Arm.INCUMBENT, seed)  # or the fault is the bench's, not its own
+            raise
 
-    def _limits_of(self, decision: Decision, pairs: int, start: int) -> Decision:
-        if not decision.keep or not self.question.bounds:
-            return decision
-        checks = self._checks(exact=bool(start))
-        extra = pairs if start else pairs - decision.pairs
-        planned = self.question.policy.pairs
-        return under_limits(decision, checks, pairs=pairs, planned=planned, extra=extra)
-
-    def _pairs(self, start: int) -> tuple[Pair, ...]:
-        part = self.samples[start:]
-        return pairs_of("".join(s.arm.value for s in part), [s.value for s in part])
-
-    def _checks(self, *, exact: bool) -> list[LimitCheck]:
-        """What the samples so far prove about each limit; nothing before the first."""
-        if not self.samples:
-            return []
-        order = "".join(sample.arm.value for sample in self.samples)
-        checks = []
-        for bound, carried in self.question.bounds:
-            values = [dict(sample.secondary)[bound.name] for sample in self.samples]
-            pairs = limit_pairs(order, values, exact=exact)
-            checks.append(judge_limit(pairs, bound, self.question.policy, carried=carried))
-        return checks
-
-    def _standing(self, start: int) -> Standing:
-        pairs = self._pairs(start)
+    def _report(self, planned: int, runs: int, rounds: int) -> None:
+        """Tell the caller where the race stands, of which so much came before its pairs."""
+        pairs = [one.pair for one in self._rounds[rounds:]]
         changes = sorted(p.candidate / p.incumbent - 1 for p in pairs if p.incumbent > 0)
-        planned = self.question.policy.pairs
-        left = max(0, 2 * planned - (len(self.samples) - start))
-        return Standing(
-            runs=len(self.samples),
-            pairs=len(pairs),
-            planned=planned,
-            change=changes[len(changes) // 2] if changes else None,
-            left_s=left * self.sample_s,
+        left = max(0, 2 * planned - (len(self._samples) - runs))
+        self.caller.watch(
+            Standing(
+                runs=len(self._samples),
+                pairs=len(pairs),
+                planned=planned,
+                change=changes[len(changes) // 2] if changes else None,
+                left_s=left * self.sample_s,
+            )
         )
 
-    def _settled(self, decision: Decision, *, exact: bool) -> Raced:
-        self.failed_arm = (
-            Arm.CANDIDATE
-        )  # whoever changed a checkout from outside, no keep comes of it
-        self.bench.confirm()
-        names = [secondary.name for secondary in self.bench.contract.secondary]
-        question = self.question
+    # --- decisions -------------------------------------------------------------------------
+
+    def _exact(self, question: Question, recorded: float) -> Decision | None:
+        """The deterministic path; None when the metric turns out to vary."""
+        seed = self._seed()
+        while True:
+            values = [sample.value for sample in self._samples]
+            step = deterministic_step(
+                recorded, values, question.policy, loss_allowed=question.loss_allowed
+            )
+            if step.varies:
+                return None
+            if step.decision is not None:
+                return self._limited_exact(question, step.decision)
+            self._take(step.next_arm or Arm.CANDIDATE, seed)
+
+    def _limited_exact(self, question: Question, kept: Decision) -> Decision:
+        """An exact keep, once its limits are proven: on its three runs, or on pairs after them."""
+        if not kept.keep:
+            return kept
+        *candidates, incumbent = self._samples
+        self._rounds += [Round(incumbent, candidate, Arm.CANDIDATE) for candidate in candidates]
+        checks, planned = self._checks(question, exact=True), question.policy.pairs
+        limited = under_limits(kept, checks, pairs=EXACT_ROUNDS, planned=planned, extra=0)
+        if limited.ended:
+            return limited
+
+        def proven(seen: Sequence[Pair]) -> Decision | None:
+            checks, pairs = self._checks(question, exact=True), len(seen)
+            found = under_limits(kept, checks, pairs=pairs, planned=planned, extra=pairs)
+            return found if found.ended else None
+
+        return self.run_until(proven, planned)
+
+    def _paired(self, question: Question) -> Decision:
+        planned = question.policy.pairs
+        if question.simplify is not None and (spent := question.answer(())).ended:
+            return spent  # no loss is left to allow
+
+        def decided(seen: Sequence[Pair]) -> Decision | None:
+            found, pairs = question.answer(seen), len(seen)
+            if found.keep:
+                checks, extra = self._checks(question, exact=False), pairs - found.pairs
+                found = under_limits(found, checks, pairs=pairs, planned=planned, extra=extra)
+            return found if found.ended else None
+
+        return self.run_until(decided, planned)
+
+    def _checks(self, question: Question, *, exact: bool) -> list[LimitCheck]:
+        """What the rounds so far prove about each limit; nothing before the first."""
+        rounds = self._rounds
+        if exact:  # pairs that were run for the limits alone count more than what decided
+            rounds = rounds[EXACT_ROUNDS:] or rounds
+        if not rounds:
+            return []
+        return [
+            judge_limit(
+                [one.secondary(bound.name) for one in rounds],
+                bound,
+                question.policy,
+                carried=carried,
+            )
+            for bound, carried in question.bounds
+        ]
+
+    def _ended(self, question: Question, decision: Decision, *, exact: bool) -> Raced:
+        self.bench.confirm()  # whoever changed a checkout from outside, no keep comes of it
+        samples, policy = self._samples, question.policy
+        carried, allowed = question.simplify or (None, None)
+        secondary = [
+            (one.name, tuple(dict(sample.secondary)[one.name] for sample in samples))
+            for one in self.bench.contract.secondary
+        ]
         record = RaceRecord(
-            alpha=question.policy.alpha,
-            pairs_planned=question.policy.pairs,
-            direction=question.policy.direction,
-            scale=question.policy.scale,
-            min_effect=question.policy.min_effect,
+            alpha=policy.alpha,
+            pairs_planned=policy.pairs,
+            direction=policy.direction,
+            scale=policy.scale,
+            min_effect=policy.min_effect,
             recorded=question.recorded if exact else None,
-            carried=question.simplify[0] if question.simplify else None,
-            allowed=question.simplify[1] if question.simplify else None,
+            carried=carried,
+            allowed=allowed,
             deterministic=exact,
-            order="".join(sample.arm.value for sample in self.samples),
-            values=tuple(sample.value for sample in self.samples),
-            wall_s=tuple(round(sample.wall_s, 6) for sample in self.samples),
-            cpu_s=tuple(round(sample.cpu_s, 6) for sample in self.samples),
-            secondary=tuple(
-                (name, tuple(dict(sample.secondary)[name] for sample in self.samples))
-                for name in names
-            ),
-            seeds=tuple(self.seeds),
+            order="".join(sample.arm.value for sample in samples),
+            values=tuple(sample.value for sample in samples),
+            wall_s=tuple(round(sample.wall_s, 6) for sample in samples),
+            cpu_s=tuple(round(sample.cpu_s, 6) for sample in samples),
+            secondary=tuple(secondary),
+            seeds=tuple(self._seeds),
             pool=question.pool,
             machine=machine_id(),
             void=self.bench.void,
@@ -339,28 +362,12 @@ class Race:
             rule=RULE,
         )
         asked = decision.keep or decision.reason is Reason.LIMITS
-        limits = tuple(check.result for check in self._checks(exact=exact)) if asked else ()
-        return Raced(decision, record, limits, rounds_of(self.samples, exact=exact))
+        limits = self._checks(question, exact=exact) if asked else []
+        rounds = tuple((one.incumbent, one.candidate) for one in self._rounds)
+        return Raced(decision, record, tuple(check.result for check in limits), rounds)
 
 
 def _is_constant(pairs: Sequence[Pair]) -> bool:
     """Whether both programs repeat their value exactly, seen at least twice."""
     arms = {pair.incumbent for pair in pairs}, {pair.candidate for pair in pairs}
     return len(pairs) > 1 and all(len(values) == 1 for values in arms)
-
-
-def _estimate(pairs: Sequence[Pair], policy: Policy, *, exact: bool) -> Decision:
-    """The end of a race that only estimates."""
-    effect = effect_of(pairs, policy.scale)
-    return Decision(
-        ended=True,
-        keep=False,
-        reason=None,
-        flags=(),
-        pairs=len(pairs),
-        p_value=None,
-        effect=replace(effect, level=1.0) if exact else effect,
-        smallest_visible=None,
-        rule=Rule.END,
-        detail=f"estimated from {len(pairs)} pairs",
-    )

@@ -11,8 +11,10 @@ from autoresearch.core.snapshot import LINK_MODE, Entry
 from autoresearch.edges.gitwrite import write_blobs
 
 if TYPE_CHECKING:
+    from autoresearch.core.history import Tried
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.gitrepo import GitRepo
+    from autoresearch.loop.session import Session
 
 _MOST_CONFLICTS = 127
 """`git merge-file` exits with the number of conflicts up to here; beyond, it failed."""
@@ -51,6 +53,13 @@ def merge_change(repo: GitRepo, base: TreeMap, theirs: TreeMap, ours: TreeMap) -
             if collided:
                 conflicts.append(path)
     return Merged(changes, tuple(conflicts))
+
+
+def leave_out(session: Session, tried: Tried) -> Merged:
+    """The changes to the incumbent's tree that take a kept experiment out of it."""
+    ours = session.tree(session.progress.incumbent_commit)
+    before, after = session.tree(tried.parent), session.tree(tried.commit)
+    return merge_change(session.repo, after, before, ours)
 
 
 def _merged_file(

@@ -8,7 +8,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA, NoteKind
 from autoresearch.core.records import Note, Stop
 from autoresearch.edges.clock import now_utc
-from autoresearch.loop import memory
+from autoresearch.loop import logbook
 
 if TYPE_CHECKING:
     from autoresearch.loop.session import Session
@@ -38,7 +38,7 @@ def close_idea(session: Session, number: int, experiment: int) -> None:
     """Take an open idea off the list because an experiment that tried it was kept; idempotent."""
     if number in {idea.number for idea in session.index.history().ideas}:
         note = _note(session, NoteKind.RETIRE, number, f"kept as experiment {experiment}")
-        memory.record(session, note)
+        logbook.record(session, note)
 
 
 def _record(session: Session, kind: NoteKind, number: int, text: str) -> Note:
@@ -49,8 +49,8 @@ def _record(session: Session, kind: NoteKind, number: int, text: str) -> Note:
             hint="Say in one sentence what a successor needs.",
         )
     note = _note(session, kind, number, text.strip()[:TEXT_LIMIT])
-    memory.record(session, note)
-    memory.publish(session)
+    logbook.record(session, note)
+    logbook.publish(session)
     return note
 
 
@@ -75,6 +75,6 @@ def stop_session(session: Session, reason: str) -> Stop:
             hint="Nothing is left to do.",
         )
     record = Stop(schema=SCHEMA, at=now_utc(), reason=reason)
-    memory.record(session, record)
-    memory.publish(session)
+    logbook.record(session, record)
+    logbook.publish(session)
     return record

@@ -5,47 +5,135 @@ It knows commits, the frozen contract and the bench; it does not know what the a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from autoresearch.core import wire
-from autoresearch.core.limits import VARIABLE, incumbent_metrics
-from autoresearch.core.model import (
-    Arm,
-    CommandResult,
-    Effect,
-    Flag,
-    Kind,
-    LimitResult,
-    RaceRecord,
-    Reason,
-    Scale,
-    Verdict,
-)
+from autoresearch.core import formatting, limits, suspicion, wire
+from autoresearch.core.errors import SessionBroken
+from autoresearch.core.model import SCHEMA, Arm, Flag, Kind, Reason, Scale, Source, Verdict
 from autoresearch.core.noise import pairs_allowed, retest_alpha
-from autoresearch.edges.clock import machine_id
+from autoresearch.core.question import Question, bounds_of, policy_of, watch_nothing
+from autoresearch.core.stats import effect_of
+from autoresearch.edges import gitdiff
+from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.sandbox import NONE
-from autoresearch.loop import scrutiny, unharmed
-from autoresearch.loop.bench import CandidateFailed, ProtectedTouched, RivalTouched
-from autoresearch.loop.checks import broken, current_epoch, require_sound_guard, run_checks
-from autoresearch.loop.holdout import Unseen
-from autoresearch.loop.measure import SEED_BITS, Question, Race, bound_of, policy_of
-from autoresearch.loop.resume import resumed, setting_of
+from autoresearch.loop import integrity
+from autoresearch.loop.bench import SECONDS_PER_UNIT, CandidateFailed, ProtectedTouched, must_hold
+from autoresearch.loop.holdout_log import HoldoutLog
+from autoresearch.loop.measure import SEED_BITS, Race
 
 if TYPE_CHECKING:
-    from autoresearch.core.decision import Policy
-    from autoresearch.core.records import Epoch
-    from autoresearch.loop.bench import Built
-    from autoresearch.loop.candidate import Prepared
-    from autoresearch.loop.measure import Raced, Randomness, Standing
-    from autoresearch.loop.session import Session
-    from autoresearch.loop.tape import Tape
+    from collections.abc import Sequence
 
-__all__ = ["Referee", "Ruling", "broken", "current_epoch"]
+    from autoresearch.core.contract import Contract, Holdout
+    from autoresearch.core.decision import Policy
+    from autoresearch.core.model import CommandResult, Effect, LimitResult, Pair, RaceRecord
+    from autoresearch.core.question import Caller
+    from autoresearch.core.snapshot import TreeMap
+    from autoresearch.edges.command import Outcome
+    from autoresearch.loop.bench import Bench
+    from autoresearch.loop.candidate import Prepared
+    from autoresearch.loop.measure import Raced
+    from autoresearch.loop.session import Session
+
+
+class Checked(NamedTuple):
+    """What guard and `same` said, None where the contract has none or it was not reached.
+
+    Attributes:
+        failed: GUARD, SAME, or None when both hold.
+        text: what failed, in words; empty when nothing did.
+    """
+
+    guard: CommandResult | None
+    same: CommandResult | None
+    failed: Reason | None
+    text: str
+
+    @property
+    def output(self) -> str:
+        """The file that holds what the failed command printed; empty when nothing failed."""
+        result = self.same if self.failed is Reason.SAME else self.guard
+        return "" if self.failed is None or result is None else result.output
+
+
+def run_checks(
+    bench: Bench, tree: TreeMap, same_sha256: str | None, label: str, say: Callable[[str], None]
+) -> Checked:
+    """Run the guard and then `same` on a tree, in a checkout of their own.
+
+    Args:
+        bench: with the contract in force.
+        tree: the program.
+        same_sha256: hash of what `same` printed on the baseline's code.
+        label: names captured output.
+        say: told what runs.
+
+    Raises:
+        CandidateFailed: set-up or build failed.
+        ProtectedTouched: a protected file of the checkout changed while one of them ran.
+    """
+    contract, guard = bench.contract, None
+    if contract.guard is None and contract.same is None:
+        return Checked(None, None, None, "")
+    ground = bench.bring(bench.slots[2], tree, label=f"{label}-guard")
+    if contract.guard is not None:
+        say("guard")
+        guard, _ = bench.command(ground, contract.guard, label=f"{label}-guard")
+        if not guard.passed:
+            return Checked(guard, None, Reason.GUARD, f"the guard {_ending(guard)}")
+    if contract.same is None:
+        return Checked(guard, None, None, "")
+    say("same")
+    same, outcome = bench.command(ground, contract.same, label=f"{label}-same")
+    text = _difference(same, outcome, same_sha256)
+    return Checked(guard, same, Reason.SAME if text else None, text)
+
+
+def _difference(same: CommandResult, outcome: Outcome, expected: str | None) -> str:
+    """How `same` differs from the baseline's, in words; empty when it does not."""
+    if not same.passed:
+        return f"`same` {_ending(same)}"
+    if outcome.stdout_truncated:
+        return "`same` printed more than can be compared"
+    if hashlib.sha256(outcome.stdout).hexdigest() != expected:
+        return "`same` printed something else"
+    return ""
+
+
+def require_sound_guard(bench: Bench, incumbent: TreeMap, label: str) -> None:
+    """Make sure that the guard passes on the incumbent; else it says nothing about a candidate."""
+    with must_hold("the guard's checkout"):
+        ground = bench.bring(bench.slots[2], incumbent, label=label)
+        result, _ = bench.command(ground, bench.contract.guard or "", label=label)
+    if not result.passed:
+        raise SessionBroken(
+            f"the guard {_ending(result)} on the incumbent as well "
+            f"({bench.places.output.parent / result.output})",
+            code="guard_broken",
+            hint="Mend what it needs on this machine, then try again; the edit is untouched.",
+        )
+
+
+def _ending(result: CommandResult) -> str:
+    took = formatting.duration(result.duration_s)
+    if result.timed_out:
+        return f"did not end within {took}"
+    return f"failed with exit code {result.exit_code} after {took}"
+
+
+DATA_SUFFIXES = (
+    ".csv", ".dat", ".html", ".in", ".ini", ".json", ".jsonl", ".md", ".sql", ".toml", ".tsv",
+    ".txt", ".xml", ".yaml", ".yml",
+)  # fmt: skip
+DATA_FILES = 200
+DATA_BYTES = 4 << 20
+"""Most protected data that is searched for literals of the change."""
 
 
 class Ruling(Struct, frozen=True, kw_only=True):
@@ -75,28 +163,12 @@ class Ruling(Struct, frozen=True, kw_only=True):
 
 
 class Referee:
-    """Judges one candidate of a session.
+    """Judges one candidate of a session that is open for writing."""
 
-    Args:
-        session: open for writing.
-        randomness: coins and seeds.
-        watch: told where the race stands.
-        say: told what is waited for.
-    """
-
-    def __init__(
-        self,
-        session: Session,
-        randomness: Randomness,
-        watch: Callable[[Standing], None],
-        say: Callable[[str], None],
-    ) -> None:
+    def __init__(self, session: Session, caller: Caller) -> None:
         self.session = session
-        self.randomness = randomness
-        self.watch = watch
-        self.say = say
+        self.caller = caller
         self.bench = session.bench()
-        self._best: Built | None = None
 
     def judge(self, prepared: Prepared) -> Ruling:
         """The verdict on a prepared candidate.
@@ -107,7 +179,7 @@ class Referee:
         """
         sandbox = self._confined()
         session, begun = self.session, prepared.begun
-        ground = unharmed.look(
+        ground = integrity.look(
             session,
             begun.number,
             begun.parent,
@@ -115,19 +187,19 @@ class Referee:
             shut_out=self.bench.confinement.shuts_out,
         )
         try:
-            with turn_to_measure(session.places.measure_lock, "try", self.say):
+            with turn_to_measure(session.places.measure_lock, "try", self.caller.say):
                 ruling = self._measured(prepared)
         except BaseException as error:
-            unharmed.put_back_after(session, ground, error)  # no verdict, yet nothing may stay
+            integrity.put_back_after(session, ground, error)  # no verdict, yet nothing may stay
             raise
-        touched = (*ruling.touched, *unharmed.put_back(session, ground))
-        meanwhile = unharmed.meanwhile(session, prepared.plan)
+        touched = (*ruling.touched, *integrity.put_back(session, ground))
+        meanwhile = integrity.meanwhile(session, prepared.plan)
         ruling = replace(ruling, meanwhile=meanwhile, sandbox=sandbox)
         return _violated(ruling, touched) if touched else ruling
 
     def _confined(self) -> str:
         """What confines the programs; the caller is told where it is not what the epoch had."""
-        confinement, before = self.bench.confinement, self._epoch.sandbox
+        confinement, before = self.bench.confinement, self.session.epoch.sandbox
         if confinement.name != before:
             self.session.news.append(
                 f"sandbox: {confinement.in_force}; the epoch was measured with: {before}"
@@ -138,14 +210,16 @@ class Referee:
 
     def _measured(self, prepared: Prepared) -> Ruling:
         try:
-            raced = self._race(prepared, f"{prepared.begun.number:04d}")
+            race, raced = self._race(prepared)
             ruling = _ruled(raced)
-            return self._checked(prepared, raced, ruling) if raced.decision.keep else ruling
+            return self._checked(prepared, race, raced, ruling) if raced.decision.keep else ruling
         except CandidateFailed as error:
             where = f" ({error.output})" if error.output else ""
-            detail = f"{error.message}{where}"
             return Ruling(
-                verdict=Verdict.CRASH, reason=error.reason, detail=detail, output=error.output
+                verdict=Verdict.CRASH,
+                reason=error.reason,
+                detail=f"{error.message}{where}",
+                output=error.output,
             )
         except ProtectedTouched as error:
             return Ruling(
@@ -155,93 +229,63 @@ class Referee:
                 touched=error.paths,
             )
 
-    def _race(self, prepared: Prepared, label: str) -> Raced:
-        incumbent = self.session.tree(prepared.begun.parent)
-        unharmed.require_frozen(self.session, prepared.begun.parent, self._epoch.commit)
-        tape = self._tape(prepared, label)
-        first, second = self.bench.slots[:2]
-        if tape.getrandbits(1):
-            first, second = second, first
-        self.say("preparing the bench checkouts")
-        try:
-            best = self.bench.bring(first, incumbent, label=f"{label}-incumbent")
-            question = tape.asked(Question, lambda: self._question(prepared, best, label))
-            self._best = best
-        except (CandidateFailed, ProtectedTouched) as error:
-            raise broken("set-up, build or verify", error) from error
-        tree = self.session.tree(prepared.candidate.commit)
-        race = Race(
-            bench=self.bench,
-            incumbent=best,
-            candidate=self.bench.bring(second, tree, label=label),
-            question=question,
-            tape=tape,
-            label=label,
-            watch=self.watch,
-            sample_s=self.session.progress.sample_s,
+    def _race(self, prepared: Prepared, again: str = "") -> tuple[Race, Raced]:
+        """The race of the candidate, or the second one of a candidate that looks too good."""
+        session, begun, tree = self.session, prepared.begun, prepared.candidate.tree
+        integrity.require_frozen(session, begun.parent, session.epoch.commit)
+        label, sample_s = f"{begun.number:04d}{again}", session.progress.sample_s
+        race = Race(self.bench, self.caller, label, sample_s)
+        race.resume(
+            session,
+            f"{tree}{again}",
+            candidate=tree,
+            told=("this tree", f"experiment {begun.number}"),
+            simplify=begun.kind is Kind.SIMPLIFY,
+            retest=prepared.retest,
         )
-        try:
-            return race.run()
-        except (CandidateFailed, ProtectedTouched) as error:
-            # Who reached into the other's checkout shows when that other one is to run.
-            by_rival = isinstance(error, RivalTouched)
-            if (race.failed_arm is Arm.INCUMBENT) is not by_rival:
-                raise broken("verify", error) from error
-            if isinstance(error, CandidateFailed) and not race.has_sound_incumbent:
-                self._sample_incumbent(best, f"{label}-incumbent")
-            raise
+        race.bring(session.tree(begun.parent), session.tree(prepared.candidate.commit))
+        question = race.tape.asked(Question, lambda: self._question(prepared, race))
+        return race, race.run(question)
 
-    def _sample_incumbent(self, best: Built, label: str) -> float:
-        """One run of the incumbent outside the race; raises SessionBroken when it fails."""
-        seed = self.randomness.getrandbits(SEED_BITS)
-        try:
-            return self.bench.sample(best, Arm.INCUMBENT, seed=seed, label=label).value
-        except RivalTouched:
-            raise
-        except (CandidateFailed, ProtectedTouched) as error:
-            raise broken("verify", error) from error
-
-    def _checked(self, prepared: Prepared, raced: Raced, kept: Ruling) -> Ruling:
+    def _checked(self, prepared: Prepared, race: Race, raced: Raced, kept: Ruling) -> Ruling:
         """Guard and `same`, in a checkout of their own, once the race says keep; then doubts."""
-        label = f"{prepared.begun.number:04d}"
-        tree = self.session.tree(prepared.candidate.commit)
-        self.bench.told = self._told(kept)
-        found = run_checks(self.bench, tree, self._epoch.same_sha256, label, self.say)
-        tests = scrutiny.tests_run(self.session, found.guard)
+        session, label = self.session, race.label
+        tree = session.tree(prepared.candidate.commit)
+        self.bench.told = self._told(raced)
+        found = run_checks(self.bench, tree, session.epoch.same_sha256, label, self.caller.say)
         ruling = replace(
-            kept, guard=found.guard, same=found.same, output=found.output, guard_tests=tests
+            kept,
+            guard=found.guard,
+            same=found.same,
+            output=found.output,
+            guard_tests=_tests_run(session, found.guard),
         )
         if found.failed is None:
             self.bench.told = {}  # who is measured again must not be able to tell
-            ruling = self._doubted(prepared, raced, ruling)
+            ruling = self._doubted(prepared, race, raced, ruling)
             return self._held_out(prepared, ruling) if ruling.verdict is Verdict.KEEP else ruling
         if found.failed is Reason.GUARD:
-            best = self.session.tree(prepared.begun.parent)
+            best = session.tree(prepared.begun.parent)
             require_sound_guard(self.bench, best, f"{label}-incumbent-guard")
         verdict = Verdict.REWORK if found.failed is Reason.GUARD else Verdict.DISCARD
         detail = f"better, but {found.text} ({found.output})"
         return replace(ruling, verdict=verdict, reason=found.failed, flags=(), detail=detail)
 
-    def _told(self, kept: Ruling) -> dict[str, str]:
+    def _told(self, raced: Raced) -> dict[str, str]:
         """What the guard is told: the incumbent's numbers, so that it can defend them."""
-        if kept.race is None:
-            return {}
-        found = incumbent_metrics(kept.race, self.session.contract.metric.name)
-        return {VARIABLE: wire.dumps(dict(found))} if found else {}
+        found = limits.incumbent_metrics(raced.record, self.session.contract.metric.name)
+        return {limits.VARIABLE: wire.dumps(dict(found))} if found else {}
 
-    def _doubted(self, prepared: Prepared, raced: Raced, kept: Ruling) -> Ruling:
+    def _doubted(self, prepared: Prepared, race: Race, raced: Raced, kept: Ruling) -> Ruling:
         """What looks too good is measured again, in fresh checkouts and under other seeds."""
-        if self._best is None:
-            return kept
-        self.say("looking for what is too good to be true")
-        where = (self.bench, self._best)
-        found = scrutiny.suspicions(self.session, prepared, raced, kept.guard, where)
+        self.caller.say("looking for what is too good to be true")
+        found = suspicion.suspicions(_facts(self.session, prepared, race, raced, kept))
         if not found:
             return kept
-        self.say("measuring again what looks too good")
+        self.caller.say("measuring again what looks too good")
         for slot in self.bench.slots[:2]:
             slot.clear()
-        again = _ruled(self._race(prepared, f"{prepared.begun.number:04d}-again"))
+        again = _ruled(self._race(prepared, "-again")[1])
         flags = (*again.flags, Flag.SUSPICIOUS) if again.verdict is Verdict.KEEP else ()
         how = "measured again, it holds" if flags else "measured again, it does not hold"
         return replace(
@@ -255,13 +299,36 @@ class Referee:
             first_race=kept.race,
         )
 
+    # --- the holdout -----------------------------------------------------------------------
+
     def _held_out(self, prepared: Prepared, kept: Ruling) -> Ruling:
-        """The holdout has the last word; only whether it passed is told."""
-        unseen = Unseen(self.session, self.bench, self.randomness, self.say)
-        commit = prepared.candidate.commit
-        passed = unseen.passes(prepared.begun.number, commit, kept.effect)
-        if passed is None or passed:
-            return replace(kept, holdout=passed)
+        """The holdout has the last word where it is due; only whether it passed is told."""
+        progress, holdout = self.session.progress, self.session.contract.holdout
+        if holdout is None or not limits.is_due(progress.kept_count, holdout.every):
+            return kept
+        self.caller.say("holdout")
+        number, commit = prepared.begun.number, prepared.candidate.commit
+        log = HoldoutLog(self.session)
+        reference, carried = log.reference, log.carried
+        pairs, judged = self._asked(holdout, (reference, commit), carried, f"{number:04d}-holdout")
+        scale = self.session.contract.metric.scale
+        check = limits.HoldoutCheck(
+            schema=SCHEMA,
+            at=now_utc(),
+            epoch=self.session.epoch.number,
+            experiment=number,
+            reference=reference,
+            candidate=commit,
+            values=tuple((pair.incumbent, pair.candidate) for pair in pairs),
+            estimate=judged.estimate,
+            carried=carried,
+            passed=bool(judged.passed),
+            effect=effect_of(pairs, scale) if pairs else None,
+            metric=kept.effect,
+        )
+        log.write(check)
+        if check.passed:
+            return replace(kept, holdout=True)
         return replace(
             kept,
             verdict=Verdict.DISCARD,
@@ -271,33 +338,54 @@ class Referee:
             holdout=False,
         )
 
+    def _asked(
+        self, holdout: Holdout, commits: tuple[str, str], carried: float, label: str
+    ) -> tuple[Sequence[Pair], limits.Judged]:
+        """Pairs of reference and candidate until they prove something; none if it does not run.
+
+        Nobody watches: the change so far would tell the agent what the holdout measures.
+        """
+        session, caller = self.session, self.caller._replace(watch=watch_nothing)
+        race = Race(self.bench, caller, label, holdout=holdout)
+        race.bring(*(session.tree(commit) for commit in commits))
+        bound = limits.bound_on(session.contract.metric, holdout)
+        sample_s = session.epoch.holdout_s
+        policy = self._policy(session.progress.sample_s if sample_s is None else sample_s)
+
+        def judged(pairs: Sequence[Pair]) -> tuple[Sequence[Pair], limits.Judged] | None:
+            found = limits.judge_holdout(pairs, bound, policy, carried=carried)
+            return None if found.passed is None else (pairs, found)
+
+        try:
+            found = race.run_until(judged, policy.pairs)
+        except CandidateFailed:
+            return (), limits.Judged(passed=False, estimate=0.0)
+        self.bench.confirm()
+        return found
+
     # --- what the race is asked ------------------------------------------------------------
 
-    @property
-    def _epoch(self) -> Epoch:
-        return current_epoch(self.session.progress)
-
-    def _question(self, prepared: Prepared, best: Built, label: str) -> Question:
-        session, progress = self.session, self.session.progress
-        contract = session.contract
-        rule = contract.race
-        policy = policy_of(
-            contract,
-            pairs=pairs_allowed(
-                progress.sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs
-            ),
-            alpha=retest_alpha(rule.alpha, prepared.retest),
+    def _policy(self, sample_s: float, retest: int = 0) -> Policy:
+        rule = self.session.contract.race
+        pairs = pairs_allowed(
+            sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs
         )
-        bounds = [bound for s in contract.secondary if (bound := bound_of(s)) is not None]
+        alpha = retest_alpha(rule.alpha, retest)
+        return policy_of(self.session.contract, pairs=pairs, alpha=alpha)
+
+    def _question(self, prepared: Prepared, race: Race) -> Question:
+        progress, contract = self.session.progress, self.session.contract
+        policy = self._policy(progress.sample_s, prepared.retest)
         recorded = None
         if progress.deterministic:
             recorded = progress.incumbent_value
             if recorded is None:  # nobody has run this very incumbent yet
-                recorded = self._sample_incumbent(best, f"{label}-incumbent")
+                seed = self.caller.randomness.getrandbits(SEED_BITS)
+                recorded = race.measure(Arm.INCUMBENT, seed).value
         return Question(
             policy=policy,
             pool=progress.pool(policy.scale) if progress.machine == machine_id() else (),
-            bounds=tuple((bound, progress.secondary_loss(bound.name)) for bound in bounds),
+            bounds=tuple((b, progress.secondary_loss(b.name)) for b in bounds_of(contract)),
             recorded=recorded,
             simplify=self._simplify(policy, prepared),
         )
@@ -306,24 +394,10 @@ class Referee:
         """(loss spent, loss allowed) of a simplification, on the scale of the race."""
         if prepared.begun.kind is not Kind.SIMPLIFY:
             return None
-        allowed = self.session.contract.simplify_loss
+        allowed, values = self.session.contract.simplify_loss, self.session.epoch.values
         if policy.scale is Scale.DIFFERENCE:
-            allowed *= abs(sorted(self._epoch.values)[len(self._epoch.values) // 2])
+            allowed *= abs(sorted(values)[len(values) // 2])
         return self.session.progress.simplify_loss(policy.direction, policy.scale), allowed
-
-    def _tape(self, prepared: Prepared, label: str) -> Tape:
-        """What an interrupted race of this candidate left, where it can go on; else a new one."""
-        session, begun = self.session, prepared.begun
-        setting = setting_of(
-            session,
-            self.bench,
-            candidate=prepared.candidate.tree,
-            simplify=begun.kind is Kind.SIMPLIFY,
-            retest=prepared.retest,
-        )
-        path = session.tape(prepared.candidate.tree, label.partition("-")[2])
-        names = "this tree", f"experiment {begun.number}"
-        return resumed(session, path, setting, self.randomness, names)
 
 
 def _ruled(raced: Raced) -> Ruling:
@@ -350,3 +424,87 @@ def _violated(ruling: Ruling, touched: tuple[str, ...]) -> Ruling:
         detail=f"touched while it ran: {', '.join(touched[:5])}",
         touched=touched,
     )
+
+
+# --- what looks too good ------------------------------------------------------------------------
+
+
+def _tests_run(session: Session, guard: CommandResult | None) -> int | None:
+    """How many tests the guard said it ran, None where it does not say."""
+    if guard is None:
+        return None
+    return suspicion.count_tests((session.places.state / guard.output).read_bytes())
+
+
+def _facts(
+    session: Session, prepared: Prepared, race: Race, raced: Raced, kept: Ruling
+) -> suspicion.Facts:
+    """What can be known of a candidate that race and guard would keep."""
+    begun, effect = prepared.begun, raced.decision.effect
+    patch = gitdiff.patch(session.repo, begun.parent, prepared.candidate.commit)
+    values = sorted(sample.value for sample, _ in raced.rounds)
+    return suspicion.Facts(
+        effect=effect,
+        direction=session.contract.metric.direction,
+        earlier=_earlier(session, effect),
+        incumbent=values[len(values) // 2] if values else 0.0,
+        rounds=raced.rounds,
+        unit_s=_unit_s(session.contract),
+        tests=kept.guard_tests,
+        tests_before=session.progress.guard_tests,
+        added=suspicion.added_lines(patch),
+        data=_data(session, begun.parent),
+        unsteady=_unsteady(race, raced),
+    )
+
+
+def _earlier(session: Session, effect: Effect | None) -> tuple[float, ...]:
+    return tuple(
+        suspicion.size_of(kept.effect)
+        for kept in session.progress.kept
+        if kept.effect is not None
+        and effect is not None
+        and kept.effect.scale is effect.scale
+        and not kept.undone
+    )
+
+
+def _unit_s(contract: Contract) -> float | None:
+    """Seconds of one unit of a time that verify prints; None where the metric is none."""
+    metric = contract.metric
+    if metric.source is not Source.OUTPUT or not metric.unit:
+        return None
+    return SECONDS_PER_UNIT.get(metric.unit)
+
+
+def _data(session: Session, incumbent: str) -> dict[str, bytes]:
+    """Protected files that look like data, as many as may be searched."""
+    covers, tree = session.scope.covers, session.tree(incumbent)
+    paths = [
+        path
+        for path, entry in tree.items()
+        if path.endswith(DATA_SUFFIXES) and entry.mode.startswith("100") and not covers(path)
+    ]
+    chosen = sorted(paths)[:DATA_FILES]
+    sizes = gitdiff.blob_sizes(session.repo, [tree[path].oid for path in chosen])
+    room, read = DATA_BYTES, []
+    for path, size in zip(chosen, sizes, strict=True):
+        if size <= room:
+            room -= size
+            read.append(path)
+    contents = session.repo.blobs(tree[path].oid for path in read)
+    return {path: content for path, (_, content) in zip(read, contents, strict=True)}
+
+
+def _unsteady(race: Race, raced: Raced) -> frozenset[str]:
+    """Of the checksums that differ, those that the incumbent itself does not repeat."""
+    differing = suspicion.differing_checksums(raced.rounds)
+    if not differing:
+        return frozenset()
+    seed, best = raced.record.seeds[-1], race.built[Arm.INCUMBENT]
+    try:
+        again = race.bench.sample(best, Arm.INCUMBENT, seed=seed, label="checksum")
+    except (CandidateFailed, ProtectedTouched):
+        return frozenset()  # then they stay suspicious
+    before, now = dict(raced.rounds[-1][0].checksums), dict(again.checksums)
+    return frozenset(name for name in differing if before.get(name) != now.get(name))

@@ -11,7 +11,7 @@ from autoresearch.core.records import Run, RunEnd
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.hostfiles import CLAUDE_CODE, host_session, is_over, known, mark
 from autoresearch.edges.transcript import read_meter, transcripts
-from autoresearch.loop import memory
+from autoresearch.loop import logbook
 from autoresearch.loop.briefing import forecast_s
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def _record(session: Session, host: str, number: int, experiments: int, after: i
         after=after,
         meter=read_meter(session.environ, host),
     )
-    memory.record(session, opened)
-    memory.publish(session)
+    logbook.record(session, opened)
+    logbook.publish(session)
     mark(session.environ, host, session.places.state)
 
 
@@ -125,7 +125,7 @@ def run_advice(session: Session) -> tuple[str, ...]:
 def _end(session: Session, reason: str) -> None:
     run = session.progress.run
     if run is not None:
-        memory.record(
+        logbook.record(
             session, RunEnd(schema=SCHEMA, at=now_utc(), number=run.number, reason=reason)
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,14 +31,64 @@ from autoresearch.edges.log import Log
 from autoresearch.edges.places import Places, places_for, sessions_of
 from autoresearch.edges.stored import Stored
 from autoresearch.edges.worktree import Walk
-from autoresearch.loop.elsewhere import no_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from autoresearch.core.history import Progress
+    from autoresearch.core.records import Epoch
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench
+
+
+_SHOWN = 3
+_PLAN = "Plan one: `/autoresearch:plan` in your agent, or `autoresearch init --help`."
+_LOST = (
+    "There are refs of one: `autoresearch recover` brings its state along where the "
+    "repository was moved, `recover --from-refs` makes it again."
+)
+
+
+def _no_session(
+    repo: GitRepo, places: Mapping[str, Places], homes: Mapping[str, str], *, on_branch: bool
+) -> AutoresearchError:
+    """What is said in a working tree without a session, with the way to each other one."""
+    nothing = f"no session in {clean_line(str(repo.toplevel))}"
+    if on_branch or not places:
+        lost = on_branch or gitrefs.refs(repo, "refs/autoresearch")
+        return AutoresearchError(nothing, code="no_session", hint=_LOST if lost else _PLAN)
+    refs = gitrefs.refs(repo, BRANCHES.rstrip("/"))
+    ways = {
+        name: _way_to(repo, refs, f"{BRANCHES}{name}", places[name], homes[name])
+        for name in list(places)[:_SHOWN]
+    }
+    more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+    where = "; ".join(f"session {name} {where}" for name, (where, _) in ways.items())
+    return AutoresearchError(
+        f"{nothing}, but {where}{more}",
+        code="no_session",
+        hint=" ".join(way for _, way in ways.values()),
+    )
+
+
+def _way_to(
+    repo: GitRepo, refs: Mapping[str, gitrefs.Ref], branch: str, places: Places, home: str
+) -> tuple[str, str]:
+    """Where a session is, and the command that leads there, as a sentence."""
+    short, ref = branch.removeprefix("refs/heads/"), refs.get(branch)
+    out = None if ref is None else ref.worktree
+    for folder in (out, home):
+        if folder is not None and folder != str(repo.toplevel) and Path(folder, ".git").exists():
+            return f"is in {clean_line(folder)}", f"`cd {clean_line(shlex.quote(folder))}`."
+    was = f"has no working tree: {clean_line(out or home)} is gone"
+    if ref is None:
+        with Index(places.index, Log(places.log)) as index:
+            tip = index.progress().incumbent_commit
+        made = f"`git branch {short} {tip}`, then `git switch {short}`"
+        return f"{was}, and so is the branch {short}", f"{made} brings it here."
+    first = "`git worktree prune`, then " if out is not None else ""
+    return was, f"{first}`git switch {short}` brings it here."
+
 
 SESSION_FILE = "session.json"
 BRANCHES = "refs/heads/autoresearch/"
@@ -110,6 +161,19 @@ class Session(Struct):
         return self.index.progress()
 
     @property
+    def epoch(self) -> Epoch:
+        """The epoch whose evaluator measures.
+
+        Raises:
+            SessionBroken: the log holds no baseline.
+        """
+        if self.progress.epoch is None:
+            raise SessionBroken(
+                "the session has no baseline", code="no_baseline", hint="Start it anew with `init`."
+            )
+        return self.progress.epoch
+
+    @property
     def scope(self) -> Scope:
         """What an experiment may change."""
         return compile_scope(self.contract.scope, self.contract.protect)
@@ -157,14 +221,9 @@ class Session(Struct):
         """How the names of the session's refs of one sort begin."""
         return f"refs/autoresearch/{self.name}/{what}/"
 
-    def tape(self, tree: str, which: str = "") -> Path:
-        """Where a race of a candidate of that tree is kept until it has its verdict.
-
-        Args:
-            tree: id of the candidate's.
-            which: of several races that one verdict takes.
-        """
-        return self.places.raw / f"{tree}{which and '-'}{which}.jsonl"
+    def tape(self, name: str) -> Path:
+        """Where a race is kept until it ends."""
+        return self.places.raw / f"{name}.jsonl"
 
     def tree(self, commit: str) -> TreeMap:
         """All files of a commit; the latest are remembered, for a command asks again and again."""
@@ -266,7 +325,7 @@ def find_session(repo: GitRepo, environ: Mapping[str, str]) -> Places:
     if len(here) == 1:
         return places[here[0]]
     if not here:
-        raise no_session(repo, places, homes, BRANCHES, on_branch=current is not None)
+        raise _no_session(repo, places, homes, on_branch=current is not None)
     raise AutoresearchError(
         f"{len(here)} sessions belong to this working tree: {', '.join(here)}",
         code="which_session",
@@ -387,6 +446,13 @@ def require_on_branch(session: Session) -> None:
             code="branch_moved",
             hint=f"`git reset --soft {incumbent[:12]}` keeps the files as they are; try again.",
         )
+
+
+@contextmanager
+def reading(command: str) -> Iterator[Session]:
+    """The session of the current folder, as its log tells it; another command may be at work."""
+    with loaded(Path.cwd(), environment(), command=command, write=False) as session:
+        yield session
 
 
 def environment() -> dict[str, str]:

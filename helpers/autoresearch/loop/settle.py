@@ -4,28 +4,125 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from autoresearch.core.errors import SessionBroken
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.snapshot import (
-    Change,
-    Entry,
-    Status,
-    Step,
-    differing_paths,
-    put_back_steps,
-)
+from autoresearch.core.model import SCHEMA
+from autoresearch.core.records import Epoch
+from autoresearch.core.snapshot import Change, Entry, Status, Step, differing_paths, put_back_steps
 from autoresearch.edges import gitrefs
+from autoresearch.edges.files import atomic_write, file_error, named_errors
 from autoresearch.edges.gitrepo import object_id
-from autoresearch.edges.gitwrite import IndexChange
+from autoresearch.edges.gitwrite import IndexChange, outdated, sync_index
 from autoresearch.edges.putback import Left, carry_out
+from autoresearch.edges.stored import Stored
 from autoresearch.edges.worktree import with_crlf
-from autoresearch.loop import staging
+from autoresearch.loop import logbook
+from autoresearch.loop.session import (
+    CHECKS_FILE,
+    CONTRACT_FILE,
+    frozen_contract,
+    with_checks,
+    write_session_file,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from autoresearch.core.snapshot import TreeMap
+    from autoresearch.core.steps import Action
+    from autoresearch.edges.gitrepo import GitRepo
+    from autoresearch.edges.places import Places
     from autoresearch.loop.session import Session
+
+
+_Ids = dict[str, frozenset[str]]
+"""Path -> the object ids that it may have in the index without being somebody's staged work."""
+
+
+class Behind(Struct, frozen=True, kw_only=True):
+    """The paths whose entries could not be set, each with the object ids that it may have."""
+
+    schema: int
+    paths: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def set_index(repo: GitRepo, places: Places, changes: Sequence[IndexChange]) -> tuple[str, ...]:
+    """Set entries of the user's index now or at a later command; warnings.
+
+    Args:
+        repo: whose HEAD is the session's branch.
+        places: of the session; its state folder is there.
+        changes: each to what the incumbent has.
+
+    Raises:
+        AutoresearchError: as git or the disk refuses; repeat it then.
+    """
+    known = _remembered(places)
+    wanted = [c._replace(expected=c.expected | known.get(c.path, frozenset())) for c in changes]
+    synced = sync_index(repo, wanted)
+    later = {path: ids for path, ids in known.items() if path not in {c.path for c in changes}}
+    if synced.warning is not None:
+        later |= {c.path: c.expected for c in wanted if c.path not in synced.left}
+    _remember(places, later, known)
+    warnings = [] if synced.warning is None else [f"{synced.warning}; a later command does it"]
+    if synced.left:
+        warnings.append(
+            f"staged otherwise, left as it is: {clean_line(', '.join(synced.left[:5]))}"
+        )
+    return tuple(warnings)
+
+
+def catch_up(session: Session) -> list[str]:
+    """Set the entries that an earlier command could not set; what was done, in lines."""
+    changes = _changes(session)
+    if not changes:
+        return []
+    late = outdated(session.repo, changes).wanted
+    warnings = set_index(session.repo, session.places, changes)
+    if warnings or not late:
+        return [f"warning: {warning}" for warning in warnings]
+    named = clean_line(", ".join(change.path for change in late[:5]))
+    return [f"git's index was behind, for its lock was held; up to date now: {named}"]
+
+
+def behind(session: Session) -> tuple[str, ...]:
+    """The paths that are still staged as an earlier incumbent had them; nothing is changed."""
+    return tuple(change.path for change in outdated(session.repo, _changes(session)).wanted)
+
+
+def _changes(session: Session) -> list[IndexChange]:
+    """What is remembered, as changes to the incumbent; none while HEAD is elsewhere."""
+    known = _remembered(session.places)
+    if not known:
+        return []
+    head, incumbent = gitrefs.head(session.repo), session.progress.incumbent_commit
+    if (head.branch, head.commit) != (session.branch, incumbent):
+        return []
+    tree = session.tree(incumbent)
+    return [IndexChange(path, ids, tree.get(path)) for path, ids in sorted(known.items())]
+
+
+def _remembered(places: Places) -> _Ids:
+    try:
+        found = Stored(places.index_behind, Behind).read()
+    except (FileNotFoundError, ValueError):  # damaged from outside: nobody's entry is touched
+        return {}
+    except OSError as error:
+        raise file_error(error, places.index_behind) from error
+    return {path: frozenset(ids) for path, ids in found.paths}
+
+
+def _remember(places: Places, known: _Ids, before: Mapping[str, frozenset[str]]) -> None:
+    path = places.index_behind
+    if not known:
+        with named_errors(path):
+            path.unlink(missing_ok=True)
+    elif known != before:
+        paths = tuple((name, tuple(sorted(ids))) for name, ids in sorted(known.items()))
+        Stored(path, Behind).save(Behind(schema=SCHEMA, paths=paths))
 
 
 class Settlement(NamedTuple):
@@ -132,7 +229,7 @@ def keep(
         short = session.branch.removeprefix("refs/heads/")
         return Settlement(left, (f"HEAD left {short} meanwhile; the index is not touched",))
     wanted = [IndexChange(c.path, _known(c), c.new) for c in changes]
-    return Settlement(left, staging.bring(session.repo, session.places, wanted))
+    return Settlement(left, set_index(session.repo, session.places, wanted))
 
 
 def _move_branch(session: Session, parent: str, commit: str, ref: str | None) -> None:
@@ -168,7 +265,7 @@ def put_back(session: Session, changes: tuple[Change, ...]) -> Settlement:
     """
     carried = carry_out(session.walk(), session.repo, put_back_steps(changes))
     wanted = [IndexChange(c.path, _known(c), c.old) for c in changes]
-    return Settlement(carried.left, staging.bring(session.repo, session.places, wanted))
+    return Settlement(carried.left, set_index(session.repo, session.places, wanted))
 
 
 def lay_over(session: Session, steps: Iterable[Step]) -> tuple[Left, ...]:
@@ -185,3 +282,28 @@ def tell(session: Session, settled: Settlement) -> None:
     """Have the caller told what settling left alone, where its answer has no place for it."""
     session.news.extend(f"left as it is: {clean_line(path)} {why}" for path, why in settled.left)
     session.news.extend(f"warning: {warning}" for warning in settled.warnings)
+
+
+def adopt_contract(session: Session, parent: str, commit: str, epoch: Epoch) -> None:
+    """Move the branch, freeze the new contract, log the epoch; repeating it is harmless."""
+    trees = session.tree(parent), session.tree(commit)
+    changes = changes_between(session, *trees)
+    tell(session, keep(session, parent=parent, commit=commit, changes=changes))
+    text = session.repo.blob(trees[1][CONTRACT_FILE].oid)
+    atomic_write(session.places.contract, text, mode=0o600)
+    bare = frozen_contract(session.places, checks_guard=False)
+    checks = bare.guard is None and CHECKS_FILE in trees[1]
+    session.file = replace(session.file, checks_guard=checks)
+    write_session_file(session.places, session.file)
+    session.contract = with_checks(bare, checks_guard=checks)
+    if session.progress.epoch_number < epoch.number:
+        logbook.record(session, epoch)
+    logbook.publish(session)
+    session.journal.clear()
+
+
+def finish_amend(session: Session, action: Action) -> str:
+    """Finish an interrupted `amend` from its journal; what was done, in one line."""
+    epoch = action.record(Epoch, "epoch")
+    adopt_contract(session, action.value("parent") or "", action.value("commit") or "", epoch)
+    return f"the amendment of epoch {epoch.number} was interrupted and is now finished"

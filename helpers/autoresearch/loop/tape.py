@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from autoresearch.core.model import Arm
-    from autoresearch.loop.measure import Question, Randomness
+    from autoresearch.core.question import Question, Randomness
 
 
 T = TypeVar("T")

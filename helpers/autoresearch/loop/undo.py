@@ -1,46 +1,242 @@
-"""`undo`: a kept experiment is taken back by a new commit, once its absence has been measured."""
+"""`drop`, `apply` and `undo`: back to the incumbent, an earlier change again, a keep taken back."""
 
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import formatting, wire
-from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA, Arm, Verdict
+from autoresearch.core.pruning import survey
 from autoresearch.core.records import Undo
-from autoresearch.core.snapshot import Step
+from autoresearch.core.snapshot import Step, apply_steps
 from autoresearch.core.steps import Action
+from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.gitwrite import commit_changes, index_of
+from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.places import shown_path
-from autoresearch.loop import memory, settle
+from autoresearch.loop import logbook, settle
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
-from autoresearch.loop.checks import current_epoch, run_checks
-from autoresearch.loop.rewind import find
+from autoresearch.loop.candidate import snapshot_of
+from autoresearch.loop.merge import leave_out, merge_change
+from autoresearch.loop.referee import run_checks
 from autoresearch.loop.session import require_on_branch
-from autoresearch.loop.without import leave_out, race_without, tape_file
+from autoresearch.loop.validate import race_without
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autoresearch.core.history import Tried
     from autoresearch.core.model import Effect
-    from autoresearch.core.snapshot import TreeMap
+    from autoresearch.core.question import Caller
+    from autoresearch.core.snapshot import Change, Entry, TreeMap
+    from autoresearch.edges.putback import Left
     from autoresearch.loop.bench import Bench
-    from autoresearch.loop.measure import Raced, Randomness
+    from autoresearch.loop.measure import Raced
+    from autoresearch.loop.merge import Merged
     from autoresearch.loop.session import Session
-    from autoresearch.loop.without import Watchers
 
 
-def undo(
-    session: Session,
-    number: int,
-    randomness: Randomness,
-    watchers: Watchers,
-) -> Undo:
+class Dropped(NamedTuple):
+    """What `drop` did.
+
+    Attributes:
+        ref: where the dropped edit is kept; None when there was none.
+        paths: put back.
+        left: paths that were left alone, and why.
+        outside: edited paths outside the scope that stay until `--outside`.
+    """
+
+    ref: str | None
+    paths: tuple[str, ...]
+    left: tuple[Left, ...]
+    outside: tuple[str, ...]
+
+
+class Applied(NamedTuple):
+    """What `apply` did.
+
+    Attributes:
+        paths: changed.
+        conflicts: of these, the ones that hold conflict marks.
+        unmerged: paths that both sides changed and that hold no lines to merge: as the incumbent
+            has them.
+        left: paths that were left alone, and why.
+    """
+
+    paths: tuple[str, ...]
+    conflicts: tuple[str, ...]
+    unmerged: tuple[str, ...]
+    left: tuple[Left, ...]
+
+
+def drop(session: Session, *, outside: bool) -> Dropped:
+    """Put the working tree back to the incumbent; the edit is saved to a ref first.
+
+    Args:
+        session: open for writing.
+        outside: put back what was edited outside the scope instead of what is inside.
+
+    Raises:
+        AutoresearchError: HEAD is elsewhere, or `cannot_save`.
+    """
+    require_on_branch(session)
+    incumbent = session.progress.incumbent_commit
+    snapshot = snapshot_of(session)
+    covers = session.scope.covers
+    beyond = tuple(c.path for c in snapshot.changes if not covers(c.path))
+    chosen = tuple(c for c in snapshot.changes if covers(c.path) != outside)
+    if not chosen:
+        return Dropped(None, (), (), beyond)
+    ref = save_edit(session, chosen, "outside the scope" if outside else "in scope")
+    values = (("ref", ref), ("parent", incumbent))
+    session.journal.begin(Action(command="drop", stage="saved", at=now_utc(), values=values))
+    settled = settle.put_back(session, chosen)
+    settle.tell(session, settled._replace(left=()))  # the answer has its own place for these
+    left = settled.left
+    session.journal.clear()
+    stuck = {item.path for item in left}
+    paths = tuple(c.path for c in chosen if c.path not in stuck)
+    return Dropped(ref, paths, left, () if outside else beyond)
+
+
+def save_edit(session: Session, changes: tuple[Change, ...], what: str) -> str:
+    """Commit an edit on top of the incumbent and keep it under a ref of its own; the ref."""
+    blocked = [c for c in changes if c.obstacle is not None]
+    if blocked:
+        first = blocked[0]
+        raise AutoresearchError(
+            f"{clean_line(first.path)} {first.obstacle.value if first.obstacle else ''}, "
+            "so it cannot be saved before it is put back",
+            code="cannot_save",
+            hint="Move it out of the working tree by hand, then repeat the command.",
+        )
+    repo, parent = session.repo, session.progress.incumbent_commit
+    write_blobs(repo, [c.content for c in changes if c.content is not None])
+    commit = commit_changes(
+        repo,
+        parents=[parent],
+        index=index_of(repo, repo.tree_of(parent), session.indexes),
+        changes={c.path: c.new for c in changes},
+        message=f"dropped edit, {what}\n\nAutoresearch-Session: {session.name}\n",
+    )
+    prefix = f"refs/autoresearch/{session.name}/dropped/"
+    taken = [int(name.removeprefix(prefix)) for name in gitrefs.refs(repo, prefix)]
+    number = max(taken, default=0) + 1
+    ref = f"{prefix}{number:04d}"
+    gitrefs.update_ref(repo, ref, commit.oid, None)
+    return ref
+
+
+def apply(session: Session, number: int) -> Applied:
+    """Bring the change of an experiment back into the working tree, on top of the incumbent.
+
+    Raises:
+        AutoresearchError: no such experiment, `pruned`, `lost_commit`, `already_applied`, or
+            `tree_edited`: the tree holds another edit of those files.
+    """
+    require_on_branch(session)
+    merged, steps = _merged(session, number)
+    if not merged.changes and not merged.conflicts:
+        raise AutoresearchError(
+            f"the incumbent holds the change of experiment {number} already",
+            code="already_applied",
+            hint="`autoresearch show` prints another one; `log` lists them.",
+        )
+    # What an interrupted `apply` has written already is as wanted.
+    edited = [s.path for s in steps if not _holds(session, s.path, (s.expected, s.wanted))]
+    if edited:
+        raise AutoresearchError(
+            f"the tree already holds an edit of {clean_line(', '.join(edited[:5]))}",
+            code="tree_edited",
+            hint="`autoresearch try` or `autoresearch drop` it first.",
+        )
+    values = (("number", str(number)),)
+    session.journal.begin(Action(command="apply", stage="merged", at=now_utc(), values=values))
+    left = settle.lay_over(session, steps)
+    session.journal.clear()
+    stuck = {item.path for item in left}
+    return Applied(
+        tuple(step.path for step in steps if step.path not in stuck),
+        tuple(path for path in merged.conflicts if path in merged.changes),
+        tuple(path for path in merged.conflicts if path not in merged.changes),
+        left,
+    )
+
+
+def _merged(session: Session, number: int) -> tuple[Merged, tuple[Step, ...]]:
+    """The change of an experiment on top of the incumbent, and the steps that bring it there."""
+    tried = find(session, number)
+    if session.repo.resolve(tried.commit) is None:
+        raise _gone(session, number)
+    ours = session.tree(session.progress.incumbent_commit)
+    base, theirs = session.tree(tried.parent), session.tree(tried.commit)
+    merged = merge_change(session.repo, base, theirs, ours)
+    checked_out = {**ours, **{p: e for p, e in session.overrides.items() if e is not None}}
+    return merged, tuple(apply_steps(checked_out, merged.changes))
+
+
+def _gone(session: Session, number: int) -> AutoresearchError:
+    """Why the change of an experiment cannot be had."""
+    found = survey(entry.record for entry in session.index.log.records())
+    pruned = number in found.pruned
+    return AutoresearchError(
+        f"the change of experiment {number} is gone: "
+        + ("`gc` removed its ref" if pruned else "its commit is not in this repository"),
+        code="pruned" if pruned else "lost_commit",
+        hint=("" if pruned else "Fetch refs/autoresearch/* from where they were pushed to. ")
+        + f"`autoresearch show {number}` tells what it was; make the change again by hand.",
+    )
+
+
+def _holds(session: Session, path: str, entries: tuple[Entry | None, ...]) -> bool:
+    walk = session.walk()
+    found = walk.at(path)
+    return any(walk.same(found, entry) for entry in entries)
+
+
+def find(session: Session, number: int) -> Tried:
+    """An experiment by its number.
+
+    Raises:
+        AutoresearchError: `no_experiment`.
+    """
+    tried = session.index.experiment(number)
+    if tried is None:
+        last = session.progress.last_number
+        raise AutoresearchError(
+            f"there is no experiment {number}; the last one is {last}",
+            code="no_experiment",
+            hint="`autoresearch log` lists them.",
+        )
+    return tried
+
+
+def finish_drop(session: Session, action: Action) -> str:
+    """Finish an interrupted `drop` from its journal; what was done, in one line."""
+    ref = action.value("ref") or ""
+    commit = session.repo.resolve(ref)
+    if commit is None:
+        raise SessionBroken(f"{ref} is gone", code="lost_ref", hint="See `git fsck`.")
+    parent = session.tree(action.value("parent") or "")
+    changes = settle.changes_between(session, parent, session.tree(commit))
+    settle.tell(session, settle.put_back(session, changes))
+    session.journal.clear()
+    return f"a drop was interrupted and is now finished; the edit is kept as {ref}"
+
+
+def finish_apply(session: Session, action: Action) -> str:
+    """Finish an interrupted `apply` from its journal; what was done, in one line."""
+    number = int(action.value("number") or "0")
+    settle.lay_over(session, _merged(session, number)[1])
+    session.journal.clear()
+    return f"an apply of experiment {number} was interrupted and is now finished"
+
+
+def undo(session: Session, caller: Caller, number: int) -> Undo:
     """Take a kept experiment back by a new commit, after guard and a race say what it does."""
     require_on_branch(session)
     tried = find(session, number)
@@ -54,7 +250,7 @@ def undo(
         )
     _require_clean(session)
     commit, tree = _without(session, tried)
-    raced = _judge_without(session, number, session.tree(commit), randomness, watchers)
+    raced = _judge_without(session, caller, number, session.tree(commit))
     effect, race = raced.decision.effect, raced.record
     moved = "no estimate" if effect is None else _moved(session, effect)
     values = [
@@ -115,20 +311,13 @@ def _without(session: Session, tried: Tried) -> tuple[str, str]:
     return built.oid, built.tree
 
 
-def _judge_without(
-    session: Session,
-    number: int,
-    tree: TreeMap,
-    randomness: Randomness,
-    watchers: Watchers,
-) -> Raced:
+def _judge_without(session: Session, caller: Caller, number: int, tree: TreeMap) -> Raced:
     """Guard and a fixed race of the incumbent against the tree without the experiment."""
     bench, label = session.bench(), _label(number)
-
-    with turn_to_measure(session.places.measure_lock, "undo", watchers.say):
+    with turn_to_measure(session.places.measure_lock, "undo", caller.say):
         try:
-            _require_checks(session, bench, tree, label, watchers.say)
-            return race_without(session, bench, tree, label, randomness, watchers)
+            _require_checks(session, bench, tree, label, caller.say)
+            return race_without(session, bench, caller, tree, label)
         except (CandidateFailed, ProtectedTouched) as error:
             raise AutoresearchError(
                 f"without experiment {number} the program does not measure: {error.message}",
@@ -145,7 +334,7 @@ def _require_checks(
     session: Session, bench: Bench, tree: TreeMap, label: str, say: Callable[[str], None]
 ) -> None:
     """Make sure that guard and `same` hold of the tree without the experiment."""
-    expected = current_epoch(session.progress).same_sha256
+    expected = session.epoch.same_sha256
     found = run_checks(bench, tree, expected, label, say)
     if found.failed is not None:
         output = shown_path(session.places.state / found.output)
@@ -166,9 +355,9 @@ def _finish(session: Session, parent: str, record: Undo) -> None:
     )
     settle.tell(session, settled._replace(left=settled.left + left))
     if record.experiment not in session.progress.undone:
-        memory.record(session, record)
-    tape_file(session, _label(record.experiment)).unlink(missing_ok=True)
-    memory.publish(session)
+        logbook.record(session, record)
+    session.tape(_label(record.experiment)).unlink(missing_ok=True)
+    logbook.publish(session)
     session.journal.clear()
 
 

@@ -1,45 +1,52 @@
-"""`validate`: the session's first commit against its last, in a fresh race of fixed length.
+"""`validate`: the session's first commit against its last, and the last one without each keep.
 
-The estimates of single keeps are biased upward, for each race stopped when it looked good. This
-one has no early end, so its estimate is the only gain that is claimed (docs/decision.md).
+The estimates of single keeps are biased upward, for each race stopped when it looked good. These
+races have no early end, so the first one's estimate is the only gain that is claimed
+(docs/decision.md). The others suggest what the last commit may do without; nothing is dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import secrets
+from typing import TYPE_CHECKING, NamedTuple
 
+from autoresearch.core import wire
+from autoresearch.core.decision import is_proven_better
 from autoresearch.core.errors import AutoresearchError, SessionBroken
-from autoresearch.core.model import SCHEMA, Direction
-from autoresearch.core.records import Validation
-from autoresearch.edges.clock import now_utc
+from autoresearch.core.formatting import clean_head, clean_line, fence
+from autoresearch.core.history import Search
+from autoresearch.core.model import SCHEMA, Verdict
+from autoresearch.core.question import Question, policy_of
+from autoresearch.core.race import pairs_of
+from autoresearch.core.records import Ablation, Recovery, Validation
+from autoresearch.core.snapshot import with_changes
+from autoresearch.core.steps import Action
+from autoresearch.core.suspicion import ABLATION_PAIRS, worth_of
+from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.lock import turn_to_measure
-from autoresearch.loop import memory
-from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
-from autoresearch.loop.checks import current_epoch
-from autoresearch.loop.measure import Question, Race, policy_of
-from autoresearch.loop.resume import log_measured, resumed, setting_of
+from autoresearch.loop import logbook
+from autoresearch.loop.bench import CandidateFailed, ProtectedTouched, must_hold
+from autoresearch.loop.measure import Race
+from autoresearch.loop.merge import leave_out
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
+    from autoresearch.core.history import Tried
     from autoresearch.core.model import CommandResult
-    from autoresearch.core.snapshot import Entry
+    from autoresearch.core.question import Caller
+    from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench
-    from autoresearch.loop.measure import Raced, Randomness, Standing
+    from autoresearch.loop.measure import Raced
     from autoresearch.loop.session import Session
 
+
 VALIDATION_PAIRS = 20
-PROVEN_LEVEL = 0.95
-"""A gain is called proven on an interval of this confidence or more."""
+VALIDATE = "validate"
+_KINDS: dict[str, type[Validation | Ablation]] = {"validation": Validation, "ablation": Ablation}
 
 
-def validate(
-    session: Session,
-    randomness: Randomness,
-    watch: Callable[[Standing], None],
-    say: Callable[[str], None],
-) -> Validation:
+def validate(session: Session, caller: Caller) -> Validation:
     """Race the first commit against the incumbent under the latest epoch's evaluator.
 
     Then run the final guard on the incumbent, whatever came of the race.
@@ -56,111 +63,247 @@ def validate(
             hint="`autoresearch brief` says how to go on.",
         )
     bench = session.bench()
-    sandbox = bench.confinement.name
-    raced = _race(session, bench, randomness, watch, say)
+    first, last = progress.opened.base, progress.incumbent_commit
+    covers, tip = session.scope.covers, session.tree(last)
+    # The code that the session started from, measured by the evaluator of today.
+    code = {path: entry for path, entry in session.tree(first).items() if covers(path)}
+    evaluator = {path: entry for path, entry in tip.items() if not covers(path)}
+    with (
+        turn_to_measure(session.places.measure_lock, VALIDATE, caller.say),
+        must_hold("set-up, build or verify", "the last commit"),
+    ):
+        race = Race(bench, caller, VALIDATE, progress.sample_s, base="the first commit")
+        told = "this validation", "the validation"
+        race.resume(session, VALIDATE, candidate=first, told=told)
+        raced = _fixed(session, race, {**evaluator, **code}, tip, VALIDATION_PAIRS)
     effect = raced.decision.effect
     if effect is None:
         raise SessionBroken("the validation has no estimate", code="no_estimate", hint="Repeat it.")
-    guarded = _final_guard(session, bench, say)
-    lower = session.contract.metric.direction is Direction.LOWER
     record = Validation(
         schema=SCHEMA,
         at=now_utc(),
-        epoch=current_epoch(progress).number,
-        first=first_commit(session),
-        last=progress.incumbent_commit,
+        epoch=session.epoch.number,
+        first=first,
+        last=last,
         after=progress.last_number,
         effect=effect,
         race=raced.record,
-        proven=(effect.high < 0 if lower else effect.low > 0) and effect.level >= PROVEN_LEVEL,
-        sandbox=sandbox,
-        final_guard=guarded,
+        proven=is_proven_better(effect, session.contract.metric.direction),
+        sandbox=bench.confinement.name,
+        final_guard=_final_guard(session, bench, caller),
     )
-    log_measured(session, record, _tape_file(session))
-    memory.publish(session)
+    _log(session, record, VALIDATE)
+    logbook.publish(session)
     return record
 
 
-def _tape_file(session: Session) -> Path:
-    return session.places.raw / "validate.jsonl"
+def race_without(
+    session: Session, bench: Bench, caller: Caller, tree: TreeMap, label: str
+) -> Raced:
+    """Race the incumbent against a tree that lacks something of it; raises as `Race.run_fixed`.
+
+    One that was interrupted goes on; whoever logs its end removes the tape of its label.
+    """
+    race = Race(bench, caller, label, session.progress.sample_s)
+    race.resume(session, label, candidate=label, told=(f"`{label}`", f"`{label}`"))
+    best = session.tree(session.progress.incumbent_commit)
+    return _fixed(session, race, best, tree, ABLATION_PAIRS)
 
 
-def first_commit(session: Session) -> str:
-    """The code the session started from: the commit its contract was laid on."""
-    return session.progress.opened.base
-
-
-def code_under_evaluator(session: Session, code: str, evaluator: str) -> dict[str, Entry]:
-    """The files in scope from one commit, all others from the commit whose evaluator measures."""
-    covers = session.scope.covers
-    protected = {p: e for p, e in session.tree(evaluator).items() if not covers(p)}
-    return {**protected, **{p: e for p, e in session.tree(code).items() if covers(p)}}
-
-
-def _race(
-    session: Session,
-    bench: Bench,
-    randomness: Randomness,
-    watch: Callable[[Standing], None],
-    say: Callable[[str], None],
+def _fixed(
+    session: Session, race: Race, incumbent: TreeMap, candidate: TreeMap, pairs: int
 ) -> Raced:
     progress, contract = session.progress, session.contract
-    evaluator = progress.incumbent_commit
-    trees = (
-        code_under_evaluator(session, first_commit(session), evaluator),
-        session.tree(progress.incumbent_commit),
+    race.bring(incumbent, candidate)
+    question = Question(
+        policy=policy_of(contract, pairs=pairs, alpha=contract.race.alpha),
+        pool=(),
+        recorded=progress.incumbent_value if progress.deterministic else None,
     )
-    setting = setting_of(session, bench, candidate=first_commit(session))
-    names = "this validation", "the validation"
-    tape = resumed(session, _tape_file(session), setting, randomness, names)
-    slots = bench.slots[:2] if tape.getrandbits(1) else bench.slots[1::-1]
-    with turn_to_measure(session.places.measure_lock, "validate", say):
-        try:
-            say("preparing the bench checkouts")
-            arms = [
-                bench.bring(slot, tree, label="validate")
-                for slot, tree in zip(slots, trees, strict=True)
-            ]
-            return Race(
-                bench=bench,
-                incumbent=arms[0],
-                candidate=arms[1],
-                question=Question(
-                    policy=policy_of(contract, pairs=VALIDATION_PAIRS, alpha=contract.race.alpha),
-                    pool=(),
-                    recorded=progress.incumbent_value if progress.deterministic else None,
-                ),
-                tape=tape,
-                label="validate",
-                watch=watch,
-                sample_s=progress.sample_s,
-                warm_both=True,
-            ).run_fixed(VALIDATION_PAIRS)
-        except (CandidateFailed, ProtectedTouched) as error:
-            raise SessionBroken(
-                f"one of the two commits cannot be measured: {error.message}",
-                code="benchmark_broken",
-                hint="Mend what it needs on this machine, then validate again.",
-            ) from error
+    return race.run_fixed(question, pairs)
 
 
-def _final_guard(
-    session: Session, bench: Bench, say: Callable[[str], None]
-) -> CommandResult | None:
+def _final_guard(session: Session, bench: Bench, caller: Caller) -> CommandResult | None:
     """The final guard's run on the last commit, in a checkout written anew; None without one."""
-    command = session.contract.final_guard
+    command, label = session.contract.final_guard, "validate-final-guard"
     if command is None:
         return None
     slot, tree = bench.slots[2], session.tree(session.progress.incumbent_commit)
-    with turn_to_measure(session.places.measure_lock, "validate", say):
-        say("the final guard")
+    with turn_to_measure(session.places.measure_lock, VALIDATE, caller.say):
+        caller.say("the final guard")
         try:
             slot.clear()
-            built = bench.bring(slot, tree, label="validate-final-guard")
-            return bench.command(built, command, label="validate-final-guard")[0]
+            return bench.command(bench.bring(slot, tree, label=label), command, label=label)[0]
         except (CandidateFailed, ProtectedTouched) as error:
             raise SessionBroken(
                 f"the final guard cannot be run: {error.message}",
                 code="final_guard_broken",
                 hint="It may change no tracked file. Mend the last commit, or `amend` the guard.",
             ) from error
+
+
+# --- ablation -----------------------------------------------------------------------------------
+
+
+class Interrupted(NamedTuple):
+    """A `validate --ablate` that did not come to its end: its validation, its answers so far."""
+
+    validation: Validation
+    answers: tuple[Ablation, ...]
+
+
+def interrupted(session: Session) -> Interrupted | None:
+    """What the last `validate --ablate` of this very commit left undone; None when nothing.
+
+    It counts when machine, epoch, environment and sandbox are still the same, and at least one kept
+    experiment was begun to be left out, but not all were.
+    """
+    validation, answers = None, list[Ablation]()
+    for entry in session.index.log.records():
+        if isinstance(entry.record, Validation):
+            validation, answers = entry.record, []
+        elif isinstance(entry.record, Ablation):
+            answers.append(entry.record)
+        elif isinstance(entry.record, Recovery) and entry.record.environment_sha256:
+            validation = None  # of another environment
+    if validation is None:
+        return None
+    then = (validation.last, validation.epoch, validation.race.machine, validation.sandbox)
+    tip, epoch = session.progress.incumbent_commit, session.epoch.number
+    if then != (tip, epoch, machine_id(), session.bench().confinement.name):
+        return None
+    answered = {record.experiment for record in answers}
+    left = [tried.number for tried in _standing(session) if tried.number not in answered]
+    begun = bool(answers) or any(session.tape(_label(number)).exists() for number in left)
+    return Interrupted(validation, tuple(answers)) if begun and left else None
+
+
+def ablate(session: Session, caller: Caller, done: tuple[Ablation, ...] = ()) -> Iterator[Ablation]:
+    """Leave out each kept experiment in turn, newest first; each answer is logged as it comes.
+
+    Args:
+        session: open for writing, with something kept.
+        caller: told where the races stand.
+        done: answers that are in the log already; they come first.
+
+    Raises:
+        SessionBroken: the incumbent itself does not run.
+    """
+    yield from done
+    answered = {record.experiment for record in done}
+    for tried in _standing(session):
+        if tried.number not in answered:
+            record = _without(session, caller, tried)
+            _log(session, record, _label(tried.number))
+            yield record
+    logbook.publish(session)
+
+
+def _label(number: int) -> str:
+    return f"without-{number:04d}"
+
+
+def _standing(session: Session) -> tuple[Tried, ...]:
+    """The kept experiments that were not taken back, newest first."""
+    total = session.progress.last_number
+    kept = session.index.experiments(Search(verdict=Verdict.KEEP, limit=total))
+    return tuple(tried for tried in kept if tried.number not in session.progress.undone)
+
+
+def _without(session: Session, caller: Caller, tried: Tried) -> Ablation:
+    """The log line on one keep; one that cannot be left out is needed, not doubtful."""
+    bench, raced, why = session.bench(), None, ""
+    merged = leave_out(session, tried)
+    if merged.conflicts:
+        why = f"later keeps build on it: {', '.join(merged.conflicts[:5])}"
+    elif not merged.changes:
+        why = "nothing of it is left in the last commit"
+    else:
+        caller.say(f"without experiment {tried.number}")
+        tree = with_changes(session.tree(session.progress.incumbent_commit), merged.changes)
+        with turn_to_measure(session.places.measure_lock, VALIDATE, caller.say):
+            try:
+                raced = race_without(session, bench, caller, tree, _label(tried.number))
+            except (CandidateFailed, ProtectedTouched) as error:
+                why = f"does not measure without it: {error.message}"
+    p_value, doubtful = None, False
+    if raced is not None:
+        direction = session.contract.metric.direction
+        p_value, doubtful = worth_of(pairs_of(raced.record.order, raced.record.values), direction)
+    return Ablation(
+        schema=SCHEMA,
+        at=now_utc(),
+        epoch=session.epoch.number,
+        experiment=tried.number,
+        tip=session.progress.incumbent_commit,
+        effect=None if raced is None else raced.decision.effect,
+        race=None if raced is None else raced.record,
+        p_value=p_value,
+        doubtful=doubtful,
+        detail=clean_line(why),
+        sandbox=bench.confinement.name,
+    )
+
+
+# --- the line in the log ------------------------------------------------------------------------
+
+
+def _log(session: Session, record: Validation | Ablation, label: str) -> None:
+    """Log what a race found, once; its tape goes with it."""
+    values = (
+        ("kind", type(record).__name__.lower()),
+        ("record", wire.text(record)),
+        ("tape", session.tape(label).name),
+    )
+    session.journal.begin(Action(command=VALIDATE, stage="measured", at=now_utc(), values=values))
+    logbook.record(session, record)
+    session.tape(label).unlink(missing_ok=True)
+    session.journal.clear()
+
+
+def finish(session: Session, action: Action) -> str:
+    """Finish an interrupted `validate` whose race had ended; what was done, in one line."""
+    kind = action.value("kind") or ""
+    record = action.record(_KINDS[kind])
+    if all(entry.record != record for entry in session.index.log.records()):
+        logbook.record(session, record)
+    (session.places.raw / (action.value("tape") or "")).unlink(missing_ok=True)
+    session.journal.clear()
+    return f"a {kind} was measured when it was interrupted; it is in the log"
+
+
+SHOWN_LINES, SHOWN_BYTES = 22, 1400
+
+
+class Profiled(NamedTuple):
+    """A profiler's run and the beginning of what it printed, cleaned and fenced."""
+
+    result: CommandResult
+    shown: str
+
+
+def profile(session: Session, say: Callable[[str], None]) -> Profiled:
+    """Run the profiler on the incumbent in a bench checkout; `say` is told what is waited for.
+
+    Raises:
+        AutoresearchError: `no_profile`: the contract names no profiler.
+        SessionBroken: the incumbent does not build.
+    """
+    command = session.contract.profile
+    if command is None:
+        raise AutoresearchError(
+            "the contract names no profiler",
+            code="no_profile",
+            hint="A human adds `profile:` to autoresearch.yaml and runs `autoresearch amend`.",
+        )
+    bench = session.bench()
+    tree = session.tree(session.progress.incumbent_commit)
+    with (
+        turn_to_measure(session.places.measure_lock, "profile", say),
+        must_hold("set-up or build"),
+    ):
+        built = bench.bring(bench.slots[2], tree, label="profile")
+        result, outcome = bench.command(built, command, label="profile")
+    printed = outcome.stdout if outcome.stdout.strip() else outcome.stderr
+    shown = clean_head(printed, SHOWN_LINES, SHOWN_BYTES)  # profilers list the worst first
+    return Profiled(result, fence(shown, secrets.token_hex(4)))

@@ -23,10 +23,10 @@ from autoresearch.edges.environment import find_passed
 from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.worktree import take_snapshot
-from autoresearch.loop import memory
-from autoresearch.loop.adopt import adopt
+from autoresearch.loop import logbook
 from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.loop.session import CONTRACT_FILE, require_on_branch, with_checks
+from autoresearch.loop.settle import adopt_contract
 from autoresearch.planning.draft import parsed
 from autoresearch.planning.fitness import require_fitting
 from autoresearch.planning.ground import has_checks_guard, shown, untracked_in_scope
@@ -37,10 +37,10 @@ from autoresearch.planning.stage import reaches_in
 
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract
+    from autoresearch.core.question import Randomness
     from autoresearch.core.records import Epoch
     from autoresearch.core.snapshot import Snapshot
     from autoresearch.edges.gitwrite import Commit
-    from autoresearch.loop.measure import Randomness
     from autoresearch.loop.session import Session
     from autoresearch.planning.screening import Reach
 
@@ -123,7 +123,7 @@ def amend(
             ),
         )
     )
-    adopt(session, parent, plan.commit.oid, epoch)
+    adopt_contract(session, parent, plan.commit.oid, epoch)
     return found._replace(epoch=epoch.number)
 
 
@@ -250,7 +250,7 @@ def _as_before(session: Session, plan: _Plan) -> Epoch:
         number=plan.number,
         at=now_utc(),
         commit=plan.commit.oid,
-        contract_sha256=memory.sha256(plan.content),
+        contract_sha256=logbook.sha256(plan.content),
         restarts_measuring=False,
     )
 

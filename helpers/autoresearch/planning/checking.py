@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autoresearch.core.contract import Contract
-    from autoresearch.loop.measure import Randomness
+    from autoresearch.core.question import Randomness
     from autoresearch.planning.examining import Examination
     from autoresearch.planning.rehearsal import Rehearsal
 

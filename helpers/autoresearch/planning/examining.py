@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core.contract import judges
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Source
-from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
+from autoresearch.loop.bench import SECONDS_PER_UNIT, CandidateFailed, ProtectedTouched
 from autoresearch.loop.measure import SEED_BITS
-from autoresearch.loop.reading import SECONDS_PER_UNIT
 from autoresearch.planning.fitness import scoped_paths
 from autoresearch.planning.proof import (
     altered,
@@ -34,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from autoresearch.core.contract import Contract
+    from autoresearch.core.question import Randomness
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench
-    from autoresearch.loop.measure import Randomness
     from autoresearch.planning.rehearsal import Rehearsal
 
 

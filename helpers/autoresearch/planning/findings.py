@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from autoresearch.core.model import Source
-from autoresearch.loop.reading import SECONDS_PER_UNIT
+from autoresearch.loop.bench import SECONDS_PER_UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

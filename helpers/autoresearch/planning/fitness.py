@@ -12,7 +12,7 @@ from autoresearch.core.scope import compile_scope
 from autoresearch.core.snapshot import GITLINK_MODE
 from autoresearch.edges.gitrepo import object_id
 from autoresearch.edges.worktree import with_crlf
-from autoresearch.loop.memory import DOCUMENT, LOG_COPY
+from autoresearch.loop.logbook import DOCUMENT, LOG_COPY
 from autoresearch.loop.session import CONTRACT_FILE
 
 if TYPE_CHECKING:

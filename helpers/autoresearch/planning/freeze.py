@@ -30,7 +30,7 @@ from autoresearch.edges.gitwrite import (
 )
 from autoresearch.edges.journal import Journal
 from autoresearch.edges.worktree import Walk, find_overrides
-from autoresearch.loop import memory, staging
+from autoresearch.loop import logbook, settle
 from autoresearch.loop.session import (
     BRANCHES,
     CONTRACT_FILE,
@@ -125,7 +125,7 @@ def freeze(
     _keep_findings(folders, places, worktree)
     branch = BRANCHES + draft.contract.session
     gitrefs.update_ref(repo, branch, ground.first, None, "autoresearch: init")
-    exclude(repo, memory.EXCLUDED)
+    exclude(repo, logbook.EXCLUDED)
     warnings: tuple[str, ...] = ()
     toplevel, overrides = repo.toplevel, ground.overrides
     if worktree is not None:
@@ -170,7 +170,7 @@ def _check_out(
     entry = ground.tree[CONTRACT_FILE]
     expected = {entry.oid} | ({ground.base_contract.oid} if ground.base_contract else set())
     change = IndexChange(CONTRACT_FILE, frozenset(expected), entry)
-    return staging.bring(repo, places, [change])
+    return settle.set_index(repo, places, [change])
 
 
 def _write_contract(path: Path, content: bytes) -> None:
@@ -275,7 +275,7 @@ def _restore_exclude(repo: GitRepo, before: Before) -> None:
         return
     now = path.read_bytes()
     added = now.removeprefix(content).removeprefix(b"\n") if now.startswith(content) else b"?"
-    ours = {pattern.encode() for pattern in memory.EXCLUDED}
+    ours = {pattern.encode() for pattern in logbook.EXCLUDED}
     ours |= {f"/{link}".encode("utf-8", "surrogateescape") for link in before.links.split("\n")}
     if not set(added.splitlines()) <= ours:
         return

@@ -26,7 +26,7 @@ from autoresearch.edges.journal import Journal
 from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import Log
 from autoresearch.edges.places import Places, places_for, sessions_of
-from autoresearch.loop import memory
+from autoresearch.loop import logbook
 from autoresearch.loop.session import (
     BRANCHES,
     Session,
@@ -55,7 +55,7 @@ from autoresearch.planning.stage import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from autoresearch.loop.measure import Randomness
+    from autoresearch.core.question import Randomness
     from autoresearch.planning.draft import Draft
     from autoresearch.planning.ground import Ground
     from autoresearch.planning.rehearsal import Rehearsal
@@ -298,7 +298,7 @@ def _published(
             environ=environ,
         )
         try:
-            memory.publish(session)
+            logbook.publish(session)
             session.journal.clear()
         finally:
             if repo.lost_one:

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from autoresearch.core.contract import Contract
+    from autoresearch.core.question import Randomness
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.checkout import Slot
     from autoresearch.loop.bench import Bench, Built
-    from autoresearch.loop.measure import Randomness
 
 
 MAX_FILE_BYTES = 1 << 20

@@ -25,11 +25,17 @@ from autoresearch.core.noise import (
     same_code_differences,
     smallest_visible,
 )
+from autoresearch.core.question import policy_of
 from autoresearch.core.suspicion import count_tests
 from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
-from autoresearch.loop.bench import SAME_BYTES, CandidateFailed, ProtectedTouched
-from autoresearch.loop.measure import SEED_BITS, policy_of
-from autoresearch.loop.reading import last_words, median_wall
+from autoresearch.loop.bench import (
+    SAME_BYTES,
+    CandidateFailed,
+    ProtectedTouched,
+    last_words,
+    median_wall,
+)
+from autoresearch.loop.measure import SEED_BITS
 from autoresearch.planning.findings import noise_of, warnings_about
 from autoresearch.planning.fitness import scoped_paths
 from autoresearch.planning.proof import (
@@ -47,9 +53,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autoresearch.core.contract import Contract
+    from autoresearch.core.question import Randomness
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench, Built
-    from autoresearch.loop.measure import Randomness
 
 
 MAX_NAMED = 3

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from autoresearch.core.contract import Contract
+    from autoresearch.core.question import Randomness
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.edges.lock import Held
-    from autoresearch.loop.measure import Randomness
     from autoresearch.planning.draft import Draft
     from autoresearch.planning.ground import Ground
     from autoresearch.planning.rehearsal import Rehearsal

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,18 +20,19 @@ from msgspec import Struct
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import Arm, Kind, NoteKind, Verdict
+from autoresearch.core.question import Caller, watch_nothing
 from autoresearch.core.records import Experiment, Refusal
-from autoresearch.loop.experiment import Request, try_experiment
+from autoresearch.loop.candidate import Request
+from autoresearch.loop.experiment import try_experiment
 from autoresearch.loop.notes import add_note
-from autoresearch.loop.rewind import drop
 from autoresearch.loop.session import loaded
+from autoresearch.loop.undo import drop
 from autoresearch.loop.validate import validate
 from autoresearch.planning.opening import initialise
 from autoresearch.trial.story import STORY, copy_project
 
 if TYPE_CHECKING:
     from autoresearch.core.records import Validation
-    from autoresearch.loop.measure import Standing
     from autoresearch.loop.session import Session
     from autoresearch.trial.story import Proposal
 
@@ -48,7 +49,8 @@ race: {{max_runs: 24}}
 simplify_loss: 15%
 """
 
-Say = Callable[[str], None]
+NOBODY = Caller(random.SystemRandom(), watch_nothing, watch_nothing)
+"""Has something measured without looking on."""
 
 
 class Step(NamedTuple):
@@ -79,7 +81,7 @@ class Demo(Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-def run_demo(environ: Mapping[str, str], say: Say, watch: Callable[[Standing], None]) -> Demo:
+def run_demo(environ: Mapping[str, str], caller: Caller) -> Demo:
     """Run the whole story in a new temporary folder, which stays."""
     started = time.monotonic()
     root = Path(tempfile.mkdtemp(prefix="autoresearch-demo-")).resolve() / "logdigest"
@@ -87,14 +89,14 @@ def run_demo(environ: Mapping[str, str], say: Say, watch: Callable[[Standing], N
     make_repository(root, environ)
     draft = root.parent / "draft.yaml"
     draft.write_text(CONTRACT.format(python=_quoted(sys.executable)), "utf-8")
-    say("init: rehearsing the contract")
-    opened = initialise(draft, root, environ, random.SystemRandom(), watch_nothing, worktree=None)
+    caller.say("init: rehearsing the contract")
+    opened = initialise(draft, root, environ, caller.randomness, watch_nothing, worktree=None)
     baseline = statistics.median(sample.value for sample in opened.rehearsal.samples)
-    steps = tuple(_step(root, environ, proposal, say, watch) for proposal in STORY)
-    say("validate: the first commit against the last")
+    steps = tuple(_step(root, environ, proposal, caller) for proposal in STORY)
+    caller.say("validate: the first commit against the last")
     with loaded(root, environ, command="validate", write=True) as session:
         kept = session.progress.kept_count
-        proof = validate(session, random.SystemRandom(), watch, watch_nothing) if kept else None
+        proof = validate(session, caller._replace(say=watch_nothing)) if kept else None
         state = session.places.state
     return Demo(
         root=root,
@@ -134,18 +136,8 @@ def make_repository(root: Path, environ: Mapping[str, str]) -> None:
             )
 
 
-def watch_nothing(_: object) -> None:
-    """Nobody looks."""
-
-
-def _step(
-    root: Path,
-    environ: Mapping[str, str],
-    proposal: Proposal,
-    say: Say,
-    watch: Callable[[Standing], None],
-) -> Step:
-    say(f"{proposal.title}: {proposal.message}")
+def _step(root: Path, environ: Mapping[str, str], proposal: Proposal, caller: Caller) -> Step:
+    caller.say(f"{proposal.title}: {proposal.message}")
     with loaded(root, environ, command="try", write=True) as session:
         if session.progress.pending_rework is not None and proposal.kind is not Kind.REWORK:
             drop(session, outside=False)
@@ -158,7 +150,7 @@ def _step(
         request = Request(
             message=proposal.message, hypothesis=proposal.hypothesis, idea=None, kind=kind
         )
-        result = try_experiment(session, request, random.SystemRandom(), watch, watch_nothing)
+        result = try_experiment(session, caller._replace(say=watch_nothing), request)
         record = result.record
         if isinstance(record, Refusal):
             _tidy(session)

@@ -7,7 +7,6 @@ is compared with what the decision rule promises. The number of races bounds wha
 from __future__ import annotations
 
 import math
-import random
 import statistics
 import sys
 import tempfile
@@ -21,18 +20,19 @@ from msgspec import Struct
 from autoresearch.core.contract import parse
 from autoresearch.core.model import Kind, Scale
 from autoresearch.core.noise import VISIBLE, extended, same_code_differences
+from autoresearch.core.question import Question, policy_of
 from autoresearch.core.scope import compile_scope
 from autoresearch.edges.files import remove_tree
 from autoresearch.edges.gitrefs import head
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop.bench import Bench, BenchPlaces
-from autoresearch.loop.experiment import Request, try_experiment
-from autoresearch.loop.measure import Question, Race, policy_of
+from autoresearch.loop.candidate import Request
+from autoresearch.loop.experiment import try_experiment
+from autoresearch.loop.measure import Race
 from autoresearch.loop.session import loaded
-from autoresearch.loop.tape import Tape
 from autoresearch.planning.opening import initialise
 from autoresearch.planning.stage import frozen_environment
-from autoresearch.trial.demo import make_repository, watch_nothing
+from autoresearch.trial.demo import NOBODY, make_repository
 
 if TYPE_CHECKING:
     from autoresearch.loop.measure import Raced
@@ -121,7 +121,6 @@ def _races(
     root: Path, draft: Path, races: int, environ: Mapping[str, str], say: Callable[[str], None]
 ) -> list[Raced]:
     contract = parse(draft.read_text("utf-8"))
-    randomness = random.SystemRandom()
     pool: tuple[float, ...] = ()
     found: list[Raced] = []
     policy = policy_of(contract, pairs=PAIRS, alpha=contract.race.alpha)
@@ -142,34 +141,23 @@ def _races(
         tree = repo.tree(head(repo).commit or "")
         for number in range(1, races + 1):
             say(f"race {number} of {races}: a program against itself")
-            slots = bench.slots[:2] if randomness.getrandbits(1) else bench.slots[1::-1]
-            first, second = (bench.bring(slot, tree, label="selftest") for slot in slots)
-            race = Race(
-                bench=bench,
-                incumbent=first,
-                candidate=second,
-                question=Question(policy=policy, pool=pool),
-                tape=Tape(randomness),
-                label="selftest",
-                watch=watch_nothing,
-                sample_s=0.0,
-            ).run()
-            found.append(race)
-            fresh = same_code_differences(race.record.order, race.record.values, Scale.RATIO)
+            race = Race(bench, NOBODY, "selftest")
+            race.bring(tree, tree)
+            raced = race.run(Question(policy=policy, pool=pool))
+            found.append(raced)
+            fresh = same_code_differences(raced.record.order, raced.record.values, Scale.RATIO)
             pool = extended(pool, fresh)
     return found
 
 
 def _overhead(root: Path, draft: Path, environ: Mapping[str, str]) -> float:
     """Seconds of one `try` on a change of no consequence, less the time of its samples."""
-    initialise(draft, root, environ, random.SystemRandom(), watch_nothing, worktree=None)
+    initialise(draft, root, environ, NOBODY.randomness, NOBODY.say, worktree=None)
     (root / "work.py").write_text(f"{PROGRAM}# no change at all\n", "utf-8")
     request = Request(message="a comment", hypothesis=None, idea=None, kind=Kind.PLAIN)
     with loaded(root, environ, command="selftest", write=True) as session:
         begun = time.monotonic()
-        result = try_experiment(
-            session, request, random.SystemRandom(), watch_nothing, watch_nothing
-        )
+        result = try_experiment(session, NOBODY, request)
         took = time.monotonic() - begun
         race = getattr(result.record, "race", None)
     # The warm-up is a run as well, and is not recorded: it counts as one of the median length.

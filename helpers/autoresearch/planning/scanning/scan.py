@@ -24,8 +24,7 @@ from autoresearch.edges.files import atomic_write, remove_tree
 from autoresearch.edges.gitrepo import GitRepo, to_text
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.places import places_for
-from autoresearch.loop.bench import Bench, BenchPlaces
-from autoresearch.loop.reading import last_words
+from autoresearch.loop.bench import Bench, BenchPlaces, last_words
 from autoresearch.planning.rehearsal import describe, find_missing
 from autoresearch.planning.scanning.candidates import ProjectSurvey, Role, survey_object
 from autoresearch.planning.scanning.project import (
@@ -48,7 +47,7 @@ from autoresearch.planning.stage import (
 
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract
-    from autoresearch.loop.measure import Randomness
+    from autoresearch.core.question import Randomness
 
 MAX_FILES = 500_000
 MAX_TEXTS = 1_000

@@ -8,31 +8,101 @@ with a push. All three can be made again at any time.
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from autoresearch.core import views, wire
+from autoresearch.core import formatting, views, wire
 from autoresearch.core.budget import outlook_of
 from autoresearch.core.contract import render_words
 from autoresearch.core.errors import SessionBroken
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
+from autoresearch.core.views import brief, next_step
 from autoresearch.edges import gitrefs
 from autoresearch.edges.files import append_once, atomic_write
 from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
 from autoresearch.edges.places import Places, shown_path
 from autoresearch.edges.stored import Stored, keep_edited, plain_content
-from autoresearch.loop import view
+from autoresearch.edges.visible import below
+from autoresearch.loop.briefing import situation_of
 
 if TYPE_CHECKING:
     from autoresearch.core.budget import Outlook
     from autoresearch.core.history import History
     from autoresearch.core.records import Record
+    from autoresearch.core.views import Situation
     from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.loop.session import Session
+
+
+HOST_FILE = "host.json"
+HOST_SCHEMA = 1
+"""Of the view. History: 1 (2026-11) first release. `hosts.sessions` reads exactly this one."""
+
+
+def write_host_file(session: Session) -> None:
+    """Bring the view up to the log."""
+    text = wire.dumps(_view(session))
+    atomic_write(
+        session.places.state / HOST_FILE, text.encode("ascii") + b"\n", mode=0o600, sync=False
+    )
+
+
+def _view(session: Session) -> dict[str, object]:
+    situation = situation_of(session, interrupted="")
+    history, scope = situation.history, session.scope
+    return {
+        "schema": HOST_SCHEMA,
+        "session": session.name,
+        "toplevel": session.file.toplevel,
+        "branch": session.branch,
+        "stopped": history.stopped is not None,
+        "scope": {
+            "patterns": list(scope.patterns),
+            "allowed": [pattern.pattern for pattern in scope.allowed],
+            "denied": [
+                [pattern.pattern, int(re.RegexFlag(pattern.flags) & (re.DOTALL | re.IGNORECASE))]
+                for pattern in scope.denied
+            ],
+        },
+        "unseen": _unseen(session),
+        "run": None if history.run is None else wire.to_object(history.run),
+        "halt": None if situation.halt is None else situation.halt.text,
+        "next": next_step(situation),
+        "brief": brief(situation),
+        "line": _line(situation),
+    }
+
+
+def _unseen(session: Session) -> list[str]:
+    """What the holdout reads outside the repository, as the contract spells it and by real path."""
+    holdout = session.contract.holdout
+    named = [] if holdout is None else [Path(path) for path in holdout.paths]
+    found = (str(one) for path in named for one in (path, path.resolve()))
+    return [path for path in dict.fromkeys(found) if not below([path], [session.repo.toplevel])]
+
+
+def _line(situation: Situation) -> str:
+    """The session in one line, for a host's status line."""
+    history, unit = situation.history, situation.contract.metric.unit
+    run, validated = history.run, history.validation
+    done = "DONE" if situation.halt is not None else ""
+    parts = [
+        f"autoresearch {situation.contract.session}",
+        formatting.count(history.last_number, "experiment")
+        if run is None
+        else f"run {run.used}/{run.experiments}",
+        f"{history.kept_count} kept",
+        "" if validated is None else f"validated {formatting.effect(validated.effect, unit)}",
+        "final guard fails" if validated is not None and validated.final_guard is False else "",
+        done,
+    ]
+    return " · ".join(part for part in parts if part)
+
 
 LOG_COPY = "autoresearch.jsonl"
 DOCUMENT = "autoresearch.md"
@@ -104,7 +174,7 @@ def publish(session: Session, *, anew: bool = False) -> None:
     copies, page = _publish_document(session, copies)
     copies = _publish_ref(session, copies, page)
     _file(session.places).save(copies)
-    view.write(session)
+    write_host_file(session)
 
 
 def is_published(session: Session) -> bool:

@@ -1,0 +1,113 @@
+"""The private log of the holdout, and the table beside it for people.
+
+Only whether a keep passed ever leaves this module for an agent; the values stay in here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoresearch.core import limits, wire
+from autoresearch.core.errors import CorruptLogError
+from autoresearch.core.model import Verdict
+from autoresearch.edges.files import append_once, atomic_write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autoresearch.loop.session import Session
+
+LOG = "holdout.jsonl"
+TABLE = "holdout.md"
+
+
+class HoldoutLog:
+    """The checks of a session's holdout.
+
+    Attributes:
+        checks: those of the epoch whose evaluator measures, oldest first.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        epoch = session.epoch.number
+        found = read_checks(session.places.state)
+        self.checks = tuple(check for check in found if check.epoch == epoch)
+
+    @property
+    def reference(self) -> str:
+        """The commit that the next candidate is compared with: the last that passed, if any."""
+        for check in reversed(self.checks):
+            if check.passed:
+                # A keep's own ref holds the commit with the effect among its trailers.
+                record = self.session.index.record(check.experiment)
+                kept = record is not None and record.verdict is Verdict.KEEP
+                return record.commit if record is not None and kept else check.candidate
+        return self.session.epoch.commit
+
+    @property
+    def carried(self) -> float:
+        """The loss that the keeps so far carry."""
+        return limits.carried_after(self.checks, self.session.epoch.number)
+
+    def write(self, check: limits.HoldoutCheck) -> None:
+        """Append a check, and bring the table up to it."""
+        state, checks = self.session.places.state, (*self.checks, check)
+        line = wire.line(check)
+        append_once(state / LOG, line, sync=True)
+        (state / LOG).chmod(0o600)
+        moves = [
+            (kept.number, kept.effect)
+            for kept in reversed(self.session.progress.kept)
+            if kept.effect is not None and not kept.undone
+        ]
+        if check.passed and check.metric is not None:
+            moves.append((check.experiment, check.metric))
+        page = limits.table(limits.curves(checks, moves), self.session.contract.metric.scale)
+        atomic_write(state / TABLE, page.encode(), mode=0o600, sync=False)
+
+
+class HoldoutStanding(NamedTuple):
+    """How the holdout went so far.
+
+    Attributes:
+        table: both curves, for people.
+        advisory: why an agent could run it as well; empty when it could not easily.
+    """
+
+    checked: int
+    passed: int
+    table: Path
+    advisory: str
+
+
+def standing(session: Session) -> HoldoutStanding | None:
+    """How the holdout went so far, without its values; None where the contract has none."""
+    holdout = session.contract.holdout
+    if holdout is None:
+        return None
+    checks = read_checks(session.places.state)
+    return HoldoutStanding(
+        checked=len(checks),
+        passed=sum(check.passed for check in checks),
+        table=session.places.state / TABLE,
+        advisory=limits.advisory(holdout, str(session.repo.toplevel)),
+    )
+
+
+def read_checks(state: Path) -> tuple[limits.HoldoutCheck, ...]:
+    """The private log; a torn last line, of a check whose verdict was never reached, is left out.
+
+    Raises:
+        CorruptLogError: another line is not what was written.
+    """
+    path = state / LOG
+    if not path.exists():
+        return ()
+    *lines, _torn = path.read_bytes().split(b"\n")
+    try:
+        return tuple(wire.read(line, limits.HoldoutCheck) for line in lines)
+    except ValueError as error:
+        raise CorruptLogError(
+            f"{path} holds a line that is no check of the holdout", hint="Move the file away."
+        ) from error

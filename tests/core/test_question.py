@@ -1,0 +1,89 @@
+"""What a race is asked, and what its rounds say."""
+
+from __future__ import annotations
+
+import pytest
+from autoresearch.core.contract import parse
+from autoresearch.core.limits import Bound, judge_simplify
+from autoresearch.core.model import Arm, Direction, Pair, Sample, Scale
+from autoresearch.core.question import (
+    Question,
+    Round,
+    bounds_of,
+    policy_of,
+    watch_nothing,
+)
+from autoresearch.core.race import judge
+from support.pairs import climbing, lower
+
+PAIRS = climbing([-0.01] * 12)
+POOL = (0.01, 0.02)
+CONTRACT = """\
+session: s
+goal: g
+metric: {{name: ms, direction: lower, {metric}}}
+verify: v
+scope: [a]
+secondary:
+  - {{name: mb, direction: lower, limit: +5%}}
+  - {{name: kb, direction: lower}}
+"""
+
+
+def sample(arm, value, mb):
+    return Sample(arm=arm, value=value, wall_s=1.0, cpu_s=1.0, secondary=(("mb", mb),))
+
+
+@pytest.mark.parametrize("first", list(Arm))
+def test_a_round_knows_whose_sample_is_whose(first):
+    """Breaks if the sample that was taken first is taken for the incumbent's."""
+    samples = [sample(first, 1.0, 10.0), sample(first.other, 2.0, 20.0)]
+    found = Round.of(*samples)
+    one, two = (1.0, 2.0) if first is Arm.INCUMBENT else (2.0, 1.0)
+    assert found.pair == Pair(incumbent=one, candidate=two, first=first)
+    assert found.secondary("mb") == Pair(incumbent=10 * one, candidate=10 * two, first=first)
+
+
+def test_a_plain_question_is_the_race_itself():
+    """Breaks if a candidate that should gain is judged as one that may lose."""
+    policy = lower(20, alpha=0.01)
+    question = Question(policy=policy, pool=POOL)
+    assert question.loss_allowed is None
+    assert question.answer(PAIRS) == judge(PAIRS, policy, POOL)
+
+
+def test_a_simplification_may_lose_what_is_left():
+    """Breaks if losses of earlier simplifications are forgotten, or a debt counts as a gain."""
+    policy = lower(20, alpha=0.01)
+    question = Question(policy=policy, pool=POOL, simplify=(0.25, 0.75))
+    assert question.loss_allowed == 0.5
+    expected = judge_simplify(PAIRS, policy, POOL, carried=0.25, allowed=0.75)
+    assert question.answer(PAIRS) == expected
+    assert Question(policy=policy, pool=(), simplify=(0.75, 0.25)).loss_allowed == 0.0
+
+
+@pytest.mark.parametrize(
+    ("metric", "scale", "least"),
+    [
+        ("unit: ms, min_effect: 2%", Scale.RATIO, 0.02),
+        ("unit: ms, min_effect: 0.5", Scale.DIFFERENCE, 0.5),
+        ('unit: "%", min_effect: 2%', Scale.DIFFERENCE, 2.0),
+    ],
+)
+def test_the_policy_is_the_contracts(metric, scale, least):
+    """Breaks if a smallest gain in per cent of a percentage is taken for a fraction."""
+    policy = policy_of(parse(CONTRACT.format(metric=metric)), pairs=7, alpha=0.01)
+    assert (policy.pairs, policy.alpha, policy.direction) == (7, 0.01, Direction.LOWER)
+    assert (policy.scale, policy.min_effect) == (scale, least)
+
+
+def test_only_limited_metrics_bound_a_keep():
+    """Breaks if a metric that is only watched can end a race."""
+    contract = parse(CONTRACT.format(metric="unit: ms"))
+    limited = Bound(name="mb", direction=Direction.LOWER, limit=0.05, relative=True)
+    assert bounds_of(contract) == (limited,)
+
+
+def test_nobody_has_to_watch():
+    """Breaks if a caller that does not look on ends the race."""
+    watch_nothing("anything")
