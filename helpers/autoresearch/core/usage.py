@@ -81,7 +81,7 @@ TABLE: Mapping[str, Price] = {
 }
 """By the model's name without provider, date and variant, see `plain_name`."""
 
-_DRESS = re.compile(r"^(?:[a-z0-9-]+[./])*|(?:-v\d+(?::\d+)?|@?-?\d{8}|\[[^]]*\]|-0)+$")
+_DRESS = re.compile(r"^(?:[a-z0-9-]+[./])*|(?:-v\d+(?::\d+)?|@?-?\d{8}|\[[^][]{0,40}\]|-0){1,9}$")
 
 
 def plain_name(model: str) -> str:

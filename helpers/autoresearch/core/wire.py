@@ -32,7 +32,9 @@ T = TypeVar("T")
 Finite = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
 """A float in a file: msgspec takes infinity for a `float`, but for one with bounds."""
 
-_PATH = re.compile(r"^(?P<text>.*?)(?: - at (?P<in_key>`key` in )?`\$(?P<path>.*)`)?$", re.DOTALL)
+_PATH = re.compile(
+    r"^(?P<text>.*?)(?: - at (?P<in_key>`key` in )?`\$(?P<path>[^`]*)`)?$", re.DOTALL
+)
 _KEY = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _EXPECTED = re.compile(r"Expected `([^`]*)`(.*?)(?:, got .*)?", re.DOTALL)
 _BACKQUOTED = re.compile(r"`(.*)`")

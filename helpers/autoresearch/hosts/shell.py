@@ -12,7 +12,7 @@ _SPECIAL = frozenset(";&|<>()$`\\\n\r{}*?[]~#!")
 """Unquoted, each of these can make a command more than its words."""
 
 _OURS_ANYWHERE = re.compile(
-    r"(?:^|[\s;&|(/])autoresearch\s+(amend|stop|undo|finalize|init|gc(?=[^;&|\n]*prune))\b([^;&|\n]*)"
+    r"(?:^|[\s;&|(/])autoresearch\s+(amend|stop|undo|finalize|init|gc(?=[^;&|\n]{0,999}prune))\b([^;&|\n]*)"
 )
 _REDIRECTED = re.compile(
     r"(?:^|[^<>&0-9=-])[0-9]?(?:&>>?|>>?\|?)\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s;&|<>()]+))"

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from autoresearch.planning.rehearsal import Rehearsal
 
 
-_JS = re.compile(r"""(?:require\(|from\s+|import\s*\(?\s*)['"](\.{1,2}/[^'"]+)['"]""")
+_JS = re.compile(r"""(?:require\(|from\s+|import\s*(?:\(\s*)?)['"](\.{1,2}/[^'"]+)['"]""")
 _RUBY = re.compile(r"""require_relative\s*\(?['"]([^'"]+)['"]""")
-_INCLUDE = re.compile(r"""^\s*#\s*include\s+"([^"]+)\"""", re.MULTILINE)
+_INCLUDE = re.compile(r"""^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)\"""", re.MULTILINE)
 _AS_IT_IS: tuple[str, ...] = ("",)
 _ENDINGS: tuple[str, ...] = (
     "",

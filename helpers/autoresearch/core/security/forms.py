@@ -32,7 +32,7 @@ MIN_REASON = 20
 _NAME = re.compile(r"[a-z0-9][a-z0-9 ._/-]{0,59}")
 _LINES = re.compile(r"\s*([0-9]{1,7})(?:\s*-\s*([0-9]{1,7}))?\s*")
 _HOST = re.compile(
-    r"\b[a-z][a-z0-9+.-]*://(?:[^\s/@'\"]*@)?(\[[^\]]*\]|[^\s/:'\"?#]*)", re.IGNORECASE
+    r"\b[a-z][a-z0-9+.-]{0,30}://(?:[^\s/@'\"]*@)?(\[[^\]\s]{0,80}\]|[^\s/:'\"?#]*)", re.IGNORECASE
 )
 _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|\[::1\]|.*\{.*|.*%[sd].*|.*\$.*|")
 

@@ -143,12 +143,12 @@ def _named(folder: str) -> str:
 
 
 _PYTHON = re.compile(
-    r"^[ \t]*(?:from[ \t]+(?P<base>\.*[\w.]*)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n#;]+)"
+    r"^[ \t]*(?:from[ \t]+(?P<base>[\w.]+)[ \t]+import[ \t]+(?P<names>\([^()]*\)|[^\n#;]+)"
     r"|import[ \t]+(?P<plain>[^\n#;]+))",
     re.MULTILINE,
 )
 _SCRIPT = re.compile(
-    r"""(?:\bfrom|\bimport|\brequire\s*\(|\bimport\s*\()\s*\(?\s*["'](?P<path>\.{1,2}/[^"'\n]*)["']"""
+    r"""(?:\bfrom|\bimport|\brequire\s*\(|\bimport\s*\()\s*(?:\(\s*)?["'](?P<path>\.{1,2}/[^"'\n]*)["']"""
 )
 _SCRIPT_ENDS = (".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".mts", ".cts", ".vue", ".svelte")
 _ENDINGS = ("", *_SCRIPT_ENDS, *(f"/index{end}" for end in _SCRIPT_ENDS), ".json")

@@ -32,11 +32,13 @@ _SHAPES = (
     r"(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{30,}",  # Google
     r"(?<![A-Za-z0-9])npm_[A-Za-z0-9]{30,}",
     r"(?<![A-Za-z0-9])pypi-[A-Za-z0-9_-]{40,}",
-    r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",  # JWT
+    r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,999}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",  # JWT
 )
 _SHAPE = re.compile("|".join(_SHAPES))
 
-_IN_URL = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s/:@'\"]*:)(?P<secret>[^\s/@'\"]+)(?=@)")
+_IN_URL = re.compile(
+    r"(?P<head>[a-z][a-z0-9+.-]{0,30}://[^\s/:@'\"]*:)(?P<secret>[^\s/@'\"]+)(?=@)"
+)
 
 _WORDS = (
     r"pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|"
@@ -45,7 +47,7 @@ _WORDS = (
 _NAME = rf"(?<![A-Za-z0-9_.-])[A-Za-z0-9_.-]{{0,40}}?(?:{_WORDS})[A-Za-z0-9_.-]{{0,40}}"
 
 _QUOTED = re.compile(
-    rf"(?P<head>(?:{_NAME})[\"']?\]?\s*(?::[^=\n\"']*)?(?:=>|[=:]=?)\s*[rbfu]{{0,2}}[\"'])"
+    rf"(?P<head>(?:{_NAME})[\"']?\]?\s*(?::[^=\n\"']{{0,200}})?(?:=>|[=:]=?)\s*[rbfu]{{0,2}}[\"'])"
     r"(?P<secret>[^\"'\n]{3,})(?=[\"'])",
     re.IGNORECASE,
 )

@@ -45,7 +45,7 @@ _CI_FILE = re.compile(
     r"^\.github/workflows/[^/]+\.ya?ml$|^\.gitlab-ci\.yml$|^\.travis\.yml$|^\.circleci/config\.yml$"
     r"|^azure-pipelines\.yml$|^\.cirrus\.yml$|^appveyor\.yml$"
 )
-_REQUIREMENTS = re.compile(r"requirements[^/]*\.txt$")
+_REQUIREMENTS = re.compile(r"(^|/)(?=[^/]*requirements)[^/]*\.txt$")
 _PYTEST_SECTION = re.compile(r"^[ \t]*\[(tool\.pytest|pytest|tool:pytest)", re.MULTILINE)
 _PYTEST_NAMED = re.compile(r"\bpytest\b")
 _PYTEST_IMPORT = re.compile(r"^[ \t]*(import pytest|from pytest )", re.MULTILINE)

@@ -30,7 +30,7 @@ from autoresearch.planning.scanning.project import (
 )
 from autoresearch.planning.scanning.tables import findings, shared, tables
 
-READS = re.compile("|".join(table.reads for table in tables()))
+READS = re.compile("|".join(table.reads.pattern for table in tables()))
 """Searched in a path: whether a scan needs the content."""
 
 SHARE_POINTS = 20

@@ -160,7 +160,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """
 
     languages: tuple[str, ...] = ()
-    reads: str
+    reads: re.Pattern[str]
     homes: tuple[tuple[str, ...], ...] = ()
     bare: re.Pattern[str] | None = None
     only: bool = False
