@@ -114,7 +114,7 @@ def test_cell_is_covered_by_verified_evidence_of_its_own_files_only():
             finding(1, element="web", stride=Stride.ELEVATION),
         ]
     )
-    found = coverage(MODEL, ledger, lambda q: q.text != "gone", lambda _: True)
+    found = coverage(ledger, lambda q: q.text != "gone", lambda _: True)
     labels = {
         (row.element.name, threat.value): [look.label for look in looks]
         for row in found.rows
@@ -130,9 +130,9 @@ def test_cell_is_covered_by_verified_evidence_of_its_own_files_only():
 
 def test_element_outside_the_sweep_has_no_cells():
     """A sweep of a change that counts, or asks for, the rest of the code."""
-    found = coverage(MODEL, read([MODEL]), lambda _: True, lambda one: one.name == "db")
+    found = coverage(read([MODEL]), lambda _: True, lambda one: one.name == "db")
     assert [row.element.name for row in found.rows] == ["db"]
-    empty = coverage(MODEL, read([MODEL]), lambda _: True, lambda _: False)
+    empty = coverage(read([MODEL]), lambda _: True, lambda _: False)
     assert (empty.cells, empty.share, next_cell(empty, {})) == (0, 0.0, None)
 
 

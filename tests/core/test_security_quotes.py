@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from autoresearch.core.security.quotes import (
     MASK,
-    Found,
     Mismatch,
+    Span,
     check,
     fingerprint,
     holds_secret,
@@ -43,7 +43,7 @@ def other(name):
 def test_quote_that_stands_there_is_taken(first, last, quote):
     """Honest evidence refused over indentation or blank lines around it."""
     found = check(FILE, first, last, quote)
-    assert isinstance(found, Found)
+    assert isinstance(found, Span)
     assert (found.first, found.last) == (first, last)
     assert found.text.startswith(("return", "query", "def"))
 
@@ -92,8 +92,8 @@ def test_quote_is_bounded():
 def test_quote_is_found_again_after_lines_moved_and_lost_when_they_changed():
     """Coverage that survives a rewrite of the code, or is lost by a blank line above it."""
     text = 'query = "SELECT * FROM t WHERE n = " + name'
-    assert relocate(b"\n\n" + FILE, text, 5) == Found(7, 7, text)
-    assert relocate(b"\n\n" + FILE, text, 10) == Found(12, 12, text)
+    assert relocate(b"\n\n" + FILE, text, 5) == Span(7, 7, text)
+    assert relocate(b"\n\n" + FILE, text, 10) == Span(12, 12, text)
     assert relocate(FILE.replace(b"+ name", b"+ safe(name)"), text, 5) is None
 
 
@@ -159,9 +159,9 @@ def test_line_inside_a_key_is_redacted_by_what_stands_around_it():
     """The middle of a private key, quoted alone."""
     lines = [b"KEY = '''-----BEGIN PRIVATE KEY-----", b"MIIEvQIBADANBgkqhkiG9w0B", b"'''"]
     found = check(b"\n".join(lines), 2, 2, "MIIEvQIBADANBgkqhkiG9w0B")
-    assert isinstance(found, Found)
+    assert isinstance(found, Span)
     assert found.text == MASK
-    assert relocate(b"\n" + b"\n".join(lines), MASK, 2) == Found(3, 3, MASK)
+    assert relocate(b"\n" + b"\n".join(lines), MASK, 2) == Span(3, 3, MASK)
 
 
 @given(st.text(max_size=200))

@@ -14,8 +14,9 @@ from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.security.ledger import State
 from autoresearch.edges.sandbox import find_sandbox
 from autoresearch.loop.session import environment
-from autoresearch.security import findings, look, modelling
-from autoresearch.security.books import LOG_COPY, PAGE_COPY, reading, writing
+from autoresearch.security import findings, modelling
+from autoresearch.security.books import LOG_COPY, PAGE_COPY, reading
+from autoresearch.security.publishing import writing
 from support.session import COMMAND, Helper
 from support.vulnerable import FLAWS, PLANTED, PROOFS, evidence, examined, finding, make_fixture
 
@@ -237,7 +238,7 @@ def test_finding_without_a_proof_is_fixed_when_its_lines_are_gone(repo):
     with write(repo) as books:
         found = findings.recheck(books)
         assert (found.gone, found.news) == ((1,), ())
-        assert not look.overview(books).findings[0].where.stands
+        assert not books.overview().findings[0].where.stands
         reason = "state is JSON now, seen in imports.py"
         assert findings.decide(books, 1, State.FIXED, reason, None).checked == "gone"
     path.write_text(text, "utf-8")
@@ -263,9 +264,9 @@ def test_decisions_need_a_reason_and_acceptance_a_last_day(repo):
             assert codes(findings.decide, books, 1, state, reason, until) == code
         assert codes(findings.decide, books, 7, State.OPEN, why, None) == "no_finding"
         findings.decide(books, 1, State.ACCEPTED, why, books.today)
-        assert look.overview(books).open() == ()
+        assert books.overview().open() == ()
         findings.decide(books, 1, State.OPEN, "it was switched on again", None)
-        assert len(look.overview(books).open()) == 1
+        assert len(books.overview().open()) == 1
 
 
 def test_reports_and_gate_by_the_installed_command(repo, tmp_path):

@@ -13,7 +13,7 @@ from autoresearch.core.contract import parse
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.loop.session import environment
 from autoresearch.security import findings, fixing, modelling
-from autoresearch.security.books import writing
+from autoresearch.security.publishing import writing
 from support.session import Helper
 from support.vulnerable import FLAWS, PLANTED, PROOFS, VECTOR, finding, make_fixture
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.loop.session import environment
-from autoresearch.security import findings, look, modelling, scanners, sweeping
-from autoresearch.security.books import LOG_COPY, PAGE_COPY, reading, writing
+from autoresearch.security import findings, modelling, scanners, sweeping
+from autoresearch.security.books import LOG_COPY, PAGE_COPY, reading
+from autoresearch.security.publishing import writing
 from support.session import Helper
 from support.vulnerable import (
     FLAWS,
@@ -106,7 +107,7 @@ def test_every_planted_flaw_is_recorded_and_covers_its_cell(repo):
         sweeping.open_sweep(books, 25, (), None)
         for name in FLAWS:
             findings.add(books, finding(name))
-        found = look.overview(books)
+        found = books.overview()
         assert books.ledger.used(1) == 20
     cells = {(flaw["element"], flaw["stride"]) for flaw in FLAWS.values()}
     assert (found.coverage.covered, found.coverage.cells) == (len(cells), 33)
@@ -160,7 +161,7 @@ def test_invented_evidence_is_refused(repo):
         assert refused(books, finding("pickle", severity="critical")) == "form"
         with pytest.raises(AutoresearchError):
             sweeping.examine(books, examined("desk", "spoofing", "desk/auth.py", 1))
-        assert look.covered(books).covered == 0
+        assert books.covered().covered == 0
 
 
 def test_no_secret_reaches_the_ledger_by_anybodys_words(repo):
@@ -204,7 +205,7 @@ def test_same_flaw_is_recorded_once_whatever_lines_moved(repo):
         wider = {"file": moved["file"], "lines": f"{number - 1}-{number}"}
         wider["quote"] = "\n".join(path.read_text("utf-8").split("\n")[number - 2 : number])
         assert refused(books, finding("pickle", evidence=[wider])) == "duplicate"
-        (one,) = look.overview(books).findings
+        (one,) = books.overview().findings
         assert (one.where.first, one.where.stands) == (number, True)
         assert one.finding.fingerprint == first.fingerprint
 
@@ -217,12 +218,12 @@ def test_coverage_is_lost_when_the_quoted_lines_change(repo):
         sweeping.examine(
             books, examined("labels", "information-disclosure", "desk/labels.py", line)
         )
-        assert look.covered(books).covered == 1
+        assert books.covered().covered == 1
     path = repo.root / "desk/labels.py"
     path.write_text(path.read_text("utf-8").replace("is_relative_to(root)", "exists()"), "utf-8")
     repo.commit("rewrite")
     with read(repo) as books:
-        assert look.covered(books).covered == 0
+        assert books.covered().covered == 0
 
 
 def test_repeated_examination_is_no_new_look(repo):

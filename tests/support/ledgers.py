@@ -15,7 +15,14 @@ from autoresearch.core.security.ledger import (
     State,
     read,
 )
-from autoresearch.core.security.overview import Coverage, Overview, Place, Shown, coverage, ordered
+from autoresearch.core.security.overview import (
+    Coverage,
+    Located,
+    Overview,
+    Shown,
+    coverage,
+    ordered,
+)
 from autoresearch.core.security.stride import ElementKind
 
 from support.records import make
@@ -94,15 +101,13 @@ def shown(ledger: Ledger, *, stands: bool = True) -> tuple[Shown, ...]:
     )
 
 
-def _place(found: Quote, *, stands: bool) -> Place:
-    return Place(found.path, found.first, found.last, found.text, found.note, stands)
+def _place(found: Quote, *, stands: bool) -> Located:
+    return Located(found.path, found.first, found.last, found.text, found.note, stands)
 
 
 def matrix(ledger: Ledger) -> Coverage:
     """The coverage of a ledger whose evidence all stands."""
-    if ledger.model is None:
-        return Coverage(())
-    return coverage(ledger.model, ledger, lambda _: True, lambda _: True)
+    return coverage(ledger, lambda _: True, lambda _: True)
 
 
 def overview(*lines: Line, stands: bool = True, name: str = "shop") -> Overview:

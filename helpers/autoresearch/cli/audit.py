@@ -1,39 +1,30 @@
-"""Commands that write to a security ledger: a sweep from its model to its fixes."""
+"""Commands of a sweep: the model, one cell after the other, flaws, their proofs and fixes."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.cli.ledger_views import FILE, coverage_line, environment
+from autoresearch.cli.security import FILE, FORM, cells, coverage_line, security
 from autoresearch.core import formatting
 from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.security.catalog import categories, threats
 from autoresearch.core.security.ledger import State
-from autoresearch.edges.files import read_bytes_limited
-from autoresearch.security.books import writing
-from autoresearch.security.findings import add, decide, prove, recheck
-from autoresearch.security.fixing import FOLDER, prepare
-from autoresearch.security.look import covered
-from autoresearch.security.modelling import begin, complete
-from autoresearch.security.scanners import take_in
-from autoresearch.security.sweeping import Progress, examine, next_task, open_sweep
+from autoresearch.security import findings, fixing, modelling, scanners, sweeping
 
-MAX_FORM_BYTES = 64 * 1024
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autoresearch.security.books import Books
+
 SHOWN = 12
+DONE = "report what was found; the human opens the next sweep"
 
 
-def form_text(file: Path) -> str:
-    """What was handed in: a file, or standard input for `-`."""
-    if str(file) == "-":
-        return sys.stdin.buffer.read(MAX_FORM_BYTES + 1).decode("utf-8", "replace")
-    return read_bytes_limited(file, MAX_FORM_BYTES).decode("utf-8", "replace")
-
-
-def init_command() -> Answer:
+@security("init", begin=True)
+def init_command(books: Books) -> Answer:
     """Draft a threat model of the code: elements, flows, stores.
 
     The draft is a starting point: complete it, then pass it to `security model`. In the repository
@@ -41,8 +32,7 @@ def init_command() -> Answer:
 
     Example: autoresearch security init
     """
-    with writing(Path.cwd(), environment(), "security init", begin=True) as books:
-        found = begin(books)
+    found = modelling.begin(books)
     places = ", ".join(f"{number} {kind}" for kind, number in found.counts.items())
     elements = found.model.elements
     return Answer(
@@ -67,8 +57,9 @@ def init_command() -> Answer:
     )
 
 
-@click.argument("file", type=FILE)
-def model_command(file: Path) -> Answer:
+@security("model", begin=True)
+@FORM
+def model_command(books: Books, text: str) -> Answer:
     r"""Record the completed model in FILE, YAML or JSON.
 
     `-` stands for standard input.
@@ -84,10 +75,8 @@ def model_command(file: Path) -> Answer:
 
     Example: autoresearch security model model.yaml
     """
-    text = form_text(file)
-    with writing(Path.cwd(), environment(), "security model", begin=True) as books:
-        model = complete(books, text)
-        found = covered(books)
+    model = modelling.complete(books, text)
+    found = books.covered()
     return Answer(
         lines=(
             f"model: {formatting.count(len(model.elements), 'element')}, "
@@ -100,24 +89,26 @@ def model_command(file: Path) -> Answer:
     )
 
 
+@security("sweep")
 @click.argument("iterations", type=click.IntRange(1, 10_000), required=False)
 @click.option("--scope", multiple=True, help="Pattern of files to examine; repeatable.")
 @click.option("--diff", metavar="REV", help="Only what changed since REV and what it reaches.")
-def sweep_command(iterations: int | None, scope: tuple[str, ...], diff: str | None) -> Answer:
+def sweep_command(
+    books: Books, iterations: int | None, scope: tuple[str, ...], diff: str | None
+) -> Answer:
     """Open a sweep of ITERATIONS cells, or continue the open one.
 
     Without a number it has 10 cells. Once they are used, the answer is AUTORESEARCH DONE.
 
     Example: autoresearch security sweep 20 --diff origin/main
     """
-    with writing(Path.cwd(), environment(), "security sweep") as books:
-        found = open_sweep(books, iterations, scope, diff)
+    found = sweeping.open_sweep(books, iterations, scope, diff)
     sweep = found.sweep
-    left = sweep.iterations - found.used
     audited = f", {formatting.count(len(sweep.paths), 'file')} in the audit" if sweep.base else ""
     state = "opened" if found.opened else "goes on"
     if found.done:
         state = "AUTORESEARCH DONE"
+    left = sweep.iterations - found.used
     return Answer(
         lines=(
             f"sweep {sweep.number}: {state}, {found.used} of {sweep.iterations} used{audited}",
@@ -132,29 +123,27 @@ def sweep_command(iterations: int | None, scope: tuple[str, ...], diff: str | No
             "cells": found.coverage.cells,
             "covered": found.coverage.covered,
         },
-        next_step="report what was found; the human opens the next sweep"
-        if found.done
-        else f"`autoresearch security next` ({left} left)",
+        next_step=DONE if found.done else f"`autoresearch security next` ({left} left)",
     )
 
 
-def next_command() -> Answer:
+@security("next")
+def next_command(books: Books) -> Answer:
     """Show the least-examined cell and what to try there.
 
     It names element, threat, persona, hypothesis and places.
 
     Example: autoresearch security next
     """
-    with writing(Path.cwd(), environment(), "security next") as books:
-        task = next_task(books)
-    if isinstance(task, Progress):
+    task = sweeping.next_task(books)
+    if isinstance(task, sweeping.SweepState):
         return Answer(
             lines=(
                 f"AUTORESEARCH DONE: sweep {task.sweep.number} used its {task.sweep.iterations}",
                 coverage_line(task.coverage),
             ),
-            data={"done": True, "covered": task.coverage.covered, "cells": task.coverage.cells},
-            next_step="report what was found; the human opens the next sweep",
+            data={"done": True, **cells(task.coverage)},
+            next_step=DONE,
         )
     element = task.element
     hypothesis = f"acting as {task.persona.value}, one can {threats()[task.stride].question}"
@@ -196,8 +185,9 @@ def next_command() -> Answer:
     )
 
 
-@click.argument("file", type=FILE)
-def examined_command(file: Path) -> Answer:
+@security("examined")
+@FORM
+def examined_command(books: Books, text: str) -> Answer:
     r"""Record a cell that withstands, with the lines that prove it.
 
     FILE (`-`: standard input) is YAML.
@@ -217,23 +207,22 @@ def examined_command(file: Path) -> Answer:
 
     Example: autoresearch security examined - <<'EOF'
     """
-    text = form_text(file)
-    with writing(Path.cwd(), environment(), "security examined") as books:
-        record = examine(books, text)
-        found = covered(books, books.ledger.sweep)
+    record = sweeping.examine(books, text)
+    found = books.covered(books.ledger.sweep)
     return Answer(
         lines=(
             f"E{record.number} recorded: {clean_line(record.element, 60)}, {record.stride.value}, "
             f"{formatting.count(len(record.evidence), 'quote')} verified",
             coverage_line(found),
         ),
-        data={"examined": record.number, "covered": found.covered, "cells": found.cells},
+        data={"examined": record.number, **cells(found)},
         next_step="`autoresearch security next`",
     )
 
 
-@click.argument("file", type=FILE)
-def add_command(file: Path) -> Answer:
+@security("add")
+@FORM
+def add_command(books: Books, text: str) -> Answer:
     r"""Record a flaw with its evidence.
 
     FILE (`-`: standard input) is YAML: the keys of `examined` except `reason`, and more.
@@ -251,10 +240,8 @@ def add_command(file: Path) -> Answer:
 
     Example: autoresearch security add finding.yaml
     """
-    text = form_text(file)
-    with writing(Path.cwd(), environment(), "security add") as books:
-        finding = add(books, text)
-        found = covered(books, books.ledger.sweep)
+    finding = findings.add(books, text)
+    found = books.covered(books.ledger.sweep)
     labels = [category.label for category in categories(finding.cwe, finding.lists)]
     return Answer(
         lines=(
@@ -271,8 +258,7 @@ def add_command(file: Path) -> Answer:
             "vector": finding.vector,
             "fingerprint": finding.fingerprint,
             "categories": labels,
-            "covered": found.covered,
-            "cells": found.cells,
+            **cells(found),
         },
         next_step=f"`autoresearch security prove {finding.number} FILE` where an attack can be "
         "scripted, then `autoresearch security next`",
@@ -280,10 +266,11 @@ def add_command(file: Path) -> Answer:
     )
 
 
+@security("prove")
 @click.argument("number", type=click.IntRange(min=1))
 @click.argument("file", type=FILE)
 @click.option("--link", multiple=True, help="Ignored folder that it may read, such as .venv.")
-def prove_command(number: int, file: Path, link: tuple[str, ...]) -> Answer:
+def prove_command(books: Books, number: int, file: Path, link: tuple[str, ...]) -> Answer:
     r"""Run and keep a proof of concept for finding NUMBER.
 
     It runs on HEAD in a clean checkout. FILE is .py, .js or .sh, runs at the root of the checkout,
@@ -296,8 +283,7 @@ def prove_command(number: int, file: Path, link: tuple[str, ...]) -> Answer:
 
     Example: autoresearch security prove 3 /tmp/proof.py --link .venv
     """
-    with writing(Path.cwd(), environment(), "security prove") as books:
-        proof = prove(books, number, file, link)
+    proof = findings.prove(books, number, file, link)
     return Answer(
         lines=(
             f"F{number}: {proof.result.value} at {proof.commit[:12]} in "
@@ -308,8 +294,9 @@ def prove_command(number: int, file: Path, link: tuple[str, ...]) -> Answer:
     )
 
 
+@security("import")
 @click.argument("file", type=FILE)
-def import_command(file: Path) -> Answer:
+def import_command(books: Books, file: Path) -> Answer:
     """Import a scanner's report as leads.
 
     Reads SARIF, or JSON of bandit, semgrep, pip-audit and npm. A lead is only the scanner's claim:
@@ -317,41 +304,39 @@ def import_command(file: Path) -> Answer:
 
     Example: autoresearch security import bandit.json
     """
-    with writing(Path.cwd(), environment(), "security import") as books:
-        found = take_in(books, file)
-        open_leads = len(books.ledger.open_leads)
+    found = scanners.take_in(books, file)
+    left = len(books.ledger.open_leads)
     return Answer(
         lines=(
             f"{formatting.count(len(found.fresh), 'lead')} taken in, {found.known} known before, "
-            f"{open_leads} not answered",
+            f"{left} not answered",
         ),
         data={
             "leads": [lead.number for lead in found.fresh],
             "known": found.known,
-            "open": open_leads,
+            "open": left,
         },
         next_step="`autoresearch security leads`",
     )
 
 
-def recheck_command() -> Answer:
+@security("recheck")
+def recheck_command(books: Books) -> Answer:
     """Run all proofs on HEAD and look for all quoted lines.
 
     The states of the findings follow the results.
 
     Example: autoresearch security recheck
     """
-    with writing(Path.cwd(), environment(), "security recheck") as books:
-        found = recheck(books)
-    gone = [
-        f"F{number}: its lines are gone; `state {number} fixed` records the fix"
-        for number in found.gone
-    ]
+    found = findings.recheck(books)
     return Answer(
         lines=(
             f"{formatting.count(found.ran, 'proof')} run at {books.tree.commit[:12]}",
             *found.news,
-            *gone,
+            *(
+                f"F{number}: its lines are gone; `state {number} fixed` records the fix"
+                for number in found.gone
+            ),
         ),
         data={"ran": found.ran, "gone": list(found.gone), "news": list(found.news)},
         next_step="`autoresearch security status`",
@@ -359,11 +344,12 @@ def recheck_command() -> Answer:
     )
 
 
+@security("state")
 @click.argument("number", type=click.IntRange(min=1))
 @click.argument("state", type=click.Choice([state.value for state in State]))
 @click.option("--reason", required=True, help="Why, in a sentence.")
 @click.option("--until", metavar="YYYY-MM-DD", help="Last day on which an acceptance holds.")
-def state_command(number: int, state: str, reason: str, until: str | None) -> Answer:
+def state_command(books: Books, number: int, state: str, reason: str, until: str | None) -> Answer:
     """Decide what becomes of a finding (for humans).
 
     It becomes open, fixed, accepted or false-positive. `fixed` is accepted only if HEAD withstands
@@ -372,8 +358,7 @@ def state_command(number: int, state: str, reason: str, until: str | None) -> An
 
     Example: autoresearch security state 3 accepted --until 2027-03-31 --reason "behind the VPN"
     """
-    with writing(Path.cwd(), environment(), "security state") as books:
-        decision = decide(books, number, State(state), reason, until)
+    decision = findings.decide(books, number, State(state), reason, until)
     last = f" until {decision.until}" if decision.until else ""
     return Answer(
         lines=(f"F{number} is {decision.state.value}{last} (seen: {decision.checked})",),
@@ -382,10 +367,11 @@ def state_command(number: int, state: str, reason: str, until: str | None) -> An
     )
 
 
+@security("fix")
 @click.option("--session", default="security-fix", show_default=True, help="Name of the session.")
 @click.option("--guard", required=True, help="Command that must pass: the tests.")
 @click.option("--scope", multiple=True, required=True, help="Files a fix may change; repeatable.")
-def fix_command(session: str, guard: str, scope: tuple[str, ...]) -> Answer:
+def fix_command(books: Books, session: str, guard: str, scope: tuple[str, ...]) -> Answer:
     """Draft the contract of a session that fixes open findings.
 
     It freezes the findings with their proofs. The metric is the sum of the CVSS scores of findings
@@ -394,8 +380,7 @@ def fix_command(session: str, guard: str, scope: tuple[str, ...]) -> Answer:
 
     Example: autoresearch security fix --guard "python -m pytest -q" --scope "app/**"
     """
-    with writing(Path.cwd(), environment(), "security fix") as books:
-        found = prepare(books, session, guard, scope)
+    found = fixing.prepare(books, session, guard, scope)
     weight = sum(finding.score for finding in found.findings)
     left = ", ".join(f"F{number}" for number in found.left_out)
     return Answer(
@@ -406,17 +391,17 @@ def fix_command(session: str, guard: str, scope: tuple[str, ...]) -> Answer:
                 for finding in found.findings
             ),
             *([f"left out, no proof that succeeds: {left}"] if left else []),
-            f"proofs: {FOLDER}/",
+            f"proofs: {fixing.FOLDER}/",
             f"contract: {found.draft}",
         ),
         data={
             "findings": [finding.number for finding in found.findings],
             "left_out": list(found.left_out),
             "weight": weight,
-            "folder": FOLDER,
+            "folder": fixing.FOLDER,
             "draft": str(found.draft),
         },
-        next_step=f"`git add {FOLDER}` and commit it, then `autoresearch check` and "
+        next_step=f"`git add {fixing.FOLDER}` and commit it, then `autoresearch check` and "
         "`autoresearch init` with that contract",
         max_bytes=WIDE_BYTES,
     )

@@ -1,59 +1,48 @@
-"""Commands that read a security ledger: leads, status, show, report, gate."""
+"""Commands that read a security ledger: status, reports, the gate of CI."""
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from autoresearch.cli.security import FILE, cells, coverage_line, security
 from autoresearch.core import formatting, wire
 from autoresearch.core.answer import WIDE_BYTES, Answer
+from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_block, clean_line, fence
 from autoresearch.core.security import overview as sums
 from autoresearch.core.security import page
 from autoresearch.core.security import sarif as form
 from autoresearch.core.security.ledger import Severity
 from autoresearch.core.security.stride import LETTERS, Stride
-from autoresearch.edges.files import atomic_write
-from autoresearch.security.books import reading
-from autoresearch.security.findings import require_finding
-from autoresearch.security.look import baseline as known
-from autoresearch.security.look import overview, shown
+from autoresearch.edges.files import atomic_write, read_bytes_limited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from autoresearch.core.security.overview import Coverage, Place, Shown
+    from autoresearch.core.security.overview import Coverage, Shown
+    from autoresearch.security.books import Books
 
-FILE = click.Path(path_type=Path)
 LEADS_SHOWN = 20
 FINDINGS_SHOWN = 20
 ROWS_SHOWN = 25
 LIMITS = [severity.value for severity in Severity if severity is not Severity.NONE]
 EXIT_GATE = 4
+MAX_BASELINE_BYTES = 64 << 20
 
 
-def environment() -> dict[str, str]:
-    """The process's environment; the loop's own way to it would load the whole loop."""
-    return dict(os.environ)
-
-
-def coverage_line(found: Coverage) -> str:
-    """How much of the matrix is covered."""
-    return f"coverage: {found.covered} of {found.cells} cells ({found.share:.0%})"
-
-
-def leads_command() -> Answer:
+@security("leads", write=False)
+def leads_command(books: Books) -> Answer:
     """List leads that nobody has confirmed or dismissed.
 
     Example: autoresearch security leads
     """
-    with reading(Path.cwd(), environment()) as books:
-        leads = books.ledger.open_leads
+    leads = books.ledger.open_leads
     return Answer(
         lines=(
             f"{formatting.count(len(leads), 'lead')} not answered",
@@ -69,30 +58,36 @@ def leads_command() -> Answer:
     )
 
 
-def status_command() -> Answer:
+@security("status", write=False)
+def status_command(books: Books) -> Answer:
     """Show coverage, findings and what is open.
 
     Example: autoresearch security status
     """
-    with reading(Path.cwd(), environment()) as books:
-        found = overview(books)
+    found = books.overview()
     drafted = found.model is not None and found.model.drafted
+    left_out = len(found.findings) - FINDINGS_SHOWN
     return Answer(
         lines=(
             f"open findings: {sums.tally(found.open())}",
             coverage_line(found.coverage) + (" of a drafted model" if drafted else ""),
             f"leads not answered: {len(found.leads)}",
             *_matrix(found.coverage),
-            *(_finding_line(one) for one in found.findings[:FINDINGS_SHOWN]),
-            *_more(len(found.findings) - FINDINGS_SHOWN, "findings: --json lists all"),
+            *map(_finding_line, found.findings[:FINDINGS_SHOWN]),
+            *([f"… {left_out} more findings: --json lists all"] if left_out > 0 else []),
         ),
         data={
             "commit": found.commit,
-            "covered": found.coverage.covered,
-            "cells": found.coverage.cells,
+            **cells(found.coverage),
             "open": len(found.open()),
             "leads": len(found.leads),
-            "matrix": _cells(found.coverage),
+            "matrix": {
+                row.element.name: {
+                    threat.value: [look.label for look in looks]
+                    for threat, looks in row.looks.items()
+                }
+                for row in found.coverage.rows
+            },
             "findings": [_facts(one) for one in found.findings],
         },
         next_step="`autoresearch security show N`, or `autoresearch security next`",
@@ -116,15 +111,6 @@ def _matrix(found: Coverage) -> Iterable[str]:
         yield f"… {len(found.rows) - ROWS_SHOWN} more elements"
 
 
-def _cells(found: Coverage) -> dict[str, dict[str, list[str]]]:
-    return {
-        row.element.name: {
-            threat.value: [look.label for look in looks] for threat, looks in row.looks.items()
-        }
-        for row in found.rows
-    }
-
-
 def _finding_line(one: Shown) -> str:
     finding, place, proof = one.finding, one.where, one.standing.proof
     gone = "" if place.stands else " (lines gone)"
@@ -134,11 +120,6 @@ def _finding_line(one: Shown) -> str:
         f"{proven:<9} {clean_line(place.path, 80)}:{place.first}{gone} "
         f"{clean_line(finding.title, 80)}"
     )
-
-
-def _more(left_out: int, what: str) -> Iterable[str]:
-    if left_out > 0:
-        yield f"… {left_out} more {what}"
 
 
 def _facts(one: Shown) -> dict[str, object]:
@@ -161,17 +142,22 @@ def _facts(one: Shown) -> dict[str, object]:
     }
 
 
+@security("show", write=False)
 @click.argument("number", type=click.IntRange(min=1))
-def show_command(number: int) -> Answer:
+def show_command(books: Books, number: int) -> Answer:
     """Show one finding: evidence, attack, remedy, proof, decisions.
 
     Example: autoresearch security show 3
     """
-    with reading(Path.cwd(), environment()) as books:
-        finding = require_finding(books, number)
-        one = shown(books, books.ledger.standing(number))
+    finding = books.finding(number)
+    one = books.shown(books.ledger.standing(number))
     proof, decision = one.standing.proof, one.standing.decision
     said = "none" if proof is None else f"{proof.result.value} at {proof.commit[:12]}"
+    quoted: list[str] = []
+    for place in one.evidence:
+        gone = "" if place.stands else " (no longer there)"
+        quoted.append(f"{clean_line(place.path, 200)}:{place.first}-{place.last}{gone}")
+        quoted += fence(clean_block(place.text, 40), secrets.token_hex(4)).splitlines()
     return Answer(
         lines=(
             f"F{number} {clean_line(finding.title, 120)}",
@@ -180,7 +166,7 @@ def show_command(number: int) -> Answer:
             + ", ".join(f"CWE-{cwe}" for cwe in finding.cwe),
             *([] if decision is None else [f"decided: {clean_line(decision.reason)}"]),
             f"proof: {said}",
-            *(line for place in one.evidence for line in _quoted(place)),
+            *quoted,
             f"attack: {clean_line(finding.scenario)}",
             f"reproduction: {clean_line(finding.reproduction)}",
             f"remedy: {clean_line(finding.remedy)}",
@@ -192,18 +178,13 @@ def show_command(number: int) -> Answer:
     )
 
 
-def _quoted(place: Place) -> Iterable[str]:
-    gone = "" if place.stands else " (no longer there)"
-    yield f"{clean_line(place.path, 200)}:{place.first}-{place.last}{gone}"
-    yield from fence(clean_block(place.text, 40), secrets.token_hex(4)).splitlines()
-
-
+@security("report", write=False)
 @click.option("--sarif", type=FILE, help="Write SARIF 2.1.0 to this file.")
 @click.option("--markdown", type=FILE, help="Write the report in Markdown.")
 @click.option("--html", type=FILE, help="Write it as a section of HTML.")
 @click.option("--badge", type=FILE, help="Write a badge's JSON (shields.io endpoint).")
 def report_command(
-    sarif: Path | None, markdown: Path | None, html: Path | None, badge: Path | None
+    books: Books, sarif: Path | None, markdown: Path | None, html: Path | None, badge: Path | None
 ) -> Answer:
     """Write the findings in other formats.
 
@@ -211,8 +192,7 @@ def report_command(
 
     Example: autoresearch security report --sarif security.sarif
     """
-    with reading(Path.cwd(), environment()) as books:
-        found = overview(books)
+    found = books.overview()
     texts: tuple[tuple[Path | None, Callable[[], str]], ...] = (
         (sarif, lambda: json.dumps(form.document(found), indent=1) + "\n"),
         (markdown, lambda: page.markdown(found)),
@@ -230,19 +210,15 @@ def report_command(
             coverage_line(found.coverage),
             *(f"written: {clean_line(path)}" for path in written),
         ),
-        data={
-            "written": written,
-            "open": len(found.open()),
-            "covered": found.coverage.covered,
-            "cells": found.coverage.cells,
-        },
+        data={"written": written, "open": len(found.open()), **cells(found.coverage)},
         next_step="`autoresearch security gate --fail-on high` judges them",
     )
 
 
+@security("gate", write=False)
 @click.option("--fail-on", type=click.Choice(LIMITS), default="high", show_default=True)
 @click.option("--baseline", type=FILE, help="SARIF report of findings that are already known.")
-def gate_command(fail_on: str, baseline: Path | None) -> Answer:
+def gate_command(books: Books, fail_on: str, baseline: Path | None) -> Answer:
     """Exit with 4 if an open finding reaches the limit.
 
     Findings in the baseline do not count. In CI the ledger is read from
@@ -251,32 +227,26 @@ def gate_command(fail_on: str, baseline: Path | None) -> Answer:
 
     Example: autoresearch security gate --fail-on high --baseline known.sarif
     """
-    with reading(Path.cwd(), environment()) as books:
-        found = overview(books)
-        said = sums.judge(found, Severity(fail_on), known(baseline))
+    found = books.overview()
+    said = sums.judge(found, Severity(fail_on), _baseline(baseline))
     failing = [
         f"{one.label} {one.finding.severity.value} {one.finding.score:.1f} "
         f"{clean_line(one.where.path, 80)}:{one.where.first} {clean_line(one.finding.title, 80)}"
         for one in said.failing
     ]
+    message = f"{formatting.count(len(failing), 'open finding')} at or above {fail_on}"
     facts: dict[str, object] = {
         "fail_on": fail_on,
         "failing": [one.finding.number for one in said.failing],
         "known": [one.finding.number for one in said.known],
-        "covered": found.coverage.covered,
-        "cells": found.coverage.cells,
+        **cells(found.coverage),
     }
     if failing:
-        facts["error"] = {
-            "code": "gate",
-            "message": f"{formatting.count(len(failing), 'open finding')} at or above {fail_on}",
-            "hint": "mend them and `recheck`, or a human accepts them with `state`",
-        }
+        hint = "mend them and `recheck`, or a human accepts them with `state`"
+        facts["error"] = {"code": "gate", "message": message, "hint": hint}
     return Answer(
         lines=(
-            f"gate: {'no' if failing else 'passed'}, "
-            f"{formatting.count(len(failing), 'open finding')} at or above {fail_on}, "
-            f"{len(said.known)} known",
+            f"gate: {'no' if failing else 'passed'}, {message}, {len(said.known)} known",
             *failing,
             coverage_line(found.coverage),
         ),
@@ -285,3 +255,17 @@ def gate_command(fail_on: str, baseline: Path | None) -> Answer:
         exit_code=EXIT_GATE if failing else 0,
         max_bytes=WIDE_BYTES,
     )
+
+
+def _baseline(path: Path | None) -> frozenset[str]:
+    """The fingerprints of an earlier SARIF report; none without one."""
+    if path is None:
+        return frozenset()
+    try:
+        return form.fingerprints(json.loads(read_bytes_limited(path, MAX_BASELINE_BYTES)))
+    except ValueError as error:
+        raise AutoresearchError(
+            f"{path} is no baseline: {error}",
+            code="baseline",
+            hint="`autoresearch security report --sarif FILE` writes one.",
+        ) from error

@@ -1,29 +1,37 @@
-"""`autoresearch security`: the group of commands that sweep code for flaws."""
+"""`autoresearch security`: sweeps for flaws whose evidence is checked."""
 
 from __future__ import annotations
 
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
+
 import click
 
-from autoresearch.cli.app import LazyGroup
+from autoresearch.cli.app import LazyGroup, answers
+from autoresearch.edges.files import read_bytes_limited
 
-COMMANDS = {
-    "init": "audit",
-    "model": "audit",
-    "sweep": "audit",
-    "next": "audit",
-    "examined": "audit",
-    "add": "audit",
-    "prove": "audit",
-    "import": "audit",
-    "leads": "ledger_views",
-    "status": "ledger_views",
-    "show": "ledger_views",
-    "recheck": "audit",
-    "state": "audit",
-    "report": "ledger_views",
-    "gate": "ledger_views",
-    "fix": "audit",
-}
+if TYPE_CHECKING:
+    from autoresearch.core.answer import Answer
+    from autoresearch.core.security.overview import Coverage
+    from autoresearch.security.books import Books
+
+P = ParamSpec("P")
+
+MAX_FORM_BYTES = 64 * 1024
+FILE = click.Path(path_type=Path)
+
+_MODULES = {
+    "audit": (
+        "init", "model", "sweep", "next", "examined", "add", "prove", "import", "recheck", "state",
+        "fix",
+    ),
+    "ledger_views": ("leads", "status", "show", "report", "gate"),
+}  # fmt: skip
+COMMANDS = {command: module for module, commands in _MODULES.items() for command in commands}
 """Subcommand -> module of this package that defines it."""
 
 
@@ -36,3 +44,58 @@ class SecurityGroup(LazyGroup):
 @click.group("security", cls=SecurityGroup, no_args_is_help=True)
 def security_command() -> None:
     """Sweep code for security flaws. Example: autoresearch security init."""
+
+
+def form_text(file: str) -> str:
+    """What is handed in: a file, or standard input for `-`.
+
+    It is read before the ledger is locked: whoever types may take their time.
+    """
+    if file == "-":
+        content = sys.stdin.buffer.read(MAX_FORM_BYTES + 1)
+    else:
+        content = read_bytes_limited(Path(file), MAX_FORM_BYTES)
+    return content.decode("utf-8", "replace")
+
+
+FORM = click.argument("text", metavar="FILE", type=form_text)
+
+
+def security(
+    name: str, *, write: bool = True, begin: bool = False
+) -> Callable[[Callable[Concatenate[Books, P], Answer]], click.Command]:
+    """A subcommand whose function is given the open books.
+
+    Args:
+        name: of the subcommand.
+        write: whether it may write to the ledger, which is then locked meanwhile.
+        begin: whether it may begin a ledger.
+    """
+
+    def decorated(function: Callable[Concatenate[Books, P], Answer]) -> click.Command:
+        @functools.wraps(function)
+        def opened(*args: P.args, **kwargs: P.kwargs) -> Answer:
+            cwd, environ = Path.cwd(), dict(os.environ)
+            if write:
+                from autoresearch.security import publishing  # noqa: PLC0415 - start fast
+
+                with publishing.writing(cwd, environ, f"security {name}", begin=begin) as books:
+                    return function(books, *args, **kwargs)
+            from autoresearch.security.books import reading  # noqa: PLC0415 - start fast
+
+            with reading(cwd, environ) as books:
+                return function(books, *args, **kwargs)
+
+        return click.command(name)(answers(opened))
+
+    return decorated
+
+
+def coverage_line(found: Coverage) -> str:
+    """How much of the matrix is covered."""
+    return f"coverage: {found.covered} of {found.cells} cells ({found.share:.0%})"
+
+
+def cells(found: Coverage) -> dict[str, int]:
+    """The same for programs."""
+    return {"covered": found.covered, "cells": found.cells}

@@ -1,51 +1,120 @@
-"""The books of a repository's security: the ledger in the state folder, and its copies.
+"""The books of a repository's security: the ledger, held against the code as it is.
 
 The authority is `security.jsonl` in `…/autoresearch/<repository>/.security/`, outside the
 repository and independent of any session. `autoresearch.security.jsonl` and
-`autoresearch.security.md` at the root are copies for people and for CI.
+`autoresearch.security.md` at the root are copies for people and for CI (see `publishing`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import stat
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from autoresearch.core.errors import AutoresearchError, CorruptLogError
+from autoresearch import __version__
+from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
-from autoresearch.core.security.ledger import LEDGER, Ledger, Line
+from autoresearch.core.scope import compile_scope
+from autoresearch.core.security import overview as sums
+from autoresearch.core.security import quotes
+from autoresearch.core.security.ledger import LEDGER, Ledger, Line, Quote
+from autoresearch.core.snapshot import GITLINK_MODE
 from autoresearch.edges import gitrefs, notices
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.files import atomic_write, named_errors
 from autoresearch.edges.gitrepo import GitRepo
-from autoresearch.edges.gitwrite import exclude
-from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import START, Chain, Position
-from autoresearch.edges.places import places_for, shown_path
+from autoresearch.edges.places import Places, places_for
 from autoresearch.edges.stored import Stored
-from autoresearch.security.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+    from autoresearch.core.security.forms import Claim
+    from autoresearch.core.security.ledger import Element, Finding, Model, Standing, Sweep
 
 FOLDER = ".security"
 """Beside the sessions' folders; no session can be called so."""
 LOG_NAME = "security.jsonl"
 LOG_COPY = "autoresearch.security.jsonl"
 PAGE_COPY = "autoresearch.security.md"
-FORMS = "autoresearch.forms"
-"""Where agents write what they hand in: inside the folder that their host lets them write."""
-EXCLUDED = (f"/{LOG_COPY}", f"/{PAGE_COPY}", f"/{FORMS}/")
+LINK_MODE = "120000"
 
-_REMEDY = f"Bring {LOG_NAME} back from a backup, or from a copy ({LOG_COPY}) that `git log` knows."
+REMEDY = f"Bring {LOG_NAME} back from a backup, or from a copy ({LOG_COPY}) that `git log` knows."
 
 
-class Head(Struct, frozen=True, kw_only=True):
+class EvidenceError(AutoresearchError):
+    """Raised when a quote is not what the commit holds."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, code="evidence", hint=hint)
+
+
+class CommitFiles:
+    """The files of a commit, read from git: the working tree is nobody's evidence.
+
+    Attributes:
+        commit: its id.
+        whole: everything in it.
+        entries: path -> mode and blob of its regular files.
+    """
+
+    def __init__(self, repo: GitRepo, commit: str) -> None:
+        self.repo = repo
+        self.commit = commit
+        self.whole = repo.tree(commit)
+        self.entries = {
+            path: entry
+            for path, entry in self.whole.items()
+            if entry.mode not in {GITLINK_MODE, LINK_MODE}
+        }
+        self._contents: dict[str, bytes] = {}
+
+    def content(self, path: str) -> bytes:
+        """The bytes of a file; KeyError when there is none of that name."""
+        oid = self.entries[path].oid
+        if oid not in self._contents:
+            self._contents[oid] = self.repo.blob(oid)
+        return self._contents[oid]
+
+    def verified(self, claims: Iterable[Claim]) -> tuple[Quote, ...]:
+        """The quotes of claims that hold; EvidenceError says which does not, and what helps."""
+        return tuple(self._verified(claim) for claim in claims)
+
+    def _verified(self, claim: Claim) -> Quote:
+        path, (first, last) = claim.file, claim.span
+        where = f"{clean_line(path, 200)}:{first}-{last}"
+        if path not in self.entries:
+            raise EvidenceError(
+                f"{where}: there is no such file at commit {self.commit[:12]}",
+                hint="Name files relative to the root, as `git ls-files` does; commit new ones.",
+            )
+        found = quotes.check(self.content(path), first, last, claim.quote)
+        if isinstance(found, quotes.Mismatch):
+            raise EvidenceError(f"{where}: {found.problem}", hint=found.hint)
+        note = quotes.redact(claim.note or "")
+        blob = self.entries[path].oid
+        return Quote(path=path, first=first, last=last, text=found.text, blob=blob, note=note)
+
+    def place(self, quote: Quote) -> quotes.Span | None:
+        """Where a quote stands in this commit; None when it is gone."""
+        entry = self.entries.get(quote.path)
+        if entry is None:
+            return None
+        if entry.oid == quote.blob:
+            return quotes.Span(quote.first, quote.last, quote.text)
+        return quotes.relocate(self.content(quote.path), quote.text, quote.first)
+
+    def stands(self, quote: Quote) -> bool:
+        """Whether a quote is in this commit."""
+        return self.place(quote) is not None
+
+
+class Written(Struct, frozen=True, kw_only=True):
     """What was written last: the log's end, and the page.
 
     Attributes:
@@ -58,56 +127,146 @@ class Head(Struct, frozen=True, kw_only=True):
     sha256: str
     page: str
 
+    @property
+    def end(self) -> Position:
+        """The end of the log."""
+        return Position(self.offset, self.sha256)
 
-@dataclass
+
 class Books:
     """The ledger of one repository, open.
 
+    Raises AutoresearchError `no_commit`, CorruptLogError when the ledger is not what was written.
+
     Attributes:
-        state: the folder of the authority.
+        state, cache: the folders of the authority and of what can be made again.
         ledger: what its lines add up to.
         tree: the files at the commit that evidence is checked against: HEAD.
         news: notices to print with whatever ends the command; see `edges.notices`.
     """
 
-    repo: GitRepo
-    state: Path
-    cache: Path
-    chain: Chain[Line]
-    ledger: Ledger
-    tree: Snapshot
-    environ: Mapping[str, str]
-    head: Head
-    news: list[str] = field(default_factory=notices.current)
+    def __init__(
+        self,
+        repo: GitRepo,
+        places: Places,
+        source: Path,
+        environ: Mapping[str, str],
+        news: list[str],
+    ) -> None:
+        commit = gitrefs.head(repo).commit
+        if commit is None:
+            raise AutoresearchError(
+                "the repository has no commit yet",
+                code="no_commit",
+                hint="Commit the project first: evidence is checked against a commit.",
+            )
+        self.repo = repo
+        self.state, self.cache = places.state, places.cache
+        self.environ = environ
+        self.news = news
+        self.tree = CommitFiles(repo, commit)
+        self.today = now_utc()[:10]
+        self.chain: Chain[Line] = Chain(source, LEDGER, REMEDY)
+        self.ledger = Ledger()
+        end = START
+        for entry in self.chain.records():
+            self.ledger.take(entry.record)
+            end = entry.end
+        self._head = Stored(places.state / "head.json", Written)
+        known = self._head.load() if source.parent == places.state else None
+        self.written = known or Written(
+            schema=SCHEMA, offset=end.offset, sha256=end.sha256, page=""
+        )
+        self.chain.require_tail(self.written.end)
 
-    @property
-    def today(self) -> str:
-        """The day, UTC."""
-        return now_utc()[:10]
-
-    @property
-    def proofs(self) -> Path:
-        """The folder of proofs of concept."""
-        return self.state / "proofs"
-
-    def write(self, record: Line) -> None:
-        """Append a record: one write, synced; then remember where the log ends."""
-        end = self.chain.append(record).end
-        self.ledger.take(record)
-        self.keep(end, self.head.page)
-
-    def write_all(self, records: Iterable[Line]) -> None:
-        """Append many records, each by one write, and remember the end once."""
-        end = Position(self.head.offset, self.head.sha256)
+    def write(self, *records: Line) -> None:
+        """Append records, each by one synced write; then remember where the log ends."""
+        end = self.written.end
         for record in records:
             end = self.chain.append(record).end
             self.ledger.take(record)
-        self.keep(end, self.head.page)
+        self.keep(end, self.written.page)
 
     def keep(self, end: Position, page: str) -> None:
         """Remember the log's end and the page."""
-        self.head = Head(schema=SCHEMA, offset=end.offset, sha256=end.sha256, page=page)
-        _head(self.state).save(self.head)
+        self.written = Written(schema=SCHEMA, offset=end.offset, sha256=end.sha256, page=page)
+        self._head.save(self.written)
+
+    def require_model(self) -> Model:
+        """The model in force; raises AutoresearchError `no_model` before `init`."""
+        if self.ledger.model is None:
+            raise AutoresearchError(
+                "there is no model yet", code="no_model", hint="Run `autoresearch security init`."
+            )
+        return self.ledger.model
+
+    def element(self, name: str) -> Element:
+        """The element of a name; raises AutoresearchError `no_element`."""
+        for element in self.require_model().elements:
+            if element.name == name:
+                return element
+        names = ", ".join(element.name for element in self.require_model().elements)
+        raise AutoresearchError(
+            f"the model has no element '{clean_line(name, 60)}'",
+            code="no_element",
+            hint=f"It has: {clean_line(names, 300)}.",
+        )
+
+    def finding(self, number: int) -> Finding:
+        """A finding; raises AutoresearchError `no_finding`."""
+        if number not in self.ledger.findings:
+            raise AutoresearchError(
+                f"there is no finding F{number}",
+                code="no_finding",
+                hint="`autoresearch security status` lists them.",
+            )
+        return self.ledger.findings[number]
+
+    def overview(self) -> sums.Overview:
+        """All that a report shows."""
+        ledger = self.ledger
+        return sums.Overview(
+            name=self.repo.toplevel.name,
+            commit=self.tree.commit,
+            today=self.today,
+            version=__version__,
+            model=ledger.model,
+            coverage=self.covered(),
+            findings=sums.ordered([self.shown(one) for one in ledger.standings]),
+            examined=tuple(ledger.examined[number] for number in sorted(ledger.examined)),
+            leads=ledger.open_leads,
+        )
+
+    def covered(self, sweep: Sweep | None = None) -> sums.Coverage:
+        """The matrix of what a sweep looks at, from records whose evidence stands."""
+        return sums.coverage(
+            self.ledger, self.tree.stands, lambda element: bool(self.audited(element, sweep))
+        )
+
+    def audited(self, element: Element, sweep: Sweep | None) -> tuple[str, ...]:
+        """The files of an element that a sweep looks at; all where none is given."""
+        found = sums.files_of(element, self.tree.entries)
+        if sweep is not None and sweep.scope:
+            covers = compile_scope(sweep.scope, ()).covers
+            found = tuple(path for path in found if covers(path))
+        if sweep is not None and sweep.base is not None:
+            found = tuple(path for path in found if path in set(sweep.paths))
+        return found
+
+    def shown(self, standing: Standing) -> sums.Shown:
+        """A finding with its places in the code as it is."""
+        finding = standing.finding
+        return sums.Shown(
+            standing=standing,
+            state=standing.state(self.today),
+            evidence=tuple(self._placed(quote) for quote in finding.evidence),
+            flow=tuple(self._placed(quote) for quote in finding.flow),
+        )
+
+    def _placed(self, quote: Quote) -> sums.Located:
+        found = self.tree.place(quote)
+        first, last = (quote.first, quote.last) if found is None else (found.first, found.last)
+        return sums.Located(quote.path, first, last, quote.text, quote.note, found is not None)
 
 
 @contextmanager
@@ -120,130 +279,26 @@ def reading(cwd: Path, environ: Mapping[str, str]) -> Iterator[Books]:
     """
     with GitRepo.open(cwd) as repo:
         places = places_for(environ, repo.toplevel, repo.common_dir, FOLDER)
-        source = places.state / LOG_NAME
-        news = notices.current()
+        source, news = places.state / LOG_NAME, notices.current()
         if not source.is_file():
             source = repo.toplevel / LOG_COPY
-            if not _is_plain(source):
-                raise AutoresearchError(
-                    "this repository has no security ledger yet",
-                    code="no_ledger",
-                    hint="`autoresearch security init` begins one.",
-                )
+            if not is_plain(source):
+                raise no_ledger()
             news.append(f"read from {LOG_COPY}: this machine has no ledger of its own")
-        yield _books(repo, source, places.state, places.cache, environ, news)
+        yield Books(repo, places, source, environ, news)
 
 
-@contextmanager
-def writing(
-    cwd: Path, environ: Mapping[str, str], command: str, *, begin: bool = False
-) -> Iterator[Books]:
-    """The books, ours alone until the end; copies are made anew when the block ends well.
-
-    Args:
-        cwd: a folder of the repository.
-        environ: of the process.
-        command: for whoever is kept out.
-        begin: whether a ledger may be begun.
-
-    Raises:
-        AutoresearchError: `no_ledger`, `locked`, or as git and the disk say.
-        CorruptLogError: the ledger is not what was written.
-    """
-    from autoresearch.security.copies import publish  # noqa: PLC0415 - readers need none of it
-
-    with ExitStack() as stack:
-        repo = stack.enter_context(GitRepo.open(cwd))
-        places = places_for(environ, repo.toplevel, repo.common_dir, FOLDER)
-        source = places.state / LOG_NAME
-        copy = repo.toplevel / LOG_COPY
-        news = notices.current()
-        if not source.is_file() and not begin and not _is_plain(copy):
-            raise AutoresearchError(
-                "this repository has no security ledger yet",
-                code="no_ledger",
-                hint="`autoresearch security init` begins one.",
-            )
-        places.prepare()
-        with named_errors(places.state):
-            places.state.mkdir(mode=0o700, exist_ok=True)
-        stack.enter_context(Lock(places.state / "lock").acquire(command))
-        _adopt(source, copy, news)
-        _repair(source, news)
-        books = _books(repo, source, places.state, places.cache, environ, news)
-        yield books
-        exclude(repo, EXCLUDED)
-        publish(books)
-
-
-def _books(
-    repo: GitRepo,
-    source: Path,
-    state: Path,
-    cache: Path,
-    environ: Mapping[str, str],
-    news: list[str],
-) -> Books:
-    commit = gitrefs.head(repo).commit
-    if commit is None:
-        raise AutoresearchError(
-            "the repository has no commit yet",
-            code="no_commit",
-            hint="Commit the project first: evidence is checked against a commit.",
-        )
-    chain = Chain(source, LEDGER, _REMEDY)
-    head = _head(state).load() if source.parent == state else None
-    ledger, end = _read(chain, head)
-    return Books(
-        repo=repo,
-        state=state,
-        cache=cache,
-        chain=chain,
-        ledger=ledger,
-        tree=Snapshot(repo, commit),
-        environ=environ,
-        head=head or Head(schema=SCHEMA, offset=end.offset, sha256=end.sha256, page=""),
-        news=news,
+def no_ledger() -> AutoresearchError:
+    """The error of whoever begins at the end."""
+    return AutoresearchError(
+        "this repository has no security ledger yet",
+        code="no_ledger",
+        hint="`autoresearch security init` begins one.",
     )
 
 
-def _read(chain: Chain[Line], head: Head | None) -> tuple[Ledger, Position]:
-    """Every line, and whether the last one that was written is still there."""
-    ledger, end = Ledger(), START
-    remembered = START if head is None else Position(head.offset, head.sha256)
-    seen = remembered == START
-    for entry in chain.records():
-        ledger.take(entry.record)
-        end = entry.end
-        seen = seen or end == remembered
-    if not seen:
-        raise CorruptLogError(
-            f"log {chain.path} does not hold the last line that was written to it", hint=_REMEDY
-        )
-    return ledger, end
-
-
-def _head(state: Path) -> Stored[Head]:
-    return Stored(state / "head.json", Head)
-
-
-def _adopt(source: Path, copy: Path, news: list[str]) -> None:
-    """Take the copy at the root for the ledger where this machine has none."""
-    if source.exists() or not _is_plain(copy):
-        return
-    for _ in Chain(copy, LEDGER, _REMEDY).records():
-        pass  # a chain that breaks raises
-    atomic_write(source, copy.read_bytes(), mode=0o600)
-    news.append(f"the ledger was taken from {LOG_COPY}: this machine had none of its own")
-
-
-def _repair(source: Path, news: list[str]) -> None:
-    torn = Chain(source, LEDGER, _REMEDY).repair()
-    if torn is not None:
-        news.append(f"half a line ({torn.size} bytes) was moved to {shown_path(torn.moved_to)}")
-
-
-def _is_plain(path: Path) -> bool:
+def is_plain(path: Path) -> bool:
+    """Whether it is a regular file, and no link to one."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.catalog import rate
-from autoresearch.core.security.forms import MIN_REASON, FindingForm, FormError, read_finding
-from autoresearch.core.security.ledger import Decision, Finding, Quote, State
+from autoresearch.core.security.forms import MIN_REASON, FormError, read_finding
+from autoresearch.core.security.ledger import Decision, Finding, Proof, State
 from autoresearch.core.security.quotes import fingerprint, occurrence, redact
 from autoresearch.edges.clock import now_utc
 from autoresearch.security import proofs
@@ -20,7 +21,6 @@ from autoresearch.share.proving import Result
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autoresearch.core.security.ledger import Proof
     from autoresearch.security.books import Books
 
 MAX_DAYS = 366
@@ -29,7 +29,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Rechecked(NamedTuple):
-    """What changed since the findings were looked at last, each in words.
+    """What changed since the findings were looked at last.
 
     Attributes:
         ran: how many proofs were run.
@@ -50,43 +50,8 @@ def add(books: Books, text: str) -> Finding:
         AutoresearchError: `vector`, `duplicate`; or as `checked_cell`.
     """
     form = read_finding(text)
-    evidence = checked_cell(books, form.cell)
-    finding = _finding(books, form, evidence, books.tree.verified(form.flow))
-    _refuse_duplicate(books, finding)
-    books.write(finding)
-    return finding
-
-
-def prove(books: Books, number: int, path: Path, link: tuple[str, ...]) -> Proof:
-    """Run a proof of concept and file it, once it succeeds on the commit that is checked out.
-
-    Args:
-        books: open for writing.
-        number: of the finding.
-        path: the script.
-        link: ignored folders of the repository that it may read.
-
-    Raises:
-        AutoresearchError: `no_finding`; `proof` when it does not show the flaw.
-    """
-    require_finding(books, number)
-    script = proofs.load(path, link)
-    ran = proofs.run(books, number, script)
-    if ran.proof.result is not Result.EXPLOITED:
-        raise AutoresearchError(
-            f"the proof says {ran.proof.result.value} (exit {ran.proof.exit_code}) on "
-            f"{books.tree.commit[:12]}, so it proves no flaw: {ran.output[-300:]}",
-            code="proof",
-            hint="It must print `PROOF exploited` and end with status 1 while the flaw stands.",
-        )
-    proofs.file_away(books, number, script)
-    books.write(ran.proof)
-    return ran.proof
-
-
-def _finding(
-    books: Books, form: FindingForm, evidence: tuple[Quote, ...], flow: tuple[Quote, ...]
-) -> Finding:
+    evidence = checked_cell(books, form)
+    own = evidence[0]
     try:
         rated = rate(form.vector)
     except ValueError as error:
@@ -95,32 +60,34 @@ def _finding(
             code="vector",
             hint="Shape: CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:N/VA:N/SC:N/SI:N/SA:N",
         ) from error
-    own = evidence[0]
-    number = occurrence(books.tree.content(own.path), own.text, own.first)
-    return Finding(
+    above = occurrence(books.tree.content(own.path), own.text, own.first)
+    finding = Finding(
         schema=SCHEMA,
         at=now_utc(),
         number=max(books.ledger.findings, default=0) + 1,
         sweep=sweep_number(books),
         commit=books.tree.commit,
         title=redact(form.title),
-        element=form.cell.element,
-        stride=form.cell.stride,
-        persona=form.cell.persona,
-        hypothesis=redact(form.cell.hypothesis),
+        element=form.element,
+        stride=form.stride,
+        persona=form.persona,
+        hypothesis=redact(form.hypothesis),
         cwe=form.cwe,
         lists=form.lists,
         vector=rated.vector,
         score=rated.score,
         severity=rated.severity,
-        fingerprint=fingerprint(own.path, own.text, form.cwe[0], number),
+        fingerprint=fingerprint(own.path, own.text, form.cwe[0], above),
         evidence=evidence,
-        flow=flow,
+        flow=books.tree.verified(form.flow),
         scenario=redact(form.scenario),
         reproduction=redact(form.reproduction),
         remedy=redact(form.remedy),
-        lead=form.cell.lead,
+        lead=form.lead,
     )
+    _refuse_duplicate(books, finding)
+    books.write(finding)
+    return finding
 
 
 def _refuse_duplicate(books: Books, finding: Finding) -> None:
@@ -145,62 +112,73 @@ def _refuse_duplicate(books: Books, finding: Finding) -> None:
             )
 
 
+def prove(books: Books, number: int, path: Path, link: tuple[str, ...]) -> Proof:
+    """Run a proof of concept and file it, once it succeeds on the commit that is checked out.
+
+    Args:
+        books: open for writing.
+        number: of the finding.
+        path: the script.
+        link: ignored folders of the repository that it may read.
+
+    Raises:
+        AutoresearchError: `no_finding`; `proof` when it does not show the flaw.
+    """
+    books.finding(number)
+    script = proofs.load(path, link)
+    ran = proofs.run(books, number, script)
+    if ran.proof.result is not Result.EXPLOITED:
+        raise AutoresearchError(
+            f"the proof says {ran.proof.result.value} (exit {ran.proof.exit_code}) on "
+            f"{books.tree.commit[:12]}, so it proves no flaw: {ran.output[-300:]}",
+            code="proof",
+            hint="It must print `PROOF exploited` and end with status 1 while the flaw stands.",
+        )
+    proofs.file_away(books, ran.proof, script)
+    books.write(ran.proof)
+    return ran.proof
+
+
 def decide(books: Books, number: int, state: State, reason: str, until: str | None) -> Decision:
     """Record what is to be done about a finding.
 
     Raises:
         AutoresearchError: `no_finding`, `not_fixed`, `until`, `reason`.
     """
-    require_finding(books, number)
+    books.finding(number)
     if len(reason.strip()) < MIN_REASON:
         raise AutoresearchError("the reason says too little", code="reason", hint="Say why.")
-    _check_until(books, state, until)
+    if state is State.ACCEPTED:
+        _require_day(until, books.today)
+    elif until is not None:
+        raise FormError("only an acceptance has a last day", hint="Leave out --until.")
     checked = _checked_fixed(books, number) if state is State.FIXED else "word"
     return _decide(books, number, state, redact(reason.strip()), checked, until)
 
 
-def require_finding(books: Books, number: int) -> Finding:
-    """A finding; raises AutoresearchError `no_finding`."""
-    if number not in books.ledger.findings:
-        raise AutoresearchError(
-            f"there is no finding F{number}",
-            code="no_finding",
-            hint="`autoresearch security status` lists them.",
-        )
-    return books.ledger.findings[number]
-
-
-def _check_until(books: Books, state: State, until: str | None) -> None:
-    if state is not State.ACCEPTED:
-        if until is not None:
-            raise FormError("only an acceptance has a last day", hint="Leave out --until.")
+def _require_day(until: str | None, today: str) -> None:
+    """Refuse an acceptance without a last day, or with one that is none or too far away."""
+    ahead = None
+    with suppress(ValueError):
+        if until is not None and _DAY.fullmatch(until):
+            ahead = (date.fromisoformat(until) - date.fromisoformat(today)).days
+    if until is None:
+        problem = "an accepted finding needs its last day"
+    elif ahead is None:
+        problem = f"{until[:20]} is no day"
+    elif not 0 <= ahead <= MAX_DAYS:
+        problem = f"{until} is not within the next {MAX_DAYS} days"
+    else:
         return
-    problem = "an accepted finding needs its last day"
-    if until is not None:
-        problem = _problem_of_day(until, books.today)
-    if problem:
-        raise AutoresearchError(
-            problem, code="until", hint=f"`--until YYYY-MM-DD`, at most {MAX_DAYS} days ahead."
-        )
-
-
-def _problem_of_day(until: str, today: str) -> str:
-    try:
-        days = (date.fromisoformat(until) - date.fromisoformat(today)).days
-    except ValueError:
-        days = None
-    if days is None or not _DAY.fullmatch(until):
-        return f"{until[:20]} is no day"
-    if not 0 <= days <= MAX_DAYS:
-        return f"{until} is not within the next {MAX_DAYS} days"
-    return ""
+    raise AutoresearchError(
+        problem, code="until", hint=f"`--until YYYY-MM-DD`, at most {MAX_DAYS} days ahead."
+    )
 
 
 def _checked_fixed(books: Books, number: int) -> str:
     """What the helper saw of a fix; raises AutoresearchError `not_fixed`."""
     if number in books.ledger.proofs:
-        ran = proofs.run(books, number, proofs.filed(books, number))
-        books.write(ran.proof)
+        ran = proofs.run_filed(books, number)
         if ran.proof.result is Result.WITHSTOOD:
             return "proof"
         raise AutoresearchError(
@@ -209,7 +187,7 @@ def _checked_fixed(books: Books, number: int) -> str:
             code="not_fixed",
             hint="Mend the flaw and commit; a proof that breaks proves no fix.",
         )
-    if books.tree.stands(books.ledger.findings[number].evidence[0]):
+    if _stands(books, number):
         raise AutoresearchError(
             f"the lines of F{number} are still there, and it has no proof that they are harmless",
             code="not_fixed",
@@ -243,25 +221,25 @@ def recheck(books: Books) -> Rechecked:
     """
     ran, gone, news = 0, [], []
     for standing in books.ledger.standings:
-        finding, state = standing.finding, standing.state(books.today)
+        number, state = standing.finding.number, standing.state(books.today)
         if state not in {State.OPEN, State.FIXED}:
             continue
         if standing.proof is None:
-            stands = books.tree.stands(finding.evidence[0])
-            if stands and state is State.FIXED:
-                _decide(books, finding.number, State.OPEN, "its lines are back", "gone")
-                news.append(f"F{finding.number} is open again: its lines are back")
-            elif not stands and state is State.OPEN:
-                gone.append(finding.number)
-            continue
-        proof = proofs.run(books, finding.number, proofs.filed(books, finding.number)).proof
-        ran += 1
-        books.write(proof)
-        held = proof.result is Result.WITHSTOOD
-        if held and state is State.OPEN:
-            _decide(books, finding.number, State.FIXED, "its proof is withstood", "proof")
-            news.append(f"F{finding.number} is fixed: its proof is withstood")
-        elif not held and state is State.FIXED:
-            _decide(books, finding.number, State.OPEN, f"proof {proof.result.value}", "proof")
-            news.append(f"F{finding.number} is open again: its proof says {proof.result.value}")
+            held, checked, reason = not _stands(books, number), "gone", "its lines are back"
+            if held and state is State.OPEN:
+                gone.append(number)
+                continue
+        else:
+            result = proofs.run_filed(books, number).proof.result
+            ran += 1
+            held, checked = result is Result.WITHSTOOD, "proof"
+            reason = "its proof is withstood" if held else f"its proof says {result.value}"
+        if held is not (state is State.FIXED):
+            _decide(books, number, State.FIXED if held else State.OPEN, reason, checked)
+            news.append(f"F{number} is {'fixed' if held else 'open again'}: {reason}")
     return Rechecked(ran, tuple(gone), tuple(news))
+
+
+def _stands(books: Books, number: int) -> bool:
+    """Whether the flaw's own lines are still there."""
+    return books.tree.stands(books.ledger.findings[number].evidence[0])

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch import share
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.scope import compile_scope
 from autoresearch.core.security.ledger import State
 from autoresearch.edges.files import atomic_write
-from autoresearch.security import proofs
 from autoresearch.security.books import sha256
+from autoresearch.security.proofs import filed, run_filed
+from autoresearch.security.sweeping import require_scope
 from autoresearch.share import proving
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ TEMPLATES = {"proving.py": "proving.py", "weigh.py": "security/weigh.py"}
 """File in the folder -> its template."""
 
 
-class Prepared(NamedTuple):
+class FixDraft(NamedTuple):
     """What a session needs to begin.
 
     Attributes:
@@ -42,7 +42,7 @@ class Prepared(NamedTuple):
     draft: Path
 
 
-def prepare(books: Books, session: str, guard: str, scope: tuple[str, ...]) -> Prepared:
+def prepare(books: Books, session: str, guard: str, scope: tuple[str, ...]) -> FixDraft:
     """Freeze the open findings whose proofs succeed on the commit that is checked out.
 
     Args:
@@ -54,19 +54,22 @@ def prepare(books: Books, session: str, guard: str, scope: tuple[str, ...]) -> P
     Raises:
         AutoresearchError: `nothing_to_fix`, `exists`, `scope`.
     """
-    _require_scope(books, scope)
+    covers = require_scope(scope).covers
+    for path in books.tree.entries:
+        if covers(path) and path.startswith(f"{FOLDER}/"):
+            raise AutoresearchError(
+                f"the scope covers {path}, which judges the fixes",
+                code="scope",
+                hint="Name the folders of the code only.",
+            )
     frozen: list[Finding] = []
     left_out: list[int] = []
     for standing in books.ledger.standings:
         finding = standing.finding
         if standing.state(books.today) is not State.OPEN:
             continue
-        if standing.proof is None or len(frozen) == MAX_FINDINGS:
-            left_out.append(finding.number)
-            continue
-        ran = proofs.run(books, finding.number, proofs.filed(books, finding.number))
-        books.write(ran.proof)
-        if ran.proof.result is proving.Result.EXPLOITED:
+        proven = standing.proof is not None and len(frozen) < MAX_FINDINGS
+        if proven and run_filed(books, finding.number).proof.result is proving.Result.EXPLOITED:
             frozen.append(finding)
         else:
             left_out.append(finding.number)
@@ -79,23 +82,7 @@ def prepare(books: Books, session: str, guard: str, scope: tuple[str, ...]) -> P
     _write_folder(books, frozen)
     draft = books.state / DRAFT
     atomic_write(draft, _contract(books, frozen, session, guard, scope).encode("utf-8"))
-    return Prepared(tuple(frozen), tuple(left_out), draft)
-
-
-def _require_scope(books: Books, scope: tuple[str, ...]) -> None:
-    try:
-        covers = compile_scope(scope, ()).covers
-    except ValueError as error:
-        raise AutoresearchError(
-            f"a pattern of the scope {error}", code="scope", hint="See docs/contract.md."
-        ) from error
-    for path in books.tree.entries:
-        if covers(path) and path.startswith(f"{FOLDER}/"):
-            raise AutoresearchError(
-                f"the scope covers {path}, which judges the fixes",
-                code="scope",
-                hint="Name the folders of the code only.",
-            )
+    return FixDraft(tuple(frozen), tuple(left_out), draft)
 
 
 def _write_folder(books: Books, frozen: list[Finding]) -> None:
@@ -115,7 +102,7 @@ def _write_folder(books: Books, frozen: list[Finding]) -> None:
     folder.mkdir(exist_ok=True)
     listed = []
     for finding in frozen:
-        script = proofs.filed(books, finding.number)
+        script = filed(books, finding.number)
         name = f"finding-{finding.number:03d}{script.ending}"
         atomic_write(folder / name, script.content)
         listed.append(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
@@ -17,14 +20,13 @@ from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import read_bytes_limited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from autoresearch.security.books import Books
 
-
 MAX_MESSAGE = 300
 MAX_LEADS = 2_000
+MAX_REPORT_BYTES = 64 << 20
 
 _CWE = re.compile(r"\bCWE[-_: ]?0*([1-9][0-9]{0,3})\b", re.IGNORECASE)
 
@@ -47,150 +49,139 @@ class Hint(NamedTuple):
         return hashlib.sha256(parts.encode("utf-8", "replace")).hexdigest()[:32]
 
 
+class Format(NamedTuple):
+    """How the JSON of a scanner is read.
+
+    Attributes:
+        marks: keys by which its reports are known.
+        items: what each lead is made of, one mapping a lead.
+        keys: field of a Hint -> where the mapping has it: keys with dots between, `?` behind one
+            that may be missing. A field that is not named stands under its own name, if at all.
+    """
+
+    tool: str
+    marks: tuple[str, ...]
+    items: Callable[[Any], Iterable[Mapping[str, Any]]]
+    keys: Mapping[str, str]
+
+
 def hints(report: object) -> tuple[Hint, ...]:
     """The leads of a scanner's report, whatever of the known formats it has.
 
     Raises:
         ValueError: no known format, or not what that format promises.
     """
-    for is_it, read in _FORMATS:
-        if is_it(report):
+    for form in _FORMATS:
+        if isinstance(report, dict) and all(mark in report for mark in form.marks):
             try:
-                found = tuple(dict.fromkeys(_limited(read(report))))
+                found = (_hint(form, item) for item in form.items(report))
+                listed = list(islice(found, MAX_LEADS + 1))
             except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
                 raise ValueError(
                     f"a key is missing or odd: {clean_line(str(error), 80)}"
                 ) from error
-            return found
+            if len(listed) > MAX_LEADS:
+                raise ValueError(f"more than {MAX_LEADS} leads")
+            return tuple(dict.fromkeys(listed))
     raise ValueError("neither SARIF nor JSON of bandit, semgrep, pip-audit, npm, detect-secrets")
 
 
-def _limited(found: Iterable[Hint]) -> list[Hint]:
-    listed: list[Hint] = []
-    for hint in found:
-        if len(listed) == MAX_LEADS:
-            raise ValueError(f"more than {MAX_LEADS} leads")
-        listed.append(
-            hint._replace(
-                rule=clean_line(hint.rule, 120),
-                message=clean_line(redact(hint.message), MAX_MESSAGE),
-                level=clean_line(hint.level, 20),
-                path=_relative(hint.path),
-            )
-        )
-    return listed
+def _hint(form: Format, item: Mapping[str, Any]) -> Hint:
+    at = {name: _value(item, form.keys.get(name, f"{name}?")) for name in Hint._fields}
+    path = str(at["path"]).replace("\\", "/").removeprefix("file://").removeprefix("./")
+    return Hint(
+        tool=clean_line(at["tool"] or form.tool, 40),
+        rule=clean_line(str(at["rule"]), 120),
+        message=clean_line(redact(str(at["message"])), MAX_MESSAGE),
+        level=clean_line(at["level"].lower(), 20),
+        path=clean_line(path, 400),
+        line=int(at["line"] or 0),
+        cwe=tuple(dict.fromkeys(map(int, _CWE.findall(str(at["cwe"]))))),
+    )
 
 
-def _relative(path: str) -> str:
-    """A path of the repository as the ledger writes it."""
-    return clean_line(path.replace("\\", "/").removeprefix("file://").removeprefix("./"), 400)
+def _value(item: Any, path: str) -> Any:  # noqa: ANN401 - JSON of anybody's
+    keys = path.removesuffix("?").split(".")
+    for key in keys:
+        if path.endswith("?") and key not in item:
+            return ""
+        item = item[key]
+    return item
 
 
-def _numbers(text: object) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(int(number) for number in _CWE.findall(str(text))))
-
-
-def _has(*keys: str) -> Callable[[Any], bool]:
-    return lambda report: isinstance(report, dict) and all(key in report for key in keys)
-
-
-def _sarif(log: Any) -> Iterable[Hint]:  # noqa: ANN401 - JSON of anybody's
+def _sarif(log: Any) -> Iterable[Mapping[str, Any]]:  # noqa: ANN401 - as above
     for run in log["runs"]:
         driver = run["tool"]["driver"]
         rules = {rule["id"]: rule for rule in driver.get("rules", ())}
         for result in run.get("results") or ():
             rule = rules.get(str(result.get("ruleId", "")), {})
-            places = result.get("locations") or [{}]
-            where: Mapping[str, Any] = places[0].get("physicalLocation", {})
-            yield Hint(
-                tool=clean_line(driver["name"], 40),
-                rule=str(result.get("ruleId", "")),
-                message=str(result["message"].get("text", "")),
-                level=str(result.get("level", "warning")),
-                path=unquote(where.get("artifactLocation", {}).get("uri", "")),
-                line=int(where.get("region", {}).get("startLine", 0)),
-                cwe=_numbers([result.get("taxa"), rule.get("properties"), rule.get("id")]),
-            )
+            place = (result.get("locations") or [{}])[0].get("physicalLocation", {})
+            yield {
+                "tool": driver["name"],
+                "rule": result.get("ruleId", ""),
+                "message": result["message"].get("text", ""),
+                "level": result.get("level", "warning"),
+                "path": unquote(place.get("artifactLocation", {}).get("uri", "")),
+                "line": place.get("region", {}).get("startLine", 0),
+                "cwe": [result.get("taxa"), rule.get("properties"), rule.get("id")],
+            }
 
 
-def _bandit(report: Any) -> Iterable[Hint]:  # noqa: ANN401 - as above
-    for item in report["results"]:
-        yield Hint(
-            tool="bandit",
-            rule=item["test_id"],
-            message=item["issue_text"],
-            level=item["issue_severity"].lower(),
-            path=item["filename"],
-            line=int(item["line_number"]),
-            cwe=_numbers(f"CWE-{item.get('issue_cwe', {}).get('id', '')}"),
-        )
-
-
-def _semgrep(report: Any) -> Iterable[Hint]:  # noqa: ANN401 - as above
-    for item in report["results"]:
-        extra = item["extra"]
-        yield Hint(
-            tool="semgrep",
-            rule=item["check_id"],
-            message=extra["message"],
-            level=extra.get("severity", "").lower(),
-            path=item["path"],
-            line=int(item["start"]["line"]),
-            cwe=_numbers(extra.get("metadata", {}).get("cwe", "")),
-        )
-
-
-def _pip_audit(report: Any) -> Iterable[Hint]:  # noqa: ANN401 - as above
+def _pip_audit(report: Any) -> Iterable[Mapping[str, Any]]:  # noqa: ANN401 - as above
     for package in report["dependencies"]:
         for flaw in package.get("vulns", ()):
-            name = f"{package['name']} {package['version']}"
             fixed = ", ".join(flaw.get("fix_versions", ())) or "no version yet"
-            text = flaw.get("description", "")
-            yield Hint(
-                "pip-audit", flaw["id"], f"{name}, fixed in {fixed}: {text}", "", "", 0, (1395,)
-            )
+            name = f"{package['name']} {package['version']}, fixed in {fixed}"
+            text = f"{name}: {flaw.get('description', '')}"
+            yield {"rule": flaw["id"], "message": text, "cwe": _SUPPLY}
 
 
-def _npm_audit(report: Any) -> Iterable[Hint]:  # noqa: ANN401 - as above
+def _npm_audit(report: Any) -> Iterable[Mapping[str, Any]]:  # noqa: ANN401 - as above
     for name, entry in report["vulnerabilities"].items():
         for via in entry["via"]:
             if isinstance(via, dict):
-                yield Hint(
-                    tool="npm audit",
-                    rule=str(via.get("url") or via["source"]),
-                    message=f"{name} {entry.get('range', '')}: {via.get('title', '')}",
-                    level=entry.get("severity", ""),
-                    path="package-lock.json",
-                    line=0,
-                    cwe=_numbers(via.get("cwe", "")) or (1395,),
-                )
+                yield {
+                    "rule": via.get("url") or via["source"],
+                    "message": f"{name} {entry.get('range', '')}: {via.get('title', '')}",
+                    "level": entry.get("severity", ""),
+                    "path": "package-lock.json",
+                    "cwe": via.get("cwe") or _SUPPLY,
+                }
 
 
-def _detect_secrets(report: Any) -> Iterable[Hint]:  # noqa: ANN401 - as above
+def _detect_secrets(report: Any) -> Iterable[Mapping[str, Any]]:  # noqa: ANN401 - as above
     for path, items in report["results"].items():
         for item in items:
-            yield Hint(
-                tool="detect-secrets",
-                rule=item["type"],
-                message="a secret may stand here",
-                level="",
-                path=path,
-                line=int(item["line_number"]),
-                cwe=(798,),
-            )
+            yield {**item, "path": path, "message": "a secret may stand here", "cwe": "CWE-798"}
 
 
-_FORMATS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Iterable[Hint]]], ...] = (
-    (_has("runs", "version"), _sarif),
-    (_has("vulnerabilities", "auditReportVersion"), _npm_audit),
-    (_has("dependencies"), _pip_audit),
-    (_has("results", "plugins_used"), _detect_secrets),
-    (_has("results", "metrics"), _bandit),
-    (_has("results", "paths"), _semgrep),
+def _bandit(report: Any) -> Iterable[Mapping[str, Any]]:  # noqa: ANN401 - as above
+    for item in report["results"]:
+        yield {**item, "cwe": f"CWE-{item.get('issue_cwe', {}).get('id', '')}"}
+
+
+_SUPPLY = "CWE-1395"
+_BANDIT = {
+    "rule": "test_id", "message": "issue_text", "level": "issue_severity", "path": "filename",
+    "line": "line_number",
+}  # fmt: skip
+_SEMGREP = {
+    "rule": "check_id", "message": "extra.message", "level": "extra.severity?", "path": "path",
+    "line": "start.line", "cwe": "extra.metadata.cwe?",
+}  # fmt: skip
+_FORMATS = (
+    Format("", ("runs", "version"), _sarif, {}),
+    Format("npm audit", ("vulnerabilities", "auditReportVersion"), _npm_audit, {}),
+    Format("pip-audit", ("dependencies",), _pip_audit, {}),
+    Format(
+        "detect-secrets",
+        ("results", "plugins_used"),
+        _detect_secrets,
+        {"rule": "type", "line": "line_number"},
+    ),
+    Format("bandit", ("results", "metrics"), _bandit, _BANDIT),
+    Format("semgrep", ("results", "paths"), itemgetter("results"), _SEMGREP),
 )
-
-
-MAX_REPORT_BYTES = 64 << 20
 
 
 class Imported(NamedTuple):
@@ -215,26 +206,14 @@ def take_in(books: Books, path: Path) -> Imported:
     new = [hint for hint in found if hint.key not in known]
     first = max(books.ledger.leads, default=0) + 1
     fresh = tuple(
-        Lead(
-            schema=SCHEMA,
-            at=now_utc(),
-            number=number,
-            tool=hint.tool,
-            rule=hint.rule,
-            message=hint.message,
-            level=hint.level,
-            path=_in_tree(books, hint.path),
-            line=hint.line,
-            cwe=hint.cwe,
-            key=hint.key,
-        )
+        Lead(schema=SCHEMA, at=now_utc(), number=number, key=hint.key, **_in_tree(books, hint))
         for number, hint in enumerate(new, first)
     )
-    books.write_all(fresh)
+    books.write(*fresh)
     return Imported(fresh, len(found) - len(fresh))
 
 
-def _in_tree(books: Books, path: str) -> str:
-    """A scanner's absolute path as one of the repository, where it is one."""
-    root = f"{books.repo.toplevel}/"
-    return path.removeprefix(root)
+def _in_tree(books: Books, hint: Hint) -> dict[str, Any]:
+    """The fields of a hint; a scanner's absolute path is one of the repository, where it can be."""
+    path = hint.path.removeprefix(f"{books.repo.toplevel}/")
+    return hint._replace(path=path)._asdict()

@@ -8,16 +8,9 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.scope import compile_scope
+from autoresearch.core.security import inventory as code
 from autoresearch.core.security.catalog import threats
-from autoresearch.core.security.forms import CellClaim, read_examined
-from autoresearch.core.security.inventory import (
-    Site,
-    imports,
-    is_source,
-    module_names,
-    reaching,
-    weights,
-)
+from autoresearch.core.security.forms import CellForm, read_examined
 from autoresearch.core.security.ledger import Examined, Lead, Sweep
 from autoresearch.core.security.overview import Cell, files_of, next_cell
 from autoresearch.core.security.quotes import redact
@@ -25,10 +18,10 @@ from autoresearch.core.security.stride import APPLIES, Persona, Stride
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitdiff import changed_paths
 from autoresearch.edges.hostfiles import host_session
-from autoresearch.security.look import audited_files, covered
-from autoresearch.security.modelling import element_of, inventory, require_model
+from autoresearch.security.modelling import inventory
 
 if TYPE_CHECKING:
+    from autoresearch.core.scope import Scope
     from autoresearch.core.security.ledger import Element, Quote
     from autoresearch.core.security.overview import Coverage
     from autoresearch.security.books import Books
@@ -37,12 +30,8 @@ DEFAULT_ITERATIONS = 10
 """Of a sweep for which nobody named a number."""
 
 
-class Progress(NamedTuple):
-    """Where a sweep stands.
-
-    Attributes:
-        opened: whether this call opened it.
-    """
+class SweepState(NamedTuple):
+    """Where a sweep stands; `opened`: whether this call opened it."""
 
     sweep: Sweep
     used: int
@@ -65,35 +54,36 @@ class Task(NamedTuple):
         leads: of scanners, in these files.
     """
 
-    progress: Progress
+    progress: SweepState
     element: Element
     stride: Stride
     persona: Persona
     looks: tuple[str, ...]
     files: tuple[str, ...]
-    sites: tuple[Site, ...]
+    sites: tuple[code.Site, ...]
     leads: tuple[Lead, ...]
 
 
 def open_sweep(
     books: Books, iterations: int | None, scope: tuple[str, ...], diff: str | None
-) -> Progress:
+) -> SweepState:
     """Open a sweep, or go on with the one in progress.
 
     A call that asks for the same is another tick of it; a finished sweep is not opened again by
     its own ticks.
     """
-    require_model(books)
+    books.require_model()
     host = host_session(books.environ)
     base = None if diff is None else _base(books, diff)
     current = books.ledger.sweep
     if (
         current is not None
         and current.host_session == host
-        and _asks_same(current, iterations, scope, base)
+        and iterations in {None, current.iterations}
+        and (scope, base) in {((), None), (current.scope, current.base)}
     ):
-        return progress(books, current, opened=False)
-    _require_patterns(scope)
+        return _state(books, current)
+    require_scope(scope)
     sweep = Sweep(
         schema=SCHEMA,
         at=now_utc(),
@@ -103,29 +93,22 @@ def open_sweep(
         iterations=iterations or DEFAULT_ITERATIONS,
         scope=scope,
         base=base,
-        paths=() if base is None else reached(books, base),
+        paths=() if base is None else _reached(books, base),
     )
-    if not covered(books, sweep).cells:
+    if not books.covered(sweep).cells:
         raise AutoresearchError(
             "no element of the model has a file in this scope",
             code="nothing_audited",
             hint="Widen the scope, or complete the model with `autoresearch security model`.",
         )
     books.write(sweep)
-    return progress(books, sweep, opened=True)
+    return _state(books, sweep, opened=True)
 
 
-def _asks_same(
-    current: Sweep, iterations: int | None, scope: tuple[str, ...], base: str | None
-) -> bool:
-    same_number = iterations in {None, current.iterations}
-    same_place = (scope, base) in {((), None), (current.scope, current.base)}
-    return same_number and same_place
-
-
-def _require_patterns(scope: tuple[str, ...]) -> None:
+def require_scope(patterns: tuple[str, ...]) -> Scope:
+    """The scope of patterns that somebody typed; raises AutoresearchError `scope`."""
     try:
-        compile_scope(scope, ())
+        return compile_scope(patterns, ())
     except ValueError as error:
         raise AutoresearchError(
             f"a pattern of the scope {error}", code="scope", hint="See docs/contract.md."
@@ -143,69 +126,55 @@ def _base(books: Books, rev: str) -> str:
     return found
 
 
-def reached(books: Books, base: str) -> tuple[str, ...]:
+def _reached(books: Books, base: str) -> tuple[str, ...]:
     """What changed since a commit, what that imports, and what imports it, sorted."""
     tree = books.tree
     changed = [path for _, path in changed_paths(books.repo, base, tree.commit)]
-    sources = [path for path in tree.entries if is_source(path)]
-    known = module_names(tree.entries)
+    known = code.module_names(tree.entries)
     graph = {
-        path: imports(path, tree.content(path).decode("utf-8", "replace"), known)
-        for path in sources
+        path: code.imports(path, tree.content(path).decode("utf-8", "replace"), known)
+        for path in tree.entries
+        if code.is_source(path)
     }
-    backwards: dict[str, set[str]] = {}
-    for path, targets in graph.items():
-        for target in targets:
-            backwards.setdefault(target, set()).add(path)
-    importers = reaching(changed, graph)
-    imported = reaching(changed, {path: frozenset(found) for path, found in backwards.items()})
-    return tuple(sorted(path for path in importers | imported if path in tree.entries))
+    found = code.reaching(changed, graph) | code.reaching(changed, code.turned(graph))
+    return tuple(sorted(path for path in found if path in tree.entries))
 
 
-def progress(books: Books, sweep: Sweep, *, opened: bool = False) -> Progress:
-    """Where a sweep stands."""
-    return Progress(sweep, books.ledger.used(sweep.number), covered(books, sweep), opened)
+def _state(books: Books, sweep: Sweep, *, opened: bool = False) -> SweepState:
+    return SweepState(sweep, books.ledger.used(sweep.number), books.covered(sweep), opened)
 
 
-def require_sweep(books: Books) -> Sweep:
-    """The latest sweep; raises AutoresearchError `no_sweep` before the first."""
-    if books.ledger.sweep is None:
+def next_task(books: Books) -> Task | SweepState:
+    """The next cell, or the state of a sweep that is done."""
+    sweep = books.ledger.sweep
+    if sweep is None:
         raise AutoresearchError(
             "no sweep is open", code="no_sweep", hint="`autoresearch security sweep N` opens one."
         )
-    return books.ledger.sweep
-
-
-def next_task(books: Books) -> Task | Progress:
-    """The next cell, or the progress of a sweep that is done."""
-    sweep = require_sweep(books)
-    stand = progress(books, sweep)
-    sites = inventory(books)
-    leads = books.ledger.open_leads
+    state = _state(books, sweep)
+    sites, leads = inventory(books), books.ledger.open_leads
     weight: dict[Cell, float] = {}
-    for row in stand.coverage.rows:
-        files = audited_files(books, row.element, sweep)
-        seen = weights(sites, files)
-        led = sum(lead.path in set(files) for lead in leads)
+    for row in state.coverage.rows:
+        own = set(books.audited(row.element, sweep))
+        seen = code.weights(sites, own)
+        led = sum(lead.path in own for lead in leads)
         weight.update((Cell(row.element.name, threat), seen[threat] + led) for threat in row.looks)
-    found = next_cell(stand.coverage, weight)
-    if stand.done or found is None:
-        return stand
+    found = next_cell(state.coverage, weight)
+    if state.done or found is None:
+        return state
     cell, persona = found
-    element = element_of(require_model(books), cell.element)
-    files = audited_files(books, element, sweep)
-    looks = next(row.looks for row in stand.coverage.rows if row.element.name == cell.element)
+    row = next(row for row in state.coverage.rows if row.element.name == cell.element)
+    files = books.audited(row.element, sweep)
     own = set(files)
+    shows_in = threats()[cell.stride].shows_in
     return Task(
-        progress=stand,
-        element=element,
+        progress=state,
+        element=row.element,
         stride=cell.stride,
         persona=persona,
-        looks=tuple(look.label for look in looks[cell.stride]),
+        looks=tuple(look.label for look in row.looks[cell.stride]),
         files=files,
-        sites=tuple(
-            s for s in sites if s.path in own and s.kind in threats()[cell.stride].shows_in
-        ),
+        sites=tuple(site for site in sites if site.path in own and site.kind in shows_in),
         leads=tuple(lead for lead in leads if lead.path in own),
     )
 
@@ -218,41 +187,36 @@ def examine(books: Books, text: str) -> Examined:
         AutoresearchError: the cell does not exist, or the evidence is from elsewhere.
     """
     form = read_examined(text)
-    evidence = checked_cell(books, form.cell)
-    _refuse_repeated(books, form.cell, evidence)
+    evidence = checked_cell(books, form)
+    for number, other in books.ledger.examined.items():
+        if _looked(form, evidence) == _looked(other, other.evidence):
+            raise AutoresearchError(
+                f"the same lines were examined with the same eyes in E{number}",
+                code="duplicate",
+                hint="`autoresearch security next` names the next cell.",
+            )
     record = Examined(
         schema=SCHEMA,
         at=now_utc(),
         number=max(books.ledger.examined, default=0) + 1,
         sweep=sweep_number(books),
         commit=books.tree.commit,
-        element=form.cell.element,
-        stride=form.cell.stride,
-        persona=form.cell.persona,
-        hypothesis=redact(form.cell.hypothesis),
+        element=form.element,
+        stride=form.stride,
+        persona=form.persona,
+        hypothesis=redact(form.hypothesis),
         reason=redact(form.reason),
         evidence=evidence,
-        lead=form.cell.lead,
+        lead=form.lead,
     )
     books.write(record)
     return record
 
 
-def _refuse_repeated(books: Books, cell: CellClaim, evidence: tuple[Quote, ...]) -> None:
-    """The same eyes on the same lines see nothing new; a repeated command adds no line."""
-    told = (cell.element, cell.stride, cell.persona, {(q.path, q.text) for q in evidence})
-    for number, other in books.ledger.examined.items():
-        if told == (
-            other.element,
-            other.stride,
-            other.persona,
-            {(q.path, q.text) for q in other.evidence},
-        ):
-            raise AutoresearchError(
-                f"the same lines were examined with the same eyes in E{number}",
-                code="duplicate",
-                hint="`autoresearch security next` names the next cell.",
-            )
+def _looked(cell: CellForm | Examined, evidence: tuple[Quote, ...]) -> tuple[object, ...]:
+    """Whose eyes saw which lines of a cell: the same ones see nothing new."""
+    lines = {(quote.path, quote.text) for quote in evidence}
+    return cell.element, cell.stride, cell.persona, lines
 
 
 def sweep_number(books: Books) -> int | None:
@@ -263,20 +227,20 @@ def sweep_number(books: Books) -> int | None:
     return sweep.number
 
 
-def checked_cell(books: Books, cell: CellClaim) -> tuple[Quote, ...]:
+def checked_cell(books: Books, cell: CellForm) -> tuple[Quote, ...]:
     """The evidence of a claim about a cell, once all of it holds.
 
     Raises:
         EvidenceError: a quote is not what the commit holds.
         AutoresearchError: `no_element`, `no_cell`, `elsewhere`, `no_lead`.
     """
-    element = element_of(require_model(books), cell.element)
+    element = books.element(cell.element)
     if cell.stride not in APPLIES[element.kind]:
-        threats = ", ".join(threat.value for threat in APPLIES[element.kind])
+        asked = ", ".join(threat.value for threat in APPLIES[element.kind])
         raise AutoresearchError(
             f"{cell.stride.value} is not asked of a {element.kind.value} like '{element.name}'",
             code="no_cell",
-            hint=f"STRIDE per element asks it of: {threats}.",
+            hint=f"STRIDE per element asks it of: {asked}.",
         )
     if cell.lead is not None and cell.lead not in {lead.number for lead in books.ledger.open_leads}:
         raise AutoresearchError(
@@ -285,8 +249,7 @@ def checked_cell(books: Books, cell: CellClaim) -> tuple[Quote, ...]:
             hint="`autoresearch security leads` lists them.",
         )
     evidence = books.tree.verified(cell.evidence)
-    own = set(files_of(element, (quote.path for quote in evidence)))
-    if evidence[0].path not in own:
+    if not files_of(element, [evidence[0].path]):
         raise AutoresearchError(
             f"{clean_line(evidence[0].path, 200)} is no file of the element '{element.name}'",
             code="elsewhere",

@@ -188,20 +188,26 @@ def module_names(paths: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def reaching(changed: Iterable[str], graph: Mapping[str, frozenset[str]]) -> frozenset[str]:
+def turned(graph: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
+    """A graph with every arrow turned round."""
+    found: dict[str, set[str]] = {}
+    for path, targets in graph.items():
+        for target in targets:
+            found.setdefault(target, set()).add(path)
+    return {path: frozenset(sources) for path, sources in found.items()}
+
+
+def reaching(changed: Iterable[str], graph: Mapping[str, Iterable[str]]) -> frozenset[str]:
     """The changed files, and all from which one of them is reached.
 
     Args:
         changed: paths.
         graph: file -> files it imports.
     """
-    importers: dict[str, set[str]] = {}
-    for path, targets in graph.items():
-        for target in targets:
-            importers.setdefault(target, set()).add(path)
+    importers = turned(graph)
     found, waiting = set(changed), list(changed)
     while waiting:
-        fresh = importers.get(waiting.pop(), set()) - found
+        fresh = importers.get(waiting.pop(), frozenset()) - found
         found |= fresh
         waiting += fresh
     return frozenset(found)

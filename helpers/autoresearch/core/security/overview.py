@@ -73,23 +73,20 @@ def files_of(element: Element, paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def coverage(
-    model: Model,
-    ledger: Ledger,
-    stands: Callable[[Quote], bool],
-    audited: Callable[[Element], bool],
+    ledger: Ledger, stands: Callable[[Quote], bool], audited: Callable[[Element], bool]
 ) -> Coverage:
-    """The matrix of a model.
+    """The matrix of the model in force; empty without one.
 
     A record counts for its cell when one of its quotes is from the element's own files and still
     stands there. A record of an element that the model no longer has counts for nothing.
 
     Args:
-        model: the latest.
         ledger: all records.
         stands: whether a quote is still in its file.
         audited: whether an element is looked at in this sweep.
     """
-    elements = [element for element in model.elements if audited(element)]
+    model = ledger.model
+    elements = [element for element in (model.elements if model else ()) if audited(element)]
     looks: dict[Cell, list[Look]] = {
         Cell(element.name, threat): [] for element in elements for threat in APPLIES[element.kind]
     }
@@ -143,7 +140,7 @@ def _persona(threat: Stride, looks: Sequence[Look]) -> Persona:
     return min(threats()[threat].personas, key=seen.count)
 
 
-class Place(NamedTuple):
+class Located(NamedTuple):
     """Quoted lines where they stand now, or stood when they are gone."""
 
     path: str
@@ -164,8 +161,8 @@ class Shown(NamedTuple):
 
     standing: Standing
     state: State
-    evidence: tuple[Place, ...]
-    flow: tuple[Place, ...]
+    evidence: tuple[Located, ...]
+    flow: tuple[Located, ...]
 
     @property
     def finding(self) -> Finding:
@@ -178,7 +175,7 @@ class Shown(NamedTuple):
         return f"F{self.finding.number}"
 
     @property
-    def where(self) -> Place:
+    def where(self) -> Located:
         """The flaw's own place."""
         return self.evidence[0]
 

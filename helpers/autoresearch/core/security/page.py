@@ -14,7 +14,7 @@ from autoresearch.core.security.stride import LETTERS, Stride
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from autoresearch.core.security.overview import Coverage, Overview, Place, Row, Shown
+    from autoresearch.core.security.overview import Coverage, Located, Overview, Row, Shown
 
 LONG = 1_000
 
@@ -122,7 +122,7 @@ def _places(places: Iterable[tuple[str, int, int]]) -> str:
     )
 
 
-def _quoted(place: Place) -> Iterable[str]:
+def _quoted(place: Located) -> Iterable[str]:
     gone = "" if place.stands else " (no longer there)"
     note = f": {markdown_line(place.note, LONG)}" if place.note else ""
     yield f"{_places([(place.path, place.first, place.last)])}{gone}{note}"

@@ -105,7 +105,7 @@ class Mismatch(NamedTuple):
     hint: str
 
 
-class Found(NamedTuple):
+class Span(NamedTuple):
     """Where a quote stands, and its text as it is stored."""
 
     first: int
@@ -124,7 +124,7 @@ def normalised(lines: Sequence[str]) -> list[str]:
     return textwrap.dedent(text).split("\n")
 
 
-def check(content: bytes, first: int, last: int, quote: str) -> Found | Mismatch:
+def check(content: bytes, first: int, last: int, quote: str) -> Span | Mismatch:
     """Compare a quote with the lines it names.
 
     Args:
@@ -152,7 +152,7 @@ def check(content: bytes, first: int, last: int, quote: str) -> Found | Mismatch
     text = "\n".join(normalised(_shown(there)[first - 1 : last]))
     if len(text) > MAX_CHARS:
         return Mismatch(f"the quote has more than {MAX_CHARS} characters", "Quote fewer lines.")
-    return Found(first, last, text)
+    return Span(first, last, text)
 
 
 def _out_of_bounds(there: Sequence[str], first: int, last: int) -> Mismatch | None:
@@ -192,7 +192,7 @@ def positions(there: Sequence[str], wanted: Sequence[str]) -> list[int]:
     ]
 
 
-def relocate(content: bytes, text: str, near: int) -> Found | None:
+def relocate(content: bytes, text: str, near: int) -> Span | None:
     """Where a stored quote stands in a later version of the file; None when it is gone."""
     wanted = text.split("\n")
     there = _shown(lines_of(content))
@@ -200,7 +200,7 @@ def relocate(content: bytes, text: str, near: int) -> Found | None:
     if not places:
         return None
     first = min(places, key=lambda place: (abs(place - near), place))
-    return Found(first, first + len(wanted) - 1, text)
+    return Span(first, first + len(wanted) - 1, text)
 
 
 def occurrence(content: bytes, text: str, first: int) -> int:

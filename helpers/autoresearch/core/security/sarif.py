@@ -12,7 +12,7 @@ from autoresearch.core.security.ledger import Severity, State
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autoresearch.core.security.overview import Overview, Place, Shown
+    from autoresearch.core.security.overview import Located, Overview, Shown
 
 Json = dict[str, Any]
 
@@ -173,7 +173,7 @@ def _suppression(one: Shown) -> Json:
     }
 
 
-def _location(place: Place) -> Json:
+def _location(place: Located) -> Json:
     location: Json = {
         "physicalLocation": {
             "artifactLocation": {
