@@ -23,7 +23,7 @@ SHOWN = 12
 DONE = "report what was found; the human opens the next sweep"
 
 
-@security("init", begin=True)
+@security(write=True, begin=True)
 def init_command(books: Books) -> Answer:
     """Draft a threat model of the code: elements, flows, stores.
 
@@ -57,7 +57,7 @@ def init_command(books: Books) -> Answer:
     )
 
 
-@security("model", begin=True)
+@security(write=True, begin=True)
 @FORM
 def model_command(books: Books, text: str) -> Answer:
     r"""Record the completed model in FILE, YAML or JSON.
@@ -89,7 +89,7 @@ def model_command(books: Books, text: str) -> Answer:
     )
 
 
-@security("sweep")
+@security(write=True)
 @click.argument("iterations", type=click.IntRange(1, 10_000), required=False)
 @click.option("--scope", multiple=True, help="Pattern of files to examine; repeatable.")
 @click.option("--diff", metavar="REV", help="Only what changed since REV and what it reaches.")
@@ -127,7 +127,7 @@ def sweep_command(
     )
 
 
-@security("next")
+@security(write=True)
 def next_command(books: Books) -> Answer:
     """Show the least-examined cell and what to try there.
 
@@ -185,7 +185,7 @@ def next_command(books: Books) -> Answer:
     )
 
 
-@security("examined")
+@security(write=True)
 @FORM
 def examined_command(books: Books, text: str) -> Answer:
     r"""Record a cell that withstands, with the lines that prove it.
@@ -220,7 +220,7 @@ def examined_command(books: Books, text: str) -> Answer:
     )
 
 
-@security("add")
+@security(write=True)
 @FORM
 def add_command(books: Books, text: str) -> Answer:
     r"""Record a flaw with its evidence.
@@ -266,7 +266,7 @@ def add_command(books: Books, text: str) -> Answer:
     )
 
 
-@security("prove")
+@security(write=True)
 @click.argument("number", type=click.IntRange(min=1))
 @click.argument("file", type=FILE)
 @click.option("--link", multiple=True, help="Ignored folder that it may read, such as .venv.")
@@ -294,7 +294,7 @@ def prove_command(books: Books, number: int, file: Path, link: tuple[str, ...]) 
     )
 
 
-@security("import")
+@security(write=True)
 @click.argument("file", type=FILE)
 def import_command(books: Books, file: Path) -> Answer:
     """Import a scanner's report as leads.
@@ -320,7 +320,7 @@ def import_command(books: Books, file: Path) -> Answer:
     )
 
 
-@security("recheck")
+@security(write=True)
 def recheck_command(books: Books) -> Answer:
     """Run all proofs on HEAD and look for all quoted lines.
 
@@ -344,7 +344,7 @@ def recheck_command(books: Books) -> Answer:
     )
 
 
-@security("state")
+@security(write=True)
 @click.argument("number", type=click.IntRange(min=1))
 @click.argument("state", type=click.Choice([state.value for state in State]))
 @click.option("--reason", required=True, help="Why, in a sentence.")
@@ -367,7 +367,7 @@ def state_command(books: Books, number: int, state: str, reason: str, until: str
     )
 
 
-@security("fix")
+@security(write=True)
 @click.option("--session", default="security-fix", show_default=True, help="Name of the session.")
 @click.option("--guard", required=True, help="Command that must pass: the tests.")
 @click.option("--scope", multiple=True, required=True, help="Files a fix may change; repeatable.")

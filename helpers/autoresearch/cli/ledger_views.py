@@ -36,7 +36,7 @@ EXIT_GATE = 4
 MAX_BASELINE_BYTES = 64 << 20
 
 
-@security("leads", write=False)
+@security(write=False)
 def leads_command(books: Books) -> Answer:
     """List leads that nobody has confirmed or dismissed.
 
@@ -58,7 +58,7 @@ def leads_command(books: Books) -> Answer:
     )
 
 
-@security("status", write=False)
+@security(write=False)
 def status_command(books: Books) -> Answer:
     """Show coverage, findings and what is open.
 
@@ -142,7 +142,7 @@ def _facts(one: Shown) -> dict[str, object]:
     }
 
 
-@security("show", write=False)
+@security(write=False)
 @click.argument("number", type=click.IntRange(min=1))
 def show_command(books: Books, number: int) -> Answer:
     """Show one finding: evidence, attack, remedy, proof, decisions.
@@ -178,7 +178,7 @@ def show_command(books: Books, number: int) -> Answer:
     )
 
 
-@security("report", write=False)
+@security(write=False)
 @click.option("--sarif", type=FILE, help="Write SARIF 2.1.0 to this file.")
 @click.option("--markdown", type=FILE, help="Write the report in Markdown.")
 @click.option("--html", type=FILE, help="Write it as a section of HTML.")
@@ -215,7 +215,7 @@ def report_command(
     )
 
 
-@security("gate", write=False)
+@security(write=False)
 @click.option("--fail-on", type=click.Choice(LIMITS), default="high", show_default=True)
 @click.option("--baseline", type=FILE, help="SARIF report of findings that are already known.")
 def gate_command(books: Books, fail_on: str, baseline: Path | None) -> Answer:

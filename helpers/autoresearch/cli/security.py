@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import click
 
-from autoresearch.cli.app import LazyGroup, answers
+from autoresearch.cli.app import LazyGroup
 from autoresearch.edges.files import read_bytes_limited
 
 if TYPE_CHECKING:
@@ -62,31 +62,31 @@ FORM = click.argument("text", metavar="FILE", type=form_text)
 
 
 def security(
-    name: str, *, write: bool = True, begin: bool = False
-) -> Callable[[Callable[Concatenate[Books, P], Answer]], click.Command]:
-    """A subcommand whose function is given the open books.
+    *, write: bool, begin: bool = False
+) -> Callable[[Callable[Concatenate[Books, P], Answer]], Callable[P, Answer]]:
+    """Hand a command the open books.
 
     Args:
-        name: of the subcommand.
         write: whether it may write to the ledger, which is then locked meanwhile.
         begin: whether it may begin a ledger.
     """
 
-    def decorated(function: Callable[Concatenate[Books, P], Answer]) -> click.Command:
+    def decorated(function: Callable[Concatenate[Books, P], Answer]) -> Callable[P, Answer]:
         @functools.wraps(function)
         def opened(*args: P.args, **kwargs: P.kwargs) -> Answer:
             cwd, environ = Path.cwd(), dict(os.environ)
             if write:
                 from autoresearch.security import publishing  # noqa: PLC0415 - start fast
 
-                with publishing.writing(cwd, environ, f"security {name}", begin=begin) as books:
+                what = f"security {function.__name__.removesuffix('_command')}"
+                with publishing.writing(cwd, environ, what, begin=begin) as books:
                     return function(books, *args, **kwargs)
             from autoresearch.security.books import reading  # noqa: PLC0415 - start fast
 
             with reading(cwd, environ) as books:
                 return function(books, *args, **kwargs)
 
-        return click.command(name)(answers(opened))
+        return opened
 
     return decorated
 
