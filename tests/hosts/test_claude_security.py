@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from autoresearch.security.books import FORMS
+from autoresearch.security.publishing import FORMS
 from support.hosts import ROOT
 from support.model import bash, say, scripted, use
 from support.session import Helper
