@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from autoresearch.core.budget import Halt, StopRule, halt, outlook_of, remaining
 from autoresearch.core.contract import Budget, Holdout, Metric, Secondary
+from autoresearch.core.history import tried_of
 from autoresearch.core.model import Direction, Flag, Reason, Scale, Source, Verdict
 from autoresearch.core.records import Run, Stop, Validation
-from autoresearch.core.summary import summary_of
 from autoresearch.core.views import (
     BRIEF_BYTES,
     Situation,
@@ -105,7 +105,7 @@ def test_session_under_way():
         metric=make(Metric, name="count", unit="", direction=Direction.HIGHER, target=99.0),
         scope=tuple(f"src/{number}" for number in range(10)),
     )
-    shown = brief(situation(found, plan, neighbours=(summary_of(lost),))).splitlines()
+    shown = brief(situation(found, plan, neighbours=(tried_of(lost),))).splitlines()
     for line in (
         "session speed: 3 experiments: 1 keep, 1 discard, 1 crash",
         "metric: count, higher is better, target 99",
@@ -230,7 +230,7 @@ def crowded(text, amount):
     return situation(
         found,
         plan,
-        neighbours=tuple(summary_of(record) for record in records[-30:]),
+        neighbours=tuple(tried_of(record) for record in records[-30:]),
         forecast_s=1e9,
         interrupted=text,
     )

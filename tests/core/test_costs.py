@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from autoresearch.core.budget import blind_spot, cost_line, per_keep, spent_words
 from autoresearch.core.contract import Budget
-from autoresearch.core.costs import blind_spot, cost_line, per_keep, spent_words
 from autoresearch.core.model import Spent, Verdict
 from support.histories import history
 from support.records import experiment, make

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 from autoresearch.core.errors import CorruptLogError
-from autoresearch.core.history import Notes, Remembered, history_of
+from autoresearch.core.history import advance, tried_of
 from autoresearch.core.model import (
     Direction,
     Flag,
@@ -17,7 +17,6 @@ from autoresearch.core.model import (
     Scale,
     Verdict,
 )
-from autoresearch.core.progress import advance, begin
 from autoresearch.core.records import (
     Ablation,
     Pruned,
@@ -28,7 +27,7 @@ from autoresearch.core.records import (
     Undo,
     Validation,
 )
-from autoresearch.core.summary import summary_of
+from support.histories import history
 from support.records import BASE, effect, epoch, experiment, make, note, opened, race, refusal
 
 
@@ -59,7 +58,7 @@ def test_session_is_opened_once():
 def test_record_of_no_known_class_is_refused():
     """A new record class that silently changes nothing."""
     with pytest.raises((CorruptLogError, AttributeError)):
-        advance(begin(opened()), make(LimitResult))
+        advance(folded(opened()), make(LimitResult))
 
 
 def test_record_without_a_step_is_refused():
@@ -70,7 +69,7 @@ def test_record_without_a_step_is_refused():
         at: str = "2026-01-02T03:04:06Z"
 
     with pytest.raises(CorruptLogError, match="odd cannot follow"):
-        advance(begin(opened()), Odd())
+        advance(folded(opened()), Odd())
 
 
 @pytest.mark.parametrize("number", [0, 1, 3])
@@ -86,10 +85,10 @@ def test_incumbent_is_the_base_then_the_contract_then_the_keep():
     assert folded(opened(), epoch()).incumbent_commit == "1" * 40
     progress = folded(opened(), epoch(), experiment(1), experiment(2, Verdict.KEEP))
     assert progress.incumbent_commit == f"{2:040x}"
-    assert progress.incumbent_number == 2
-    assert progress.kept_count == 1
-    assert progress.outcomes == "10"
-    assert progress.keeps == (True, False)
+    found = history(experiment(1), experiment(2, Verdict.KEEP))
+    assert found.incumbent_number == 2
+    assert found.kept_count == 1
+    assert found.keeps == (True, False)
 
 
 def test_incumbent_value_is_the_candidates_median_in_its_race():
@@ -105,47 +104,40 @@ def test_incumbent_value_is_the_candidates_median_in_its_race():
 def test_keep_list_is_bounded_but_counted():
     """A brief that grows with the log."""
     records = [experiment(number, Verdict.KEEP) for number in range(1, 531)]
-    progress = folded(opened(), epoch(), *records)
-    assert [kept.number for kept in progress.kept[:2]] == [530, 529]
-    assert len(progress.kept) == 50
-    assert progress.kept_count == 530
-    assert len(progress.recent) == 20
-    assert len(progress.outcomes) == 500
-    assert progress.failed == ()
+    found = history(*records)
+    assert [kept.number for kept in found.kept[:2]] == [530, 529]
+    assert len(found.kept) == 50
+    assert found.kept_count == 530
+    assert len(found.recent) == 20
+    assert len(found.keeps) == 500
+    assert found.failed == ()
 
 
 def test_failures_are_remembered_apart_from_keeps():
     """A failure pushed out of sight by later keeps."""
     lost = experiment(1, reason=Reason.WORSE, effect=effect(0.02), race=race("ab", (1.0, 2.0)))
     keeps = [experiment(number, Verdict.KEEP) for number in range(2, 40)]
-    (failed,) = folded(opened(), epoch(), lost, *keeps).failed
-    assert (failed.number, failed.reason, failed.change, failed.scale) == (
-        1,
-        Reason.WORSE,
-        0.02,
-        Scale.RATIO,
-    )
+    (failed,) = history(lost, *keeps).failed
+    assert (failed.number, failed.reason, failed.effect) == (1, Reason.WORSE, effect(0.02))
 
 
 def test_verdicts_and_reasons_are_counted():
     """A refused candidate counted as an experiment, or a reason lost."""
-    progress = folded(
-        opened(),
-        epoch(),
+    found = history(
         experiment(1),
         experiment(2, reason=Reason.WORSE),
         experiment(3, reason=Reason.WORSE),
         refusal(),
         experiment(4, Verdict.KEEP, flags=(Flag.PROVISIONAL,)),
     )
-    assert [(t.verdict.value, t.reason and t.reason.value, t.count) for t in progress.tallies] == [
+    assert [(t.verdict.value, t.reason and t.reason.value, t.amount) for t in found.tallies] == [
         ("discard", "undecided", 1),
         ("discard", "worse", 2),
         ("keep", None, 1),
         ("refused", "outside", 1),
     ]
-    assert progress.count(Verdict.DISCARD) == 3
-    assert progress.last_number == 4
+    assert found.count(Verdict.DISCARD) == 3
+    assert found.last_number == 4
 
 
 def test_refusals_in_a_row_end_with_an_experiment_or_a_new_run():
@@ -198,11 +190,11 @@ def test_stop_ends_run_and_session():
 def test_pending_rework_is_the_last_experiment_with_attempts_left():
     """A rework offered a third time, or after another experiment."""
     failed = experiment(1, Verdict.REWORK, reason=Reason.GUARD)
-    assert folded(opened(), epoch(), failed).pending_rework == summary_of(failed)
-    assert folded(opened(), epoch(), failed, experiment(2)).pending_rework is None
+    assert history(failed).pending_rework == tried_of(failed)
+    assert history(failed, experiment(2)).pending_rework is None
     last = experiment(1, Verdict.REWORK, reason=Reason.GUARD, attempt=2)
-    assert folded(opened(), epoch(), last).pending_rework is None
-    assert folded(opened(), epoch()).pending_rework is None
+    assert history(last).pending_rework is None
+    assert history().pending_rework is None
 
 
 def test_pool_grows_from_calibration_and_races_and_is_cut_at_thirty():
@@ -268,7 +260,8 @@ def test_new_epoch_that_measures_anew_starts_with_nothing_carried():
     assert (budget_only.epoch.number, budget_only.epoch_number) == (0, 1)
     assert budget_only.incumbent_commit == "2" * 40
     anew = advance(budget_only, epoch(2, values=()))
-    assert anew.secondary == anew.simplify == anew.pool_difference == ()
+    assert anew.secondary == anew.simplify == {}
+    assert anew.pool_difference == ()
     assert anew.incumbent_value is None
 
 
@@ -276,7 +269,7 @@ def test_discarded_change_carries_no_loss():
     """A loss of code that was put back."""
     loss = make(LimitResult, name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)
     progress = folded(opened(), epoch(), experiment(1, limits=(loss,), kind=Kind.SIMPLIFY))
-    assert progress.secondary == progress.simplify == ()
+    assert progress.secondary == progress.simplify == {}
 
 
 def test_undo_gives_back_what_the_keep_carried():
@@ -289,10 +282,11 @@ def test_undo_gives_back_what_the_keep_carried():
     assert progress.secondary_loss("mb") == 0
     assert progress.simplify_loss(Direction.LOWER, Scale.RATIO) == 0
     assert progress.incumbent_commit == "f" * 40
-    assert progress.incumbent_number == 1
     assert progress.incumbent_value is None
-    assert progress.undone == (2,)
-    assert [kept.undone for kept in progress.kept] == [True, False]
+    found = history(experiment(1, Verdict.KEEP), simpler, undo)
+    assert found.incumbent_number == 1
+    assert found.undone == (2,)
+    assert [kept.undone for kept in found.kept] == [True, False]
     assert advance(folded(*start), undo, undone=None).secondary_loss("mb") == 0.01
 
 
@@ -303,7 +297,7 @@ def test_undo_of_an_earlier_epochs_keep_gives_nothing_back():
     progress = folded(opened(), epoch(), kept, epoch(1))
     undone = advance(progress, make(Undo, experiment=1, commit="f" * 40), undone=kept)
     assert undone.secondary_loss("mb") == 0
-    assert undone.incumbent_number == 0
+    assert history(kept, make(Undo, experiment=1, commit="f" * 40)).incumbent_number == 0
 
 
 def test_time_spent_leaves_out_the_nights():
@@ -315,7 +309,6 @@ def test_time_spent_leaves_out_the_nights():
         make(Stop, at="2026-01-05T03:04:40Z"),
     )
     assert progress.active_s == 10 + 30 + 900
-    assert progress.measuring_s == 20.0
 
 
 def test_clock_that_goes_back_takes_no_time_away():
@@ -331,14 +324,12 @@ def test_ablation_changes_nothing_but_the_time():
     assert advance(before, make(Pruned, experiments=((1, 1),))) == before
 
 
-def test_latest_validation_and_recovery_are_known():
+def test_latest_validation_is_known():
     """A claim from an older validation."""
     first, second = (make(Validation, after=after, effect=effect(-0.1)) for after in (1, 2))
-    progress = folded(opened(), first, second, make(Recovery, step="settled"))
+    progress = folded(opened(), first, second)
     assert progress.validation is not None
     assert progress.validation.after == 2
-    assert progress.recovery is not None
-    assert progress.recovery.step == "settled"
 
 
 def test_note_numbers_go_up_and_retiring_takes_none():
@@ -350,7 +341,7 @@ def test_note_numbers_go_up_and_retiring_takes_none():
 def test_summary_is_cut_to_its_bound():
     """A message of a megabyte in every answer."""
     paths = tuple(("M", f"src/{number}.py") for number in range(100))
-    summary = summary_of(
+    summary = tried_of(
         experiment(1, message="m" * 1000, hypothesis="h" * 1000, detail="d" * 1000, paths=paths)
     )
     assert (len(summary.message), len(summary.hypothesis or ""), len(summary.detail)) == (
@@ -360,30 +351,26 @@ def test_summary_is_cut_to_its_bound():
     )
     assert len(summary.paths) == 8
     assert summary.path_count == 100
-    assert summary_of(experiment(1, race=race("abba", (1.0,) * 4))).samples == 4
+    assert tried_of(experiment(1, race=race("abba", (1.0,) * 4))).samples == 4
 
 
-def test_history_holds_the_progress_and_the_notes():
+def test_history_holds_the_progress():
     """A field of the progress that is lost on the way to the brief."""
     progress = folded(opened(), epoch(), experiment(1))
-    idea = Remembered(number=1, at=at(0), text="x", experiment=0)
-    history = history_of(
-        progress, ideas=Notes((idea,), 4), lessons=Notes((), 0), dead_ends=Notes((), 2)
-    )
-    assert (history.ideas, history.idea_count, history.dead_end_count) == ((idea,), 4, 2)
+    found = history(experiment(1))
     for name in progress.__struct_fields__:
-        assert getattr(history, name) == getattr(progress, name)
+        assert getattr(found, name) == getattr(progress, name)
 
 
 def test_what_was_kept_later_is_no_failure():
     """A dead end in the brief that is in fact kept: raced again, or mended."""
     tried = experiment(1, tree="1" * 40)
     again = experiment(2, Verdict.KEEP, kind=Kind.AGAIN, related=1, tree="2" * 40)
-    assert folded(opened(), epoch(), tried, again).failed == ()
+    assert history(tried, again).failed == ()
     same_tree = experiment(2, Verdict.KEEP, tree="1" * 40)
-    assert folded(opened(), epoch(), tried, same_tree).failed == ()
+    assert history(tried, same_tree).failed == ()
     other = experiment(2, Verdict.KEEP, related=1, tree="3" * 40)
-    assert [failed.number for failed in folded(opened(), epoch(), tried, other).failed] == [1]
+    assert [failed.number for failed in history(tried, other).failed] == [1]
 
 
 def test_noise_of_another_machine_is_forgotten():

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch.core.contract import Budget, Contract, Metric, RaceRule
-from autoresearch.core.history import History, Notes, Remembered, history_of
+from autoresearch.core.history import History, Notes
 from autoresearch.core.model import Direction
-from autoresearch.core.progress import advance
+from autoresearch.edges.index import Index
+from autoresearch.edges.log import Log
+from msgspec.structs import replace
 
-from .records import AT, epoch, make, opened
+from .records import chain, epoch, make, note, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autoresearch.core.history import Progress
     from autoresearch.core.records import Record
 
 
@@ -27,13 +30,13 @@ def history(
     first: Record | None = None,
 ) -> History:
     """The history of a session with a baseline and these records."""
-    progress: Progress | None = None
-    for record in (first or opened(), epoch(), *records):
-        progress = advance(progress, record)
-    assert progress is not None
-    return history_of(
-        progress, ideas=_notes(ideas), lessons=_notes(lessons), dead_ends=_notes(dead_ends)
-    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        log = Log(folder / "log.jsonl")
+        log.path.write_bytes(chain((first or opened(), epoch(), *records)))
+        with Index(folder / "index.db", log) as index:
+            found = index.history()
+    return replace(found, ideas=_notes(ideas), lessons=_notes(lessons), dead_ends=_notes(dead_ends))
 
 
 def contract(**values: object) -> Contract:
@@ -52,10 +55,7 @@ def contract(**values: object) -> Contract:
 
 
 def _notes(texts: Sequence[str]) -> Notes:
-    newest = [
-        Remembered(number=number, at=AT, text=text, experiment=0)
-        for number, text in enumerate(texts, start=1)
-    ]
+    newest = [note(number, text) for number, text in enumerate(texts, start=1)]
     return Notes(tuple(reversed(newest))[:30], len(newest))
 
 

@@ -58,7 +58,7 @@ def try_command(message: str, hypothesis: str | None, idea: int | None, kind: st
 
 
 def _answer(session: Session, result: Result) -> Answer:
-    history = session.index.history()
+    history = session.history
     halt = budget.halt(history, session.contract)
     record, data = result.record, dict[str, object]()
     if isinstance(record, Experiment):
@@ -106,7 +106,7 @@ def _beside(result: Result) -> list[str]:
 
 
 def _budget_lines(session: Session) -> list[str]:
-    history = session.index.history()
+    history = session.history
     lines = [f"budget: {budget.remaining(history, session.contract.budget).described()}"]
     if budget.halt(history, session.contract) is None:
         advised = hostlimits.time_advice(forecast_s(session, history))

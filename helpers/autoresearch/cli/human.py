@@ -58,7 +58,7 @@ def validate_command(*, ablate: bool) -> Answer:
                 claim,
                 f"{found.first[:12]} against {found.last[:12]}, {formatting.count(pairs, 'pair')}, "
                 f"interval of {found.effect.level:.0%}",
-                f"{formatting.count(session.progress.kept_count, 'keep')}, "
+                f"{formatting.count(session.history.kept_count, 'keep')}, "
                 f"{_expected(session.progress.last_number, session.contract.race.alpha)}",
                 *(_ablation_line(record, session.contract.metric.unit) for record in left_out),
             ),

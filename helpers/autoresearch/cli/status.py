@@ -10,11 +10,11 @@ from autoresearch.cli.app import few, picked
 from autoresearch.cli.verdicts import is_unvalidated
 from autoresearch.core import budget, formatting, wire
 from autoresearch.core.answer import WIDE_BYTES, Answer
-from autoresearch.core.costs import cost_line
+from autoresearch.core.budget import cost_line
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.history import Search
 from autoresearch.core.model import Reason, Verdict
 from autoresearch.core.views import claim, counts, estimate
+from autoresearch.edges.index import Search
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.briefing import at_work, briefing
 from autoresearch.loop.holdout_log import standing
@@ -38,7 +38,7 @@ def status_command() -> Answer:
     Example: autoresearch status
     """
     with reading("status") as session:
-        history, contract = session.index.history(), session.contract
+        history, contract = session.history, session.contract
         halt = budget.halt(history, contract)
         unit = contract.metric.unit
         cost, doing, holdout = cost_line(history), at_work(session), standing(session)
@@ -105,7 +105,7 @@ def _holdout_line(found: HoldoutStanding) -> str:
 def _facts(
     session: Session, history: History, holdout: HoldoutStanding | None
 ) -> dict[str, object]:
-    validated = history.validation
+    validated, used = history.validation, history.spending
     return {
         "session": session.name,
         "branch": session.branch,
@@ -121,10 +121,10 @@ def _facts(
         "validation": None if validated is None else wire.to_object(validated),
         "run": None if history.run is None else wire.to_object(history.run),
         "cost": {
-            "tokens": history.spent_tokens,
-            "usd": None if history.unpriced or history.unmetered else history.spent_usd,
-            "unpriced": history.unpriced,
-            "unmetered": history.unmetered,
+            "tokens": used.tokens,
+            "usd": None if used.unpriced or used.unmetered else used.usd,
+            "unpriced": used.unpriced,
+            "unmetered": used.unmetered,
         },
     }
 

@@ -11,7 +11,7 @@ from autoresearch.cli import verdicts
 from autoresearch.cli.app import listed, picked, screen
 from autoresearch.core import budget, formatting, wire
 from autoresearch.core.answer import WIDE_BYTES, Answer
-from autoresearch.core.costs import spent_words
+from autoresearch.core.budget import spent_words
 from autoresearch.core.formatting import clean_block, clean_line, fence
 from autoresearch.core.model import NoteKind
 from autoresearch.edges.gitdiff import diff
@@ -68,9 +68,9 @@ def run_command(experiments: int | None, *, new: bool) -> Answer:
                 "opened": state.opened,
                 "done": state.halt is not None,
                 "reason": None if state.halt is None else state.halt.text,
-                "forecast_s": forecast_s(session, session.progress),
+                "forecast_s": forecast_s(session, session.history),
             },
-            next_step=_after_run(state, session.index.history()),
+            next_step=_after_run(state, session.history),
         )
 
 
@@ -115,7 +115,7 @@ def note_command(text: str, kind: str | None, retire: int | None) -> Answer:
         else:
             note = notes.add_note(session, NoteKind(kind or "lesson"), text)
             line = f"{note.kind.value.replace('_', ' ')} {note.number} is noted"
-        history, step = session.index.history(), NEXT_IDEA
+        history, step = session.history, NEXT_IDEA
         halt = budget.halt(history, session.contract)
         if halt is not None and not (halt.may_rework and history.pending_rework is not None):
             step = verdicts.done(halt, history)

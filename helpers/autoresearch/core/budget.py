@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from autoresearch.core.contract import Budget, Contract, Metric
     from autoresearch.core.history import History
+    from autoresearch.core.model import Spent
 
 
 _DISCOUNT = 0.95
@@ -196,8 +197,8 @@ def remaining(history: History, budget: Budget) -> Remaining:
     return Remaining(
         experiments=None if experiments is None else max(0, experiments - history.last_number),
         hours=None if hours is None else max(0.0, hours - history.active_s / _HOUR_S),
-        usd=None if budget.usd is None else max(0.0, budget.usd - history.spent_usd),
-        tokens=None if budget.tokens is None else max(0, budget.tokens - history.spent_tokens),
+        usd=None if budget.usd is None else max(0.0, budget.usd - history.spending.usd),
+        tokens=None if budget.tokens is None else max(0, budget.tokens - history.spending.tokens),
         run_used=None if run is None else run.used,
         run_total=None if run is None else run.experiments,
     )
@@ -314,3 +315,59 @@ _RULES: dict[StopRule, Callable[[History, Contract], str]] = {
 }
 
 _RUN_RULES = frozenset({StopRule.REFUSALS, StopRule.VIOLATIONS, StopRule.RUN})
+
+
+def spent_words(spent: Spent) -> str:
+    """What one experiment cost: `48 k tokens, $0.41`."""
+    money = "dollars unknown" if spent.usd is None else formatting.dollars(spent.usd)
+    return f"{formatting.tokens(spent.tokens)}, {money}"
+
+
+def cost_line(history: History) -> str:
+    """What the experiments cost the agent, and each kept one; empty when nobody knows."""
+    metered = history.last_number - history.spending.unmetered
+    if metered <= 0:
+        return ""
+    money = _money(history, metered)
+    amount = f"{formatting.tokens(history.spending.tokens)}{money} for {metered}"
+    known = "" if history.spending.unmetered == 0 else f" of {history.last_number}"
+    line = f"cost: {amount}{known} {'experiment' if metered == 1 and not known else 'experiments'}"
+    each = per_keep(history)
+    return line if each is None else f"{line}; {each} for each kept change"
+
+
+def per_keep(history: History) -> str | None:
+    """The cost of all experiments over the kept ones; None where it cannot be told."""
+    if history.kept_count == 0 or history.spending.unmetered:
+        return None
+    if history.spending.unpriced:
+        return formatting.tokens(round(history.spending.tokens / history.kept_count))
+    return formatting.dollars(history.spending.usd / history.kept_count)
+
+
+def blind_spot(history: History, budget: Budget, *, readable: bool) -> str:
+    """Which budget cannot do its work, in one line; empty when all of them can."""
+    named = [name for name in ("usd", "tokens") if getattr(budget, name) is not None]
+    if named and not readable:
+        return (
+            f"budget.{' and budget.'.join(named)} cannot stop this run: the host provides no "
+            "transcript to read the cost from"
+        )
+    if budget.usd is not None and history.spending.unpriced:
+        number = formatting.count(history.spending.unpriced, "experiment")
+        return (
+            f"budget.usd leaves out {number} whose model has no known price: add it to "
+            "prices.json, see docs/hooks.md"
+        )
+    return ""
+
+
+def _money(history: History, metered: int) -> str:
+    if history.spending.unpriced == metered:
+        return ", dollars unknown"
+    known = f", {formatting.dollars(history.spending.usd)}"
+    return (
+        known
+        if not history.spending.unpriced
+        else f"{known} and {history.spending.unpriced} unknown"
+    )

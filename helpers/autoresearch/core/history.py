@@ -1,29 +1,56 @@
-"""What is remembered of a session: bounded values, whatever the length of its log.
+"""Where a session stands: what its log adds up to, in values of bounded size.
 
-`Progress` is a fold over the log (see `progress.advance`); `History` adds the notes. The full
-records stay in the log and are read back one at a time.
+`Progress` is what only a walk over the log tells, one record at a time (`advance`). `History` adds
+what the index finds by asking: the newest experiments and notes, counts and sums. The full records
+stay in the log and are read back one at a time.
 """
 
 from __future__ import annotations
 
 import statistics
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from msgspec import Struct, structs
+from msgspec import Struct
+from msgspec.structs import replace
 
+from autoresearch.core.errors import CorruptLogError
+from autoresearch.core.formatting import seconds_between
+from autoresearch.core.limits import loss_bound
 from autoresearch.core.model import (
+    Arm,
     Direction,
     Effect,
     Flag,
     Kind,
     Meter,
+    NoteKind,
+    RaceRecord,
     Reason,
     Scale,
     Spent,
     Verdict,
 )
-from autoresearch.core.records import Epoch, Opened, Recovery  # noqa: TC001  (the codec reads these types)
-from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
+from autoresearch.core.noise import extended, same_code_differences
+from autoresearch.core.records import (
+    Ablation,
+    Epoch,
+    Experiment,
+    Note,
+    Opened,
+    Pruned,
+    Record,
+    Recovery,
+    Refusal,
+    Run,
+    RunEnd,
+    Stop,
+    Undo,
+    Validation,
+)
+from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads this type)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 KEPT_SHOWN = 50
 RECENT_SHOWN = 20
@@ -37,6 +64,12 @@ WALLS_SHOWN = 20
 TEXT_LIMIT = 400
 MAX_REWORKS = 2
 
+REBUILT = "rebuilt"
+"""Action of the line that says that what stands before was brought back from refs."""
+
+THINKING_S = 900.0
+"""Most seconds between two records that count as work on the session."""
+
 
 class Tried(Struct, frozen=True, kw_only=True, rename={"kind": "tried_kind"}):
     """An experiment without its samples.
@@ -44,6 +77,8 @@ class Tried(Struct, frozen=True, kw_only=True, rename={"kind": "tried_kind"}):
     Attributes:
         message, hypothesis, detail: cut to 400 characters.
         paths: the first 8 changed paths; `path_count` counts all.
+        smallest_visible: as in `RaceRecord`; None without a race.
+        undone: whether it was kept and taken back.
     """
 
     number: int
@@ -73,43 +108,28 @@ class Tried(Struct, frozen=True, kw_only=True, rename={"kind": "tried_kind"}):
     sandbox: str
     duration_s: Finite
     spent: Spent | None
-
-
-class Kept(Struct, frozen=True, kw_only=True, rename={"kind": "kept_kind"}):
-    """A kept experiment; `undone` once it was taken back."""
-
-    number: int
-    at: str
-    message: str
-    kind: Kind
-    flags: tuple[Flag, ...]
-    effect: Effect | None
-    commit: str
-    lines_added: int
-    lines_removed: int
-    undone: bool
     suspicions: tuple[str, ...]
-
-
-class Failed(Struct, frozen=True, kw_only=True):
-    """An experiment that was not kept, in few words, so that nobody tries it again."""
-
-    number: int
-    message: str
-    verdict: Verdict
-    reason: Reason | None
-    change: Finite | None
-    scale: Scale | None
     smallest_visible: Finite | None
+    undone: bool = False
 
 
-class Remembered(Struct, frozen=True, kw_only=True):
-    """An open idea, a lesson or a dead end."""
+_DERIVED = {"paths", "path_count", "samples", "smallest_visible", "undone"}
+_CUT = {"message", "hypothesis", "detail"}
 
-    number: int
-    at: str
-    text: str
-    experiment: int
+
+def tried_of(record: Experiment) -> Tried:
+    """An experiment without its samples, its texts cut."""
+    same: dict[str, Any] = {
+        name: getattr(record, name) for name in Tried.__struct_fields__ if name not in _DERIVED
+    }
+    cut = {name: same[name] and same[name][:TEXT_LIMIT] for name in _CUT}
+    return Tried(
+        **{**same, **cut},
+        paths=tuple(path for _, path in record.paths[:PATHS_SHOWN]),
+        path_count=len(record.paths),
+        samples=0 if record.race is None else len(record.race.order),
+        smallest_visible=None if record.race is None else record.race.smallest_visible,
+    )
 
 
 class OpenRun(Struct, frozen=True, kw_only=True):
@@ -126,7 +146,7 @@ class OpenRun(Struct, frozen=True, kw_only=True):
     shared_by: tuple[str, ...]
     experiments: int
     after: int
-    used: int
+    used: int = 0
 
 
 class Validated(Struct, frozen=True, kw_only=True):
@@ -146,126 +166,152 @@ class Validated(Struct, frozen=True, kw_only=True):
     final_guard: bool | None = None
 
 
-class SimplifyLoss(Struct, frozen=True, kw_only=True):
-    """What `--simplify` keeps may have cost since the epoch began, one sum a scale.
+class SimplifyLoss(Struct, frozen=True):
+    """What `--simplify` keeps may have cost since the epoch began, on one scale.
 
     Attributes:
         rise: sum of the upper bounds of the metric's increase; the loss when lower is better.
         fall: sum of the upper bounds of its decrease; the loss when higher is better.
     """
 
-    scale: Scale
-    rise: Finite
-    fall: Finite
+    rise: Finite = 0.0
+    fall: Finite = 0.0
 
 
-class SecondaryLoss(Struct, frozen=True, kw_only=True):
-    """Sum of a secondary metric's estimated losses over this epoch's keeps, scale of its limit."""
-
-    name: str
-    loss: Finite
-
-
-class Tally(Struct, frozen=True, kw_only=True):
+class Tally(NamedTuple):
     """How many experiments (or refusals) ended so."""
 
     verdict: Verdict
     reason: Reason | None
-    count: int
+    amount: int
+
+
+class Spending(NamedTuple):
+    """What the agent used on all experiments for which it is known.
+
+    Attributes:
+        unpriced, unmetered: how many experiments' dollars, or even tokens, are not known.
+    """
+
+    tokens: int
+    usd: float
+    unpriced: int
+    unmetered: int
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """Where a session stands after a log line; lists are newest first unless said otherwise.
+    """Where a session stands after a log line, as far as only a walk over the log tells.
 
     Attributes:
         epoch: the latest that measures anew; None before the baseline.
         epoch_number: of the latest, measuring anew or not.
         contract_sha256: of the contract in force; None before the baseline.
         incumbent_commit: tip of the session's branch.
-        incumbent_number: the experiment it came from, 0 for the baseline.
         incumbent_value: median of the metric when last measured, for orientation and the target
             only; None when unknown, as after an undo.
         deterministic: whether the deterministic path still holds in this epoch.
-        last_number, last_note: highest numbers given.
+        last_number, last_note, last_run: highest numbers given.
         last_at: time of the latest record.
-        kept, kept_count: the 50 newest keeps, and how many there are.
-        recent: the 20 newest experiments.
-        failed: the 40 newest that were not kept.
-        outcomes: `1` for a keep, `0` for anything else, the 500 newest.
         refusals_in_row, violations_in_row: since the last experiment that was none, or the run.
         run: in progress, or None.
-        undone: numbers taken back, the 100 newest.
         stopped: the reason given, or None.
-        measuring_s: sum of the experiments' durations.
         active_s: measuring plus at most 15 minutes before each record: what `hours` limits, so
             that a night with the machine off costs nothing.
         meter: the latest reading of the agent's usage; None when there was none.
-        spent_tokens, spent_usd: by the agent on all experiments for which they are known.
-        unpriced, unmetered: how many experiments' dollars, or even tokens, are not known.
-        simplify, secondary: losses carried since the epoch began.
-        guard_tests: how many tests the guard ran on the incumbent, None where it does not say.
-        walls: elapsed seconds of the incumbent's 20 newest samples; none before the baseline.
+        simplify, secondary: losses carried since the epoch began, by scale and by metric.
         machine: where the pools were measured, see `RaceRecord`.
         pool_ratio, pool_difference: same-code differences of this epoch's races, oldest first.
-        recovery: the latest interrupted step.
         rebuilt: when the state was made again from refs, the last time; None for never.
+        guard_tests: how many tests the guard ran on the incumbent, None where it does not say.
+        walls: elapsed seconds of the incumbent's 20 newest samples; none before the baseline.
     """
 
     opened: Opened
-    epoch: Epoch | None
-    epoch_number: int
-    contract_sha256: str | None
     incumbent_commit: str
-    incumbent_number: int
-    incumbent_value: Finite | None
-    deterministic: bool
-    last_number: int
-    last_note: int
-    last_run: int
     last_at: str
-    tallies: tuple[Tally, ...]
-    kept: tuple[Kept, ...]
-    kept_count: int
-    recent: tuple[Tried, ...]
-    failed: tuple[Failed, ...]
-    outcomes: str
-    refusals_in_row: int
-    violations_in_row: int
-    run: OpenRun | None
-    validation: Validated | None
-    undone: tuple[int, ...]
-    stopped: str | None
-    measuring_s: Finite
-    active_s: Finite
-    meter: Meter | None
-    spent_tokens: int
-    spent_usd: Finite
-    unpriced: int
-    unmetered: int
-    simplify: tuple[SimplifyLoss, ...]
-    secondary: tuple[SecondaryLoss, ...]
-    machine: str
-    pool_ratio: tuple[Finite, ...]
-    pool_difference: tuple[Finite, ...]
-    recovery: Recovery | None
+    epoch: Epoch | None = None
+    epoch_number: int = 0
+    contract_sha256: str | None = None
+    incumbent_value: Finite | None = None
+    deterministic: bool = False
+    last_number: int = 0
+    last_note: int = 0
+    last_run: int = 0
+    refusals_in_row: int = 0
+    violations_in_row: int = 0
+    run: OpenRun | None = None
+    validation: Validated | None = None
+    stopped: str | None = None
+    active_s: Finite = 0.0
+    meter: Meter | None = None
+    simplify: dict[Scale, SimplifyLoss] = {}
+    secondary: dict[str, Finite] = {}
+    machine: str = ""
+    pool_ratio: tuple[Finite, ...] = ()
+    pool_difference: tuple[Finite, ...] = ()
     rebuilt: str | None = None
-    guard_tests: int | None
-    walls: tuple[Finite, ...]
+    guard_tests: int | None = None
+    walls: tuple[Finite, ...] = ()
 
     @property
     def sample_s(self) -> float:
         """Elapsed seconds that a sample of the incumbent takes lately; asked after the baseline."""
         return statistics.median(self.walls)
 
-    @property
-    def suspicious(self) -> tuple[Kept, ...]:
-        """The keeps that a human is to review, newest first; none that was undone."""
-        return tuple(k for k in self.kept if Flag.SUSPICIOUS in k.flags and not k.undone)
+    def pool(self, scale: Scale) -> tuple[float, ...]:
+        """The same-code differences on `scale`, oldest first."""
+        return self.pool_ratio if scale is Scale.RATIO else self.pool_difference
+
+    def simplify_loss(self, direction: Direction, scale: Scale) -> float:
+        """The loss that `--simplify` keeps of this epoch carry already, on `scale`; >= 0."""
+        carried = self.simplify.get(scale, SimplifyLoss())
+        return carried.rise if direction is Direction.LOWER else carried.fall
+
+    def secondary_loss(self, name: str) -> float:
+        """Sum of the estimated losses of a secondary metric over this epoch's keeps."""
+        return self.secondary.get(name, 0)
+
+
+class Notes(NamedTuple):
+    """The 30 newest notes of one kind, newest first, and how many there are; only open ideas."""
+
+    newest: tuple[Note, ...]
+    total: int
+
+
+class History(Progress, frozen=True, kw_only=True):
+    """All that brief, document, status and budget read; lists are newest first.
+
+    Attributes:
+        incumbent_number: the experiment that the incumbent came from, 0 for the baseline.
+        kept: the 50 newest keeps.
+        recent: the 20 newest experiments.
+        failed: the 40 newest that were not kept, nor mended or kept later.
+        keeps: whether each of the 500 newest experiments was kept.
+        undone: numbers taken back, the 100 newest.
+    """
+
+    incumbent_number: int
+    kept: tuple[Tried, ...]
+    recent: tuple[Tried, ...]
+    failed: tuple[Tried, ...]
+    keeps: tuple[bool, ...]
+    undone: tuple[int, ...]
+    tallies: tuple[Tally, ...]
+    spending: Spending
+    ideas: Notes
+    lessons: Notes
+    dead_ends: Notes
 
     @property
-    def keeps(self) -> tuple[bool, ...]:
-        """Whether each of the 500 newest experiments was kept, newest first."""
-        return tuple(outcome == "1" for outcome in self.outcomes)
+    def kept_count(self) -> int:
+        """How many experiments were kept, undone or not."""
+        return self.count(Verdict.KEEP)
+
+    @property
+    def suspicious(self) -> tuple[Tried, ...]:
+        """The keeps that a human is to review, newest first; none that was undone."""
+        return tuple(k for k in self.kept if Flag.SUSPICIOUS in k.flags and not k.undone)
 
     @property
     def pending_rework(self) -> Tried | None:
@@ -275,85 +321,274 @@ class Progress(Struct, frozen=True, kw_only=True):
             return None
         return last
 
-    def pool(self, scale: Scale) -> tuple[float, ...]:
-        """The same-code differences on `scale`, oldest first."""
-        return self.pool_ratio if scale is Scale.RATIO else self.pool_difference
-
     def count(self, verdict: Verdict) -> int:
         """How many experiments, or refusals, had this verdict."""
-        return sum(tally.count for tally in self.tallies if tally.verdict is verdict)
-
-    def simplify_loss(self, direction: Direction, scale: Scale) -> float:
-        """The loss that `--simplify` keeps of this epoch carry already, on `scale`; >= 0."""
-        for carried in self.simplify:
-            if carried.scale is scale:
-                return carried.rise if direction is Direction.LOWER else carried.fall
-        return 0.0
-
-    def secondary_loss(self, name: str) -> float:
-        """Sum of the estimated losses of a secondary metric over this epoch's keeps."""
-        return sum(carried.loss for carried in self.secondary if carried.name == name)
+        return sum(tally.amount for tally in self.tallies if tally.verdict is verdict)
 
 
-class History(Progress, frozen=True, kw_only=True):
-    """Progress and the notes: all that brief, document, status and budget read.
+def advance(
+    progress: Progress | None, record: Record, *, undone: Experiment | None = None
+) -> Progress:
+    """The progress after one more record.
 
-    Attributes:
-        ideas: the 30 newest that are open, `idea_count` counts all of them.
-        lessons, dead_ends: the 30 newest of either, and their counts.
+    Args:
+        progress: None before the first record, which must be `Opened`.
+        record: the next line of the log.
+        undone: the full record of the experiment that an `Undo` takes back, so that the losses
+            it carried are given back with it.
+
+    Raises:
+        CorruptLogError: when the record cannot follow: a second `Opened`, an experiment whose
+            number is taken or leaves a gap.
     """
-
-    ideas: tuple[Remembered, ...]
-    idea_count: int
-    lessons: tuple[Remembered, ...]
-    lesson_count: int
-    dead_ends: tuple[Remembered, ...]
-    dead_end_count: int
-
-
-class Search(Struct, frozen=True, kw_only=True):
-    """Which experiments are asked for; None means any.
-
-    Attributes:
-        first, last: range of numbers, both included.
-        text: part of message, hypothesis or detail; case of ASCII letters does not matter.
-        path: a changed file, or a folder above it.
-        limit: at most so many.
-        newest_first: the order, also when the limit cuts.
-    """
-
-    verdict: Verdict | None = None
-    reason: Reason | None = None
-    first: int | None = None
-    last: int | None = None
-    text: str | None = None
-    path: str | None = None
-    limit: int | None = None
-    newest_first: bool = True
+    kind = type(record).__name__.lower()
+    if progress is None:
+        if not isinstance(record, Opened):
+            raise CorruptLogError(f"the log begins with {kind}, not with opened")
+        return Progress(opened=record, incumbent_commit=record.base, last_at=record.at)
+    step = _STEPS.get(type(record))
+    if step is None:
+        raise CorruptLogError(f"{kind} cannot follow the line of {progress.last_at}")
+    spent = record.duration_s if isinstance(record, Experiment) else 0.0
+    gap = max(0.0, seconds_between(progress.last_at, record.at))
+    active_s = progress.active_s + max(spent, min(gap, spent + THINKING_S))
+    if isinstance(record, Undo):
+        progress = _given_back(progress, undone)
+    return step(replace(progress, last_at=record.at, active_s=active_s), record)
 
 
-class Near(NamedTuple):
-    """An earlier experiment that shares changed lines, and the share in (0, 1]."""
-
-    number: int
-    share: float
-
-
-class Notes(NamedTuple):
-    """The newest notes of one kind, newest first, and how many there are."""
-
-    newest: tuple[Remembered, ...]
-    total: int
-
-
-def history_of(progress: Progress, *, ideas: Notes, lessons: Notes, dead_ends: Notes) -> History:
-    """A history of what was folded and what was noted."""
-    return History(
-        **structs.asdict(progress),
-        ideas=ideas.newest,
-        idea_count=ideas.total,
-        lessons=lessons.newest,
-        lesson_count=lessons.total,
-        dead_ends=dead_ends.newest,
-        dead_end_count=dead_ends.total,
+def _opened(progress: Progress, record: Opened) -> Progress:
+    raise CorruptLogError(
+        f"session {record.session!r} is opened twice, first at {progress.opened.at}"
     )
+
+
+def _epoch(progress: Progress, record: Epoch) -> Progress:
+    moved = replace(
+        progress,
+        epoch_number=record.number,
+        contract_sha256=record.contract_sha256,
+        incumbent_commit=record.commit,
+        violations_in_row=0,
+    )
+    if progress.epoch is not None and not record.restarts_measuring:
+        return moved
+    order = Arm.INCUMBENT.value * len(record.values)
+    fresh = replace(moved, pool_ratio=(), pool_difference=())
+    return replace(
+        _pooled(fresh, order, record.values),
+        epoch=record,
+        machine=record.machine,
+        deterministic=record.deterministic,
+        incumbent_value=statistics.median(record.values) if record.values else None,
+        simplify={},
+        secondary={},
+        guard_tests=record.guard_tests,
+        walls=_walls_at(record),
+    )
+
+
+def _experiment(progress: Progress, record: Experiment) -> Progress:
+    if record.number != progress.last_number + 1:
+        raise CorruptLogError(
+            f"experiment {record.number} follows experiment {progress.last_number} in the log"
+        )
+    run = progress.run
+    if run is not None and record.run == run.number:
+        run = replace(run, used=run.used + 1)
+    violated = record.verdict is Verdict.VIOLATION
+    counted = replace(
+        progress,
+        last_number=record.number,
+        run=run,
+        refusals_in_row=0,
+        violations_in_row=progress.violations_in_row + 1 if violated else 0,
+        meter=record.meter or progress.meter,
+    )
+    told = _timed(_raced(counted, record.race), record)
+    if record.verdict is not Verdict.KEEP:
+        return told
+    return replace(
+        _carried(told, record, sign=1.0),
+        incumbent_commit=record.commit,
+        incumbent_value=_candidate_value(record.race),
+        guard_tests=progress.guard_tests if record.guard_tests is None else record.guard_tests,
+    )
+
+
+def _refusal(progress: Progress, record: Refusal) -> Progress:
+    del record
+    return replace(progress, refusals_in_row=progress.refusals_in_row + 1)
+
+
+def _note(progress: Progress, record: Note) -> Progress:
+    if record.kind is NoteKind.RETIRE:
+        return progress
+    return replace(progress, last_note=max(progress.last_note, record.number))
+
+
+def _run(progress: Progress, record: Run) -> Progress:
+    host, meter = record.host_session, record.meter or progress.meter
+    if progress.run is not None and progress.run.number == record.number:
+        others = tuple(one for one in progress.run.shared_by if one != host)
+        shared_by = (*others, host)[-SHARERS_SHOWN:]
+        handed = replace(progress.run, host_session=host, shared_by=shared_by)
+        return replace(progress, run=handed, meter=meter)
+    opened = OpenRun(
+        number=record.number,
+        at=record.at,
+        host_session=host,
+        shared_by=(host,),
+        experiments=record.experiments,
+        after=record.after,
+    )
+    return replace(
+        progress,
+        run=opened,
+        last_run=record.number,
+        refusals_in_row=0,
+        violations_in_row=0,
+        meter=meter,
+    )
+
+
+def _run_end(progress: Progress, record: RunEnd) -> Progress:
+    ended = progress.run is not None and progress.run.number == record.number
+    return replace(progress, run=None) if ended else progress
+
+
+def _undo(progress: Progress, record: Undo) -> Progress:
+    return replace(
+        progress,
+        incumbent_commit=record.commit,
+        incumbent_value=record.value,
+        walls=progress.walls if progress.epoch is None else _walls_at(progress.epoch),
+    )
+
+
+def _validation(progress: Progress, record: Validation) -> Progress:
+    validated = Validated(
+        at=record.at,
+        epoch=record.epoch,
+        first=record.first,
+        last=record.last,
+        after=record.after,
+        effect=record.effect,
+        proven=record.proven,
+        final_guard=None if record.final_guard is None else record.final_guard.passed,
+    )
+    return replace(progress, validation=validated)
+
+
+def _stop(progress: Progress, record: Stop) -> Progress:
+    return replace(progress, stopped=record.reason[:TEXT_LIMIT], run=None)
+
+
+def _recovery(progress: Progress, record: Recovery) -> Progress:
+    rebuilt = record.at if record.action == REBUILT else progress.rebuilt
+    epoch, found = progress.epoch, record.environment_sha256
+    if epoch is not None and found:
+        epoch = replace(epoch, environment_sha256=found)
+    return replace(progress, rebuilt=rebuilt, epoch=epoch)
+
+
+def _unchanged(progress: Progress, record: Record) -> Progress:
+    """A suggestion for people, or fewer refs: what was learned stays."""
+    del record
+    return progress
+
+
+_STEPS: dict[type, Callable[[Progress, Any], Progress]] = {
+    Opened: _opened,
+    Epoch: _epoch,
+    Experiment: _experiment,
+    Refusal: _refusal,
+    Note: _note,
+    Run: _run,
+    RunEnd: _run_end,
+    Undo: _undo,
+    Validation: _validation,
+    Ablation: _unchanged,
+    Pruned: _unchanged,
+    Stop: _stop,
+    Recovery: _recovery,
+}
+
+
+def _raced(progress: Progress, race: RaceRecord | None) -> Progress:
+    """Pool a race's same-code differences.
+
+    Runs on the deterministic path are not pooled: they agree by definition. When it turns out
+    not to hold, what was pooled before (zeros) says nothing about the noise and goes. So does the
+    noise of another machine, or of this one before it was started anew.
+    """
+    if race is None or race.deterministic:
+        return progress
+    if race.machine != progress.machine or progress.deterministic:
+        progress = replace(
+            progress,
+            machine=race.machine,
+            deterministic=False,
+            pool_ratio=(),
+            pool_difference=(),
+        )
+    return _pooled(progress, race.order, race.values)
+
+
+def _pooled(progress: Progress, order: str, values: Sequence[float]) -> Progress:
+    """Add the differences of these samples to the pools of either scale."""
+    difference = same_code_differences(order, values, Scale.DIFFERENCE) or ()
+    ratio = same_code_differences(order, values, Scale.RATIO) or ()
+    return replace(
+        progress,
+        pool_difference=extended(progress.pool_difference, difference),
+        pool_ratio=extended(progress.pool_ratio, ratio),
+    )
+
+
+def _walls_at(epoch: Epoch) -> tuple[float, ...]:
+    """Elapsed seconds of the baseline's samples."""
+    return epoch.wall_s[-WALLS_SHOWN:] or (epoch.sample_s,)
+
+
+def _timed(progress: Progress, record: Experiment) -> Progress:
+    """Remember how long samples took of the program that the next race is against."""
+    race, keep = record.race, record.verdict is Verdict.KEEP
+    if race is None:
+        return progress
+    walls = _of(Arm.CANDIDATE if keep else Arm.INCUMBENT, race.order, race.wall_s)
+    known = walls if keep else (*progress.walls, *walls)
+    return replace(progress, walls=known[-WALLS_SHOWN:] or progress.walls)
+
+
+def _candidate_value(race: RaceRecord | None) -> float | None:
+    values = () if race is None else _of(Arm.CANDIDATE, race.order, race.values)
+    return statistics.median(values) if values else None
+
+
+def _of(arm: Arm, order: str, values: Sequence[float]) -> tuple[float, ...]:
+    """What the runs of one arm gave."""
+    runs = zip(order, values, strict=False)
+    return tuple(value for letter, value in runs if letter == arm.value)
+
+
+def _given_back(progress: Progress, undone: Experiment | None) -> Progress:
+    """Give back what an experiment of this epoch carried."""
+    if undone is None or progress.epoch is None or undone.epoch < progress.epoch.number:
+        return progress
+    return _carried(progress, undone, sign=-1.0)
+
+
+def _carried(progress: Progress, record: Experiment, *, sign: float) -> Progress:
+    """Add (or, with sign -1, give back) what a kept experiment cost."""
+    losses = dict(progress.secondary)
+    for limit in record.limits:
+        losses[limit.name] = losses.get(limit.name, 0.0) + sign * limit.estimate
+    simplify, effect = dict(progress.simplify), record.effect
+    if record.kind is Kind.SIMPLIFY and effect is not None:
+        old = simplify.get(effect.scale, SimplifyLoss())
+        simplify[effect.scale] = SimplifyLoss(
+            rise=max(0.0, old.rise + sign * loss_bound(effect, Direction.LOWER)),
+            fall=max(0.0, old.fall + sign * loss_bound(effect, Direction.HIGHER)),
+        )
+    return replace(progress, secondary=losses, simplify=simplify)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from autoresearch.core.budget import Halt, Outlook, Remaining
     from autoresearch.core.contract import Contract
-    from autoresearch.core.history import Failed, History, Kept, Remembered, Tried
+    from autoresearch.core.history import History, Notes, Tried
 
 _REST_BYTES = 24
 """Room for the line that counts what was left out."""
@@ -104,7 +104,7 @@ class Group(NamedTuple):
     """Experiments that failed for the same reason, in words; newest first."""
 
     label: str
-    failed: tuple[Failed, ...]
+    failed: tuple[Tried, ...]
     total: int
 
 
@@ -115,7 +115,7 @@ def failures(history: History) -> tuple[Group, ...]:
         why = (tally.verdict, tally.reason)
         if tally.verdict not in {Verdict.KEEP, Verdict.REFUSED}:
             failed = tuple(one for one in history.failed if (one.verdict, one.reason) == why)
-            groups.append(Group(formatting.verdict(*why), failed, tally.count))
+            groups.append(Group(formatting.verdict(*why), failed, tally.amount))
     return tuple(sorted(groups, key=lambda group: (-group.total, group.label)))
 
 
@@ -131,7 +131,7 @@ def counts(history: History) -> str:
     return f"{formatting.count(history.last_number, 'experiment')}: {', '.join(parts)}"
 
 
-def estimate(kept: Kept, unit: str) -> str:
+def estimate(kept: Tried, unit: str) -> str:
     """What the race of a kept experiment estimated; never a claim."""
     shown = "no estimate" if kept.effect is None else formatting.effect(kept.effect, unit)
     marks = [flag.value for flag in Flag if flag in kept.flags]
@@ -206,9 +206,9 @@ def document(
         *_progress(history, unit),
         *_kept(history, unit),
         *_not_kept(history),
-        *_section("## Dead ends", _noted(history.dead_ends), history.dead_end_count),
-        *_section("## Lessons", _noted(history.lessons), history.lesson_count),
-        *_section("## Open ideas", _noted(history.ideas), history.idea_count),
+        *_noted("## Dead ends", history.dead_ends),
+        *_noted("## Lessons", history.lessons),
+        *_noted("## Open ideas", history.ideas),
         *_section("## Plateau", _list([plateau] if plateau else [])),
         *_how_to_go_on(history),
         "## Notes",
@@ -276,8 +276,9 @@ def _list(lines: Iterable[str]) -> list[str]:
     return [f"- {markdown_line(line)}" for line in lines]
 
 
-def _noted(items: Iterable[Remembered]) -> list[str]:
-    return [f"- **{item.number}** {markdown_line(item.text, 2 * _TEXT)}" for item in items]
+def _noted(title: str, notes: Notes) -> Iterable[str]:
+    lines = [f"- **{one.number}** {markdown_line(one.text, 2 * _TEXT)}" for one in notes.newest]
+    return _section(title, lines, notes.total)
 
 
 def _progress(history: History, unit: str) -> Iterable[str]:
@@ -330,7 +331,7 @@ def _kept(history: History, unit: str) -> Iterable[str]:
     )
 
 
-def _row(kept: Kept, unit: str) -> str:
+def _row(kept: Tried, unit: str) -> str:
     cells = (
         str(kept.number),
         markdown_line(kept.message, _TEXT),
@@ -447,9 +448,9 @@ def _sections(situation: Situation) -> tuple[Section, ...]:
             total=history.kept_count,
         ),
         Section(title="not kept, and why:", lines=tuple(_failures(history, unit)), rank=11, step=3),
-        _noted_brief("dead ends:", history.dead_ends, history.dead_end_count, rank=12),
-        _noted_brief("lessons:", history.lessons, history.lesson_count, rank=13),
-        _noted_brief("open ideas (`try --idea N`):", history.ideas, history.idea_count, rank=14),
+        _noted_brief("dead ends:", history.dead_ends, rank=12),
+        _noted_brief("lessons:", history.lessons, rank=13),
+        _noted_brief("open ideas (`try --idea N`):", history.ideas, rank=14),
         Section(
             title="touched the same files:",
             lines=tuple(
@@ -526,15 +527,15 @@ def _failures(history: History, unit: str) -> Iterable[str]:
         yield f"  {group.label}: {group.total}"
     for failed in history.failed[:_FAILED_SHOWN]:
         moved = ""
-        if failed.change is not None and failed.scale is not None:
-            moved = f" {formatting.change(failed.change, failed.scale, unit)}"
+        if failed.effect is not None:
+            moved = f" {formatting.change(failed.effect.change, failed.effect.scale, unit)}"
         label = formatting.verdict(failed.verdict, failed.reason)
         yield f"  {failed.number} {label}{moved} {clean_line(failed.message, _TEXT_BRIEF)}"
 
 
-def _noted_brief(title: str, items: tuple[Remembered, ...], total: int, *, rank: int) -> Section:
-    lines = tuple(f"  {item.number} {clean_line(item.text, _TEXT_BRIEF)}" for item in items)
-    return Section(title=title, lines=lines, rank=rank, step=5, total=total)
+def _noted_brief(title: str, notes: Notes, *, rank: int) -> Section:
+    lines = tuple(f"  {one.number} {clean_line(one.text, _TEXT_BRIEF)}" for one in notes.newest)
+    return Section(title=title, lines=lines, rank=rank, step=5, total=notes.total)
 
 
 def _references(history: History) -> Iterable[str]:

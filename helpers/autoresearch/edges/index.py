@@ -14,40 +14,27 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from autoresearch.core import codec, wire
+from msgspec import Struct, structs
+
+from autoresearch.core import codec, history, wire
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
-from autoresearch.core.history import (
-    NOTES_SHOWN,
-    History,
-    Near,
-    Notes,
-    Progress,
-    Remembered,
-    Tried,
-    history_of,
-)
-from autoresearch.core.model import NoteKind
-from autoresearch.core.progress import advance
-from autoresearch.core.records import Experiment, Note, Record, Undo
+from autoresearch.core.history import History, Notes, Progress, Spending, Tally, Tried
+from autoresearch.core.model import Kind, NoteKind, Reason, Verdict
+from autoresearch.core.records import Experiment, Note, Record, Refusal, Undo
 from autoresearch.core.snapshot import sample
-from autoresearch.core.summary import summary_of
 from autoresearch.edges.files import file_error
 from autoresearch.edges.log import Entry, Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
-    from types import TracebackType
 
-    from typing_extensions import Self
+    from autoresearch.edges.log import Log
 
-    from autoresearch.core.history import Search
-    from autoresearch.core.records import Record
-    from autoresearch.edges.log import Entry, Log
+T = TypeVar("T")
 
-
-VERSION = 5
-"""Of these tables and of the summaries in them; another version is rebuilt, never migrated."""
+VERSION = 6
+"""Of these tables and of what is stored in them; another version is rebuilt, never migrated."""
 
 SAME_LINE_KEPT = 64
 """Experiments remembered for one changed line, newest first: a line that everybody touches
@@ -62,11 +49,20 @@ CREATE TABLE experiments (
     number INTEGER PRIMARY KEY,
     offset INTEGER NOT NULL, sha256 TEXT NOT NULL,
     verdict TEXT NOT NULL, reason TEXT, tree TEXT NOT NULL, patch_id TEXT NOT NULL,
-    words TEXT NOT NULL, summary TEXT NOT NULL
+    failed INTEGER NOT NULL, undone INTEGER NOT NULL,
+    words TEXT NOT NULL, tried TEXT NOT NULL
 );
 CREATE INDEX experiments_by_verdict ON experiments (verdict, number);
 CREATE INDEX experiments_by_tree ON experiments (tree, number);
 CREATE INDEX experiments_by_patch ON experiments (patch_id, number);
+CREATE INDEX experiments_failed ON experiments (number) WHERE failed;
+CREATE INDEX experiments_undone ON experiments (number) WHERE undone;
+CREATE TABLE tallies (
+    verdict TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL,
+    tokens INTEGER NOT NULL, usd REAL NOT NULL,
+    unpriced INTEGER NOT NULL, unmetered INTEGER NOT NULL,
+    PRIMARY KEY (verdict, reason)
+);
 CREATE TABLE paths (
     path BLOB NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (path, number)
 ) WITHOUT ROWID;
@@ -82,6 +78,43 @@ INSERT INTO note_counts VALUES ('idea', 0), ('lesson', 0), ('dead_end', 0);
 CREATE TABLE events (offset INTEGER PRIMARY KEY, kind TEXT NOT NULL, sha256 TEXT NOT NULL);
 CREATE INDEX events_by_kind ON events (kind, offset);
 """
+
+_PATHS_ASKED = 20
+_SAME_TREE_SHOWN = 50
+_FULL = "database or disk is full"
+
+
+class Search(Struct, frozen=True, kw_only=True):
+    """Which experiments are asked for; None means any.
+
+    Attributes:
+        first, last: range of numbers, both included.
+        text: part of message, hypothesis or detail; case of ASCII letters does not matter.
+        path: a changed file, or a folder above it.
+        limit: at most so many.
+        newest_first: the order, also when the limit cuts.
+    """
+
+    verdict: Verdict | None = None
+    reason: Reason | None = None
+    first: int | None = None
+    last: int | None = None
+    text: str | None = None
+    path: str | None = None
+    limit: int | None = None
+    newest_first: bool = True
+
+
+class Near(NamedTuple):
+    """An earlier experiment that shares changed lines, and the share in (0, 1]."""
+
+    number: int
+    share: float
+
+
+class _State(NamedTuple):
+    position: Position
+    progress: Progress | None
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -104,6 +137,14 @@ def add_row(connection: sqlite3.Connection, entry: Entry[Record]) -> None:
     )
     if isinstance(record, Note):
         _add_note(connection, record)
+    elif isinstance(record, Undo):
+        connection.execute(
+            "UPDATE experiments SET undone = 1, tried = json_set(tried, '$.undone', json('true')) "
+            "WHERE number = ?",
+            (record.experiment,),
+        )
+    elif isinstance(record, Refusal):
+        _count(connection, Verdict.REFUSED, record.reason, (0, 0.0, 0, 0))
 
 
 def add_lines(connection: sqlite3.Connection, number: int, hashes: frozenset[int]) -> None:
@@ -131,9 +172,17 @@ def path_key(path: str) -> bytes:
 def _add_experiment(
     connection: sqlite3.Connection, record: Experiment, entry: Entry[Record]
 ) -> None:
+    if record.verdict is Verdict.KEEP:
+        # Earlier races of the tree that is kept now, and what it mended, warn nobody any more.
+        mended = record.related if record.kind in {Kind.AGAIN, Kind.REWORK} else None
+        connection.execute(
+            "UPDATE experiments SET failed = 0 WHERE number IN "
+            "(SELECT number FROM experiments WHERE tree = ? UNION SELECT ?)",
+            (record.tree, mended),
+        )
     texts = (record.message, record.hypothesis or "", record.detail)
     connection.execute(
-        "INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
         (
             record.number,
             entry.offset,
@@ -142,13 +191,33 @@ def _add_experiment(
             None if record.reason is None else record.reason.value,
             record.tree,
             record.patch_id,
+            record.verdict is not Verdict.KEEP,
             words_of("\n".join(texts)),
-            wire.text(summary_of(record)),
+            wire.text(history.tried_of(record)),
         ),
     )
     connection.executemany(
         "INSERT OR IGNORE INTO paths VALUES (?, ?)",
         [(path_key(path), record.number) for _, path in record.paths],
+    )
+    spent = record.spent
+    used = (
+        (0, 0.0, 0, 1) if spent is None else (spent.tokens, spent.usd or 0.0, spent.usd is None, 0)
+    )
+    _count(connection, record.verdict, record.reason, used)
+
+
+def _count(
+    connection: sqlite3.Connection,
+    verdict: Verdict,
+    reason: Reason | None,
+    used: tuple[int, float, int, int],
+) -> None:
+    connection.execute(
+        "INSERT INTO tallies VALUES (?, ?, 1, ?, ?, ?, ?) ON CONFLICT (verdict, reason) DO UPDATE "
+        "SET count = count + 1, tokens = tokens + excluded.tokens, usd = usd + excluded.usd, "
+        "unpriced = unpriced + excluded.unpriced, unmetered = unmetered + excluded.unmetered",
+        (verdict.value, "" if reason is None else reason.value, *used),
     )
 
 
@@ -175,31 +244,20 @@ def _count_notes(connection: sqlite3.Connection, kind: NoteKind, change: int) ->
 
 def conditions(search: Search) -> tuple[str, tuple[object, ...]]:
     """The WHERE clause of a search and its values."""
-    asked: list[tuple[str, tuple[object, ...]]] = []
-    if search.verdict is not None:
-        asked.append(("verdict = ?", (search.verdict.value,)))
-    if search.reason is not None:
-        asked.append(("reason = ?", (search.reason.value,)))
-    if search.first is not None:
-        asked.append(("number >= ?", (search.first,)))
-    if search.last is not None:
-        asked.append(("number <= ?", (search.last,)))
-    if search.text is not None:
-        asked.append(("words LIKE ? ESCAPE '\\'", (f"%{_literal(search.text)}%",)))
-    if search.path is not None:
-        path = path_key(search.path.rstrip("/"))
-        # "0" is the character after "/": everything below the folder, and nothing else.
-        asked.append(
-            (
-                "number IN (SELECT number FROM paths WHERE path = ? OR (path > ? AND path < ?))",
-                (path, path + b"/", path + b"0"),
-            )
-        )
-    if not asked:
-        return "", ()
-    return "WHERE " + " AND ".join(sql for sql, _ in asked), tuple(
-        value for _, values in asked for value in values
+    path = path_key((search.path or "").rstrip("/"))
+    # "0" is the character after "/": everything below the folder, and nothing else.
+    below = "number IN (SELECT number FROM paths WHERE path = ? OR (path > ? AND path < ?))"
+    possible = (
+        (search.verdict, "verdict = ?", (search.verdict,)),
+        (search.reason, "reason = ?", (search.reason,)),
+        (search.first, "number >= ?", (search.first,)),
+        (search.last, "number <= ?", (search.last,)),
+        (search.text, "words LIKE ? ESCAPE '\\'", (f"%{_literal(search.text or '')}%",)),
+        (search.path, below, (path, path + b"/", path + b"0")),
     )
+    asked = [(sql, values) for given, sql, values in possible if given is not None]
+    where = " AND ".join(sql for sql, _ in asked)
+    return where and f"WHERE {where}", tuple(value for _, values in asked for value in values)
 
 
 def _literal(text: str) -> str:
@@ -208,33 +266,10 @@ def _literal(text: str) -> str:
     return words_of(text)
 
 
-T = TypeVar("T")
-
-_PATHS_ASKED = 20
-_SAME_TREE_SHOWN = 50
-_FULL = "database or disk is full"
-
-
-class Location(NamedTuple):
-    """Where an experiment's line starts in the log, and its hash."""
-
-    offset: int
-    sha256: str
-
-
-class _State(NamedTuple):
-    position: Position
-    progress: Progress | None
-
-
-class Index:
+class Index(contextlib.AbstractContextManager["Index"]):
     """One session's index, caught up with its log. Close it, or use it as a context manager.
 
     Appending needs the session's lock, everything else none.
-
-    Args:
-        path: the database; made when missing.
-        log: the log it is derived from.
 
     Raises:
         CorruptLogError: when the log is not the one that was read before.
@@ -244,6 +279,7 @@ class Index:
     def __init__(self, path: Path, log: Log) -> None:
         self.path = path
         self.log = log
+        self._history: tuple[Position, History] | None = None
         self._connection = self._connect()
         try:
             self._state = self._guarded(self._caught_up)
@@ -251,15 +287,7 @@ class Index:
             self.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -270,15 +298,15 @@ class Index:
         """Add a record to the log and then to the index.
 
         Raises:
-            CorruptLogError: when the record cannot follow (see `progress.advance`); nothing is
+            CorruptLogError: when the record cannot follow (see `history.advance`); nothing is
                 written.
             AutoresearchError: as `Log.append`.
         """
         self.catch_up()
         undone = self._guarded(lambda: self._undone(record))
-        advance(self._state.progress, record, undone=undone)
+        progress = history.advance(self._state.progress, record, undone=undone)
         entry = self.log.append(record)
-        self.catch_up()
+        self._state = self._guarded(lambda: self._added(entry, progress))
         return entry
 
     def catch_up(self) -> None:
@@ -302,27 +330,17 @@ class Index:
         return self._state.position
 
     def progress(self) -> Progress:
-        """What the log adds up to.
-
-        Raises:
-            CorruptLogError: when the log is empty.
-        """
-        progress = self._state.progress
-        if progress is None:
-            raise CorruptLogError(
-                f"log {self.log.path} is missing or empty",
-                hint=self.log.remedy,
-            )
-        return progress
+        """What a walk over the log tells; CorruptLogError when it is empty."""
+        if self._state.progress is None:
+            message = f"log {self.log.path} is missing or empty"
+            raise CorruptLogError(message, hint=self.log.remedy)
+        return self._state.progress
 
     def history(self) -> History:
         """All that brief, document, status and budget read; its size has a bound."""
-        return history_of(
-            self.progress(),
-            ideas=self._notes(NoteKind.IDEA),
-            lessons=self._notes(NoteKind.LESSON),
-            dead_ends=self._notes(NoteKind.DEAD_END),
-        )
+        if self._history is None or self._history[0] != self.position:
+            self._history = self.position, self._asked(self.progress())
+        return self._history[1]
 
     def experiment(self, number: int) -> Tried | None:
         """One experiment without its samples, or None when there is none of this number."""
@@ -337,10 +355,6 @@ class Index:
         """
         return self._guarded(lambda: self._read(number))
 
-    def record_offset(self, number: int) -> Location | None:
-        """Where an experiment's line starts in the log."""
-        return self._guarded(lambda: self._locate(number))
-
     def records_of(self, kind: str, limit: int) -> tuple[Record, ...]:
         """The newest records of a kind other than `experiment`, newest first."""
         rows = self._rows(
@@ -349,14 +363,12 @@ class Index:
         )
         return tuple(self.log.read(offset, sha256) for offset, sha256 in rows)
 
-    def experiments(self, search: Search) -> Iterator[Tried]:
+    def experiments(self, search: Search) -> tuple[Tried, ...]:
         """The experiments that a search asks for."""
         where, values = conditions(search)
         order = "DESC" if search.newest_first else "ASC"
         limit = -1 if search.limit is None else search.limit
-        sql = f"SELECT summary FROM experiments {where} ORDER BY number {order} LIMIT ?"  # noqa: S608  (only fixed words are put in)
-        for (summary,) in self._rows(sql, (*values, limit)):
-            yield _summary(summary)
+        return self._tried(f"{where} ORDER BY number {order} LIMIT ?", (*values, limit))
 
     def by_tree(self, tree: str) -> tuple[Tried, ...]:
         """Experiments that tried this very tree, newest first, at most 50."""
@@ -395,7 +407,7 @@ class Index:
         return Near(rows[0][0], rows[0][1] / len(asked)) if rows else None
 
     def remember_lines(self, number: int, hashes: Iterable[int]) -> None:
-        """Remember which lines an experiment changed (see `similarity.changed_lines`)."""
+        """Remember which lines an experiment changed (see `snapshot.changed_lines`)."""
 
         def add() -> None:
             with self._transaction():
@@ -403,32 +415,61 @@ class Index:
 
         self._guarded(add)
 
-    def _notes(self, kind: NoteKind) -> Notes:
-        rows = self._rows(
-            "SELECT note FROM notes WHERE kind = ? AND open = 1 ORDER BY number DESC LIMIT ?",
-            (kind.value, NOTES_SHOWN),
+    def _asked(self, progress: Progress) -> History:
+        since = progress.last_number - history.OUTCOMES_SHOWN
+        kept = "SELECT number FROM experiments WHERE verdict = 'keep'"
+        kept_lately = {number for (number,) in self._rows(f"{kept} AND number > ?", (since,))}
+        newest = self._rows(f"{kept} AND NOT undone ORDER BY number DESC LIMIT 1", ())
+        undone = "SELECT number FROM experiments WHERE undone ORDER BY number DESC LIMIT ?"
+        tallies = "SELECT verdict, reason, count FROM tallies ORDER BY verdict, reason"
+        spending = (
+            "SELECT TOTAL(tokens), TOTAL(usd), TOTAL(unpriced), TOTAL(unmetered) FROM tallies"
         )
+        ((tokens, usd, unpriced, unmetered),) = self._rows(spending, ())
+        return History(
+            **structs.asdict(progress),
+            incumbent_number=newest[0][0] if newest else 0,
+            kept=self._newest("WHERE verdict = 'keep'", history.KEPT_SHOWN),
+            recent=self._newest("", history.RECENT_SHOWN),
+            failed=self._newest("WHERE failed", history.FAILED_SHOWN),
+            keeps=tuple(n in kept_lately for n in range(progress.last_number, max(since, 0), -1)),
+            undone=tuple(number for (number,) in self._rows(undone, (history.UNDONE_SHOWN,))),
+            tallies=tuple(
+                Tally(Verdict(verdict), Reason(reason) if reason else None, count)
+                for verdict, reason, count in self._rows(tallies, ())
+            ),
+            spending=Spending(int(tokens), usd, int(unpriced), int(unmetered)),
+            ideas=self._notes(NoteKind.IDEA),
+            lessons=self._notes(NoteKind.LESSON),
+            dead_ends=self._notes(NoteKind.DEAD_END),
+        )
+
+    def _notes(self, kind: NoteKind) -> Notes:
         counted = self._rows("SELECT open FROM note_counts WHERE kind = ?", (kind.value,))
-        return Notes(tuple(_remembered(note) for (note,) in rows), int(counted[0][0]))
+        sql = "SELECT note FROM notes WHERE kind = ? AND open = 1 ORDER BY number DESC LIMIT ?"
+        newest = self._stored(Note, sql, (kind.value, history.NOTES_SHOWN))
+        return Notes(newest, int(counted[0][0]))
+
+    def _newest(self, where: str, limit: int) -> tuple[Tried, ...]:
+        return self._tried(f"{where} ORDER BY number DESC LIMIT ?", (limit,))
 
     def _tried(self, where: str, values: tuple[object, ...]) -> tuple[Tried, ...]:
-        rows = self._rows(f"SELECT summary FROM experiments {where}", values)  # noqa: S608  (fixed words)
-        return tuple(_summary(summary) for (summary,) in rows)
+        return self._stored(Tried, f"SELECT tried FROM experiments {where}", values)  # noqa: S608  (fixed words)
+
+    def _stored(self, kind: type[T], sql: str, values: tuple[object, ...]) -> tuple[T, ...]:
+        def ask() -> tuple[T, ...]:
+            rows = self._connection.execute(sql, values)
+            return tuple(_readable(kind, text) for (text,) in rows)
+
+        return self._guarded(ask)
 
     def _rows(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         return self._guarded(lambda: self._connection.execute(sql, values).fetchall())
 
-    def _locate(self, number: int) -> Location | None:
-        row = self._connection.execute(
-            "SELECT offset, sha256 FROM experiments WHERE number = ?", (number,)
-        ).fetchone()
-        return None if row is None else Location(*row)
-
     def _read(self, number: int) -> Experiment | None:
-        place = self._locate(number)
-        if place is None:
-            return None
-        record = self.log.read(place.offset, place.sha256)
+        place = "SELECT offset, sha256 FROM experiments WHERE number = ?"
+        row = self._connection.execute(place, (number,)).fetchone()
+        record = None if row is None else self.log.read(*row)
         return record if isinstance(record, Experiment) else None
 
     def _undone(self, record: Record) -> Experiment | None:
@@ -459,21 +500,29 @@ class Index:
             position, progress = self._load()
             for entry in self.log.records(position):
                 undone = self._undone(entry.record)
-                progress = advance(progress, entry.record, undone=undone)
+                progress = history.advance(progress, entry.record, undone=undone)
                 add_row(self._connection, entry)
                 position = entry.end
-            folded = None if progress is None else wire.text(progress)
-            self._connection.execute(
-                "UPDATE state SET offset = ?, sha256 = ?, progress = ?", (*position, folded)
-            )
+            return self._save(position, progress)
+
+    def _added(self, entry: Entry[Record], progress: Progress) -> _State:
+        """Add the line that was just written, unless another process has read it already."""
+        with self._transaction():
+            if self._load().position.offset == entry.offset:
+                add_row(self._connection, entry)
+                return self._save(entry.end, progress)
+        return self._caught_up()
+
+    def _save(self, position: Position, progress: Progress | None) -> _State:
+        folded = None if progress is None else wire.text(progress)
+        self._connection.execute(
+            "UPDATE state SET offset = ?, sha256 = ?, progress = ?", (*position, folded)
+        )
         return _State(position, progress)
 
     def _load(self) -> _State:
         row = self._connection.execute("SELECT offset, sha256, progress FROM state").fetchone()
-        try:
-            progress = None if row[2] is None else wire.read(row[2], Progress)
-        except (ValueError, TypeError) as error:
-            raise sqlite3.DatabaseError("the summary is not readable") from error
+        progress = None if row[2] is None else _readable(Progress, row[2])
         return _State(Position(row[0], row[1]), progress)
 
     @contextlib.contextmanager
@@ -539,10 +588,8 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(guard)
 
 
-def _summary(text: str) -> Tried:
-    return wire.read(text, Tried)
-
-
-def _remembered(text: str) -> Remembered:
-    note = wire.read(text, Note)
-    return Remembered(number=note.number, at=note.at, text=note.text, experiment=note.experiment)
+def _readable(kind: type[T], text: str) -> T:
+    try:
+        return wire.read(text, kind)
+    except (ValueError, TypeError) as error:
+        raise sqlite3.DatabaseError("what is stored is not readable") from error

@@ -11,7 +11,7 @@ from autoresearch.core.noise import most_seconds, pairs_allowed, smallest_visibl
 from autoresearch.core.views import Situation, brief, next_step
 
 if TYPE_CHECKING:
-    from autoresearch.core.history import Progress
+    from autoresearch.core.history import History, Progress
     from autoresearch.loop.session import Session
 
 NEIGHBOURS = 8
@@ -38,7 +38,7 @@ def situation_of(session: Session, *, interrupted: str | None = None) -> Situati
         session: may be open for reading only.
         interrupted: as in `Situation`; None to look for it.
     """
-    history = session.index.history()
+    history = session.history
     last = history.recent[0].paths if history.recent else ()
     return Situation(
         history=history,
@@ -54,39 +54,41 @@ def situation_of(session: Session, *, interrupted: str | None = None) -> Situati
     )
 
 
-def forecast_s(session: Session, progress: Progress) -> float | None:
+def forecast_s(session: Session, history: History) -> float | None:
     """Seconds that the next `try` may take: race, guard and holdout, and no less than lately.
 
     What the latest experiments took holds what nobody measured apart: build, `same`.
     """
-    epoch = progress.epoch
+    epoch = history.epoch
     if epoch is None:
         return None
-    pairs = EXACT_PAIRS if progress.deterministic else _pairs(session, progress)
-    known = most_seconds(progress.sample_s, pairs) + (epoch.guard_s or 0.0)
+    pairs = EXACT_PAIRS if history.deterministic else _pairs(session, history)
+    known = most_seconds(history.sample_s, pairs) + (epoch.guard_s or 0.0)
     holdout = session.contract.holdout
-    if holdout is not None and is_due(progress.kept_count, holdout.every):
-        known += most_seconds(epoch.holdout_s or progress.sample_s, pairs)
-    lately = [tried.duration_s for tried in progress.recent[:LATELY] if tried.epoch >= epoch.number]
+    if holdout is not None and is_due(history.kept_count, holdout.every):
+        known += most_seconds(epoch.holdout_s or history.sample_s, pairs)
+    lately = [tried.duration_s for tried in history.recent[:LATELY] if tried.epoch >= epoch.number]
     return max([known, *(LATELY_MARGIN * duration_s for duration_s in lately)])
 
 
-def smallest_gain(session: Session, progress: Progress) -> float | None:
+def smallest_gain(session: Session, history: History) -> float | None:
     """Gain that a race finds about every second time; None when unknown or without noise.
 
     What the latest races saw counts where it is more: the machine may have been quieter before.
     """
-    if progress.epoch is None or progress.deterministic:
+    if history.epoch is None or history.deterministic:
         return None
     scale = session.contract.metric.scale
-    pairs = _pairs(session, progress)
-    known = smallest_visible(progress.pool(scale), pairs, scale, session.contract.metric.direction)
-    epoch = progress.epoch.number
-    recent = {tried.number for tried in progress.recent[:LATELY] if tried.epoch >= epoch}
+    pairs = _pairs(session, history)
+    known = smallest_visible(history.pool(scale), pairs, scale, session.contract.metric.direction)
     lately = [
         failed.smallest_visible
-        for failed in progress.failed
-        if failed.number in recent and failed.scale is scale and failed.smallest_visible
+        for failed in history.failed
+        if failed.number > history.last_number - LATELY
+        and failed.epoch >= history.epoch.number
+        and failed.effect is not None
+        and failed.effect.scale is scale
+        and failed.smallest_visible
     ]
     return max([known or 0.0, statistics.median(lately)]) if lately else known
 

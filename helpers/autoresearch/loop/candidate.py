@@ -20,8 +20,9 @@ from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
 from autoresearch.edges.worktree import take_snapshot
 
 if TYPE_CHECKING:
-    from autoresearch.core.history import Near, Progress, Tried
+    from autoresearch.core.history import History, Tried
     from autoresearch.core.snapshot import CandidatePlan, Snapshot
+    from autoresearch.edges.index import Near
     from autoresearch.loop.session import Session
 
 MESSAGE_LIMIT = 2000
@@ -76,13 +77,13 @@ class Refused(NamedTuple):
     related: int | None = None
 
 
-def begin(progress: Progress, request: Request) -> Begun:
+def begin(history: History, request: Request) -> Begun:
     """The experiment that is asked for.
 
     Raises:
         AutoresearchError: `no_rework`: nothing waits for one; `no_idea`: no idea has this number.
     """
-    pending = progress.pending_rework
+    pending = history.pending_rework
     attempt, related = 0, None
     if request.kind is Kind.REWORK:
         if pending is None:
@@ -93,23 +94,23 @@ def begin(progress: Progress, request: Request) -> Begun:
                 hint="Leave --rework out to try the tree as a new experiment.",
             )
         attempt, related = pending.attempt + 1, pending.number
-    if request.idea is not None and request.idea > progress.last_note:
+    if request.idea is not None and request.idea > history.last_note:
         raise AutoresearchError(
             f"there is no idea {request.idea}",
             code="no_idea",
             hint="`autoresearch brief` lists the open ideas; leave --idea out for a new one.",
         )
     return Begun(
-        number=progress.last_number + 1,
+        number=history.last_number + 1,
         message=request.message[:MESSAGE_LIMIT],
         kind=request.kind,
         hypothesis=None if request.hypothesis is None else request.hypothesis[:MESSAGE_LIMIT],
         idea=request.idea,
         related=related,
         attempt=attempt,
-        parent=progress.incumbent_commit,
+        parent=history.incumbent_commit,
         at=now_utc(),
-        run=None if progress.run is None else progress.run.number,
+        run=None if history.run is None else history.run.number,
     )
 
 

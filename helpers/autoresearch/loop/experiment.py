@@ -38,9 +38,9 @@ from autoresearch.loop.referee import Referee
 from autoresearch.loop.session import require_on_branch
 
 if TYPE_CHECKING:
-    from autoresearch.core.history import Near
     from autoresearch.core.question import Caller
     from autoresearch.core.steps import Begun
+    from autoresearch.edges.index import Near
     from autoresearch.loop.candidate import Prepared
     from autoresearch.loop.referee import Ruling
     from autoresearch.loop.session import Session
@@ -204,7 +204,7 @@ def try_experiment(session: Session, caller: Caller, request: Request) -> Result
     require_on_branch(session)
     _require_budget(session, request)
     progress = session.progress
-    begun = begin(progress, request)
+    begun = begin(session.history, request)
     tree = session.tree(progress.incumbent_commit)
     plan = plan_candidate(snapshot_of(session), tree, session.scope.covers)
     if not isinstance(plan, CandidatePlan):
@@ -250,8 +250,8 @@ def _require_nothing_under_way(session: Session) -> None:
 
 
 def _require_budget(session: Session, request: Request) -> None:
-    halt = budget.halt(session.index.history(), session.contract)
-    reworks = request.kind is Kind.REWORK and session.progress.pending_rework is not None
+    halt = budget.halt(session.history, session.contract)
+    reworks = request.kind is Kind.REWORK and session.history.pending_rework is not None
     if halt is None or (reworks and halt.may_rework):
         return
     way_on = "" if halt.ends_session else "; a human opens the next run"

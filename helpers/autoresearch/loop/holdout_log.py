@@ -58,7 +58,7 @@ class HoldoutLog:
         (state / LOG).chmod(0o600)
         moves = [
             (kept.number, kept.effect)
-            for kept in reversed(self.session.progress.kept)
+            for kept in reversed(self.session.history.kept)
             if kept.effect is not None and not kept.undone
         ]
         if check.passed and check.metric is not None:

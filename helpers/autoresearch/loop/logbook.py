@@ -191,7 +191,7 @@ def disagreements(session: Session) -> tuple[str, ...]:
     if plain_content(session.repo.toplevel / LOG_COPY) != whole:
         found.append(LOG_COPY)
     there = _read_document(session)
-    if there.text != page_of(session, session.index.history(), there.notes or ""):
+    if there.text != page_of(session, session.history, there.notes or ""):
         found.append(DOCUMENT)
     ref = state_ref(session.name)
     if gitrefs.at(session.repo, ref) is None or stored_log(session.repo, session.name) != whole:
@@ -298,7 +298,7 @@ def _publish_document(session: Session, copies: Copies) -> tuple[Copies, str]:
     if _stamp(path) and (not found.text or _fingerprint(found.text) not in known):
         _keep_edited(session, path, known=bool(copies.document))
     notes = _remembered_notes(session) if found.notes is None else found.notes
-    page = page_of(session, session.index.history(), notes)
+    page = page_of(session, session.history, notes)
     if page != found.text:
         _file(session.places).save(replace(copies, coming=_fingerprint(page)))
         atomic_write(path, page.encode("utf-8", "surrogateescape"), sync=False)

@@ -24,7 +24,7 @@ def add_note(session: Session, kind: NoteKind, text: str) -> Note:
 
 def retire_idea(session: Session, number: int, text: str) -> Note:
     """Take an open idea off the list."""
-    open_ideas = {idea.number for idea in session.index.history().ideas}
+    open_ideas = {idea.number for idea in session.history.ideas.newest}
     if number not in open_ideas:
         raise AutoresearchError(
             f"there is no open idea {number}",
@@ -36,7 +36,7 @@ def retire_idea(session: Session, number: int, text: str) -> Note:
 
 def close_idea(session: Session, number: int, experiment: int) -> None:
     """Take an open idea off the list because an experiment that tried it was kept; idempotent."""
-    if number in {idea.number for idea in session.index.history().ideas}:
+    if number in {idea.number for idea in session.history.ideas.newest}:
         note = _note(session, NoteKind.RETIRE, number, f"kept as experiment {experiment}")
         logbook.record(session, note)
 

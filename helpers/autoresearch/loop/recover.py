@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError, CorruptLogError, SessionBroken
 from autoresearch.core.formatting import clean_line
+from autoresearch.core.history import REBUILT, advance
 from autoresearch.core.model import SCHEMA
-from autoresearch.core.progress import REBUILT, advance
 from autoresearch.core.pruning import survey
 from autoresearch.core.records import Experiment, Recovery, Undo
 from autoresearch.edges import gitrefs

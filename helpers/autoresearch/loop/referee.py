@@ -303,8 +303,8 @@ class Referee:
 
     def _held_out(self, prepared: Prepared, kept: Ruling) -> Ruling:
         """The holdout has the last word where it is due; only whether it passed is told."""
-        progress, holdout = self.session.progress, self.session.contract.holdout
-        if holdout is None or not limits.is_due(progress.kept_count, holdout.every):
+        history, holdout = self.session.history, self.session.contract.holdout
+        if holdout is None or not limits.is_due(history.kept_count, holdout.every):
             return kept
         self.caller.say("holdout")
         number, commit = prepared.begun.number, prepared.candidate.commit
@@ -461,7 +461,7 @@ def _facts(
 def _earlier(session: Session, effect: Effect | None) -> tuple[float, ...]:
     return tuple(
         suspicion.size_of(kept.effect)
-        for kept in session.progress.kept
+        for kept in session.history.kept
         if kept.effect is not None
         and effect is not None
         and kept.effect.scale is effect.scale

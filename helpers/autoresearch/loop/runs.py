@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core import budget, costs, hostlimits
+from autoresearch.core import budget, hostlimits
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Run, RunEnd
@@ -49,7 +49,7 @@ def open_run(session: Session, experiments: int | None, *, new: bool = False) ->
     not opened again by its own ticks: without a number they hear that it is done. A run whose
     agent session is over is taken over by whoever calls next.
     """
-    history = session.index.history()
+    history = session.history
     host = host_session(session.environ)
     current = history.run
     halt = budget.halt(history, session.contract)
@@ -109,12 +109,12 @@ def run_advice(session: Session) -> tuple[str, ...]:
     told = known(environ, host)
     in_claude = bool(environ.get(CLAUDE_CODE))
     mode = None if told is None else told.mode
-    time = hostlimits.time_advice(forecast_s(session, session.progress))
+    time = hostlimits.time_advice(forecast_s(session, session.history))
     found = (
         f"time: {time}" if time else "",
         hostlimits.permission_advice(mode) if in_claude else "",
-        costs.blind_spot(
-            session.progress,
+        budget.blind_spot(
+            session.history,
             session.contract.budget,
             readable=bool(transcripts(environ, host)),
         ),
@@ -131,7 +131,7 @@ def _end(session: Session, reason: str) -> None:
 
 
 def _state(session: Session, *, opened: bool) -> RunState:
-    history = session.index.history()
+    history = session.history
     run = history.run
     return RunState(
         number=None if run is None else run.number,

@@ -35,7 +35,7 @@ from autoresearch.edges.worktree import Walk
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from autoresearch.core.history import Progress
+    from autoresearch.core.history import History, Progress
     from autoresearch.core.records import Epoch
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench
@@ -157,8 +157,13 @@ class Session(Struct):
 
     @property
     def progress(self) -> Progress:
-        """What the log adds up to."""
+        """Where the session stands, without the lists of `history`."""
         return self.index.progress()
+
+    @property
+    def history(self) -> History:
+        """What the log adds up to."""
+        return self.index.history()
 
     @property
     def epoch(self) -> Epoch:

@@ -240,9 +240,9 @@ def undo(session: Session, caller: Caller, number: int) -> Undo:
     """Take a kept experiment back by a new commit, after guard and a race say what it does."""
     require_on_branch(session)
     tried = find(session, number)
-    undone = session.progress.undone
+    undone = session.history.undone
     if tried.verdict is not Verdict.KEEP or number in undone:
-        kept = sorted(k.number for k in session.progress.kept if k.number not in undone)
+        kept = sorted(k.number for k in session.history.kept if k.number not in undone)
         raise AutoresearchError(
             f"experiment {number} is {'undone already' if number in undone else 'no kept one'}",
             code="not_kept",
@@ -354,7 +354,7 @@ def _finish(session: Session, parent: str, record: Undo) -> None:
         [Step(c.path, c.before, c.found, None if c.new is None else c.new.oid) for c in changes],
     )
     settle.tell(session, settled._replace(left=settled.left + left))
-    if record.experiment not in session.progress.undone:
+    if record.experiment not in session.history.undone:
         logbook.record(session, record)
     session.tape(_label(record.experiment)).unlink(missing_ok=True)
     logbook.publish(session)

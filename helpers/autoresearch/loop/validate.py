@@ -14,7 +14,6 @@ from autoresearch.core import wire
 from autoresearch.core.decision import is_proven_better
 from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_head, clean_line, fence
-from autoresearch.core.history import Search
 from autoresearch.core.model import SCHEMA, Verdict
 from autoresearch.core.question import Question, policy_of
 from autoresearch.core.race import pairs_of
@@ -23,6 +22,7 @@ from autoresearch.core.snapshot import with_changes
 from autoresearch.core.steps import Action
 from autoresearch.core.suspicion import ABLATION_PAIRS, worth_of
 from autoresearch.edges.clock import machine_id, now_utc
+from autoresearch.edges.index import Search
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop import logbook
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched, must_hold
@@ -56,7 +56,7 @@ def validate(session: Session, caller: Caller) -> Validation:
         SessionBroken: one of the two does not run.
     """
     progress = session.progress
-    if progress.incumbent_number == 0:
+    if session.history.incumbent_number == 0:
         raise AutoresearchError(
             "nothing is kept yet, so there is nothing to validate",
             code="nothing_kept",
@@ -205,9 +205,8 @@ def _label(number: int) -> str:
 
 def _standing(session: Session) -> tuple[Tried, ...]:
     """The kept experiments that were not taken back, newest first."""
-    total = session.progress.last_number
-    kept = session.index.experiments(Search(verdict=Verdict.KEEP, limit=total))
-    return tuple(tried for tried in kept if tried.number not in session.progress.undone)
+    kept = session.index.experiments(Search(verdict=Verdict.KEEP))
+    return tuple(tried for tried in kept if not tried.undone)
 
 
 def _without(session: Session, caller: Caller, tried: Tried) -> Ablation:

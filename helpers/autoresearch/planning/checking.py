@@ -54,9 +54,9 @@ def tokens_each(environ: Mapping[str, str], toplevel: Path, common_dir: Path) ->
         places = places_for(environ, toplevel, common_dir, name)
         # A damaged session is its own commands' business; it tells nothing here.
         with contextlib.suppress(AutoresearchError), Index(places.index, Log(places.log)) as index:
-            progress = index.progress()
-            tokens += progress.spent_tokens
-            experiments += progress.last_number - progress.unmetered
+            history = index.history()
+            tokens += history.spending.tokens
+            experiments += history.last_number - history.spending.unmetered
     return tokens / experiments if experiments else None
 
 

@@ -95,7 +95,7 @@ def run_demo(environ: Mapping[str, str], caller: Caller) -> Demo:
     steps = tuple(_step(root, environ, proposal, caller) for proposal in STORY)
     caller.say("validate: the first commit against the last")
     with loaded(root, environ, command="validate", write=True) as session:
-        kept = session.progress.kept_count
+        kept = session.history.kept_count
         proof = validate(session, caller._replace(say=watch_nothing)) if kept else None
         state = session.places.state
     return Demo(
@@ -139,13 +139,13 @@ def make_repository(root: Path, environ: Mapping[str, str]) -> None:
 def _step(root: Path, environ: Mapping[str, str], proposal: Proposal, caller: Caller) -> Step:
     caller.say(f"{proposal.title}: {proposal.message}")
     with loaded(root, environ, command="try", write=True) as session:
-        if session.progress.pending_rework is not None and proposal.kind is not Kind.REWORK:
+        if session.history.pending_rework is not None and proposal.kind is not Kind.REWORK:
             drop(session, outside=False)
         misfit = proposal.apply(root)
         if misfit is not None:
             return Step(proposal, None, misfit)
         kind = proposal.kind
-        if kind is Kind.REWORK and session.progress.pending_rework is None:
+        if kind is Kind.REWORK and session.history.pending_rework is None:
             kind = Kind.PLAIN
         request = Request(
             message=proposal.message, hypothesis=proposal.hypothesis, idea=None, kind=kind
