@@ -147,13 +147,17 @@ def shut_in(bench: Bench) -> None:
 def bench_for(theatre: Theatre, folders: Stage, draft: Draft, ground: Ground) -> Bench:
     """The bench of a contract that is tried out."""
     contract = with_checks(draft.contract, checks_guard=ground.has_checks_guard(draft.contract))
-    places = session_places(theatre, draft.contract.session)
+    return bench_of(theatre, folders, contract)
+
+
+def bench_of(theatre: Theatre, folders: Stage, contract: Contract) -> Bench:
+    """The bench in these folders for a contract that has no session yet."""
     return Bench(
         places=BenchPlaces(
             cache=folders.bench,
             manifests=folders.manifests,
             output=folders.output,
-            roots=places.roots,
+            roots=session_places(theatre, contract.session).roots,
         ),
         repo=theatre.repo,
         contract=contract,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from msgspec import Struct
+import msgspec
 
 from autoresearch import share
 from autoresearch.core.model import Kind, Reason, Verdict
@@ -19,7 +19,7 @@ from autoresearch.trial.edit import merge
 _DEMO = share.FOLDER / "demo"
 
 
-class Proposal(Struct, frozen=True, kw_only=True):
+class Proposal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One idea and its edit.
 
     Attributes:
@@ -37,9 +37,9 @@ class Proposal(Struct, frozen=True, kw_only=True):
     title: str
     message: str
     hypothesis: str
-    kind: Kind
+    kind: Kind = Kind.PLAIN
     expected: Verdict
-    reason: Reason | None
+    reason: Reason | None = None
     path: str
     source: str
 
@@ -69,108 +69,7 @@ def copy_project(target: Path) -> None:
         shutil.copytree(_DEMO / "project", target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-_HARMFUL = Proposal(
-    title="a harmful change",
-    message="match a line by four small expressions instead of a large one",
-    hypothesis="small expressions backtrack less, and a broken line fails at the first",
-    kind=Kind.PLAIN,
-    expected=Verdict.DISCARD,
-    reason=Reason.WORSE,
-    path="src/logdigest/entry.py",
-    source="small-expressions.py.txt",
-)
-
-STORY: tuple[Proposal, ...] = (
-    Proposal(
-        title="a large gain",
-        message="count in a dict instead of scanning a list for every key",
-        hypothesis="most time goes into looking for the key: linear instead of quadratic",
-        kind=Kind.PLAIN,
-        expected=Verdict.KEEP,
-        reason=None,
-        path="src/logdigest/tally.py",
-        source="count-with-dict.py.txt",
-    ),
-    Proposal(
-        title="a worthless change",
-        message="render with f-strings instead of str.format",
-        hypothesis="f-strings skip the method call and the parsing of the format",
-        kind=Kind.PLAIN,
-        expected=Verdict.DISCARD,
-        reason=None,
-        path="src/logdigest/render.py",
-        source="render-with-f-strings.py.txt",
-    ),
-    Proposal(
-        title="an edit of the benchmark",
-        message="benchmark fewer lines in fewer rounds",
-        hypothesis="a shorter log is digested sooner",
-        kind=Kind.PLAIN,
-        expected=Verdict.REFUSED,
-        reason=Reason.OUTSIDE,
-        path="bench.py",
-        source="fewer-rounds.py.txt",
-    ),
-    Proposal(
-        title="a small gain",
-        message="read the groups of a match by position instead of by name",
-        hypothesis="no dict is built and thrown away for every line",
-        kind=Kind.PLAIN,
-        expected=Verdict.KEEP,
-        reason=None,
-        path="src/logdigest/entry.py",
-        source="groups-by-position.py.txt",
-    ),
-    _HARMFUL,
-    Proposal(
-        title="a duplicate",
-        message="take the expression apart",
-        hypothesis="the same once more, in other words",
-        kind=Kind.PLAIN,
-        expected=Verdict.REFUSED,
-        reason=Reason.DUPLICATE,
-        path=_HARMFUL.path,
-        source=_HARMFUL.source,
-    ),
-    Proposal(
-        title="a crash",
-        message="convert sizes without a special case",
-        hypothesis="a size is always a number",
-        kind=Kind.PLAIN,
-        expected=Verdict.CRASH,
-        reason=Reason.VERIFY,
-        path="src/logdigest/entry.py",
-        source="plain-sizes.py.txt",
-    ),
-    Proposal(
-        title="fast, but breaks the tests",
-        message="split lines at spaces instead of matching a regular expression",
-        hypothesis="str.split is several times faster than the expression",
-        kind=Kind.PLAIN,
-        expected=Verdict.REWORK,
-        reason=Reason.GUARD,
-        path="src/logdigest/entry.py",
-        source="split-lines.py.txt",
-    ),
-    Proposal(
-        title="the same, reworked",
-        message="split usual lines only, and leave the rest to the regular expression",
-        hypothesis="nearly all lines are usual, so nearly all of the gain remains",
-        kind=Kind.REWORK,
-        expected=Verdict.KEEP,
-        reason=None,
-        path="src/logdigest/entry.py",
-        source="split-lines-checked.py.txt",
-    ),
-    Proposal(
-        title="a simplification",
-        message="group the answers in one pass; dicts keep their order",
-        hypothesis="eight lines less at the same speed",
-        kind=Kind.SIMPLIFY,
-        expected=Verdict.KEEP,
-        reason=None,
-        path="src/logdigest/tally.py",
-        source="group-in-one-pass.py.txt",
-    ),
+STORY: tuple[Proposal, ...] = msgspec.yaml.decode(
+    (_DEMO / "story.yaml").read_bytes(), type=tuple[Proposal, ...]
 )
 """Every verdict but `violation` once at least."""

@@ -1,4 +1,4 @@
-"""What no table can say: the pytest of a project, Go's benchmarks, programs that make builds.
+"""What no table can say: Go's benchmarks by package, JMH's profile, programs that make builds.
 
 Each detector yields places below a home: path, line (0 for the file) and variables for texts.
 """
@@ -15,7 +15,6 @@ from autoresearch.planning.scanning.outline import (
     first_line,
     json_object,
     lined,
-    settings,
     targets,
 )
 from autoresearch.planning.scanning.project import (
@@ -38,53 +37,15 @@ Place = tuple[str, int, dict[str, str]]
 MAX_PACKAGES = 3
 MAX_FOREIGN = 20
 MAKEFILES = ("Makefile", "GNUmakefile", "makefile")
-CONFIGURATIONS = ("pyproject.toml", "setup.cfg", "tox.ini")
-PYTHON_MANIFESTS = (*CONFIGURATIONS, "setup.py", "requirements.txt", "Pipfile", "noxfile.py")
 
 _CI_FILE = re.compile(
     r"^\.github/workflows/[^/]+\.ya?ml$|^\.gitlab-ci\.yml$|^\.travis\.yml$|^\.circleci/config\.yml$"
     r"|^azure-pipelines\.yml$|^\.cirrus\.yml$|^appveyor\.yml$"
 )
-_REQUIREMENTS = re.compile(r"(^|/)(?=[^/]*requirements)[^/]*\.txt$")
-_PYTEST_SECTION = re.compile(r"^[ \t]*\[(tool\.pytest|pytest|tool:pytest)", re.MULTILINE)
-_PYTEST_NAMED = re.compile(r"\bpytest\b")
-_PYTEST_IMPORT = re.compile(r"^[ \t]*(import pytest|from pytest )", re.MULTILINE)
 _GO_BENCHMARK = re.compile(r"^func (Benchmark\w+)\(", re.MULTILINE)
 _PROFILE_ID = re.compile(r"<id>\s*([^<\s]+)")
 _INSTALLS = re.compile(r"prereq|install|setup")
 _BENCH_NAME = re.compile(r"bench", re.IGNORECASE)
-
-
-def pytest_suite(home: Home) -> Iterator[Place]:
-    """Where it is said that pytest runs the tests, and the folder it must be told."""
-    seen = _pytest_at(home)
-    if seen is None:
-        return
-    is_told = any(
-        setting.key == "testpaths"
-        for name in (*CONFIGURATIONS, "pytest.ini")
-        for setting in settings(home.text(name))
-    )
-    tops = {path.partition("/")[0] for path in home.files() if "/" in path}
-    folder = next((f" {name}" for name in ("tests", "test") if name in tops and not is_told), "")
-    yield (*seen, {"tests": folder})
-
-
-def _pytest_at(home: Home) -> tuple[str, int] | None:
-    """Its settings, a dependency, an import: the first of them."""
-    if home.has("pytest.ini"):
-        return "pytest.ini", 0
-    files = home.files()
-    requirements = [path for path in files if _REQUIREMENTS.search(path)]
-    places = [(name, _PYTEST_SECTION) for name in CONFIGURATIONS]
-    places += [(name, _PYTEST_NAMED) for name in (*PYTHON_MANIFESTS, *requirements)]
-    tests = [path for path in files if path.endswith(".py") and is_test(path)]
-    places += [(path, _PYTEST_IMPORT) for path in tests]
-    for path, pattern in places:
-        line = first_line(home.text(path), pattern)
-        if line or name_of(path) == "conftest.py":
-            return path, line
-    return None
 
 
 def go_benchmarks(home: Home) -> Iterator[Place]:
@@ -176,11 +137,6 @@ def is_bench_program(path: str) -> bool:
     return is_c and _BENCH_NAME.search(name) is not None
 
 
-def bench_programs(home: Home) -> Iterator[Place]:
-    """All of them."""
-    yield from ((path, 0, {}) for path in home.files() if is_bench_program(path))
-
-
 def broken_json(home: Home) -> Iterator[Place]:
     """A package.json that is none."""
     if json_object(home.text("package.json")) is None:
@@ -215,11 +171,9 @@ def foreign_trees(home: Home) -> Iterator[Place]:
 BY_NAME: dict[str, Callable[[Home], Iterator[Place]]] = {
     one.__name__: one
     for one in (
-        pytest_suite,
         go_benchmarks,
         jmh_of_maven,
         built_by_make,
-        bench_programs,
         bench_targets,
         bench_scripts,
         broken_json,

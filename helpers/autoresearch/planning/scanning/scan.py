@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core.contract import parse
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.scope import compile_scope
 from autoresearch.edges.clock import SYSTEM_CLOCK, Clock
-from autoresearch.edges.environment import find_passed
 from autoresearch.edges.files import atomic_write, remove_tree
 from autoresearch.edges.gitrepo import GitRepo, to_text
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.places import places_for
-from autoresearch.loop.bench import Bench, BenchPlaces, last_words
+from autoresearch.loop.bench import last_words
 from autoresearch.planning.rehearsal import describe, find_missing
 from autoresearch.planning.scanning.candidates import ProjectSurvey, Role, survey_object
 from autoresearch.planning.scanning.project import (
@@ -39,7 +37,7 @@ from autoresearch.planning.scanning.survey import READS, survey
 from autoresearch.planning.stage import (
     CHECKED,
     Theatre,
-    frozen_environment,
+    bench_of,
     opening_lock,
     session_places,
     stage,
@@ -119,13 +117,7 @@ def _keep(scanned: Scanned, environ: Mapping[str, str]) -> tuple[Path | None, tu
 
 
 class ProjectReading(NamedTuple):
-    """A project, and what of it was not read.
-
-    Attributes:
-        root: the repository's root, or the folder itself.
-        tracked: whether git told which files there are.
-        left_out: a sentence for each bound that was met.
-    """
+    """A project, whether git told its files, and a sentence for each bound that was met."""
 
     root: Path
     project: Project
@@ -231,14 +223,7 @@ def _is_ignored_folder(root: Path, name: str, sizes: dict[str, int]) -> bool:
 
 
 class Timed(NamedTuple):
-    """One run of a test command.
-
-    Attributes:
-        command: as it was run.
-        duration_s: elapsed seconds.
-        passed: whether it ended with 0 in time.
-        trouble: why not, and what it misses there; empty for a pass.
-    """
+    """One run of a test command; why it failed and what it misses there, empty for a pass."""
 
     command: str
     duration_s: float
@@ -265,19 +250,7 @@ def time_tests(theatre: Theatre, project: Project, found: ProjectSurvey) -> Time
     contract = _contract(guards[0].value, project, found)
     places = session_places(theatre, CHECKED)
     with opening_lock(places, "scan"), stage(places) as folders:
-        bench = Bench(
-            places=BenchPlaces(
-                cache=folders.bench,
-                manifests=folders.manifests,
-                output=folders.output,
-                roots=places.roots,
-            ),
-            repo=theatre.repo,
-            contract=contract,
-            scope=compile_scope(contract.scope, contract.protect),
-            frozen=frozen_environment(theatre.environ),
-            passed=find_passed(theatre.environ, contract.pass_through),
-        )
+        bench = bench_of(theatre, folders, contract)
         with turn_to_measure(places.measure_lock, "scan", theatre.say):
             theatre.say(f"timing {clean_line(guards[0].value, 60)}")
             tree = theatre.repo.tree(commit)

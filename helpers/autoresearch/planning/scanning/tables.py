@@ -1,7 +1,7 @@
 """One table for each way of building software, in `ecosystems/`, and what interprets them.
 
-A rule says where to look and what a sighting there gives. What no table can say is a detector
-(`detectors`), which a rule names.
+A rule says where to look and what a sighting there gives; `ecosystems/README.md` explains the keys.
+What no table can say is a detector (`detectors`), which a rule names.
 """
 
 from __future__ import annotations
@@ -50,18 +50,7 @@ _KINDS = {"bench": is_bench, "test": is_test, "vendored": is_vendored}
 
 
 class Emission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A fact or a candidate that a rule gives; its texts may hold `{variable}`.
-
-    Attributes:
-        fact: topic and name.
-        suite: command that runs the tests: a fact, a guard, and its time as a metric.
-        metric, guard, ...: value of a candidate of that role.
-        score: added to the score of the table.
-        deeper: added for each folder that the file lies below.
-        of: the measure of a metric.
-        unknown: what a reader must still find out: a clause, or the name of one in shared.yaml.
-        once: mark to leave; nothing is given in a home where it was left before.
-    """
+    """A fact or a candidate that a rule gives; its texts may hold `{variable}`."""
 
     fact: tuple[Topic, str] | None = None
     suite: str = ""
@@ -82,7 +71,7 @@ class Emission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Entries of a manifest: in section and with keys, in this order, that match wholly."""
+    """Entries of a manifest, by section, keys and value."""
 
     inside: str
     section: re.Pattern[str] = re.compile("")
@@ -92,28 +81,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where to look (one of the first seven), which sightings count, and what they give.
-
-    Attributes:
-        file: names in the home, the first that fits.
-        instead: names that fit without `line`, after those of `file`.
-        files: pattern of paths below the home.
-        entry: entries of a manifest.
-        each_line: every line of `file` that matches.
-        present: ignored folders at the root.
-        code: a detector.
-        kind: what a path must be, or `not` be.
-        line: must be found in the file; evidence points there, its groups are `{1}`, `{2}`.
-        holds: must be found in the file, which is the evidence as such.
-        points: the first that is found only says where evidence points.
-        only_with, unless: marks that must, or must not, have been left in this home.
-        first: paths that go first.
-        most: sightings that count, 0 for all; of `file` one.
-        mark: to leave when a sighting counts.
-        at: path that evidence points to instead.
-        set: more variables.
-        give: what each sighting gives.
-    """
+    """Where to look, which sightings count, and what they give."""
 
     file: tuple[str, ...] = ()
     instead: tuple[str, ...] = ()
@@ -137,7 +105,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A value of a variable: where the file is there, and the line in it."""
+    """A value of a variable: where the file, or the `folder/`, is there, and the line in it."""
 
     value: str
     has: str = ""
@@ -145,19 +113,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One way of building software.
-
-    Attributes:
-        languages: whose share of the source ranks its candidates.
-        reads: searched in paths: the files whose content it needs.
-        homes: names of manifests; those of the next list where none of the first is there.
-        bare: pattern of paths; where one is there, the root is a home without any manifest.
-        only: whether there must be code of its languages.
-        score: of its candidates.
-        variables: of each home, the first choice that fits.
-        shared: room for what several rules use.
-        rules: in the order of their findings.
-    """
+    """One way of building software; ecosystems/README.md explains every key."""
 
     languages: tuple[str, ...] = ()
     reads: re.Pattern[str]
@@ -182,13 +138,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Shared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all tables use.
-
-    Attributes:
-        measures: by the name that `of` gives.
-        unknown: clauses by their names.
-        ci_spellings: what a guard's command holds -> how CI files spell that.
-    """
+    """What all tables use: measures, clauses, and how CI files spell what guards hold."""
 
     measures: dict[str, Measure]
     unknown: dict[str, str]
@@ -216,14 +166,7 @@ def shared() -> Shared:
 
 
 class _Sighting(NamedTuple):
-    """A place below a home that a rule found.
-
-    Attributes:
-        path: relative to the home.
-        line: 0 for the file as such.
-        variables: what texts may name.
-        is_sure: whether `line` need not be found.
-    """
+    """A place below a home; where it `is_sure`, the rule's `line` need not be found."""
 
     path: str
     line: int = 0
@@ -253,6 +196,8 @@ class _Interpreter:
     def _fits(self, choice: Choice) -> bool:
         if choice.line is not None:
             return choice.line.search(self.home.text(choice.has)) is not None
+        if choice.has.endswith("/"):
+            return any(path.startswith(choice.has) for path in self.paths)
         return not choice.has or self.home.has(choice.has)
 
     def findings(self) -> Iterator[Fact | Suggestion]:
