@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.hosts import install as actions
-from autoresearch.hosts.install import BESIDE, LAYOUTS, Form, Place, command_text, find_bundle
+from autoresearch.hosts.install import (
+    BESIDE,
+    LAYOUTS,
+    Form,
+    InstallPlace,
+    command_text,
+    find_bundle,
+)
 from support.harness import Git
 from support.hosts import ROOT
 from support.project import make_project
@@ -62,9 +69,9 @@ class Hand(NamedTuple):
     home: Path
     root: Path
 
-    def place(self, *, project: bool) -> Place:
+    def place(self, *, project: bool) -> InstallPlace:
         """The home, or the project."""
-        return Place(self.root if project else self.home, project=project)
+        return InstallPlace(self.root if project else self.home, project=project)
 
     def install(self, host: str, *, project: bool = False, set_aside: bool = False) -> Installed:
         """`autoresearch install`."""

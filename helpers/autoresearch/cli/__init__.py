@@ -15,7 +15,7 @@ from autoresearch import __version__
 from autoresearch.cli.app import LazyGroup, run
 
 COMMANDS = {
-    "scan": "scanning",
+    "scan": "plan",
     "evaluator": "plan",
     "check": "plan",
     "init": "plan",

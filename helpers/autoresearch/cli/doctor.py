@@ -6,7 +6,7 @@ import json
 import platform
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autoresearch import __version__
 from autoresearch.core.answer import WIDE_BYTES, Answer
@@ -43,78 +43,65 @@ def doctor_command() -> Answer:
     Example: autoresearch doctor
     """
     found = examine()
-    lines = [f"{'ok ' if finding.fine else 'BAD'} {finding.text}" for finding in found]
     bad = [finding for finding in found if not finding.fine]
-    facts: dict[str, object] = {
-        "findings": [{"ok": f.fine, "text": f.text, "remedy": f.remedy} for f in found]
-    }
+    told: list[object] = [{"ok": f.fine, "text": f.text, "remedy": f.remedy} for f in found]
+    data: dict[str, object] = {"findings": told}
     if bad:
-        facts["error"] = {"code": "findings", "message": bad[0].text, "hint": bad[0].remedy}
+        data["error"] = {"code": "findings", "message": bad[0].text, "hint": bad[0].remedy}
     return Answer(
-        lines=tuple(lines),
-        data=facts,
+        lines=tuple(f"{'ok ' if one.fine else 'BAD'} {one.text}" for one in found),
+        data=data,
         next_step=bad[0].remedy if bad else "all is well",
         exit_code=1 if bad else 0,
         max_bytes=WIDE_BYTES,
     )
 
 
-class Seen(NamedTuple):
-    """One thing looked at; no remedy where it is fine."""
-
-    text: str
-    remedy: str = ""
-
-
-def host_findings(environ: Mapping[str, str]) -> Iterator[Seen]:
+def _host_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
     """What there is to say of the host; at most three lines."""
     yield from _failures(environ)
     host = host_session(environ)
     if host != NO_HOST:
         told = known(environ, host)
-        hooks = (
-            "no hook has been called yet"
-            if told is None
-            else f"hooks work, mode {told.mode or '?'}"
-        )
+        hooks = "no hook has been called yet"
+        if told is not None:
+            hooks = f"hooks work, mode {told.mode or '?'}"
         found = "found" if transcripts(environ, host) else "not found, so costs are unknown"
-        yield Seen(f"host: {clean_line(hooks)}; transcript {found}")
+        yield good(f"host: {clean_line(hooks)}; transcript {found}")
     trouble = price_trouble(environ)
     if trouble:
-        yield Seen(f"prices: {clean_line(trouble)}", "Mend the file or remove it.")
+        found = f"prices: {clean_line(trouble)}"
+        yield Finding(fine=False, text=found, remedy="Mend the file or remove it.")
     elif prices_path(environ).is_file():
-        yield Seen(f"prices: {shown_path(prices_path(environ))}, then those of {AS_OF}")
+        yield good(f"prices: {shown_path(prices_path(environ))}, then those of {AS_OF}")
 
 
-def _failures(environ: Mapping[str, str]) -> Iterator[Seen]:
+def _failures(environ: Mapping[str, str]) -> Iterator[Finding]:
     state = state_folder(environ)
-    path = None if state is None else Path(state) / FAILURES
-    if path is None:
+    if state is None:
         return
+    path = Path(state) / FAILURES
     try:
         lines = path.read_text("utf-8", "replace").splitlines()
     except FileNotFoundError:
         return
     except OSError as error:
         told = file_error(error, path)
-        yield Seen(told.message, told.hint)
+        yield Finding(fine=False, text=told.message, remedy=told.hint)
         return
     last = clean_line(lines[-1] if lines else "", 160)
-    yield Seen(
-        f"hooks: one failed, without stopping anything: {last}",
-        f"Report it together with {shown_path(path)}, then remove the file.",
+    yield Finding(
+        fine=False,
+        text=f"hooks: one failed, without stopping anything: {last}",
+        remedy=f"Report it together with {shown_path(path)}, then remove the file.",
     )
 
 
 def setting(environ: Mapping[str, str], folders: Sequence[str]) -> str:
-    """What to write into which file of the host in which this process runs.
+    """What to write into which file of the host here, so that `folders` can be written.
 
     Tried with Codex 0.169 and Claude Code 2.1.330; for Cursor and Gemini CLI their documentation
     is the source. The variables are those that they set for the commands of their agents.
-
-    Args:
-        environ: of the process.
-        folders: absolute paths that cannot be written.
     """
     listed = json.dumps(list(folders), ensure_ascii=False)
     if any(name.startswith("CODEX_") for name in environ):
@@ -163,8 +150,7 @@ def _installation() -> Iterator[Finding]:
             yield _access(Path(repo.common_dir))
     except AutoresearchError as error:
         yield Finding(error.code == "no_repository", error.message, error.hint)
-    for seen in host_findings(environment()):
-        yield finding(not seen.remedy, seen.text, seen.remedy)
+    yield from _host_findings(environment())
     yield from _sandbox()
 
 

@@ -11,12 +11,20 @@ from pathlib import Path
 
 import click
 
+from autoresearch.cli.app import picked
 from autoresearch.core import formatting
 from autoresearch.core.answer import Answer
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.hosts import entry
 from autoresearch.hosts.hook import EVENTS
-from autoresearch.hosts.install import LAYOUTS, Place, find_bundle, home_of, install, uninstall
+from autoresearch.hosts.install import (
+    LAYOUTS,
+    InstallPlace,
+    find_bundle,
+    home_of,
+    install,
+    uninstall,
+)
 
 _PROJECT = "Install for the project of the current folder, to be committed, instead of for you."
 
@@ -35,15 +43,9 @@ def install_command(host: str, *, project: bool, set_aside: bool) -> Answer:
     place = _place(environ, project=project)
     done = install(host, find_bundle(), place, environ, set_aside=set_aside)
     aside = [f"set aside: {old} is now {new.name}" for old, new in done.aside.items()]
-    counts = ", ".join(
-        f"{len(paths)} {what}"
-        for what, paths in (
-            ("written", done.written),
-            ("unchanged", done.unchanged),
-            ("removed", done.removed),
-        )
-        if paths
-    )
+    did = {"written": done.written, "unchanged": done.unchanged, "removed": done.removed}
+    counts = ", ".join(f"{len(paths)} {what}" for what, paths in did.items() if paths)
+    start = f"in {host}, in a repository of yours: `{LAYOUTS[host].start}`"
     return Answer(
         lines=(
             f"{host}: {formatting.count(len(done.written) + len(done.unchanged), 'file')} "
@@ -53,13 +55,11 @@ def install_command(host: str, *, project: bool, set_aside: bool) -> Answer:
         ),
         data={
             "host": host,
-            "written": [str(path) for path in done.written],
-            "unchanged": [str(path) for path in done.unchanged],
-            "removed": [str(path) for path in done.removed],
+            **picked(done, "written unchanged removed"),
             "set_aside": {str(old): str(new) for old, new in done.aside.items()},
             "on_path": done.reach.fine,
         },
-        next_step=_next_step(host, reachable=done.reach.fine),
+        next_step=start if done.reach.fine else f"put autoresearch on PATH; then {start}",
     )
 
 
@@ -82,26 +82,16 @@ def uninstall_command(host: str, *, project: bool) -> Answer:
             *(f"left in place because it was edited: {path}" for path in done.edited),
             *((f"left in place because another host uses it: {shared}",) if done.shared else ()),
         ),
-        data={
-            "host": host,
-            "removed": [str(path) for path in done.removed],
-            "edited": [str(path) for path in done.edited],
-            "shared": [str(path) for path in done.shared],
-        },
+        data={"host": host, **picked(done, "removed edited shared")},
         next_step="nothing; branches, logs and refs of sessions stay as they are",
     )
 
 
-def _place(environ: dict[str, str], *, project: bool) -> Place:
+def _place(environ: dict[str, str], *, project: bool) -> InstallPlace:
     if not project:
-        return Place(home_of(environ), project=False)
+        return InstallPlace(home_of(environ), project=False)
     with GitRepo.open(Path.cwd()) as repo:
-        return Place(Path(repo.toplevel), project=True)
-
-
-def _next_step(host: str, *, reachable: bool) -> str:
-    start = f"in {host}, in a repository of yours: `{LAYOUTS[host].start}`"
-    return start if reachable else f"put autoresearch on PATH; then {start}"
+        return InstallPlace(Path(repo.toplevel), project=True)
 
 
 @click.command("hook")

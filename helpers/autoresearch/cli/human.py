@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.cli.app import screen
+from autoresearch.cli.app import few, screen
 from autoresearch.core import formatting, wire
 from autoresearch.core.answer import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_line
@@ -51,15 +51,16 @@ def validate_command(*, ablate: bool) -> Answer:
         doubtful = [record.experiment for record in left_out if record.doubtful]
         moved = formatting.effect(found.effect, session.contract.metric.unit)
         claim = f"validated: {moved}" if found.proven else f"no proven improvement: {moved}"
-        pairs = len(found.race.order) // 2
+        pairs, alpha = len(found.race.order) // 2, session.contract.race.alpha
         return Answer(
             lines=(
                 *_final_guard_lines(found),
                 claim,
                 f"{found.first[:12]} against {found.last[:12]}, {formatting.count(pairs, 'pair')}, "
                 f"interval of {found.effect.level:.0%}",
-                f"{formatting.count(session.history.kept_count, 'keep')}, "
-                f"{_expected(session.progress.last_number, session.contract.race.alpha)}",
+                f"{formatting.count(session.history.kept_count, 'keep')}, of which at most "
+                f"{session.progress.last_number * alpha:.2g} are expected to be worthless "
+                f"(alpha {alpha:.2g})",
                 *(_ablation_line(record, session.contract.metric.unit) for record in left_out),
             ),
             data={
@@ -115,22 +116,13 @@ def _after_validation(doubtful: list[int], guarded: CommandResult | None) -> str
             "report first that the final guard fails; find the keep that broke it (`autoresearch "
             "show N`), `undo` it or mend it with another experiment, then validate again"
         )
-    if not doubtful and guarded is not None:
-        return "report this number and no other"
-    if not doubtful:
+    if doubtful:
         return (
-            "run the whole test suite, because the guard may run only part of it; then report "
-            "this number and no other"
+            f"tell a human that {formatting.numbers(doubtful)} may be worthless: `autoresearch "
+            "undo N` takes one back, then validate again"
         )
-    return (
-        f"tell a human that {formatting.numbers(doubtful)} may be worthless: `autoresearch undo N` "
-        "takes one back, then validate again"
-    )
-
-
-def _expected(experiments: int, alpha: float) -> str:
-    worthless = experiments * alpha
-    return f"of which at most {worthless:.2g} are expected to be worthless (alpha {alpha:.2g})"
+    whole = "run the whole test suite, because the guard may run only part of it; then "
+    return ("" if guarded else whole) + "report this number and no other"
 
 
 @click.argument("number", type=click.IntRange(min=1))
@@ -144,10 +136,7 @@ def undo_command(number: int) -> Answer:
     with writing("undo") as session, screen() as shown:
         found = undo(session, shown.caller, number)
         return Answer(
-            lines=(
-                f"experiment {number} is undone by {found.commit[:12]}",
-                found.detail,
-            ),
+            lines=(f"experiment {number} is undone by {found.commit[:12]}", found.detail),
             data={"record": wire.to_object(found)},
             next_step="`autoresearch validate` measures what remains",
         )
@@ -184,9 +173,7 @@ def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
     moved: list[str] = []
     with GitRepo.open(Path.cwd()) as repo:
         if taken := take_back_half_opened(repo, environment()):
-            back = [
-                f"the `init` of {name} was interrupted and has been taken back" for name in taken
-            ]
+            back = [f"the `init` of {one} was interrupted and has been taken back" for one in taken]
             return Answer(
                 lines=tuple(back),
                 data={"done": back, "broken": []},
@@ -231,9 +218,8 @@ def gc_command(*, keep: int, prune: bool) -> Answer:
     else:
         with reading("gc") as session:
             found = cleaning.look(session, keep)
-    if prune:
-        then = "`git gc` frees what these refs held" if found.refs else "`autoresearch status`"
-    else:
+    then = "`git gc` frees what these refs held" if found.refs else "`autoresearch status`"
+    if not prune:
         then = f"a human may remove it: `autoresearch gc --prune --keep {keep}`"
     return Answer(
         lines=tuple(_gc_lines(found, "removed" if prune else "can be removed")),
@@ -258,13 +244,10 @@ def _gc_lines(found: Found, what: str) -> list[str]:
     """What was found, a line each; one that says so where there was nothing."""
     lines = []
     if found.refs:
-        shown = ", ".join(
-            str(first) if first == last else f"{first}-{last}"
-            for first, last in ranges(found.experiments)[:RANGES_SHOWN]
-        )
-        more = ", …" if len(ranges(found.experiments)) > RANGES_SHOWN else ""
+        spans = [f"{a}-{b}" if a != b else str(a) for a, b in ranges(found.experiments)]
+        shown = ", ".join(spans[:RANGES_SHOWN]) + (", …" if len(spans) > RANGES_SHOWN else "")
         refs = formatting.count(len(found.refs), "ref")
-        lines.append(f"{what}: {refs} of candidates that were not kept ({shown}{more})")
+        lines.append(f"{what}: {refs} of candidates that were not kept ({shown})")
     if found.named:
         lines.append(f"stays because an open idea names it: {formatting.numbers(found.named)}")
     if found.interrupted:
@@ -273,11 +256,10 @@ def _gc_lines(found: Found, what: str) -> list[str]:
     if found.files:
         files = formatting.count(len(found.files), "file")
         lines.append(f"{what}: {files} of old output and races, {formatting.size(found.size)}")
-    lines += [
+    checkouts = (
         f"{what}: bench checkouts of session {clean_line(c.places.session, 60)} ({c.why}), "
         f"{formatting.size(c.size)}"
-        for c in found.checkouts[:CHECKOUTS_SHOWN]
-    ]
-    if len(found.checkouts) > CHECKOUTS_SHOWN:
-        lines.append(f"{what}: those of {len(found.checkouts) - CHECKOUTS_SHOWN} more")
+        for c in found.checkouts
+    )
+    lines += few(checkouts, CHECKOUTS_SHOWN, f"{what}: those of {{}} more")
     return lines if lines and not found.is_empty else [*lines, "nothing to clean up"]

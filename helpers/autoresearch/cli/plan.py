@@ -1,4 +1,4 @@
-"""Commands that make and change a contract: evaluator, check, init, amend."""
+"""Commands that lead to a contract and change it: scan, evaluator, check, init, amend."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.cli.app import screen
+from autoresearch.cli.app import listed, picked, screen
 from autoresearch.core import formatting
-from autoresearch.core.answer import Answer
+from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.model import Scale
+from autoresearch.core.model import Scale, Source
 from autoresearch.edges import notices
+from autoresearch.edges.places import shown_path
 from autoresearch.loop.recover import writing
 from autoresearch.loop.session import environment
 from autoresearch.planning.advice import advice_about, forecast
@@ -22,6 +23,8 @@ from autoresearch.planning.checking import check
 from autoresearch.planning.findings import noise_of
 from autoresearch.planning.opening import initialise
 from autoresearch.planning.proof import lay_out
+from autoresearch.planning.scanning.candidates import Role, Suggestion, Topic, survey_object
+from autoresearch.planning.scanning.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +33,109 @@ if TYPE_CHECKING:
     from autoresearch.planning.advice import Forecast
     from autoresearch.planning.examining import Examination
     from autoresearch.planning.rehearsal import Rehearsal
+    from autoresearch.planning.scanning.candidates import ProjectSurvey
+    from autoresearch.planning.scanning.scan import Scanned
 
 FILE = click.Path(path_type=Path)
 FORECAST_EXPERIMENTS = 20
 CHECK_BYTES = 4096
+SCAN_LINES = 80
+FACTS_SHOWN = 4
+SHOWN = {Role.METRIC: 5, Role.GUARD: 3, Role.SCOPE: 4}
+OTHERS_SHOWN = 2
+WIDTH = 160
 OUTSIDE = click.option(
     "--allow-outside", is_flag=True, help="A human agreed that commands may reach outside."
 )
+
+
+@click.argument("folder", type=FILE, default=".")
+@click.option(
+    "--time", "timed", is_flag=True, help="Also run the test command once, in a checkout."
+)
+def scan_command(folder: Path, *, timed: bool) -> Answer:
+    """Read a project and list what a contract could use.
+
+    Lists languages, tests, checkers, benchmarks and builds in FOLDER, then candidates for metric,
+    guard, scope and the rest: best first, each with its evidence and what is still unknown. It
+    runs nothing of the project, except its tests with --time. It works without a repository too.
+
+    Example: autoresearch scan --time
+    """
+    with screen() as shown:
+        found = scan(folder, environment(), random.SystemRandom(), shown.say, timed=timed)
+    run = found.timed
+    return Answer(
+        lines=tuple(_scan_lines(found)),
+        data={
+            "root": str(found.root),
+            "tracked": found.tracked,
+            **survey_object(found.survey, cut=True),
+            "timed": run and picked(run, "command duration_s passed trouble"),
+            "left_out": list(found.left_out),
+            "report": None if found.report is None else str(found.report),
+        },
+        next_step="choose a metric, write autoresearch.yaml, `autoresearch check --confined` it",
+        max_lines=SCAN_LINES,
+        max_bytes=WIDE_BYTES,
+    )
+
+
+def _scan_lines(found: Scanned) -> Iterator[str]:
+    survey = found.survey
+    named = ", ".join(
+        f"{one.name} {one.share:.0%}" if one.share else f"{one.name} {one.files} files"
+        for one in survey.languages[:6]
+    )
+    listed = "files tracked by git" if found.tracked else "files (no git repository)"
+    yield f"{survey.files} {listed}: {named or 'no language known'}"
+    if found.timed is not None:
+        run = found.timed
+        state = "passes" if run.passed else f"FAILS: {run.trouble}"
+        took = formatting.duration(run.duration_s)
+        yield f"timed: {clean_line(run.command, WIDTH)}: {took}, {state}"
+    for text in found.left_out:
+        yield f"not read: {clean_line(text)}"
+    for role in Role:
+        yield from _candidate_lines(survey, role)
+    yield from _fact_lines(survey)
+    if survey.hot:
+        hot = ", ".join(f"{clean_line(path, 60)} ({n})" for path, n in survey.hot[:6])
+        yield f"changed most often: {hot}"
+    if found.report is not None:
+        yield f"all of it: {shown_path(found.report)}"
+
+
+def _candidate_lines(survey: ProjectSurvey, role: Role) -> Iterator[str]:
+    held = survey.of(role)
+    for number, one in enumerate(held[: SHOWN.get(role, OTHERS_SHOWN)], 1):
+        place = ", ".join(clean_line(str(evidence), 80) for evidence in one.evidence[:2])
+        unknown = f"; unknown: {'; '.join(one.unknown)}" if one.unknown else ""
+        yield f"{role.value} {number}: {_shown(one)} ({place}){unknown}"
+
+
+def _shown(one: Suggestion) -> str:
+    value = clean_line(one.value, WIDTH)
+    if one.measure is None:
+        return value
+    measure = one.measure
+    source = "" if measure.source is Source.OUTPUT else f", source: {measure.source.value}"
+    unit = f" {measure.unit}" if measure.unit else ""
+    recipe = f", recipe {measure.recipe}" if measure.recipe else ""
+    return f"{measure.name}{unit} {measure.direction.value}{source}{recipe}: {value}"
+
+
+def _fact_lines(survey: ProjectSurvey) -> Iterator[str]:
+    for topic in Topic:
+        held = [fact for fact in survey.facts if fact.topic is topic]
+        if not held:
+            continue
+        shown = "; ".join(
+            f"{clean_line(fact.name, 70)} ({clean_line(str(fact.evidence), 60)})"
+            for fact in held[:FACTS_SHOWN]
+        )
+        more = f"; {len(held) - FACTS_SHOWN} more" if len(held) > FACTS_SHOWN else ""
+        yield f"{topic.value}: {shown}{more}"
 
 
 @click.argument("folder", type=FILE)
@@ -54,7 +153,7 @@ def evaluator_command(folder: Path) -> Answer:
     lines += [f"already there: {where}/{name}" for name in done.there]
     return Answer(
         lines=tuple(lines),
-        data={"written": list(done.written), "there": list(done.there)},
+        data=picked(done, "written there"),
         next_step=f"adapt the marked places of {where}/measure.py, commit both, and write "
         f"`verify: exec python3 -I {where}/measure.py`",
     )
@@ -92,7 +191,6 @@ def check_command(
         )  # fmt: skip
     planned = forecast(found.contract, found.rehearsal, experiments, found.tokens_each)
     advice = advice_about(found.contract, found.rehearsal, planned)
-    notes = [f"warning: `init` refuses as long as {text}" for text in found.obstacles]
     return Answer(
         lines=(
             "the contract holds",
@@ -100,14 +198,13 @@ def check_command(
             *rehearsal_lines(found.rehearsal, found.contract, forecast=False),
             *examination_lines(found.examination, planned),
             *(f"advice: {text}" for text in advice),
-            *notes,
+            *(f"warning: `init` refuses as long as {text}" for text in found.obstacles),
         ),
         data={
             **_facts(found.rehearsal),
             **_examined(found.examination, planned),
             "advice": list(advice),
-            "toplevel": str(found.toplevel),
-            "obstacles": list(found.obstacles),
+            **picked(found, "toplevel obstacles"),
         },
         next_step=f"`autoresearch init {clean_line(str(file))}` freezes it and opens the session",
         max_bytes=CHECK_BYTES,
@@ -136,16 +233,14 @@ def init_command(
         )  # fmt: skip
     session = started.session
     lines = [f"session {session.name} is open on branch autoresearch/{session.name}"]
-    if worktree is not None:
-        lines.append(f"its working tree: {started.toplevel}")
-    else:
-        lines += root_lines(started.toplevel)
+    place = [f"its working tree: {started.toplevel}"]
+    lines += root_lines(started.toplevel) if worktree is None else place
     if started.rehearsed_at:
         lines.append(
             f"reusing what `check` measured at {started.rehearsed_at} (same contract, files and "
             "machine)"
         )
-    lines += rehearsal_lines(started.rehearsal, session.contract)
+    lines += rehearsal_lines(started.rehearsal, session.contract, forecast=True)
     lines += [f"note: {note}" for note in started.notes]
     go = f"cd {clean_line(str(started.toplevel))}; " if worktree is not None else ""
     return Answer(
@@ -178,31 +273,26 @@ def amend_command(*, dry_run: bool, allow_outside: bool) -> Answer:
             session, random.SystemRandom(), shown.say, dry_run=dry_run, allow_outside=allow_outside
         )
         lines = [
-            *(
-                f"{key}: {clean_line(old, 80)} -> {clean_line(new, 80)}"
-                for key, old, new in found.keys
-            ),
+            *(f"{key}: {clean_line(a, 80)} -> {clean_line(b, 80)}" for key, a, b in found.keys),
             *(f"adopted with it: {clean_line(path)}" for path in found.paths),
-        ]
-        lines += [
-            f"reaches outside the checkout: {one.where} ({one.kind}): {one.words}"
-            for one in found.reaches
+            *(
+                f"reaches outside the checkout: {r.where} ({r.kind}): {r.words}"
+                for r in found.reaches
+            ),
         ]
         if found.left_out:
-            paths = clean_line(", ".join(found.left_out[:5]))
-            lines.append(f"not adopted, untracked (`git add` includes it): {paths}")
+            named = listed(found.left_out)
+            lines.append(f"not adopted, untracked (`git add` includes it): {named}")
         effect = "starts a new epoch" if found.measures else "does not change what is measured"
         state = "would be" if dry_run else "is"
         lines.append(f"the contract {state} amended; it {effect}")
         return Answer(
             lines=tuple(lines),
             data={
-                "differences": [list(difference) for difference in found.keys],
-                "paths": list(found.paths),
-                "left_out": list(found.left_out),
+                "differences": found.keys,
+                **picked(found, "paths left_out"),
                 "new_epoch": found.measures,
-                "epoch": found.epoch,
-                "reaches": [list(one) for one in found.reaches],
+                **picked(found, "epoch reaches"),
             },
             next_step="`autoresearch amend` adopts it" if dry_run else "`autoresearch brief`",
         )
@@ -215,9 +305,7 @@ def root_lines(toplevel: Path) -> tuple[str, ...]:
     return (f"paths in the contract are relative to {clean_line(str(toplevel))}",)
 
 
-def rehearsal_lines(
-    found: Rehearsal, contract: Contract, *, forecast: bool = True
-) -> tuple[str, ...]:
+def rehearsal_lines(found: Rehearsal, contract: Contract, *, forecast: bool) -> Iterator[str]:
     """What a rehearsal measured, a fact a line; `check` has a forecast of its own."""
     metric, samples = contract.metric, len(found.samples)
     value = sorted(sample.value for sample in found.samples)[samples // 2]
@@ -226,24 +314,23 @@ def rehearsal_lines(
         count = contract.budget.experiments or FORECAST_EXPERIMENTS
         most = formatting.duration(found.forecast_s(count))
         race += f"; {formatting.count(count, 'experiment')}: at most {most}"
-    lines = [
-        f"scope: {formatting.count(found.files_in_scope, 'file')}",
+    yield f"scope: {formatting.count(found.files_in_scope, 'file')}"
+    yield (
         f"baseline: {metric.name} {formatting.with_unit(value, metric.unit)}, "
-        f"{formatting.count(samples, 'sample')} of {formatting.duration(found.sample_s)}",
-        _noise_line(found, contract),
-        *_secondary_lines(found, contract),
-        f"race: {race}",
-    ]
-    if found.guard is not None:
-        lines.append(f"guard: passes in {formatting.duration(found.guard.duration_s)}")
+        f"{formatting.count(samples, 'sample')} of {formatting.duration(found.sample_s)}"
+    )
+    yield _noise_line(found, contract)
+    yield from _secondary_lines(found, contract)
+    yield f"race: {race}"
+    if found.guard_s is not None:
+        yield f"guard: passes in {formatting.duration(found.guard_s)}"
     if found.final_guard_s is not None:
-        lines.append(f"final guard: passes in {formatting.duration(found.final_guard_s)}")
+        yield f"final guard: passes in {formatting.duration(found.final_guard_s)}"
     if found.same_sha256 is not None:
-        lines.append("same: prints the same twice")
-    lines.append("each bench checkout measures itself (proven by breaking the scope in one)")
-    lines.append(f"sandbox: {clean_line(found.in_force)}")
-    lines += [f"warning: {warning}" for warning in found.warnings]
-    return tuple(lines)
+        yield "same: prints the same twice"
+    yield "each bench checkout measures itself (proven by breaking the scope in one)"
+    yield f"sandbox: {clean_line(found.in_force)}"
+    yield from (f"warning: {warning}" for warning in found.warnings)
 
 
 def _secondary_lines(found: Rehearsal, contract: Contract) -> Iterator[str]:
@@ -260,33 +347,24 @@ def _secondary_lines(found: Rehearsal, contract: Contract) -> Iterator[str]:
         yield f"secondary: {one.name} {value}{spread}, {limit}"
 
 
-def _guard_lines(found: Examination) -> Iterator[str]:
-    """What the guard noticed, and of how many functions nobody asked."""
-    tried = len(found.mutants)
-    left = found.places - tried
-    for what, noticed in found.mutants:
-        if noticed:
-            asked = f"{tried} of {formatting.count(found.places, 'such place')} in scope tried"
-            rest = f"{asked}; the other {left} are untested" if left else asked
-            yield f"guard notices: {what} ({rest})"
-
-
-def examination_lines(found: Examination, planned: Forecast) -> tuple[str, ...]:
+def examination_lines(found: Examination, planned: Forecast) -> Iterator[str]:
     """What guard and metric noticed, and what a run would cost."""
-    lines = list(_guard_lines(found))
+    tried = len(found.mutants)
+    asked = f"{tried} of {formatting.count(found.places, 'such place')} in scope tried"
+    if left := found.places - tried:  # of these functions nobody asked
+        asked += f"; the other {left} are untested"
+    yield from (f"guard notices: {what} ({asked})" for what, noticed in found.mutants if noticed)
     seen = [part for part, noticed in found.parts if noticed]
     if seen:
-        lines.append(f"verify notices when these break: {', '.join(seen)}")
+        yield f"verify notices when these break: {', '.join(seen)}"
     if found.slowed:
-        lines.append("the metric gets worse when code in scope is slowed down")
+        yield "the metric gets worse when code in scope is slowed down"
     if found.profile_s is not None:
-        lines.append(f"profile: runs in {formatting.duration(found.profile_s)}")
-    lines.append(
-        f"{formatting.count(planned.experiments, 'experiment')}: at most "
-        f"{formatting.duration(planned.seconds)} of measuring, about {planned.tokens:,} tokens "
-        f"({planned.tokens_from})"
-    )
-    return (*lines, *(f"warning: {text}" for text in found.findings))
+        yield f"profile: runs in {formatting.duration(found.profile_s)}"
+    most = f"at most {formatting.duration(planned.seconds)} of measuring"
+    tokens = f"about {planned.tokens:,} tokens ({planned.tokens_from})"
+    yield f"{formatting.count(planned.experiments, 'experiment')}: {most}, {tokens}"
+    yield from (f"warning: {text}" for text in found.findings)
 
 
 def _examined(found: Examination, planned: Forecast) -> dict[str, object]:
@@ -294,15 +372,8 @@ def _examined(found: Examination, planned: Forecast) -> dict[str, object]:
         "mutants": [{"what": what, "noticed": noticed} for what, noticed in found.mutants],
         "parts": [{"path": part, "noticed": noticed} for part, noticed in found.parts],
         "slowed_noticed": found.slowed,
-        "places": found.places,
-        "profile_s": found.profile_s,
-        "findings": list(found.findings),
-        "forecast": {
-            "experiments": planned.experiments,
-            "seconds": planned.seconds,
-            "tokens": planned.tokens,
-            "tokens_from": planned.tokens_from,
-        },
+        **picked(found, "places profile_s findings"),
+        "forecast": planned._asdict(),
     }
 
 
@@ -311,18 +382,13 @@ def _noise_line(found: Rehearsal, contract: Contract) -> str:
         return "noise: none, all samples were equal: an experiment takes 1 to 3 runs"
     if found.smallest_gain is None:
         return "noise: not known yet; the first races will be undecided until it is"
-    ratio = contract.metric.min_effect_relative and contract.metric.unit != "%"
-    scale = Scale.RATIO if ratio else Scale.DIFFERENCE
-    gain = formatting.magnitude(found.smallest_gain, scale, contract.metric.unit)
-    spreads = [
-        f"{name} {spread:.1%}"
-        for name, spread in (
-            ("metric", found.noise_metric),
-            ("wall time", found.noise_wall),
-            ("CPU time", found.noise_cpu),
-        )
-        if spread is not None
-    ]
+    gain = formatting.magnitude(found.smallest_gain, contract.metric.scale, contract.metric.unit)
+    noise = (
+        ("metric", found.noise_metric),
+        ("wall time", found.noise_wall),
+        ("CPU time", found.noise_cpu),
+    )
+    spreads = [f"{name} {spread:.1%}" for name, spread in noise if spread is not None]
     return (
         f"noise of one run: {', '.join(spreads) or 'unknown'}; smallest gain a race is likely to "
         f"detect: {gain}"
@@ -333,17 +399,8 @@ def _facts(found: Rehearsal) -> dict[str, object]:
     return {
         "files_in_scope": found.files_in_scope,
         "values": [sample.value for sample in found.samples],
-        "deterministic": found.deterministic,
-        "sample_s": found.sample_s,
-        "noise_metric": found.noise_metric,
-        "noise_wall": found.noise_wall,
-        "noise_cpu": found.noise_cpu,
-        "smallest_gain": found.smallest_gain,
-        "pairs": found.pairs,
-        "race_s": found.race_s,
-        "guard_s": found.guard_s,
-        "final_guard_s": found.final_guard_s,
-        "sandbox": found.sandbox,
+        **picked(found, "deterministic sample_s noise_metric noise_wall noise_cpu smallest_gain"),
+        **picked(found, "pairs race_s guard_s final_guard_s sandbox"),
         "secondary": [
             {"name": name, "values": [dict(sample.secondary)[name] for sample in found.samples]}
             for name, _ in found.samples[0].secondary

@@ -115,7 +115,7 @@ def _facts(
         "incumbent": history.incumbent_commit,
         "incumbent_experiment": history.incumbent_number,
         "epoch": history.epoch_number,
-        **picked(history, "stopped", "rebuilt"),
+        **picked(history, "stopped rebuilt"),
         "suspicious": [kept.number for kept in history.suspicious],
         "holdout": None if holdout is None else {**holdout._asdict(), "table": str(holdout.table)},
         "validation": None if validated is None else wire.to_object(validated),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.cli.app import screen
+from autoresearch.cli.app import picked, screen
 from autoresearch.core import formatting, wire
 from autoresearch.core.answer import Answer
 from autoresearch.core.formatting import clean_line
@@ -20,7 +20,7 @@ from autoresearch.trial.selftest import run_selftest
 
 if TYPE_CHECKING:
     from autoresearch.cli.app import Screen
-    from autoresearch.trial.demo import Demo, Step
+    from autoresearch.trial.demo import Demo, DemoStep
     from autoresearch.trial.selftest import SelfTest
 
 BAR = 36
@@ -42,8 +42,7 @@ def demo_command() -> Answer:
     return Answer(
         lines=(*_table(done), "", *_chart(done), "", *_places(done)),
         data={
-            "root": str(done.root),
-            "state": str(done.state),
+            **picked(done, "root state"),
             "seconds": round(done.seconds, 1),
             "steps": [_step_facts(step) for step in done.steps],
             "validation": None if done.validation is None else wire.to_object(done.validation),
@@ -91,12 +90,11 @@ def _chart(done: Demo) -> list[str]:
     ]
     bars = [(0, done.baseline, True), *measured]
     scale = max(value for _, value, _ in bars)
-    block = "#" if not (sys.stdout.encoding or "").lower().startswith("utf") else "█"
+    block = "█" if (sys.stdout.encoding or "").lower().startswith("utf") else "#"
     width = min(BAR, max(10, shutil.get_terminal_size().columns - 30))
     lines = [f"digest_ms of each candidate ({block * 2} kept, .. not kept), medians of its samples"]
     for number, value, kept in bars:
-        length = max(1, round(value / scale * width))
-        bar = (block if kept else ".") * length
+        bar = (block if kept else ".") * max(1, round(value / scale * width))
         lines.append(f"{number:>3} {value:>7.2f} {bar}{' kept' if kept and number else ''}")
     return lines
 
@@ -116,16 +114,11 @@ def _places(done: Demo) -> list[str]:
     ]
 
 
-def _step_facts(step: Step) -> dict[str, object]:
+def _step_facts(step: DemoStep) -> dict[str, object]:
     record = step.record
-    verdict = None
-    if record is not None:
-        verdict = record.verdict.value if isinstance(record, Experiment) else "refused"
-    return {
-        "title": step.proposal.title,
-        "verdict": verdict,
-        "reason": None if record is None or record.reason is None else record.reason.value,
-    }
+    verdict = record.verdict.value if isinstance(record, Experiment) else record and "refused"
+    reason = record and record.reason and record.reason.value
+    return {"title": step.proposal.title, "verdict": verdict, "reason": reason}
 
 
 @click.option("--races", type=click.IntRange(1, 10_000), default=30, show_default=True)
@@ -139,22 +132,19 @@ def selftest_command(races: int) -> Answer:
     """
     with screen() as shown:
         found = run_selftest(races, dict(os.environ), shown.say)
+    longer = "`autoresearch selftest --races 300` gives a bound worth quoting"
     return Answer(
         lines=_selftest_lines(found),
         data=wire.to_object(found),
-        next_step="`autoresearch demo` shows the loop"
-        if found.carries_claim
-        else "`autoresearch selftest --races 300` gives a bound worth quoting",
+        next_step="`autoresearch demo` shows the loop" if found.carries_claim else longer,
     )
 
 
 def _selftest_lines(found: SelfTest) -> tuple[str, ...]:
     rate = found.false_keeps / found.races
-    verdict = (
-        "too few races to confirm it"
-        if not found.carries_claim
-        else ("as promised" if found.low <= found.alpha else "MORE than promised")
-    )
+    verdict = "as promised" if found.low <= found.alpha else "MORE than promised"
+    if not found.carries_claim:
+        verdict = "too few races to confirm it"
     return (
         f"false keeps: {found.false_keeps} of {found.races} A/A races, {rate:.1%} "
         f"[{found.low:.1%}, {found.high:.1%}]; promised at most {found.alpha:.0%}: {verdict}",

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autoresearch.core.budget import Halt
-    from autoresearch.core.contract import Contract
+    from autoresearch.core.contract import Contract, Secondary
     from autoresearch.core.history import History, Tried
-    from autoresearch.core.model import RaceRecord
+    from autoresearch.core.model import LimitResult, RaceRecord
     from autoresearch.core.records import Experiment, Refusal
 
 _OUTPUT = re.compile(r"\((output/[^/()]+\.txt)\)$")
@@ -95,46 +95,37 @@ def _arm_lines(what: str, order: str, values: Sequence[float], unit: str) -> lis
     for arm, name in ((Arm.INCUMBENT, "incumbent"), (Arm.CANDIDATE, "candidate")):
         own = [value for letter, value in zip(order, values, strict=True) if letter == arm.value]
         shown = " ".join(formatting.number(value) for value in own[:VALUES_SHOWN])
-        more = len(own) - VALUES_SHOWN
-        tail = f" and {more} more" if more > 0 else ""
-        lines.append(
-            f"{what}{name}: {shown or 'not run'}{f' {unit}' if unit and shown else ''}{tail}"
-        )
+        shown += f" {unit}" if unit and shown else ""
+        more = f" and {len(own) - VALUES_SHOWN} more" if len(own) > VALUES_SHOWN else ""
+        lines.append(f"{what}{name}: {shown or 'not run'}{more}")
     return lines
 
 
 def _limit_lines(record: Experiment, contract: Contract) -> list[str]:
     """The limits that had a say: where the race said keep, or where they ended it."""
-    if record.verdict not in {Verdict.KEEP, Verdict.REWORK} and record.reason not in {
-        Reason.LIMITS,
-        Reason.SAME,
-        Reason.GUARD,
-    }:
+    asked = record.verdict in {Verdict.KEEP, Verdict.REWORK}
+    if not asked and record.reason not in {Reason.LIMITS, Reason.SAME, Reason.GUARD}:
         return []
     known = {secondary.name: secondary for secondary in contract.secondary}
-    lines = []
-    for limit in record.limits:
-        secondary = known.get(limit.name)
-        relative = secondary is None or secondary.limit_relative
-        scale = Scale.RATIO if relative else Scale.DIFFERENCE
-        unit = "" if secondary is None else secondary.unit
-        loss, since, allowed = (
-            formatting.change(value, scale, unit)
-            for value in (limit.estimate, limit.since_baseline, limit.limit)
-        )
-        state = "held" if limit.held else "NOT held"
-        if limit.is_too_noisy:
-            state = "not proven, too noisy"
-        most = (
-            ""
-            if limit.worst is None
-            else f", at most {formatting.change(limit.worst, scale, unit)}"
-        )
-        lines.append(
-            f"limit {limit.name}: {state}; loss {loss}, since the baseline {since}{most}, "
-            f"allowed {allowed}"
-        )
-    return lines
+    return [_limit_line(limit, known.get(limit.name)) for limit in record.limits]
+
+
+def _limit_line(limit: LimitResult, secondary: Secondary | None) -> str:
+    relative = secondary is None or secondary.limit_relative
+    scale = Scale.RATIO if relative else Scale.DIFFERENCE
+    unit = "" if secondary is None else secondary.unit
+
+    def shown(value: float) -> str:
+        return formatting.change(value, scale, unit)
+
+    state = "held" if limit.held else "NOT held"
+    if limit.is_too_noisy:
+        state = "not proven, too noisy"
+    most = "" if limit.worst is None else f", at most {shown(limit.worst)}"
+    return (
+        f"limit {limit.name}: {state}; loss {shown(limit.estimate)}, since the baseline "
+        f"{shown(limit.since_baseline)}{most}, allowed {shown(limit.limit)}"
+    )
 
 
 def output_of(record: Experiment) -> str:

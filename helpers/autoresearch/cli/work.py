@@ -119,7 +119,7 @@ def note_command(text: str, kind: str | None, retire: int | None) -> Answer:
         halt = budget.halt(history, session.contract)
         if halt is not None and not (halt.may_rework and history.pending_rework is not None):
             step = verdicts.done(halt, history)
-        return Answer(lines=(line,), data=picked(note, "kind", "number"), next_step=step)
+        return Answer(lines=(line,), data=picked(note, "kind number"), next_step=step)
 
 
 @click.option("--outside", is_flag=True, help="Put back files that were edited outside the scope.")
@@ -141,7 +141,7 @@ def drop_command(*, outside: bool) -> Answer:
         if done.outside:
             lines.append(f"still edited outside the scope: {listed(done.outside)}")
             step = "`autoresearch drop --outside` puts those back"
-        data = picked(done, "ref", "paths", "outside")
+        data = picked(done, "ref paths outside")
         return Answer(lines=tuple(lines), data=data, next_step=step)
 
 
@@ -172,7 +172,7 @@ def apply_command(number: int) -> Answer:
             lines.append(f"cannot be merged line by line, left as in the incumbent: {kept}")
         return Answer(
             lines=(*lines, *_left_lines(done.left)),
-            data=picked(done, "paths", "conflicts", "unmerged"),
+            data=picked(done, "paths conflicts unmerged"),
             next_step=f"{first}, then `autoresearch try -m …`",
         )
 

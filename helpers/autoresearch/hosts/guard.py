@@ -72,7 +72,7 @@ _WHY = (
 )
 
 
-class Ruling:
+class HookRuling:
     """What to answer: `allow`, `ask` or `deny`, and why; or only a word of warning.
 
     Attributes:
@@ -95,7 +95,7 @@ class Ruling:
         self.begins = begins
 
 
-class Call:
+class ToolCall:
     """A tool call, as the host describes it.
 
     Attributes:
@@ -128,7 +128,7 @@ class Call:
         return os.path.realpath(os.path.join(self.cwd, named)) if isinstance(named, str) else None
 
 
-def judge(call: Call, state: str, environ: Mapping[str, str]) -> Ruling | None:
+def judge(call: ToolCall, state: str, environ: Mapping[str, str]) -> HookRuling | None:
     """What to answer before this call; None to leave it to the host."""
     if call.tool == "Bash":
         return _judge_command(call, state, environ)
@@ -138,13 +138,13 @@ def judge(call: Call, state: str, environ: Mapping[str, str]) -> Ruling | None:
     return None if path is None else _judge_edit(call, path, state, environ)
 
 
-def _judge_read(call: Call, state: str) -> Ruling | None:
+def _judge_read(call: ToolCall, state: str) -> HookRuling | None:
     """May a file be read, or a folder be searched?"""
     named = call.given.get("file_path") or call.given.get("path") or call.cwd
     path = os.path.realpath(os.path.join(call.cwd, str(named)))
     for hidden in _hidden(state, call.cwd):
         if _is_below(path, hidden) or (call.tool == "Grep" and _is_below(hidden, path)):
-            return Ruling(DENY, _WHY.format(path=hidden))
+            return HookRuling(DENY, _WHY.format(path=hidden))
     return None
 
 
@@ -154,15 +154,17 @@ def _hidden(state: str, cwd: str) -> list[str]:
     return [path for path in found if isinstance(path, str)] if isinstance(found, list) else []
 
 
-def judge_skill(given: object) -> Ruling | None:
+def judge_skill(given: object) -> HookRuling | None:
     """Loading our own text needs no question: what it leads to is asked for where it is done."""
     named = given.get("skill") if isinstance(given, dict) else None
     if isinstance(named, str) and named.split(":", 1)[0] == "autoresearch":
-        return Ruling(ALLOW, "autoresearch: its own skill")
+        return HookRuling(ALLOW, "autoresearch: its own skill")
     return None
 
 
-def _judge_edit(call: Call, path: str, state: str, environ: Mapping[str, str]) -> Ruling | None:
+def _judge_edit(
+    call: ToolCall, path: str, state: str, environ: Mapping[str, str]
+) -> HookRuling | None:
     """May the file be edited?
 
     Args:
@@ -173,7 +175,9 @@ def _judge_edit(call: Call, path: str, state: str, environ: Mapping[str, str]) -
     """
     for folder in (state, cache_folder(environ)):
         if folder is not None and _is_below(path, os.path.realpath(folder)):
-            return Ruling(DENY, "autoresearch: only autoresearch writes the session's own files.")
+            return HookRuling(
+                DENY, "autoresearch: only autoresearch writes the session's own files."
+            )
     live = live_in(state, os.path.dirname(path))
     if live is None:
         return _judge_draft(call, path)
@@ -182,15 +186,15 @@ def _judge_edit(call: Call, path: str, state: str, environ: Mapping[str, str]) -
     return _judge_below(call, live, os.path.relpath(path, live.toplevel))
 
 
-def _judge_draft(call: Call, path: str) -> Ruling | None:
+def _judge_draft(call: ToolCall, path: str) -> HookRuling | None:
     """Without a session the contract is a draft, and writing it changes nothing."""
     if os.path.basename(path) != CONTRACT or call.mode in _NO_EDITS:
         return None
     own = _is_own_draft(path, call.cwd, call.begun)
-    return Ruling(ALLOW, "autoresearch: a draft, until `init`", begins=path) if own else None
+    return HookRuling(ALLOW, "autoresearch: a draft, until `init`", begins=path) if own else None
 
 
-def _judge_below(call: Call, live: Live, relative: str) -> Ruling | None:
+def _judge_below(call: ToolCall, live: Live, relative: str) -> HookRuling | None:
     named = folded(relative)
     ours = _judge_ours(call, live, relative, named)
     if ours is not None or named == DOCUMENT:
@@ -199,19 +203,21 @@ def _judge_below(call: Call, live: Live, relative: str) -> Ruling | None:
         # Hidden files may steer the host itself, whatever the scope says: those it asks for.
         plain = not relative.startswith(".") and "/." not in relative
         if plain and call.mode not in _NO_EDITS and live.is_running(call.host_session):
-            return Ruling(ALLOW, "autoresearch: in the scope of the run in progress")
+            return HookRuling(ALLOW, "autoresearch: in the scope of the run in progress")
         return None
     if named != CONTRACT and not _is_tracked(live.toplevel, relative):
         return None  # `try` leaves it alone as well
     if call.amending:
-        return Ruling(ASK, f"autoresearch: {relative} is frozen until `amend` adopts the change.")
-    return Ruling(DENY, _why_protected(live, relative, is_contract=named == CONTRACT))
+        return HookRuling(
+            ASK, f"autoresearch: {relative} is frozen until `amend` adopts the change."
+        )
+    return HookRuling(DENY, _why_protected(live, relative, is_contract=named == CONTRACT))
 
 
-def _judge_ours(call: Call, live: Live, relative: str, named: str) -> Ruling | None:
+def _judge_ours(call: ToolCall, live: Live, relative: str, named: str) -> HookRuling | None:
     """What the helper writes, and git's own folder."""
     if named == LOG:
-        return Ruling(
+        return HookRuling(
             DENY,
             f"autoresearch: {LOG} is the log, which only `autoresearch` writes; `autoresearch "
             "note` records what you learned.",
@@ -219,7 +225,7 @@ def _judge_ours(call: Call, live: Live, relative: str, named: str) -> Ruling | N
     if named == DOCUMENT:
         return _judge_document(call, live)
     if relative.split("/", 1)[0] == ".git":
-        return Ruling(DENY, "autoresearch: `.git` belongs to git; `autoresearch try` commits.")
+        return HookRuling(DENY, "autoresearch: `.git` belongs to git; `autoresearch try` commits.")
     return None
 
 
@@ -244,7 +250,7 @@ def _why_protected(live: Live, relative: str, *, is_contract: bool) -> str:
     )
 
 
-def _judge_document(call: Call, live: Live) -> Ruling | None:
+def _judge_document(call: ToolCall, live: Live) -> HookRuling | None:
     """The document may be edited behind its notes marker; the rest is rendered from the log."""
     try:
         with open(os.path.join(live.toplevel, DOCUMENT), "rb") as file:
@@ -254,7 +260,7 @@ def _judge_document(call: Call, live: Live) -> Ruling | None:
     after = _edited(call.given, before)
     if before and after.partition(NOTES_BEGIN)[:2] == before.partition(NOTES_BEGIN)[:2]:
         return None
-    return Ruling(
+    return HookRuling(
         DENY,
         f"autoresearch: {DOCUMENT} is rendered from the log, except for the text between its "
         "notes markers; write there, or use `autoresearch note`.",
@@ -273,7 +279,7 @@ def _edited(given: dict[str, Any], before: str) -> str:
     return text
 
 
-def _judge_command(call: Call, state: str, environ: Mapping[str, str]) -> Ruling | None:
+def _judge_command(call: ToolCall, state: str, environ: Mapping[str, str]) -> HookRuling | None:
     from autoresearch.hosts import shell  # noqa: PLC0415 - edits need none of it
 
     command = str(call.given.get("command", ""))
@@ -286,35 +292,39 @@ def _judge_command(call: Call, state: str, environ: Mapping[str, str]) -> Ruling
     else:
         asked = shell.asked_for(command) if ours else None
         if asked is not None and asked[0] == "init" and "--help" not in asked[1]:
-            return Ruling(ASK, "autoresearch: `init` freezes a contract and opens its session.")
+            return HookRuling(ASK, "autoresearch: `init` freezes a contract and opens its session.")
         ruling = None if asked is None else _judge_call([asked[0], *asked[1].split()])
     if ruling is not None:
         concerned = live_in(state, call.cwd) is not None or has_ledger(state, call.cwd)
         return ruling if concerned else None
     for hidden in _hidden(state, call.cwd):
         if hidden in command:
-            return Ruling(DENY, _WHY.format(path=hidden))
+            return HookRuling(DENY, _WHY.format(path=hidden))
     return _warning(call, command, state, environ)
 
 
-def _judge_planning(arguments: list[str], call: Call, state: str) -> Ruling | None:
+def _judge_planning(arguments: list[str], call: ToolCall, state: str) -> HookRuling | None:
     """What to answer before `check` and `init`, which run what an agent wrote; None: the host's."""
     if "--help" in arguments:
         return None
     outside = "--allow-outside" in arguments
     if arguments[0] == "check":
         confined = "--confined" in arguments and not outside
-        return Ruling(ALLOW, "autoresearch: runs in a sandbox, or not at all") if confined else None
+        return (
+            HookRuling(ALLOW, "autoresearch: runs in a sandbox, or not at all")
+            if confined
+            else None
+        )
     if call.agreed and not outside:
-        return Ruling(ALLOW, "autoresearch: the human's command said yes")
+        return HookRuling(ALLOW, "autoresearch: the human's command said yes")
     return _asked(arguments, call, state)
 
 
-def _asked(arguments: list[str], call: Call, state: str) -> Ruling:
+def _asked(arguments: list[str], call: ToolCall, state: str) -> HookRuling:
     named = [word for word in _files(arguments[1:]) if word]
     content = _content(os.path.join(call.cwd, named[0])) if len(named) == 1 else None
     if content is None:
-        return Ruling(
+        return HookRuling(
             ASK, "autoresearch: `init` freezes a contract, but it could not be read here."
         )
     import hashlib  # noqa: PLC0415 - only this question needs it
@@ -329,7 +339,7 @@ def _asked(arguments: list[str], call: Call, state: str) -> Ruling:
     command = str(call.given.get("command", "")).strip()
     if not command.endswith(f" --sha256 {digest}"):  # the last one counts, not the agent's own
         command = f"{command} --sha256 {digest}"
-    return Ruling(ASK, reason, {**call.given, "command": command})
+    return HookRuling(ASK, reason, {**call.given, "command": command})
 
 
 def _checked(digest: str, cwd: str, state: str) -> str:
@@ -393,21 +403,23 @@ def _is_ours(word: str) -> bool:
     return os.path.isabs(word) and os.path.realpath(word) == f"{here}/bin/autoresearch"
 
 
-def _judge_call(arguments: list[str]) -> Ruling | None:
+def _judge_call(arguments: list[str]) -> HookRuling | None:
     command = arguments[0] if arguments else ""
     if command in HUMAN and "--dry-run" not in arguments and "--help" not in arguments:
-        return Ruling(ASK, f"autoresearch: `{command}` is for the human to decide.")
+        return HookRuling(ASK, f"autoresearch: `{command}` is for the human to decide.")
     if command == "gc" and any("prune" in argument for argument in arguments):
-        return Ruling(ASK, "autoresearch: the human decides what is removed for good.")
+        return HookRuling(ASK, "autoresearch: the human decides what is removed for good.")
     if command == "security" and arguments[1:2] == ["state"]:
-        return Ruling(ASK, "autoresearch: the human decides what becomes of a finding.")
+        return HookRuling(ASK, "autoresearch: the human decides what becomes of a finding.")
     audits = command == "security" and not AUDIT.isdisjoint(arguments[1:2])
     if command in WITHOUT_QUESTION or audits:
-        return Ruling(ALLOW, "autoresearch: a command of the loop")
+        return HookRuling(ALLOW, "autoresearch: a command of the loop")
     return None
 
 
-def _warning(call: Call, command: str, state: str, environ: Mapping[str, str]) -> Ruling | None:
+def _warning(
+    call: ToolCall, command: str, state: str, environ: Mapping[str, str]
+) -> HookRuling | None:
     """A word about an obvious write to a protected file; it never stops the command."""
     from autoresearch.hosts.shell import written_paths  # noqa: PLC0415 - as above
 
@@ -415,7 +427,7 @@ def _warning(call: Call, command: str, state: str, environ: Mapping[str, str]) -
         path = os.path.realpath(os.path.join(call.cwd, os.path.expanduser(word)))
         found = _judge_edit(call, path, state, environ) if os.path.exists(path) else None
         if found is not None and found.decision == DENY:
-            return Ruling(None, found.reason)
+            return HookRuling(None, found.reason)
     return None
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from autoresearch.hosts.guard import Ruling
+    from autoresearch.hosts.guard import HookRuling
 
 SWITCH = "AUTORESEARCH_HOOKS"
 """`off` turns all hooks off; names of events with commas between turn off those."""
@@ -134,7 +134,7 @@ def _pre_tool_use(
     from autoresearch.hosts import guard  # noqa: PLC0415 - other events need none of it
 
     host_session = str(said.get("session_id", ""))
-    call = guard.Call(
+    call = guard.ToolCall(
         said,
         amending=sessions.is_amending(state, host_session),
         agreed=sessions.has_agreed(state, said),
@@ -155,7 +155,7 @@ def _skill(said: dict[str, Any]) -> dict[str, Any] | None:
     return _told(guard.judge_skill(said.get("tool_input")))
 
 
-def _told(ruling: Ruling | None) -> dict[str, Any] | None:
+def _told(ruling: HookRuling | None) -> dict[str, Any] | None:
     if ruling is None:
         return None
     told: dict[str, Any] = {"hookEventName": "PreToolUse"}

@@ -171,7 +171,7 @@ LAYOUTS = {
 }  # fmt: skip
 
 
-class Place(NamedTuple):
+class InstallPlace(NamedTuple):
     """Where to install.
 
     Attributes:
@@ -195,7 +195,7 @@ class Wanted(NamedTuple):
     folders: list[Path]
 
 
-def _wanted(host: str, bundle: Bundle, place: Place, environ: Mapping[str, str]) -> Wanted:
+def _wanted(host: str, bundle: Bundle, place: InstallPlace, environ: Mapping[str, str]) -> Wanted:
     """Every file that the host is to have."""
     layout = LAYOUTS[host]
     launcher = None if place.project else str(bundle.launcher)
@@ -212,7 +212,7 @@ def _wanted(host: str, bundle: Bundle, place: Place, environ: Mapping[str, str])
     return Wanted({path: text.encode() for path, text in files.items()}, folders)
 
 
-def _moved(layout: Layout, folder: str, place: Place, environ: Mapping[str, str]) -> Path:
+def _moved(layout: Layout, folder: str, place: InstallPlace, environ: Mapping[str, str]) -> Path:
     """A folder of the host, where its own environment variable puts it."""
     first, _, rest = folder.partition("/")
     named = environ.get(layout.variable, "") if layout.variable else ""
@@ -220,7 +220,7 @@ def _moved(layout: Layout, folder: str, place: Place, environ: Mapping[str, str]
     return Path(named) / rest if moves and named.startswith("/") else place.base / folder
 
 
-class Entry(msgspec.Struct, omit_defaults=True):
+class InstalledFile(msgspec.Struct, omit_defaults=True):
     """One file or link of ours.
 
     Attributes:
@@ -243,7 +243,7 @@ class Installation(msgspec.Struct):
     """
 
     schema: Literal[1]
-    entries: dict[str, Entry]
+    entries: dict[str, InstalledFile]
 
 
 def _digest_of(content: bytes) -> str:
@@ -251,7 +251,7 @@ def _digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _load(path: Path) -> dict[str, Entry]:
+def _load(path: Path) -> dict[str, InstalledFile]:
     """Absolute path -> entry; empty when nothing was installed yet."""
     with named_errors(path):
         if not path.exists():
@@ -270,7 +270,7 @@ def _load(path: Path) -> dict[str, Entry]:
         ) from error
 
 
-def _save(path: Path, entries: dict[str, Entry]) -> None:
+def _save(path: Path, entries: dict[str, InstalledFile]) -> None:
     """Write the list; no file stays for an empty one."""
     with named_errors(path):
         if not entries:
@@ -284,7 +284,7 @@ def _save(path: Path, entries: dict[str, Entry]) -> None:
 PROGRAM = "autoresearch"
 
 
-class Reach(NamedTuple):
+class ProgramReach(NamedTuple):
     """How hosts will find the program.
 
     Attributes:
@@ -297,8 +297,12 @@ class Reach(NamedTuple):
 
 
 def _make_reachable(
-    launcher: Path, home: Path, environ: Mapping[str, str], entries: dict[str, Entry], owner: str
-) -> Reach:
+    launcher: Path,
+    home: Path,
+    environ: Mapping[str, str],
+    entries: dict[str, InstalledFile],
+    owner: str,
+) -> ProgramReach:
     """Link to the launcher from ~/.local/bin, unless PATH leads to the program already.
 
     Nothing that is not ours is replaced.
@@ -309,21 +313,21 @@ def _make_reachable(
     found = shutil.which(PROGRAM, path=environ.get("PATH", ""))
     if found is not None and not (ours and Path(found) == link):
         if os.path.realpath(found) == os.path.realpath(launcher):
-            return Reach(f"{PROGRAM} is on PATH: {found}", fine=True)
-        return Reach(
+            return ProgramReach(f"{PROGRAM} is on PATH: {found}", fine=True)
+        return ProgramReach(
             f"{PROGRAM} on PATH is a different copy, {found}; it was left alone", fine=True
         )
     if not ours and os.path.lexists(link):
-        return Reach(f"{link} is not ours and was left alone; call {launcher}", fine=False)
+        return ProgramReach(f"{link} is not ours and was left alone; call {launcher}", fine=False)
     with named_errors(link):
         link.parent.mkdir(parents=True, exist_ok=True)
         replace_link(str(link), os.fsencode(launcher))
     owners = {owner, *(entry.owners if entry is not None else ())}
-    entries[str(link)] = Entry(owners=sorted(owners), link=str(launcher))
+    entries[str(link)] = InstalledFile(owners=sorted(owners), link=str(launcher))
     on_path = str(link.parent) in environ.get("PATH", "").split(os.pathsep)
     if on_path:
-        return Reach(f"{link} leads to {launcher}", fine=True)
-    return Reach(f"{link} leads to {launcher}, but {link.parent} is not on PATH", fine=False)
+        return ProgramReach(f"{link} leads to {launcher}", fine=True)
+    return ProgramReach(f"{link} leads to {launcher}, but {link.parent} is not on PATH", fine=False)
 
 
 ASIDE = ".not-ours"
@@ -343,7 +347,7 @@ class Installed(NamedTuple):
     unchanged: list[Path]
     removed: list[Path]
     aside: dict[Path, Path]
-    reach: Reach
+    reach: ProgramReach
 
 
 class Removed(NamedTuple):
@@ -371,7 +375,7 @@ def home_of(environ: Mapping[str, str]) -> Path:
 
 
 def install(
-    host: str, bundle: Bundle, place: Place, environ: Mapping[str, str], *, set_aside: bool
+    host: str, bundle: Bundle, place: InstallPlace, environ: Mapping[str, str], *, set_aside: bool
 ) -> Installed:
     """Make the host's files what this version says; doing it twice changes nothing.
 
@@ -394,7 +398,7 @@ def install(
             atomic_write(path, content, sync=False)
             written.append(path)
         owners = entries[str(path)].owners if str(path) in entries else []
-        entries[str(path)] = Entry(sorted({owner, *owners}), _digest_of(content))
+        entries[str(path)] = InstalledFile(sorted({owner, *owners}), _digest_of(content))
     stale = [
         path
         for path, entry in entries.items()
@@ -406,7 +410,9 @@ def install(
     return Installed(written, unchanged, removed, aside, reach)
 
 
-def uninstall(host: str, bundle: Bundle, place: Place, environ: Mapping[str, str]) -> Removed:
+def uninstall(
+    host: str, bundle: Bundle, place: InstallPlace, environ: Mapping[str, str]
+) -> Removed:
     """Remove what `install` wrote for the host and nobody changed since.
 
     What equals this version's text to the byte counts as ours without a record too: a colleague
@@ -418,7 +424,7 @@ def uninstall(host: str, bundle: Bundle, place: Place, environ: Mapping[str, str
     want = _wanted(host, bundle, place, environ)
     for path, content in want.files.items():
         if str(path) not in entries and _content(path) == content:
-            entries[str(path)] = Entry([owner], _digest_of(content))
+            entries[str(path)] = InstalledFile([owner], _digest_of(content))
     ours = [path for path, entry in entries.items() if owner in entry.owners]
     found = _disown(ours, entries, owner, want.folders)
     _save(record, entries)
@@ -430,7 +436,7 @@ def _ledger_file(environ: Mapping[str, str]) -> Path:
     return Path(folder or home_of(environ)) / "installed.json"
 
 
-def _owner(host: str, place: Place) -> str:
+def _owner(host: str, place: InstallPlace) -> str:
     return f"{host} {place.base}" if place.project else host
 
 
@@ -443,7 +449,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def _clear_the_way(
-    want: Wanted, entries: Mapping[str, Entry], *, set_aside: bool
+    want: Wanted, entries: Mapping[str, InstalledFile], *, set_aside: bool
 ) -> dict[Path, Path]:
     """Rename what is in the way and is not ours, or refuse and name it."""
     found = sorted(_obstacles(want, entries))
@@ -465,7 +471,7 @@ def _clear_the_way(
     return aside
 
 
-def _obstacles(want: Wanted, entries: Mapping[str, Entry]) -> Iterable[Path]:
+def _obstacles(want: Wanted, entries: Mapping[str, InstalledFile]) -> Iterable[Path]:
     linked = [folder for folder in want.folders if folder.is_symlink()]
     yield from linked  # perhaps into a clone: what is written through it would change that
     for path, content in want.files.items():
@@ -478,7 +484,7 @@ def _obstacles(want: Wanted, entries: Mapping[str, Entry]) -> Iterable[Path]:
 
 
 def _disown(
-    paths: Iterable[str], entries: dict[str, Entry], owner: str, folders: Iterable[Path]
+    paths: Iterable[str], entries: dict[str, InstalledFile], owner: str, folders: Iterable[Path]
 ) -> Removed:
     """Take `owner` off the entries, and away what has no owner left and is as we wrote it."""
     done = Removed([], [], [])
@@ -502,7 +508,7 @@ def _disown(
     return done
 
 
-def _is_ours(path: Path, entry: Entry) -> bool:
+def _is_ours(path: Path, entry: InstalledFile) -> bool:
     if entry.link:
         return path.is_symlink() and str(path.readlink()) == entry.link
     content = _content(path)

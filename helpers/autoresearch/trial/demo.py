@@ -53,7 +53,7 @@ NOBODY = Caller(random.SystemRandom(), watch_nothing, watch_nothing)
 """Has something measured without looking on."""
 
 
-class Step(NamedTuple):
+class DemoStep(NamedTuple):
     """One proposal and what became of it; no record where its edit did not fit any more."""
 
     proposal: Proposal
@@ -76,7 +76,7 @@ class Demo(Struct, frozen=True, kw_only=True):
     root: Path
     state: Path
     baseline: float
-    steps: tuple[Step, ...]
+    steps: tuple[DemoStep, ...]
     validation: Validation | None
     seconds: float
 
@@ -136,14 +136,14 @@ def make_repository(root: Path, environ: Mapping[str, str]) -> None:
             )
 
 
-def _step(root: Path, environ: Mapping[str, str], proposal: Proposal, caller: Caller) -> Step:
+def _step(root: Path, environ: Mapping[str, str], proposal: Proposal, caller: Caller) -> DemoStep:
     caller.say(f"{proposal.title}: {proposal.message}")
     with loaded(root, environ, command="try", write=True) as session:
         if session.history.pending_rework is not None and proposal.kind is not Kind.REWORK:
             drop(session, outside=False)
         misfit = proposal.apply(root)
         if misfit is not None:
-            return Step(proposal, None, misfit)
+            return DemoStep(proposal, None, misfit)
         kind = proposal.kind
         if kind is Kind.REWORK and session.history.pending_rework is None:
             kind = Kind.PLAIN
@@ -156,7 +156,7 @@ def _step(root: Path, environ: Mapping[str, str], proposal: Proposal, caller: Ca
             _tidy(session)
         else:
             _learn(session, proposal, record)
-        return Step(proposal, record, "")
+        return DemoStep(proposal, record, "")
 
 
 def _tidy(session: Session) -> None:
