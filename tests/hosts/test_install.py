@@ -16,7 +16,7 @@ from autoresearch.hosts import install as actions
 from autoresearch.hosts.install import (
     BESIDE,
     LAYOUTS,
-    Form,
+    CommandForm,
     InstallPlace,
     command_text,
     find_bundle,
@@ -314,13 +314,13 @@ def test_generated_commands_say_what_the_source_says(name: str) -> None:
     source = (ROOT / "commands" / f"{name}.md").read_text("utf-8")
     body = source.partition("\n---\n")[2]
     description = next(line for line in source.splitlines() if line.startswith("description: "))
-    assert command_text(source, Form.CLAUDE) == source
-    shell = command_text(source, Form.SHELL)
+    assert command_text(source, CommandForm.CLAUDE) == source
+    shell = command_text(source, CommandForm.SHELL)
     assert shell == f"---\n{description}\n---\n{body}"
-    plain = command_text(source, Form.PLAIN)
+    plain = command_text(source, CommandForm.PLAIN)
     assert "!`" not in plain
     assert plain.rstrip().endswith(body.rstrip().splitlines()[-1])
-    found = tomllib.loads(command_text(source, Form.TOML))
+    found = tomllib.loads(command_text(source, CommandForm.TOML))
     assert set(found) == {"description", "prompt"}
     assert f"description: {found['description']}" == description
     assert "$ARGUMENTS" not in found["prompt"]
@@ -330,7 +330,7 @@ def test_generated_commands_say_what_the_source_says(name: str) -> None:
 def test_awkward_text_survives_toml() -> None:
     """Catches a quote or a backslash that ends the string early."""
     source = '---\ndescription: says "x" \\ y\n---\na """ b \\n $ARGUMENTS\n'
-    found = tomllib.loads(command_text(source, Form.TOML))
+    found = tomllib.loads(command_text(source, CommandForm.TOML))
     assert found == {"description": 'says "x" \\ y', "prompt": 'a """ b \\n {{args}}\n'}
 
 

@@ -36,7 +36,7 @@ BESIDE = "`../bin/autoresearch` beside this skill's folder"
 _GATHERED = re.compile(r"!`([^`]+?)(?: 2>&1)?(?: \|\| true)?`")
 
 
-class Form(Enum):
+class CommandForm(Enum):
     """How a host writes a command down."""
 
     CLAUDE = "Markdown as it is"
@@ -51,15 +51,15 @@ def _skill_text(text: str, launcher: str | None) -> str:
     return text.replace(BESIDE, elsewhere if launcher is None else f"`{launcher}`")
 
 
-def command_text(text: str, form: Form) -> str:
+def command_text(text: str, form: CommandForm) -> str:
     """A command of ours in a host's form."""
-    if form is Form.CLAUDE:
+    if form is CommandForm.CLAUDE:
         return text
     head, _, body = text.removeprefix("---\n").partition("\n---\n")
     (description,) = re.findall(r"^description: (.*)$", head, re.MULTILINE)
-    if form is not Form.SHELL:
+    if form is not CommandForm.SHELL:
         body = _GATHERED.sub(r"Run `\1` and read its answer first.", body)
-    if form is not Form.TOML:
+    if form is not CommandForm.TOML:
         return f"---\ndescription: {description}\n---\n{body}"
     body = _escaped(body.replace("$ARGUMENTS", "{{args}}"))
     return f'description = "{_escaped(description)}"\nprompt = """\n{body}"""\n'
@@ -147,7 +147,7 @@ class Layout(NamedTuple):
     skills: str
     commands: tuple[str, str] | None
     command: str
-    form: Form
+    form: CommandForm
     variable: str
     start: str
 
@@ -158,15 +158,15 @@ LAYOUTS = {
     name: Layout(*row)
     for name, *row in (
         ("claude", ".claude/skills", (".claude/commands", ".claude/commands"),
-         "autoresearch/{}.md", Form.CLAUDE, "CLAUDE_CONFIG_DIR", "/autoresearch run 5"),
-        ("codex", _SHARED, None, "", Form.PLAIN, "", "$autoresearch run 5"),
+         "autoresearch/{}.md", CommandForm.CLAUDE, "CLAUDE_CONFIG_DIR", "/autoresearch run 5"),
+        ("codex", _SHARED, None, "", CommandForm.PLAIN, "", "$autoresearch run 5"),
         ("opencode", _SHARED, (".config/opencode/commands", ".opencode/commands"),
-         "autoresearch:{}.md", Form.SHELL, "XDG_CONFIG_HOME", "/autoresearch run 5"),
+         "autoresearch:{}.md", CommandForm.SHELL, "XDG_CONFIG_HOME", "/autoresearch run 5"),
         ("gemini", _SHARED, (".gemini/commands", ".gemini/commands"),
-         "autoresearch/{}.toml", Form.TOML, "", "/autoresearch:run 5"),
-        ("cursor", _SHARED, None, "", Form.PLAIN, "", "/autoresearch run 5"),
+         "autoresearch/{}.toml", CommandForm.TOML, "", "/autoresearch:run 5"),
+        ("cursor", _SHARED, None, "", CommandForm.PLAIN, "", "/autoresearch run 5"),
         ("pi", _SHARED, (".pi/agent/prompts", ".pi/prompts"),
-         "autoresearch:{}.md", Form.PLAIN, "", "/skill:autoresearch run 5"),
+         "autoresearch:{}.md", CommandForm.PLAIN, "", "/skill:autoresearch run 5"),
     )
 }  # fmt: skip
 
