@@ -96,16 +96,16 @@ def _forges_manifest(arena: Arena) -> None:
     code = f"""
 import os, sys
 sys.path[:0] = {sys.path!r}
+from pathlib import Path
+from autoresearch.edges import statcache
 try:
-    from pathlib import Path
-    from autoresearch.edges import statcache
-    from autoresearch.edges.slotdisk import rows_at
     (manifest,) = Path({os.environ["XDG_STATE_HOME"]!r}).rglob("g.manifest")
     table = statcache.load(manifest)
     Path("../g/check.py").write_text("")
-    row = rows_at(os.path.realpath("../g") + "/", "check.py", table["check.py"][1])["check.py"]
-    statcache.save(manifest, {{**table, "check.py": row}})
-except (OSError, ImportError, TypeError, KeyError, ValueError):
+    holds = table["check.py"][1]
+    rows = statcache.rows_at(os.path.realpath("../g") + "/", "check.py", holds)
+    statcache.save(manifest, {{**table, **rows}})
+except (OSError, TypeError, KeyError, ValueError):
     pass
 """
     arena.candidate(code, cost=90, answer=0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from autoresearch.core.errors import AutoresearchError, GitError
 from autoresearch.core.snapshot import Entry
-from autoresearch.edges import gitdiff, gitrefs, gitrepo, gitwrite
+from autoresearch.edges import gitdiff, gitrefs, gitrepo, gitwrite, worktree
 from autoresearch.edges.gitrepo import GitRepo, is_safe_path, object_id
 from autoresearch.edges.gitwrite import IndexChange
 from support.harness import Git
@@ -35,10 +35,14 @@ def repo(user):
 
 def commit_of(repo, changes, message="try\n", parent="HEAD"):
     commit = repo.resolve(parent)
-    index = gitwrite.index_of(repo, repo.tree_of(commit), repo.toplevel.parent / "indexes")
+    base = repo.tree_of(commit)
     return gitwrite.commit_changes(
-        repo, parents=[commit], index=index, changes=changes, message=message
+        repo, parents=[commit], base=base, changes=changes, message=message
     )
+
+
+def patch_id(repo, parent, commit):
+    return gitdiff.id_of_patch(gitdiff.difference(repo, parent, commit).patch)
 
 
 def test_open_finds_the_toplevel_from_below(user):
@@ -386,7 +390,7 @@ def test_shallow_clone(user, tmp_path):
     Git(tmp_path)("clone", "-q", "--depth", "1", f"file://{user.root}", "shallow")
     with GitRepo.open(tmp_path / "shallow") as repo:
         made = commit_of(repo, {"hello": None})
-        assert gitdiff.numstat(repo, repo.resolve("HEAD"), made.oid) == (0, 1)
+        assert gitdiff.difference(repo, repo.resolve("HEAD"), made.oid).lines == (0, 1)
 
 
 def test_commit_is_built_beside_the_users_index(repo, user):
@@ -462,10 +466,10 @@ def test_no_program_of_the_repository_runs(user, tmp_path):
         gitrefs.update_ref(repo, BRANCH, made.oid, None)
         gitrefs.set_head(repo, BRANCH, "test")
         gitdiff.diff(repo, first, made.oid)
-        gitdiff.patch_id(repo, first, made.oid)
-        gitdiff.numstat(repo, first, made.oid)
+        patch_id(repo, first, made.oid)
+        gitdiff.difference(repo, first, made.oid)
         gitwrite.sync_index(repo, [IndexChange("hello", frozenset({HELLO}), Entry("100644", oid))])
-        gitwrite.untracked(repo, gitwrite.index_of(repo, made.tree, tmp_path / "indexes"))
+        worktree.untracked(repo, repo.tree(made.tree))
         assert repo.blob(oid) == b"new\n"
     assert list(tmp_path.glob("ran-*")) == []
 
@@ -557,7 +561,7 @@ def test_exclude_behind_a_link(repo, user, tmp_path):
     assert elsewhere.read_text() == "*.log\n/x\n"
 
 
-def test_untracked_obeys_ignores_and_the_private_index(repo, user, tmp_path):
+def test_untracked_obeys_ignores_and_no_index(repo, user):
     """Ignored files are the user's; staged or removed entries of their index change nothing."""
     user.write(".gitignore", "*.log\n")
     user.write("a.log", "1")
@@ -569,31 +573,50 @@ def test_untracked_obeys_ignores_and_the_private_index(repo, user, tmp_path):
     inner = Git.create(user.root / "nested")
     inner.write("f", "1")
     inner.commit()
-    index = gitwrite.index_of(repo, repo.tree_of("HEAD"), tmp_path / "indexes")
-    assert gitwrite.untracked(repo, index) == [
+    user.write("build/out/o.txt", "1")
+    user.write("build/.gitignore", "out/\n")
+    found = [
         ".gitignore",
+        "build/.gitignore",
         "nested/",
         "new\nname",
         "src/\udcff",
         "staged",
     ]
+    tree = repo.tree("HEAD")
+    assert worktree.untracked(repo, tree) == found
+    among = [".gitignore", "a.log", "build", "nested", "new\nname", "src/\udcff", "staged"]
+    assert worktree.untracked(repo, tree, among) == found
+    assert worktree.untracked(repo, tree, ["a.log", "build/out"]) == []
 
 
-def test_index_of_is_made_once_for_a_tree(repo, tmp_path):
-    """The private index is reused while the incumbent stays, and replaced when it moves."""
-    folder = tmp_path / "indexes"
-    tree = repo.tree_of("HEAD")
-    gitwrite.index_of(repo, tree, folder)
-    before = repo.processes
-    gitwrite.index_of(repo, tree, folder)
-    assert repo.processes == before
-    other = commit_of(repo, {"hello": None}).tree
-    before = repo.processes
-    gitwrite.index_of(repo, other, folder)  # `commit_changes` left it beside the one it came from
-    assert repo.processes == before
-    third = commit_of(repo, {"third": None}).tree
-    gitwrite.index_of(repo, third, folder)
-    assert len(list(folder.iterdir())) <= 2
+def test_commits_are_those_that_git_would_build(repo, user):
+    """Trees in another order than git's, or an empty folder in one, break every other tool."""
+    names = ["a", "a.b", "a/x", "a0", "b/c/d", "b-", "src/deep/er/f"]
+    oids = gitwrite.write_blobs(repo, [name.encode() for name in names])
+    wanted = dict(zip(names, (Entry("100644", oid) for oid in oids), strict=True))
+    del wanted["a"]
+    made = commit_of(repo, {**wanted, "hello": None})
+    for name, entry in wanted.items():
+        user("update-index", "--add", "--cacheinfo", f"{entry.mode},{entry.oid},{name}")
+    user("update-index", "--force-remove", "hello")
+    assert made.tree == user("write-tree")
+    user("fsck", "--strict", "--no-dangling")
+    back = commit_of(
+        repo, {**dict.fromkeys(wanted), "hello": Entry("100644", HELLO)}, parent=made.oid
+    )
+    assert back.tree == repo.tree_of("HEAD")
+    assert commit_of(repo, {"none/there": None, "src": None}).tree == back.tree
+    emptied = commit_of(repo, dict.fromkeys(repo.tree("HEAD")))
+    assert (repo.tree(emptied.tree), emptied.tree) == ({}, user("mktree", stdin=""))
+
+
+@pytest.mark.parametrize("name", [".git/config", "a/../b", "/a", "a//b"])
+def test_commit_of_an_unsafe_path_is_refused(repo, name):
+    """A tree that git itself would not check out."""
+    with pytest.raises(GitError) as caught:
+        commit_of(repo, {name: Entry("100644", HELLO)})
+    assert caught.value.code == "unsafe_path"
 
 
 def test_patch_id_is_the_change_not_its_place(repo, user):
@@ -605,7 +628,7 @@ def test_patch_id_is_the_change_not_its_place(repo, user):
         oids = gitwrite.write_blobs(repo, [before, after])
         first = commit_of(repo, {"f": Entry("100644", oids[0])})
         second = commit_of(repo, {"f": Entry("100644", oids[1])}, parent=first.oid)
-        return gitdiff.patch_id(repo, first.oid, second.oid)
+        return patch_id(repo, first.oid, second.oid)
 
     plain = id_of(base, base.replace(b"20\n", b"x\n"))
     assert len(plain) == 40
@@ -619,13 +642,13 @@ def test_patch_id_ignores_settings(repo, user):
     (oid,) = gitwrite.write_blobs(repo, [b"hello\nworld\n"])
     made = commit_of(repo, {"hello": Entry("100644", oid)}).oid
     first = repo.resolve("HEAD")
-    before = gitdiff.patch_id(repo, first, made)
+    before = patch_id(repo, first, made)
     user("config", "diff.noprefix", "true")
     user("config", "diff.context", "0")
     user("config", "diff.algorithm", "histogram")
     user("config", "color.ui", "always")
     user.write(".gitattributes", "* -diff\n")
-    assert gitdiff.patch_id(repo, first, made) == before
+    assert patch_id(repo, first, made) == before
     assert gitdiff.diff(repo, first, made).startswith(b"diff --git a/hello b/hello\n")
 
 
@@ -643,7 +666,7 @@ def test_numstat_and_changed_paths(repo, user):
         },
     )
     first = repo.resolve("HEAD")
-    assert gitdiff.numstat(repo, first, made.oid) == (2, 2)
+    assert gitdiff.difference(repo, first, made.oid).lines == (2, 2)
     assert gitdiff.changed_paths(repo, first, made.oid) == [
         ("A", "bin\nary"),
         ("T", "hello"),

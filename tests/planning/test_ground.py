@@ -32,7 +32,7 @@ def codes(repo: Git, draft: Draft, indexes: Path) -> list[str]:
     """Codes of all that would keep a session from being opened."""
     with GitRepo.open(repo.root) as opened:
         ground = stand(opened, draft, indexes, "")
-        return [error.code for error in obstacles(opened, draft, ground, indexes)]
+        return [error.code for error in obstacles(opened, draft, ground)]
 
 
 def test_the_first_commit_adds_the_contract_and_nothing_else(

@@ -155,7 +155,8 @@ class CandidateRefusal(Struct, frozen=True, kw_only=True):
 
 def differing_paths(one: TreeMap, other: TreeMap) -> list[str]:
     """Paths whose entries are not the same in two trees, sorted."""
-    return sorted({path for path, _ in set(one.items()) ^ set(other.items())})
+    gone = [path for path in one if path not in other]
+    return sorted([*gone, *(path for path, entry in other.items() if one.get(path) != entry)])
 
 
 def with_changes(tree: TreeMap, entries: Mapping[str, Entry | None]) -> dict[str, Entry]:

@@ -10,40 +10,33 @@ make and Python's bytecode compare whole seconds.
 """
 
 # Names come from scandir in bulk; a Path for each would cost more than the call it makes.
-# ruff: noqa: PTH103, PTH108, PTH115
+# ruff: noqa: PTH103, PTH108, PTH114, PTH115, PTH120, PTH211
 
 from __future__ import annotations
 
 import os
+import stat
 import time
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.snapshot import GITLINK_MODE
+from autoresearch.core.snapshot import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE
 from autoresearch.edges import statcache
-from autoresearch.edges.files import named_errors, remove_tree
+from autoresearch.edges.files import named_errors, remove_tree, replace_link
 from autoresearch.edges.sandbox import replaced
-from autoresearch.edges.slotdisk import (
-    Differences,
-    differences,
-    ensure_link,
-    ensure_root,
-    folders_above,
-    rows_at,
-    write_file,
-)
-from autoresearch.edges.statcache import mode_of
+from autoresearch.edges.statcache import folders_above, mode_of, rows_at, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from autoresearch.core.snapshot import TreeMap
+    from autoresearch.core.snapshot import Entry, TreeMap
     from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.edges.sandbox import Overlay
-    from autoresearch.edges.statcache import Row
+    from autoresearch.edges.statcache import Differences, Row, StatusKey
 
+_SECOND_NS = 1_000_000_000
 _TICK_NS = 10_000_000
 """Longest step of the clock that stamps files (a kernel at 100 Hz): a file written and rewritten
 within one step could keep its status."""
@@ -54,6 +47,9 @@ class Layer(str, Enum):
 
     SETUP = "setup"
     BUILD = "build"
+
+
+_LAYERS = frozenset(layer.value for layer in Layer)
 
 
 class Touched(NamedTuple):
@@ -118,10 +114,11 @@ class Slot:
         self._prefix = f"{root}/"
         self._kept_in = folders_above((*self._cache, *self._links))
         self._tree: TreeMap = {}
+        self._above: set[str] = set()  # folders of the tree's files
         self._table: dict[str, Row] = {}  # files; and sealed folders, their names ending in `/`
         self._saved: dict[str, Row] = {}  # the table as the manifest has it
-        self._files = 0
         self._needed: set[str] = set()
+        self._has_layers = False
         self._written_ns: dict[str, int] = {}
 
     def bring(self, tree: TreeMap) -> Brought:
@@ -136,7 +133,7 @@ class Slot:
         """
         self._check(tree)
         with named_errors(self.root):
-            ensure_root(self.root)
+            _ensure_root(self.root)
             if not self._saved:
                 self._saved = statcache.load(self._manifest) or {}
             self._adopt(tree, self._table or self._saved)
@@ -186,7 +183,7 @@ class Slot:
             GitError: `missing_object`, `corrupt_object`.
         """
         with named_errors(self.root):
-            ensure_root(self.root)
+            _ensure_root(self.root)
             found = self._differences()
             changed, broken = self._parted(found.changed)
             links = self._mend(found._replace(changed=changed))
@@ -207,7 +204,7 @@ class Slot:
         """
         remove_tree(self._manifest)
         remove_tree(self.root)
-        self._tree, self._saved = {}, {}
+        self._tree, self._saved, self._above = {}, {}, set()
         self._keep({})
 
     def _check(self, tree: TreeMap) -> None:
@@ -226,7 +223,7 @@ class Slot:
         self._tree = tree
         if self._cache:
             self._written_ns.update((path, row[0][2]) for path, row in rows.items())
-        folders = folders_above(tree)
+        self._above = folders_above(tree)
         table: dict[str, Row] = {}
         has_setup = True
         for path, row in rows.items():
@@ -237,7 +234,7 @@ class Slot:
             elif row[1] == Layer.SETUP:
                 table[path] = row
                 # The new tree has a folder where set-up left a file, or a file for its folder.
-                has_setup = has_setup and path not in folders and path.rstrip("/") not in tree
+                has_setup = has_setup and path not in self._above and path.rstrip("/") not in tree
         if not has_setup:
             table = {path: row for path, row in table.items() if row[1] != Layer.SETUP}
         self._keep(table)
@@ -245,14 +242,25 @@ class Slot:
     def _keep(self, table: dict[str, Row]) -> None:
         """Take that table, and derive which folders have to be there."""
         self._table = table
-        sealed = {path[:-1] for path in table if path.endswith("/")}
+        layers = [path for path in table if path not in self._tree]
+        self._has_layers = bool(layers)
+        sealed = {path[:-1] for path in layers if path.endswith("/")}
         links = {path for path, entry in self._tree.items() if entry.mode == GITLINK_MODE}
-        self._needed = folders_above(self._tree) | sealed | links
-        self._files = len(table) - len(sealed)
+        self._needed = self._above | sealed | links
 
     def _save(self) -> None:
-        if self._table != self._saved:
-            self._let_clock_tick()
+        """Write the table down, unless what the manifest lacks is made again faster than that."""
+        behind = [row for path, row in self._table.items() if self._saved.get(path) != row]
+        gone = [row for path, row in self._saved.items() if path not in self._table]
+        if not behind and not gone:
+            return
+        self._let_clock_tick(behind)
+        if (
+            self._cache  # where files must be younger than those they replace
+            or self._has_layers
+            or any(row[1] in _LAYERS for row in gone)
+            or statcache.is_worth_saving(self._table, (*behind, *gone))
+        ):
             self._manifest.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             statcache.save(self._manifest, self._table)
             self._saved = dict(self._table)
@@ -267,7 +275,9 @@ class Slot:
 
     def _differences(self) -> Differences:
         known = self._needed | self._kept_in
-        return differences(self._prefix, self._table, self._files, known, self._is_kept)
+        return statcache.differences(
+            self._prefix, self._table, known, ours=True, is_kept=self._is_kept
+        )
 
     def _is_kept(self, path: str, item: os.DirEntry[str]) -> bool:
         if path in self._cache:
@@ -290,7 +300,9 @@ class Slot:
                 os.unlink(full)
         self._write(changed)
         return [
-            path for path, target in self._links.items() if ensure_link(self._prefix + path, target)
+            path
+            for path, target in self._links.items()
+            if _ensure_link(self._prefix + path, target)
         ]
 
     def _write(self, paths: Sequence[str]) -> None:
@@ -299,13 +311,46 @@ class Slot:
         for path, (_, content) in zip(paths, contents, strict=True):
             entry = self._tree[path]
             older = self._written_ns.get(path, 0)
-            status = write_file(self._prefix + path, entry, content, younger_than_ns=older)
+            status = _write_file(self._prefix + path, entry, content, younger_than_ns=older)
             self._table[path] = (status, entry.oid)
-        self._files = sum(not path.endswith("/") for path in self._table) if paths else self._files
 
-    def _let_clock_tick(self) -> None:
-        """Wait until a file that is written from now on cannot have the status of a known one."""
-        newest = max((row[0][3] for row in self._table.values()), default=0)
+    def _let_clock_tick(self, rows: Sequence[Row]) -> None:
+        """Wait until a file that is written from now on cannot have the status of one of these."""
+        newest = max((row[0][3] for row in rows), default=0)
         rest = newest + _TICK_NS - time.time_ns()
         if 0 < rest <= _TICK_NS:
             time.sleep(rest / 1e9)
+
+
+def _write_file(full: str, entry: Entry, content: bytes, *, younger_than_ns: int) -> StatusKey:
+    """Write a file or link that is not there; its status afterwards."""
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    if entry.mode == LINK_MODE:
+        os.symlink(content, os.fsencode(full))
+        return status_of(os.lstat(full))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(full, flags, 0o777 if entry.mode == EXECUTABLE_MODE else 0o666)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        status = os.fstat(descriptor)
+        if younger_than_ns // _SECOND_NS >= status.st_mtime_ns // _SECOND_NS:
+            os.utime(descriptor, ns=(status.st_atime_ns, younger_than_ns + _SECOND_NS))
+            status = os.fstat(descriptor)
+    return status_of(status)
+
+
+def _ensure_link(full: str, target: str) -> bool:
+    """Make `full` a symbolic link to `target`; whether it was none."""
+    if os.path.islink(full) and os.readlink(full) == target:
+        return False
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    replace_link(full, os.fsencode(target))
+    return True
+
+
+def _ensure_root(root: Path) -> None:
+    """Make `root` a folder of its own, no link to elsewhere."""
+    if os.path.lexists(root) and not stat.S_ISDIR(os.lstat(root).st_mode):
+        remove_tree(root)
+    os.makedirs(root, exist_ok=True)

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import GitError
-from autoresearch.edges.gitrepo import to_text
+from autoresearch.edges.gitrepo import failure, to_bytes, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ _PATCH = (
 )  # fmt: skip
 
 _HUNK = re.compile(rb"@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@.*")
+_NONE_IGNORED = 1
 _RENAMED = "2"
 _FIELDS = {"1": 8, "2": 9, "u": 10}
 """Spaces before the path, by kind of line of `status --porcelain=v2`."""
@@ -59,30 +60,25 @@ def blob_sizes(repo: GitRepo, oids: Sequence[str]) -> list[int]:
         ) from error
 
 
-def numstat(repo: GitRepo, parent: str, commit: str) -> Lines:
-    """How many lines the change adds and removes."""
-    out = to_text(repo.run(*_PLAIN, "--numstat", "-z", parent, commit).out)
-    counts = [record.split("\t", 2)[:2] for record in out.split("\0")[:-1]]
-    numbers = [(int(added), int(removed)) for added, removed in counts if added != "-"]
-    return Lines(sum(added for added, _ in numbers), sum(removed for _, removed in numbers))
+class Difference(NamedTuple):
+    """The change between two commits by its lines, those of binary files included."""
+
+    patch: bytes
+    lines: Lines
 
 
-def patch(repo: GitRepo, parent: str, commit: str) -> bytes:
-    """The change from `parent` to `commit` by its lines, those of binary files included.
-
-    Raises:
-        GitError: when either commit is missing.
-    """
-    return repo.run(*_PLAIN, *_PATCH, "--text", parent, commit).out
-
-
-def patch_id(repo: GitRepo, parent: str, commit: str) -> str:
-    """The id of the change between two commits; see `id_of_patch`.
+def difference(repo: GitRepo, parent: str, commit: str) -> Difference:
+    """What changes from `parent` to `commit`.
 
     Raises:
         GitError: when either commit is missing.
     """
-    return id_of_patch(patch(repo, parent, commit))
+    out = repo.run(*_PLAIN, *_PATCH, "--text", "--numstat", parent, commit).out
+    listed, _, text = out.partition(b"\n\n")
+    counts = [line.split(b"\t", 2)[:2] for line in listed.splitlines()]
+    numbers = [(int(added), int(removed)) for added, removed in counts if added != b"-"]
+    lines = Lines(sum(added for added, _ in numbers), sum(removed for _, removed in numbers))
+    return Difference(text, lines)
 
 
 def id_of_patch(text: bytes) -> str:
@@ -92,7 +88,7 @@ def id_of_patch(text: bytes) -> str:
     white space counts (it is code in many languages), and binary files count by their bytes.
 
     Args:
-        text: of `patch`.
+        text: of `difference`.
     """
     digest = hashlib.sha256()
     for line in text.split(b"\n"):
@@ -130,3 +126,23 @@ def edited(repo: GitRepo) -> list[str]:
         if kind == _RENAMED:
             next(records)  # the earlier name
     return sorted(paths)
+
+
+def ignored(repo: GitRepo, paths: Sequence[str]) -> set[str]:
+    """Those of some untracked paths that the user's ignore rules leave out."""
+    if not paths:
+        return set()
+    # The command knows no literal names, and after `./` it takes them for nothing else.
+    asked = to_bytes("".join(f"./{path}\0" for path in paths))
+    done = repo.run(
+        *("check-ignore", "--no-index", "-v", "-z", "--stdin"),
+        stdin=asked,
+        env={"GIT_LITERAL_PATHSPECS": "0"},
+        check=False,
+    )
+    if done.code > _NONE_IGNORED:
+        raise failure("check-ignore", done)
+    words = to_text(done.out).split("\0")[:-1]
+    # Of each: file, line, pattern, path. Before git 2.26 what a pattern takes back is told too.
+    told = zip(words[2::4], words[3::4], strict=True)
+    return {path.removeprefix("./") for pattern, path in told if not pattern.startswith("!")}

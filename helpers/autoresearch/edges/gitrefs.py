@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import GitError
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from autoresearch.edges.gitrepo import GitRepo
+
+_ON_BRANCH = re.compile(rb"ref: (refs/heads/(?!\.invalid\n)[^\n]+)\n")
+"""What HEAD says on a branch; git names `.invalid` there where refs are no files."""
 
 _ID_LENGTH = {"sha1": 40, "sha256": 64}
 
@@ -41,9 +45,20 @@ class RefUpdate(NamedTuple):
 
 def head(repo: GitRepo) -> Head:
     """Where HEAD is."""
-    done = repo.run("symbolic-ref", "-q", "HEAD", check=False)
-    branch = to_text(done.out).removesuffix("\n") if done.code == 0 else None
+    branch = _branch_by_file(repo)
+    if branch is None:
+        done = repo.run("symbolic-ref", "-q", "HEAD", check=False)
+        branch = to_text(done.out).removesuffix("\n") if done.code == 0 else None
     return Head(branch, repo.resolve("HEAD"))
+
+
+def _branch_by_file(repo: GitRepo) -> str | None:
+    """The branch as the file HEAD says, without a process; None where git has to be asked."""
+    path = repo.git_dir / "HEAD"
+    with contextlib.suppress(OSError):
+        found = _ON_BRANCH.fullmatch(b"" if path.is_symlink() else path.read_bytes())
+        return None if found is None else to_text(found[1])
+    return None
 
 
 def set_head(repo: GitRepo, branch: str, reason: str) -> None:

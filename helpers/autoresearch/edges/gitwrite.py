@@ -1,32 +1,43 @@
 """What the helper writes into a repository: objects, commits, chosen entries of the user's index.
 
-Commits are built in an index of our own, so nothing the user staged, no hook and no filter takes
-part. The user's index is adjusted for named paths only, and never when somebody else holds it.
+Commits are built from objects of our own making, without an index, so nothing the user staged, no
+hook and no filter takes part. The user's index is adjusted for named paths only, and never when
+somebody else holds it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-import shutil
+import struct
 import tempfile
 import time
+import zlib
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import GitError
 from autoresearch.core.snapshot import Entry
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
 from autoresearch.edges.gitlocks import is_git_at_work
-from autoresearch.edges.gitrepo import failure, object_id, to_bytes, to_text, was_killed
+from autoresearch.edges.gitrepo import (
+    failure,
+    is_safe_path,
+    object_id,
+    require_sound,
+    to_bytes,
+    to_text,
+    was_killed,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from autoresearch.edges.gitrepo import GitRepo
 
-_PRIVATE = ("core.splitIndex=false", "core.sparseCheckout=false", "core.untrackedCache=false")
-"""Settings that would tie an index of ours to the user's."""
+_TREE_MODE = "40000"
+_PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3}
 
 _FALLBACK_NAME = "autoresearch"
 _FALLBACK_EMAIL = "autoresearch@localhost"
@@ -77,111 +88,130 @@ class IndexSync(NamedTuple):
     warning: str | None
 
 
-def write_blobs(repo: GitRepo, contents: Sequence[bytes]) -> list[str]:
-    """Store each content as it is, without any filter; the ids, in order. One process.
+def store(repo: GitRepo, objects: Sequence[tuple[str, bytes]]) -> list[str]:
+    """Store objects as they are, without any filter; their ids, in order. One process.
+
+    Args:
+        repo: where they go.
+        objects: (type, content) of each.
 
     Raises:
         GitError: when the repository cannot be written.
     """
-    if not contents:
+    if not objects:
         return []
-    with tempfile.TemporaryDirectory(prefix="autoresearch-") as folder, named_errors(folder):
-        names = [f"{folder}/{number}" for number in range(len(contents))]
-        for name, content in zip(names, contents, strict=True):
-            Path(name).write_bytes(content)
-        listing = "".join(f"{name}\n" for name in names)
-        done = repo.run(
-            "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=to_bytes(listing)
-        )
-    oids = to_text(done.out).split()
+    body = b"PACK" + struct.pack(">II", 2, len(objects))
+    body += b"".join(_packed(kind, content) for kind, content in objects)
+    digest = hashlib.new(repo.object_format, body, usedforsecurity=False).digest()
+    repo.run("unpack-objects", "-q", stdin=body + digest)
+    oids = [object_id(repo.object_format, content, kind) for kind, content in objects]
     _sync_object(repo, oids)
-    if oids != [object_id(repo.object_format, content) for content in contents]:
-        raise GitError("git stored different bytes than it was given", hint="Run `git fsck`.")
     return oids
 
 
-def index_of(repo: GitRepo, tree: str, folder: Path) -> Path:
-    """An index of ours that holds exactly `tree`; made below `folder` unless it is there.
-
-    Raises:
-        GitError: when there is no such tree.
-        AutoresearchError: when `folder` cannot be written.
-    """
-    index = folder / f"index-{tree}"
-    if not index.exists():
-        with named_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            for earlier in folder.glob("index-*"):
-                earlier.unlink()
-        repo.run("read-tree", tree, env={"GIT_INDEX_FILE": str(index)}, settings=_PRIVATE)
-    return index
+def _packed(kind: str, content: bytes) -> bytes:
+    """An object as it stands in a pack: type and size by groups of 4, then 7 bits; its bytes."""
+    first, size = _PACK_TYPES[kind] << 4 | len(content) & 15, len(content) >> 4
+    header = bytearray()
+    while size:
+        header.append(first | 128)
+        first, size = size & 127, size >> 7
+    header.append(first)
+    return bytes(header) + zlib.compress(content, 1)
 
 
-def untracked(repo: GitRepo, index: Path) -> list[str]:
-    """Paths that are neither in `index` nor ignored, sorted; a nested repository ends in `/`."""
-    done = repo.run(
-        "ls-files",
-        "-o",
-        "--exclude-standard",
-        "-z",
-        env={"GIT_INDEX_FILE": str(index)},
-        settings=_PRIVATE,
-    )
-    return sorted(to_text(done.out).split("\0")[:-1])
+def write_blobs(repo: GitRepo, contents: Sequence[bytes]) -> list[str]:
+    """Store each content as a blob; raises as `store`."""
+    return store(repo, [("blob", content) for content in contents])
 
 
 def commit_changes(
     repo: GitRepo,
     *,
     parents: Sequence[str],
-    index: Path,
+    base: str | None,
     changes: Mapping[str, Entry | None],
+    contents: Iterable[bytes] = (),
     message: str,
 ) -> Commit:
-    """A commit of the tree in `index` with `changes` made to it; no ref is moved.
+    """A commit of a tree with `changes` made to it; no ref is moved, no index takes part.
 
     Args:
-        repo: where the objects of `changes` are already stored.
+        repo: where it is stored.
         parents: of the commit; none for a root commit.
-        index: from `index_of`; it is left as it is.
+        base: id of the tree that is changed; None for an empty one.
         changes: new entry of each path, None to delete.
+        contents: of the changes' blobs that may not be stored yet.
         message: written as it is, but for NUL.
 
     Raises:
-        GitError: when git refuses an entry or cannot write.
+        GitError: `unsafe_path`, or when git cannot write.
     """
-    scratch = index.with_name(f"scratch-{os.getpid()}")
-    env = {"GIT_INDEX_FILE": str(scratch)}
-    try:
-        with named_errors(scratch):
-            shutil.copyfile(index, scratch)
-        if changes:
-            repo.run(
-                "update-index",
-                "-z",
-                "--index-info",
-                stdin=_index_info(repo, changes),
-                env=env,
-                settings=_PRIVATE,
-            )
-        tree = to_text(repo.run("write-tree", env=env, settings=_PRIVATE).out).strip()
-        _keep_index(scratch, index, tree)
-    finally:
-        scratch.unlink(missing_ok=True)
-        scratch.with_name(f"{scratch.name}.lock").unlink(
-            missing_ok=True
-        )  # of a git that was killed
+    for path in changes:
+        if not is_safe_path(path):
+            raise GitError(f"no commit can hold the path {path!r}", code="unsafe_path")
+    objects = [("blob", content) for content in contents]
+    tree = _edited(repo, base, changes, objects)
+    if tree is None:
+        objects.append(("tree", b""))
+        tree = object_id(repo.object_format, b"", "tree")
+    store(repo, objects)
     return Commit(commit_tree(repo, tree, parents, message), tree)
 
 
-def _keep_index(scratch: Path, base: Path, tree: str) -> None:
-    """Keep the index of a new tree beside the one it came from: a kept change is built on next."""
-    kept = base.with_name(f"index-{tree}")
-    with named_errors(kept):
-        scratch.replace(kept)
-        for other in base.parent.glob("index-*"):
-            if other not in {base, kept}:
-                other.unlink(missing_ok=True)
+def _edited(
+    repo: GitRepo,
+    base: str | None,
+    changes: Mapping[str, Entry | None],
+    made: list[tuple[str, bytes]],
+) -> str | None:
+    """Id of a tree with changes made to it, None for an empty one; new trees go to `made`."""
+    entries = {} if base is None else _entries(repo, base)
+    inside: dict[str, dict[str, Entry | None]] = {}
+    for path, entry in changes.items():
+        name, _, rest = path.partition("/")
+        if rest:
+            inside.setdefault(name, {})[rest] = entry
+        elif entry is not None:
+            entries[name] = entry
+        elif name in entries and entries[name].mode != _TREE_MODE:
+            del entries[name]
+    for name, below in inside.items():
+        there = entries.get(name)
+        folder = there.oid if there is not None and there.mode == _TREE_MODE else None
+        oid = _edited(repo, folder, below, made)
+        if oid is not None:
+            entries[name] = Entry(_TREE_MODE, oid)
+        elif folder is not None:
+            del entries[name]
+    if not entries:
+        return None
+    lines = sorted(
+        (to_bytes(name + "/" * (entry.mode == _TREE_MODE)), to_bytes(name), entry)
+        for name, entry in entries.items()
+    )
+    content = b"".join(
+        b"%s %s\0%s" % (entry.mode.encode("ascii"), name, bytes.fromhex(entry.oid))
+        for _, name, entry in lines
+    )
+    made.append(("tree", content))
+    return object_id(repo.object_format, content, "tree")
+
+
+def _entries(repo: GitRepo, tree: str) -> dict[str, Entry]:
+    """What a tree holds by its names, folders as trees."""
+    found = repo.object_at(tree)
+    if found is None or found.type != "tree":
+        raise GitError(f"there is no tree {tree} here", code="no_revision", hint="Run `git fsck`.")
+    require_sound(repo.object_format, found, tree)
+    size = len(tree) // 2
+    entries, rest = {}, found.content
+    while rest:
+        facts, _, rest = rest.partition(b"\0")
+        mode, _, name = facts.partition(b" ")
+        entries[to_text(name)] = Entry(mode.decode("ascii"), rest[:size].hex())
+        rest = rest[size:]
+    return entries
 
 
 def commit_tree(repo: GitRepo, tree: str, parents: Sequence[str], message: str) -> str:

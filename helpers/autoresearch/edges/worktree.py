@@ -1,5 +1,8 @@
 """What differs in the user's working tree, captured once: what is judged is what is measured."""
 
+# Names come from scandir in bulk; a Path for each would cost more than the call it makes.
+# ruff: noqa: PTH208
+
 from __future__ import annotations
 
 import contextlib
@@ -22,12 +25,11 @@ from autoresearch.core.snapshot import (
 )
 from autoresearch.edges import gitdiff, statcache
 from autoresearch.edges.files import file_error
-from autoresearch.edges.gitrepo import object_id
-from autoresearch.edges.gitwrite import index_of, untracked
-from autoresearch.edges.statcache import mode_of, status_of
+from autoresearch.edges.gitrepo import is_repository, object_id
+from autoresearch.edges.statcache import folders_above, mode_of, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from io import FileIO
     from pathlib import Path
     from typing import TypeAlias
@@ -73,6 +75,11 @@ class Walk:
         self._cache = cache
         self._prefix = f"{repo.toplevel}/"
         self._exec_counts: bool | None = None
+        self._tree: TreeMap | None = None
+        self._overrides: Overrides = {}
+        self._table: dict[str, Row] = {}  # files that hold what is expected, as far as is known
+        self._above: set[str] = set()
+        self._unsaved: dict[str, Row] = {}
 
     def differing(self, tree: TreeMap, overrides: Overrides) -> dict[str, Found]:
         """What lies at each path that is not as in `tree`, where `overrides` stand for theirs.
@@ -80,61 +87,63 @@ class Walk:
         Raises:
             AutoresearchError: `unstable` when a file is being written all the time.
         """
-        known = statcache.load(self._cache) or {}
+        return self.compare(tree, overrides)[0]
+
+    def compare(self, tree: TreeMap, overrides: Overrides) -> tuple[dict[str, Found], list[str]]:
+        """As `differing`; and the topmost names that `tree` does not have, ignored ones included.
+
+        What is found to hold what is expected is remembered, for the next command too.
+        """
+        self._expect(tree, overrides)
+        seen = statcache.differences(self._prefix, self._table, self._above, ours=False)
+        for path in seen.changed:
+            del self._table[path]
         folders: dict[str, bool] = {"": True}
-        fresh, rest = self._as_known(tree, known, overrides, folders)
         found: dict[str, Found] = {}
         trusted_before = time.time_ns() - _RACY_NS
-        for path in rest:
+        for path in [path for path in tree if path not in self._table]:
             if tree[path].mode == GITLINK_MODE:
                 st = self._status(path, folders)
                 if st is not None and not stat.S_ISDIR(st.st_mode):
                     found[path] = Found(None, None, Obstacle.SUBMODULE)
                 continue
             here, st = self._look(path, folders)
-            if here.entry is not None and st is not None:
-                status = status_of(st)
-                if max(st.st_mtime_ns, st.st_ctime_ns) < trusted_before:
-                    fresh[path] = (status, here.entry.oid)
             if not self.same(here, overrides.get(path, tree[path])):
                 found[path] = here
-        if fresh != known:
-            statcache.save(self._cache, fresh)
-        return found
+            elif (
+                st is not None
+                and here.entry == tree[path]
+                and path not in overrides
+                and max(st.st_mtime_ns, st.st_ctime_ns) < trusted_before
+            ):
+                self._table[path] = self._unsaved[path] = (status_of(st), tree[path].oid)
+        if self._unsaved and statcache.is_worth_saving(self._table, self._unsaved.values()):
+            statcache.save(self._cache, self._table)
+            self._unsaved = {}
+        unknown = [path for path in seen.new if self._is_unknown(path, tree)]
+        return found, unknown
 
-    def _as_known(
-        self, tree: TreeMap, known: dict[str, Row], overrides: Overrides, folders: dict[str, bool]
-    ) -> tuple[dict[str, Row], list[str]]:
-        """Rows of the files that are as when they held what is expected; and the other paths.
+    def _expect(self, tree: TreeMap, overrides: Overrides) -> None:
+        """Keep of the table what holds under `tree`; the rest is looked at anew."""
+        if tree is self._tree and overrides == self._overrides:
+            return
+        rows = (statcache.load(self._cache) or {}) if self._tree is None else self._table
+        self._tree, self._overrides, self._above = tree, overrides, folders_above(tree)
+        self._table = {
+            path: row
+            for path, row in rows.items()
+            if (entry := tree.get(path)) is not None
+            and row[1] == entry.oid
+            and mode_of(row[0][4]) == entry.mode
+            and path not in overrides
+        }
 
-        Every file of the tree passes here, so it is written for speed.
-        """
-        fresh: dict[str, Row] = {}
-        rest: list[str] = []
-        last, descriptor = "", _open_folder(self._prefix)
-        for path, entry in tree.items():
-            row = known.get(path)
-            if row is None or row[1] != entry.oid or path in overrides:
-                rest.append(path)
-                continue
-            folder, _, name = path.rpartition("/")
-            if folder != last:
-                # Through an open folder a status is looked up by its last name alone.
-                os.close(descriptor)
-                usable = self._in_folder(path, folders)
-                last, descriptor = folder, _open_folder(self._prefix + folder if usable else "")
-            try:
-                st = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            except OSError:
-                rest.append(path)
-                continue
-            status = (st.st_size, st.st_ino, st.st_mtime_ns, st.st_ctime_ns, st.st_mode)
-            if row[0] == status and mode_of(st.st_mode) == entry.mode:
-                fresh[path] = row
-            else:
-                rest.append(path)
-        os.close(descriptor)
-        return fresh, rest
+    def _is_unknown(self, path: str, tree: TreeMap) -> bool:
+        """Whether untracked files may lie at a path: also in a folder that replaced a file."""
+        if path not in tree:
+            return not _is_git(path)
+        full = self.root / path
+        return tree[path].mode != GITLINK_MODE and full.is_dir() and not full.is_symlink()
 
     def at(self, path: str) -> Found:
         """What lies at `path` now; a folder, or anything behind a link, counts as nothing.
@@ -210,15 +219,6 @@ class Walk:
         )
 
 
-def _open_folder(folder: str) -> int:
-    """A folder to look names up in; something without names where it cannot be opened."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    if folder:
-        with contextlib.suppress(OSError):  # gone or forbidden: the slower look says which
-            return os.open(folder.rstrip("/"), flags)
-    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-
-
 def _read(path: str, st: os.stat_result, object_format: str) -> tuple[Found, os.stat_result] | None:
     """What a link or file holds, and its status; None when it changed meanwhile."""
     if stat.S_ISLNK(st.st_mode):
@@ -259,10 +259,8 @@ def take_snapshot(
     repo: GitRepo,
     tree: TreeMap,
     *,
-    tree_oid: str,
     covers: Callable[[str], bool],
     overrides: Overrides,
-    indexes: Path,
 ) -> Snapshot:
     """What differs from the incumbent, each file's bytes read once.
 
@@ -270,32 +268,69 @@ def take_snapshot(
         walk: of the same repository.
         repo: the repository.
         tree: the incumbent's tree, as `repo.tree` gives it.
-        tree_oid: its id.
         covers: whether a path is inside the scope; untracked files elsewhere are only named.
         overrides: from `find_overrides`, kept up to date.
-        indexes: a folder of ours for private indexes.
 
     Raises:
         AutoresearchError: `unstable` when a file is being written all the time.
     """
-    differing = walk.differing(tree, overrides)
+    differing, unknown = walk.compare(tree, overrides)
     changes = [
         _change(repo, path, tree[path], overrides.get(path, tree[path]), found)
         for path, found in differing.items()
     ]
     outside = []
-    for path in untracked(repo, index_of(repo, tree_oid, indexes)):
+    for path in untracked(repo, tree, unknown):
         name = path.rstrip("/")
         if not covers(name):
             outside.append(path)
-        elif name in tree:
-            continue  # known to the walk already: a submodule, or a folder in a file's place
         else:
             found = Found(None, None, Obstacle.NESTED) if name != path else walk.at(path)
             if found != NOTHING:
                 changes.append(_added(path.rstrip("/"), found))
     changes.sort(key=lambda change: change.path)
     return Snapshot(changes=tuple(changes), outside=tuple(outside))
+
+
+def untracked(repo: GitRepo, tree: TreeMap, unknown: Sequence[str] | None = None) -> list[str]:
+    """Files that are neither in `tree` nor ignored, sorted; a nested repository ends in `/`.
+
+    Args:
+        repo: in whose working tree they lie.
+        tree: what counts as tracked.
+        unknown: the topmost names that `tree` does not have, where they are known.
+    """
+    prefix = f"{repo.toplevel}/"
+    if unknown is None:
+        names = statcache.differences(prefix, {}, folders_above(tree), ours=False).new
+        unknown = [name for name in names if name not in tree and not _is_git(name)]
+    found: list[str] = []
+    while unknown:
+        left_out = gitdiff.ignored(repo, unknown)
+        deeper: list[str] = []
+        for path in unknown:
+            # What may not be looked at, or is gone again, is nobody's candidate.
+            with contextlib.suppress(OSError):
+                if path not in left_out:
+                    _sort_untracked(prefix, path, found, deeper)
+        unknown = deeper
+    return sorted(found)
+
+
+def _is_git(path: str) -> bool:
+    """Whether a path is that of a repository's own files, at any depth."""
+    return path.rpartition("/")[2] == ".git"
+
+
+def _sort_untracked(prefix: str, path: str, found: list[str], deeper: list[str]) -> None:
+    """Add an untracked file to `found`, and what a folder holds to `deeper`."""
+    mode = os.lstat(prefix + path).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+        found.append(path)
+    elif stat.S_ISDIR(mode) and is_repository(prefix + path):
+        found.append(f"{path}/")
+    elif stat.S_ISDIR(mode):
+        deeper += [f"{path}/{name}" for name in os.listdir(prefix + path) if not _is_git(name)]
 
 
 def find_overrides(walk: Walk, repo: GitRepo, tree: TreeMap) -> dict[str, Entry | None]:

@@ -16,7 +16,7 @@ from autoresearch.core.snapshot import changed_lines, with_changes
 from autoresearch.core.steps import Begun, Candidate, Changed
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
+from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.worktree import take_snapshot
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Prepared(NamedTuple):
         begun: what was asked for.
         plan: its changes.
         candidate: its commit.
+        patch: its change, by lines.
         lines: added and removed.
         hashes: its changed lines, for finding near duplicates.
         retest: how many times this tree or this change was raced before in this epoch.
@@ -62,6 +63,7 @@ class Prepared(NamedTuple):
     begun: Begun
     plan: CandidatePlan
     candidate: Candidate
+    patch: bytes
     lines: gitdiff.Lines
     hashes: frozenset[int]
     retest: int
@@ -121,10 +123,8 @@ def snapshot_of(session: Session) -> Snapshot:
         session.walk(),
         session.repo,
         session.tree(incumbent),
-        tree_oid=session.repo.tree_of(incumbent),
         covers=session.scope.covers,
         overrides=session.overrides,
-        indexes=session.indexes,
     )
 
 
@@ -135,17 +135,16 @@ def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | R
         AutoresearchError: `not_simpler`: a simplification that does not remove lines.
     """
     repo, parent = session.repo, begun.parent
-    write_blobs(repo, [c.content for c in plan.changes if c.content is not None])
     commit = commit_changes(
         repo,
         parents=[parent],
-        index=index_of(repo, repo.tree_of(parent), session.indexes),
+        base=repo.tree_of(parent),
         changes=plan.entries,
+        contents=[c.content for c in plan.changes if c.content is not None],
         message=commit_message(begun, session.name),
     )
     session.remember_tree(commit.tree, with_changes(session.tree(parent), plan.entries))
-    patch = gitdiff.patch(repo, parent, commit.oid)
-    lines = gitdiff.numstat(repo, parent, commit.oid)
+    patch, lines = gitdiff.difference(repo, parent, commit.oid)
     if begun.kind is Kind.SIMPLIFY and lines.removed <= lines.added:
         raise AutoresearchError(
             f"--simplify is for smaller code: lines +{lines.added} -{lines.removed}",
@@ -180,7 +179,7 @@ def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | R
     near = session.index.near(hashes) if begun.kind is Kind.PLAIN else None
     near = near if near is not None and near.share >= NEAR_SHARE else None
     retest = _retests(session, commit.tree, patch_id)
-    return Prepared(begun, plan, candidate, lines, hashes, retest, near)
+    return Prepared(begun, plan, candidate, patch, lines, hashes, retest, near)
 
 
 def commit_message(begun: Begun, session: str) -> str:

@@ -98,7 +98,7 @@ def finish(
     for tape in session.places.raw.glob(f"{record.tree}*.jsonl"):
         tape.unlink(missing_ok=True)
     if hashes is None:
-        hashes = changed_lines(gitdiff.patch(session.repo, record.parent, record.commit))
+        hashes = changed_lines(gitdiff.difference(session.repo, record.parent, record.commit).patch)
     session.index.remember_lines(record.number, hashes)
     if record.verdict is Verdict.KEEP and record.idea is not None:
         notes.close_idea(session, record.idea, record.number)

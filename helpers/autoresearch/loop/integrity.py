@@ -506,7 +506,6 @@ def half_written(session: Session) -> Iterator[Path]:
     places = session.places
     for folder in (places.state, places.output, places.raw, session.repo.toplevel):
         yield from folder.glob(f"{OURS}*")
-    yield from (places.state / "indexes").glob("scratch-*")
 
 
 def broken(session: Session) -> tuple[str, ...]:

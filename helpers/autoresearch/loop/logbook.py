@@ -24,7 +24,8 @@ from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.core.views import brief, next_step
 from autoresearch.edges import gitrefs
 from autoresearch.edges.files import append_once, atomic_write
-from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
+from autoresearch.edges.gitrepo import object_id
+from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.places import Places, shown_path
 from autoresearch.edges.stored import Stored, keep_edited, plain_content
 from autoresearch.edges.visible import below
@@ -335,27 +336,22 @@ def _publish_ref(session: Session, copies: Copies, page: str) -> Copies:
     last_start = end - len(parts[-1]) if parts else start
     names = [f"log/{changes_at + i:06d}.jsonl" for i in range(len(parts))]
     contents = [*parts, page.encode("utf-8", "surrogateescape"), _frozen(session)]
-    oids = write_blobs(repo, contents)
     paths = [*names, DOCUMENT, "session.json"]
     commit = commit_changes(
         repo,
         # Everything the log speaks of travels with this one ref.
         parents=[*([] if at is None else [at]), session.progress.incumbent_commit],
-        index=index_of(
-            repo, _base_tree(session, at if ours else None), session.places.state / "state-index"
-        ),
-        changes={p: Entry(PLAIN_MODE, oid) for p, oid in zip(paths, oids, strict=True)},
+        base=repo.tree_of(at) if at is not None and ours else None,
+        changes={
+            path: Entry(PLAIN_MODE, object_id(repo.object_format, content))
+            for path, content in zip(paths, contents, strict=True)
+        },
+        contents=contents,
         message=f"autoresearch {session.name}: state\n",
     )
     gitrefs.update_ref(repo, ref, commit.oid, at)
     part = changes_at + max(0, len(parts) - 1)
     return replace(copies, part=part, part_start=last_start, stored=end, state=commit.oid)
-
-
-def _base_tree(session: Session, at: str | None) -> str:
-    if at is not None:
-        return session.repo.tree_of(at)
-    return session.repo.run("mktree", stdin=b"").out.decode("ascii").strip()
 
 
 def _frozen(session: Session) -> bytes:

@@ -441,7 +441,6 @@ def _facts(
 ) -> suspicion.Facts:
     """What can be known of a candidate that race and guard would keep."""
     begun, effect = prepared.begun, raced.decision.effect
-    patch = gitdiff.patch(session.repo, begun.parent, prepared.candidate.commit)
     values = sorted(sample.value for sample, _ in raced.rounds)
     return suspicion.Facts(
         effect=effect,
@@ -452,7 +451,7 @@ def _facts(
         unit_s=_unit_s(session.contract),
         tests=kept.guard_tests,
         tests_before=session.progress.guard_tests,
-        added=suspicion.added_lines(patch),
+        added=suspicion.added_lines(prepared.patch),
         data=_data(session, begun.parent),
         unsteady=_unsteady(race, raced),
     )

@@ -144,6 +144,7 @@ class Session(Struct):
     news: list[str] = field(default_factory=notices.current)
     trees: dict[str, TreeMap] = field(default_factory=dict)
     after_kill: bool = False
+    _walk: Walk | None = None
 
     @property
     def name(self) -> str:
@@ -191,14 +192,11 @@ class Session(Struct):
             for o in self.file.overrides
         }
 
-    @property
-    def indexes(self) -> Path:
-        """Folder of our private indexes."""
-        return self.places.state / "indexes"
-
     def walk(self) -> Walk:
-        """The walk over the user's working tree, with its table of statuses."""
-        return Walk(self.repo, self.places.state / "worktree.stat")
+        """The walk over the user's working tree, which remembers what it compared."""
+        if self._walk is None:
+            self._walk = Walk(self.repo, self.places.state / "worktree.stat")
+        return self._walk
 
     def bench(self) -> Bench:
         """The bench with this session's environment."""

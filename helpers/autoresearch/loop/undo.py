@@ -15,7 +15,7 @@ from autoresearch.core.snapshot import Step, apply_steps
 from autoresearch.core.steps import Action
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
+from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.places import shown_path
 from autoresearch.loop import logbook, settle
@@ -115,12 +115,12 @@ def save_edit(session: Session, changes: tuple[Change, ...], what: str) -> str:
             hint="Move it out of the working tree by hand, then repeat the command.",
         )
     repo, parent = session.repo, session.progress.incumbent_commit
-    write_blobs(repo, [c.content for c in changes if c.content is not None])
     commit = commit_changes(
         repo,
         parents=[parent],
-        index=index_of(repo, repo.tree_of(parent), session.indexes),
+        base=repo.tree_of(parent),
         changes={c.path: c.new for c in changes},
+        contents=[c.content for c in changes if c.content is not None],
         message=f"dropped edit, {what}\n\nAutoresearch-Session: {session.name}\n",
     )
     prefix = f"refs/autoresearch/{session.name}/dropped/"
@@ -301,7 +301,7 @@ def _without(session: Session, tried: Tried) -> tuple[str, str]:
     built = commit_changes(
         repo,
         parents=[parent],
-        index=index_of(repo, repo.tree_of(parent), session.indexes),
+        base=repo.tree_of(parent),
         changes=merged.changes,
         message=(
             f"undo experiment {tried.number}: {clean_line(tried.message, 200)}\n\n"

@@ -20,7 +20,7 @@ from autoresearch.core.snapshot import Change, Status
 from autoresearch.core.steps import Action
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.environment import find_passed
-from autoresearch.edges.gitwrite import commit_changes, index_of, write_blobs
+from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.worktree import take_snapshot
 from autoresearch.loop import logbook
@@ -134,10 +134,8 @@ def _edited(session: Session) -> tuple[tuple[Change, ...], tuple[str, ...]]:
         session.walk(),
         session.repo,
         session.tree(progress.incumbent_commit),
-        tree_oid=session.repo.tree_of(progress.incumbent_commit),
         covers=session.scope.covers,
         overrides=session.overrides,
-        indexes=session.indexes,
     )
     scoped = [c.path for c in snapshot.changes if session.scope.covers(c.path)]
     if scoped:
@@ -204,13 +202,13 @@ def _planned(session: Session, changes: tuple[Change, ...]) -> _Plan:
             code="session_renamed",
             hint="Start another session with `autoresearch init`.",
         )
-    write_blobs(repo, [change.content for change in changes if change.content is not None])
     number = session.progress.epoch_number + 1
     commit = commit_changes(
         repo,
         parents=[parent],
-        index=index_of(repo, repo.tree_of(parent), session.indexes),
+        base=repo.tree_of(parent),
         changes={change.path: change.new for change in changes},
+        contents=[change.content for change in changes if change.content is not None],
         message=(
             f"autoresearch: amend the contract of session {session.name}\n\n"
             f"Autoresearch-Session: {session.name}\nAutoresearch-Amendment: {number}\n"
@@ -219,7 +217,7 @@ def _planned(session: Session, changes: tuple[Change, ...]) -> _Plan:
     tree = repo.tree(commit.oid)
     contract = with_checks(contract, checks_guard=has_checks_guard(contract, tree))
     require_fitting(repo, contract, tree, session.overrides)
-    untracked = untracked_in_scope(repo, contract, commit.tree, session.indexes)
+    untracked = untracked_in_scope(repo, contract, tree)
     if untracked is not None:
         raise untracked
     return _Plan(contract, content, commit, number)

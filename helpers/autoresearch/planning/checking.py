@@ -109,7 +109,7 @@ def check(
         theatre = Theatre(repo, environ, randomness, say)
         places = session_places(theatre, CHECKED)
         with opening_lock(places, "check"), stage(places) as folders:
-            ground = stand(repo, draft, folders.indexes, folder_below(repo, cwd))
+            ground = stand(repo, draft, folders.tables, folder_below(repo, cwd))
             require_inside(theatre, draft, ground, "check", allowed=allow_outside)
             bench = bench_for(theatre, folders, draft, ground)
             if confined:
@@ -118,7 +118,7 @@ def check(
                 rehearsal = rehearse(bench, ground.tree, randomness, say)
                 examination = examine(bench, ground.tree, rehearsal, randomness, say)
             keep(places, bench, draft, ground, rehearsal, examination.findings)
-            found = [error.message for error in obstacles(repo, draft, ground, folders.indexes)]
+            found = [error.message for error in obstacles(repo, draft, ground)]
             remove_tree(folders.bench)
             remove_tree(folders.manifests)
             remove_tree(folders.output)

@@ -154,7 +154,7 @@ def _keep_findings(folders: Stage, places: Places, worktree: Path | None) -> Non
         if folders.output.exists():
             shutil.move(folders.output, places.output)
         places.output.mkdir(mode=0o700, exist_ok=True)
-        table = folders.indexes / "worktree.stat"
+        table = folders.tables / "worktree.stat"
         if worktree is None and table.exists():
             shutil.copyfile(table, places.state / table.name)
 

@@ -12,9 +12,9 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.edges import gitdiff, gitrefs
-from autoresearch.edges.gitrepo import under_way
-from autoresearch.edges.gitwrite import commit_changes, index_of, untracked, write_blobs
-from autoresearch.edges.worktree import Walk, find_overrides
+from autoresearch.edges.gitrepo import object_id, under_way
+from autoresearch.edges.gitwrite import commit_changes
+from autoresearch.edges.worktree import Walk, find_overrides, untracked
 from autoresearch.loop.session import CHECKS_FILE, CONTRACT_FILE
 from autoresearch.planning.fitness import require_fitting
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autoresearch.core.contract import Contract
+    from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.planning.draft import Draft
 
@@ -59,13 +60,13 @@ def has_checks_guard(contract: Contract, tree: dict[str, Entry]) -> bool:
     return contract.guard is None and CHECKS_FILE in tree
 
 
-def stand(repo: GitRepo, draft: Draft, indexes: Path, below: str) -> Ground:
+def stand(repo: GitRepo, draft: Draft, tables: Path, below: str) -> Ground:
     """Look at the repository and build the contract's commit; nothing of the user's changes.
 
     Args:
         repo: where the session is to be.
         draft: its contract.
-        indexes: a folder of ours.
+        tables: a folder of ours.
         below: the folder the caller is in, relative to the root; for hints.
 
     Raises:
@@ -83,12 +84,13 @@ def stand(repo: GitRepo, draft: Draft, indexes: Path, below: str) -> Ground:
     first = commit_changes(
         repo,
         parents=[head.commit],
-        index=index_of(repo, repo.tree_of(head.commit), indexes),
-        changes={CONTRACT_FILE: Entry(PLAIN_MODE, write_blobs(repo, [draft.content])[0])},
+        base=repo.tree_of(head.commit),
+        changes={CONTRACT_FILE: Entry(PLAIN_MODE, object_id(repo.object_format, draft.content))},
+        contents=[draft.content],
         message=_first_message(draft.contract),
     )
     tree = repo.tree(first.oid)
-    overrides = find_overrides(Walk(repo, indexes / "worktree.stat"), repo, base)
+    overrides = find_overrides(Walk(repo, tables / "worktree.stat"), repo, base)
     overrides.pop(CONTRACT_FILE, None)
     require_fitting(repo, draft.contract, tree, overrides, below)
     return Ground(
@@ -109,13 +111,11 @@ def _first_message(contract: Contract) -> str:
     )
 
 
-def obstacles(
-    repo: GitRepo, draft: Draft, ground: Ground, indexes: Path
-) -> Iterator[AutoresearchError]:
+def obstacles(repo: GitRepo, draft: Draft, ground: Ground) -> Iterator[AutoresearchError]:
     """What keeps a session from being opened here now; a dry run only warns of it."""
     yield from unfinished(repo)
     yield from edits(repo, draft)
-    found = untracked_in_scope(repo, draft.contract, ground.first_tree, indexes)
+    found = untracked_in_scope(repo, draft.contract, ground.tree)
     if found is not None:
         yield found
 
@@ -164,11 +164,11 @@ def _holds(path: Path, content: bytes) -> bool:
 
 
 def untracked_in_scope(
-    repo: GitRepo, contract: Contract, tree: str, indexes: Path
+    repo: GitRepo, contract: Contract, tree: TreeMap
 ) -> AutoresearchError | None:
     """The refusal of untracked files that an experiment would take for its own; None without."""
     scope = compile_scope(contract.scope, contract.protect)
-    listed = untracked(repo, index_of(repo, tree, indexes))
+    listed = untracked(repo, tree)
     found = [path for path in listed if scope.covers(path.rstrip("/"))]
     if not found:
         return None

@@ -8,8 +8,8 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.edges.files import named_errors, remove_tree
 from autoresearch.edges.gitrepo import GitRepo
-from autoresearch.edges.gitwrite import exclude, index_of, untracked
-from autoresearch.edges.worktree import Walk
+from autoresearch.edges.gitwrite import exclude
+from autoresearch.edges.worktree import Walk, untracked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,7 +95,7 @@ def _foreign(path: Path, tree: TreeMap, links: set[str]) -> tuple[str, ...]:
         return ()  # git had not begun to check out
     with GitRepo.open(path) as there:
         scratch = there.git_dir / "autoresearch"
-        listed = untracked(there, index_of(there, there.tree_of("HEAD"), scratch))
+        listed = untracked(there, there.tree("HEAD"))
         found = Walk(there, scratch / "stat").differing(tree, {})
         edited = [name for name, here in found.items() if here.entry is not None]
         return (*(name for name in listed if name not in links), *edited)

@@ -58,13 +58,13 @@ class Stage(NamedTuple):
             and build may write absolute paths into what they make.
         manifests: what these were left as.
         output: what commands printed; it stays until the next rehearsal.
-        indexes: private indexes and the table of the user's tree; gone afterwards.
+        tables: the table of the user's tree; gone afterwards.
     """
 
     bench: Path
     manifests: Path
     output: Path
-    indexes: Path
+    tables: Path
 
 
 def opening_lock(places: Places, command: str) -> Held:
@@ -80,7 +80,7 @@ def opening_lock(places: Places, command: str) -> Held:
 def clear_stage(places: Places) -> Stage:
     """Remove what a rehearsal of this session left; where it was. Needs `opening_lock`."""
     cache = places.cache.parent
-    folders = Stage(places.cache, places.manifests, cache / ".output", cache / ".indexes")
+    folders = Stage(places.cache, places.manifests, cache / ".output", cache / ".tables")
     for folder in folders:
         remove_tree(folder)
     return folders
@@ -97,7 +97,7 @@ def stage(places: Places) -> Iterator[Stage]:
         remove_tree(folders.manifests)
         raise
     finally:
-        remove_tree(folders.indexes)
+        remove_tree(folders.tables)
 
 
 def perform(theatre: Theatre, bench: Bench, draft: Draft, ground: Ground) -> Rehearsal:
