@@ -16,7 +16,7 @@ from autoresearch.core.security.ledger import (
     State,
 )
 from autoresearch.core.security.stride import ElementKind
-from autoresearch.share.proving import Result
+from autoresearch.share.proving import ProofResult
 
 TEXT = (Path(__file__).parents[2] / "docs" / "security-ledger.md").read_text(encoding="utf-8")
 OBJECTS = {"quote": Quote, "element": Element, "boundary": Boundary, "asset": Asset}
@@ -31,7 +31,7 @@ def test_every_field_is_documented_in_its_order(title, record):
     assert documented == [name for name in fields if name not in {"schema", "at"}]
 
 
-@pytest.mark.parametrize("member", [*Result, *State, *Severity, *ElementKind])
+@pytest.mark.parametrize("member", [*ProofResult, *State, *Severity, *ElementKind])
 def test_every_closed_set_is_documented(member):
     """A state or a kind that a reader of the ledger has never heard of."""
     assert f"`{member.value}`" in TEXT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from autoresearch.security import scanners
 from autoresearch.security.scanners import Hint, hints
-from autoresearch.share.proving import Result, command_for, judge
+from autoresearch.share.proving import ProofResult, command_for, judge
 
 SARIF = {
     "version": "2.1.0",
@@ -176,16 +176,16 @@ def test_leads_are_bounded(monkeypatch):
 @pytest.mark.parametrize(
     ("stdout", "code", "result"),
     [
-        (b"hello\nPROOF exploited\n", 1, Result.EXPLOITED),
-        (b"  PROOF withstood  \n", 0, Result.WITHSTOOD),
-        (b"PROOF withstood\n", 1, Result.BROKEN),
-        (b"PROOF exploited\n", 0, Result.BROKEN),
-        (b"PROOF withstood\nPROOF exploited\n", 0, Result.BROKEN),
-        (b"PROOF withstood\nPROOF withstood\n", 0, Result.BROKEN),
-        (b"PROOF maybe\n", 0, Result.BROKEN),
-        (b"PROOFREAD\n PROOF withstood", 0, Result.WITHSTOOD),
-        (b"", 0, Result.BROKEN),
-        (b"Traceback\n", 1, Result.BROKEN),
+        (b"hello\nPROOF exploited\n", 1, ProofResult.EXPLOITED),
+        (b"  PROOF withstood  \n", 0, ProofResult.WITHSTOOD),
+        (b"PROOF withstood\n", 1, ProofResult.BROKEN),
+        (b"PROOF exploited\n", 0, ProofResult.BROKEN),
+        (b"PROOF withstood\nPROOF exploited\n", 0, ProofResult.BROKEN),
+        (b"PROOF withstood\nPROOF withstood\n", 0, ProofResult.BROKEN),
+        (b"PROOF maybe\n", 0, ProofResult.BROKEN),
+        (b"PROOFREAD\n PROOF withstood", 0, ProofResult.WITHSTOOD),
+        (b"", 0, ProofResult.BROKEN),
+        (b"Traceback\n", 1, ProofResult.BROKEN),
     ],
 )
 def test_proof_shows_what_line_and_status_agree_on(stdout, code, result):

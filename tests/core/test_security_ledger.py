@@ -7,20 +7,19 @@ from autoresearch.core import codec
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.security.ledger import (
     LEDGER,
-    Decision,
     Lead,
     Proof,
+    Resolution,
     Severity,
     State,
     Sweep,
-    read,
 )
 from autoresearch.core.security.overview import Cell, coverage, files_of, next_cell
 from autoresearch.core.security.stride import ElementKind, Persona, Stride
-from autoresearch.share.proving import Result
+from autoresearch.share.proving import ProofResult
 from hypothesis import given
 from hypothesis import strategies as st
-from support.ledgers import element, examined, finding, matrix, model, quote
+from support.ledgers import element, examined, finding, matrix, model, quote, read
 from support.records import any_object, make
 
 ANY = st.one_of(*(any_object(kind) for kind in LEDGER.kinds.values()))
@@ -41,7 +40,7 @@ def test_line_of_a_session_is_no_line_of_the_ledger():
 
 
 def decided(number, state, until=None):
-    return make(Decision, finding=number, state=state, until=until, reason="so it is")
+    return make(Resolution, finding=number, state=state, until=until, reason="so it is")
 
 
 def test_finding_is_open_until_somebody_decides():
@@ -64,11 +63,11 @@ def test_latest_run_of_a_proof_counts():
     """A proof that was withstood once and exploits again."""
     ledger = read([finding(1), finding(2)])
     assert ledger.standing(1).proof is None
-    for result in (Result.WITHSTOOD, Result.EXPLOITED):
+    for result in (ProofResult.WITHSTOOD, ProofResult.EXPLOITED):
         ledger.take(make(Proof, finding=1, result=result))
     proof = ledger.standing(1).proof
     assert proof is not None
-    assert proof.result is Result.EXPLOITED
+    assert proof.result is ProofResult.EXPLOITED
 
 
 def test_lead_is_answered_by_evidence_only():

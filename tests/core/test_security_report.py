@@ -9,10 +9,10 @@ from importlib.resources import files
 
 import pytest
 from autoresearch.core.security import page, sarif
-from autoresearch.core.security.ledger import Decision, Lead, Proof, Severity, State
+from autoresearch.core.security.ledger import Lead, Proof, Resolution, Severity, State
 from autoresearch.core.security.overview import badge, judge, tally
 from autoresearch.core.security.stride import ElementKind, Stride
-from autoresearch.share.proving import Result
+from autoresearch.share.proving import ProofResult
 from jsonschema import Draft7Validator
 from markdown_it import MarkdownIt
 from sarif_pydantic import Sarif
@@ -23,7 +23,7 @@ HOSTILE = "</pre><script>x</script> | [a](http://e) `c` \x1b[31m \u202e\n# head 
 
 
 def decided(number, state, until=None, reason="so it is"):
-    return make(Decision, finding=number, state=state, until=until, reason=reason)
+    return make(Resolution, finding=number, state=state, until=until, reason=reason)
 
 
 LINES = (
@@ -36,7 +36,7 @@ LINES = (
         lists=("API8",),
         stride=Stride.TAMPERING,
     ),
-    make(Proof, finding=1, result=Result.EXPLOITED, commit="d" * 40, sandbox="none"),
+    make(Proof, finding=1, result=ProofResult.EXPLOITED, commit="d" * 40, sandbox="none"),
     finding(2, severity=Severity.MEDIUM, score=5.1, cwe=(943,)),
     finding(3, severity=Severity.LOW, score=2.0, cwe=(89,)),
     decided(3, State.ACCEPTED, "2026-12-31", "behind the VPN"),

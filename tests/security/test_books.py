@@ -14,7 +14,7 @@ from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.security.ledger import State
 from autoresearch.edges.sandbox import find_sandbox
 from autoresearch.loop.session import environment
-from autoresearch.security import findings, modelling
+from autoresearch.security import flaws, modelling
 from autoresearch.security.books import LOG_COPY, PAGE_COPY, reading
 from autoresearch.security.publishing import writing
 from support.session import COMMAND, Helper
@@ -62,8 +62,8 @@ def with_fix(repo):
 
 
 def prove(books, name="sql-injection"):
-    number = findings.add(books, finding(name)).number
-    return findings.prove(books, number, PROOFS / f"{name}.py", ())
+    number = flaws.add(books, finding(name)).number
+    return flaws.prove(books, number, PROOFS / f"{name}.py", ())
 
 
 def state_folder(repo):
@@ -74,14 +74,14 @@ def state_folder(repo):
 def test_every_line_is_chained_and_a_torn_one_is_moved_aside(repo):
     """Half a line that swallows the next record, or a record that was reported and is lost."""
     with write(repo) as books:
-        findings.add(books, finding("pickle"))
+        flaws.add(books, finding("pickle"))
     log = state_folder(repo) / "security.jsonl"
     whole = log.read_bytes()
     log.write_bytes(whole + b'{"schema":1,"kind":"find')
     with read(repo) as books:
         assert len(books.ledger.findings) == 1
     with write(repo) as books:
-        findings.add(books, finding("open-export"))
+        flaws.add(books, finding("open-export"))
         assert "was moved to" in books.news[0]
     assert log.read_bytes().startswith(whole)
     assert len(log.read_bytes().splitlines()) == 3
@@ -92,8 +92,8 @@ def test_every_line_is_chained_and_a_torn_one_is_moved_aside(repo):
 def test_edited_ledger_is_found_out(repo):
     """A severity lowered, a finding cut off: in the middle and at the end."""
     with write(repo) as books:
-        findings.add(books, finding("pickle"))
-        findings.add(books, finding("open-export"))
+        flaws.add(books, finding("pickle"))
+        flaws.add(books, finding("open-export"))
     log = state_folder(repo) / "security.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
     for edited in (
@@ -117,7 +117,7 @@ def test_copies_are_made_anew_and_edits_kept(repo):
     page.write_text(right.replace("Open findings: none", "All is well"), "utf-8")
     copy.write_text("{}\n", "utf-8")
     with write(repo) as books:
-        findings.add(books, finding("pickle"))
+        flaws.add(books, finding("pickle"))
     assert [line.split(" was")[0] for line in books.news] == [LOG_COPY, PAGE_COPY]
     assert "All is well" not in page.read_text("utf-8")
     aside = sorted(path.read_text("utf-8") for path in (books.state / "set-aside").iterdir())
@@ -128,7 +128,7 @@ def test_copies_are_made_anew_and_edits_kept(repo):
 def test_committed_copy_serves_another_machine(repo, tmp_path, monkeypatch):
     """A gate in CI that knows nothing of the findings, or takes a forged chain."""
     with write(repo) as books:
-        findings.add(books, finding("pickle"))
+        flaws.add(books, finding("pickle"))
     repo("add", "-f", LOG_COPY)
     repo("commit", "-qm", "the ledger")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
@@ -138,7 +138,7 @@ def test_committed_copy_serves_another_machine(repo, tmp_path, monkeypatch):
     assert f"read from {LOG_COPY}" in helper("security", "status").out
     with write(repo) as books:
         assert LOG_COPY in books.news[0]
-        findings.add(books, finding("open-export"))
+        flaws.add(books, finding("open-export"))
     assert helper.json("security", "gate", code=4)["failing"] == [1, 2]
     copy = repo.root / LOG_COPY
     copy.write_bytes(copy.read_bytes().replace(b'"high"', b'"none"'))
@@ -165,16 +165,16 @@ def test_proof_is_run_by_the_helper_and_must_succeed(repo, tmp_path):
     for name, text in scripts.items():
         (tmp_path / name).write_text(text, "utf-8")
     with write(repo) as books:
-        assert codes(findings.prove, books, 1, PROOFS / "sql-injection.py", ()) == "no_finding"
-        findings.add(books, finding("sql-injection"))
+        assert codes(flaws.prove, books, 1, PROOFS / "sql-injection.py", ()) == "no_finding"
+        flaws.add(books, finding("sql-injection"))
         for name in scripts:
-            assert codes(findings.prove, books, 1, tmp_path / name, ()) == "proof", name
+            assert codes(flaws.prove, books, 1, tmp_path / name, ()) == "proof", name
         call = (books, 1, PROOFS / "sql-injection.py")
         for link in ("node_modules", "desk", "..", "/tmp"):
-            assert codes(findings.prove, *call, (link,)) == "proof", link
-        assert codes(findings.prove, books, 1, tmp_path / "nothing.py", ()) == "file"
+            assert codes(flaws.prove, *call, (link,)) == "proof", link
+        assert codes(flaws.prove, books, 1, tmp_path / "nothing.py", ()) == "file"
         assert books.ledger.proofs == {}
-        proof = findings.prove(*call, ())
+        proof = flaws.prove(*call, ())
         assert (proof.result.value, proof.exit_code) == ("exploited", 1)
     assert repo("status", "--porcelain") == ""
 
@@ -193,10 +193,10 @@ def test_proof_sees_neither_repository_nor_ledger_where_a_sandbox_works(repo, tm
         "utf-8",
     )
     with write(repo) as books:
-        findings.add(books, finding("pickle"))
+        flaws.add(books, finding("pickle"))
         if find_sandbox(os.environ["PATH"], tmp_path / "memory", tmp_path).sandbox is None:
             pytest.skip("no sandbox works here")
-        proof = findings.prove(books, 1, script, ())
+        proof = flaws.prove(books, 1, script, ())
     assert proof.sandbox != "none"
 
 
@@ -204,53 +204,53 @@ def test_fix_is_believed_when_it_was_seen(repo):
     """A finding closed by somebody's word, by a broken proof, or by nobody after a real fix."""
     with write(repo) as books:
         prove(books)
-        findings.add(books, finding("pickle"))
+        flaws.add(books, finding("pickle"))
         for number in (1, 2):
             call = (books, number, State.FIXED, "mended in the last commit", None)
-            assert codes(findings.decide, *call) == "not_fixed"
-        assert findings.recheck(books).news == ()
+            assert codes(flaws.decide, *call) == "not_fixed"
+        assert flaws.recheck(books).news == ()
     path = repo.root / "desk/store.py"
     text = path.read_text("utf-8")
     path.write_text(text.replace("def search(", "def gone("), "utf-8")
     repo.commit("delete the feature")
     with write(repo) as books:
-        assert findings.recheck(books).news == ()
+        assert flaws.recheck(books).news == ()
         assert books.ledger.proofs[1].result.value == "broken"
     path.write_text(text, "utf-8")
     with_fix(repo)
     with write(repo) as books:
-        assert findings.recheck(books).news == ("F1 is fixed: its proof is withstood",)
+        assert flaws.recheck(books).news == ("F1 is fixed: its proof is withstood",)
         assert books.ledger.decisions[1].checked == "proof"
     repo("revert", "--no-edit", "HEAD")
     with write(repo) as books:
-        (news,) = findings.recheck(books).news
+        (news,) = flaws.recheck(books).news
         assert news.startswith("F1 is open again")
 
 
 def test_finding_without_a_proof_is_fixed_when_its_lines_are_gone(repo):
     """A finding that closes itself because a line was reformatted."""
     with write(repo) as books:
-        findings.add(books, finding("pickle"))
+        flaws.add(books, finding("pickle"))
     path = repo.root / "desk/imports.py"
     text = path.read_text("utf-8")
     path.write_text(text.replace("pickle.loads(content)", "json.loads(content)"), "utf-8")
     repo.commit("no pickle")
     with write(repo) as books:
-        found = findings.recheck(books)
+        found = flaws.recheck(books)
         assert (found.gone, found.news) == ((1,), ())
         assert not books.overview().findings[0].where.stands
         reason = "state is JSON now, seen in imports.py"
-        assert findings.decide(books, 1, State.FIXED, reason, None).checked == "gone"
+        assert flaws.decide(books, 1, State.FIXED, reason, None).checked == "gone"
     path.write_text(text, "utf-8")
     repo.commit("back")
     with write(repo) as books:
-        assert findings.recheck(books).news == ("F1 is open again: its lines are back",)
+        assert flaws.recheck(books).news == ("F1 is open again: its lines are back",)
 
 
 def test_decisions_need_a_reason_and_acceptance_a_last_day(repo):
     """A risk that is waved through for ever and without a word."""
     with write(repo) as books:
-        findings.add(books, finding("pickle"))
+        flaws.add(books, finding("pickle"))
         why = "the import is switched off at all our customers"
         for state, reason, until, code in (
             (State.ACCEPTED, why, None, "until"),
@@ -261,11 +261,11 @@ def test_decisions_need_a_reason_and_acceptance_a_last_day(repo):
             (State.FALSE_POSITIVE, "no", None, "reason"),
             (State.FALSE_POSITIVE, why, "2026-12-31", "form"),
         ):
-            assert codes(findings.decide, books, 1, state, reason, until) == code
-        assert codes(findings.decide, books, 7, State.OPEN, why, None) == "no_finding"
-        findings.decide(books, 1, State.ACCEPTED, why, books.today)
+            assert codes(flaws.decide, books, 1, state, reason, until) == code
+        assert codes(flaws.decide, books, 7, State.OPEN, why, None) == "no_finding"
+        flaws.decide(books, 1, State.ACCEPTED, why, books.today)
         assert books.overview().open() == ()
-        findings.decide(books, 1, State.OPEN, "it was switched on again", None)
+        flaws.decide(books, 1, State.OPEN, "it was switched on again", None)
         assert len(books.overview().open()) == 1
 
 
@@ -354,7 +354,7 @@ def test_without_a_ledger_or_a_model_it_says_so(tmp_path):
         assert helper.error("security", *words) == "no_ledger"
     with write(repo) as books:
         text = finding("pickle", evidence=[evidence(FLAWS["pickle"])])
-        assert codes(findings.add, books, text) == "no_model"
+        assert codes(flaws.add, books, text) == "no_model"
     assert helper.error("security", "next") == "no_sweep"
 
 

@@ -12,7 +12,7 @@ from autoresearch import share
 from autoresearch.core.contract import parse
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.loop.session import environment
-from autoresearch.security import findings, fixing, modelling
+from autoresearch.security import fixing, flaws, modelling
 from autoresearch.security.publishing import writing
 from support.session import Helper
 from support.vulnerable import FLAWS, PLANTED, PROOFS, VECTOR, finding, make_fixture
@@ -33,9 +33,9 @@ def repo(tmp_path):
     with writing(found.root, environment(), "test", begin=True) as books:
         modelling.complete(books, json.dumps(PLANTED["model"]))
         for name, vector in (("sql-injection", VECTOR), ("alg-none", GRAVER)):
-            number = findings.add(books, finding(name, vector=vector)).number
-            findings.prove(books, number, PROOFS / f"{name}.py", ())
-        findings.add(books, finding("pickle"))
+            number = flaws.add(books, finding(name, vector=vector)).number
+            flaws.prove(books, number, PROOFS / f"{name}.py", ())
+        flaws.add(books, finding("pickle"))
     return found
 
 
@@ -115,7 +115,7 @@ def test_guard_defends_what_the_incumbent_withstands(monkeypatch, capsys):
         {"number": 1, "weight": 5.0, "script": "a"},
         {"number": 2, "weight": 9.0, "script": "b"},
     ]
-    results = {"a": weigh.Result.BROKEN, "b": weigh.Result.WITHSTOOD}
+    results = {"a": weigh.ProofResult.BROKEN, "b": weigh.ProofResult.WITHSTOOD}
     monkeypatch.setattr(weigh, "prove", lambda one: results[str(one["script"])])
     assert weigh.guard(frozen, None) == 0
     assert weigh.guard(frozen, {"finding_1": 5.0, "finding_2": 9.0}) == 0

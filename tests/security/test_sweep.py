@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.loop.session import environment
-from autoresearch.security import findings, modelling, scanners, sweeping
+from autoresearch.security import flaws, modelling, scanners, sweeping
 from autoresearch.security.books import LOG_COPY, PAGE_COPY, reading
 from autoresearch.security.publishing import writing
 from support.session import Helper
@@ -44,7 +44,7 @@ def refused(books, text):
     """The code of the refusal of a finding; nothing of it may be recorded."""
     before = (len(books.ledger.findings), books.chain.tail())
     with pytest.raises(AutoresearchError) as caught:
-        findings.add(books, text)
+        flaws.add(books, text)
     assert (len(books.ledger.findings), books.chain.tail()) == before
     return caught.value.code
 
@@ -106,7 +106,7 @@ def test_every_planted_flaw_is_recorded_and_covers_its_cell(repo):
     with write(repo) as books:
         sweeping.open_sweep(books, 25, (), None)
         for name in FLAWS:
-            findings.add(books, finding(name))
+            flaws.add(books, finding(name))
         found = books.overview()
         assert books.ledger.used(1) == 20
     cells = {(flaw["element"], flaw["stride"]) for flaw in FLAWS.values()}
@@ -172,7 +172,7 @@ def test_no_secret_reaches_the_ledger_by_anybodys_words(repo):
     words = ("title", "hypothesis", "scenario", "reproduction", "remedy")
     with write(repo) as books:
         form = finding("pickle", evidence=[quoted], flow=[quoted], **dict.fromkeys(words, secret))
-        findings.add(books, form)
+        flaws.add(books, form)
         log = books.chain.path.read_text("utf-8")
     assert "hunter2" not in log
     assert log.count("[redacted]") == 7
@@ -185,14 +185,14 @@ def test_edit_of_the_working_tree_is_no_evidence(repo):
     with write(repo) as books:
         lie = {"file": "desk/imports.py", "lines": 1, "quote": "state = pickle.loads(content)"}
         assert refused(books, finding("pickle", evidence=[lie])) == "evidence"
-        findings.add(books, finding("pickle"))
+        flaws.add(books, finding("pickle"))
 
 
 def test_same_flaw_is_recorded_once_whatever_lines_moved(repo):
     """A report that counts one flaw three times."""
     begin(repo)
     with write(repo) as books:
-        first = findings.add(books, finding("pickle"))
+        first = flaws.add(books, finding("pickle"))
         assert refused(books, finding("pickle")) == "duplicate"
     path = repo.root / "desk/imports.py"
     path.write_text(path.read_text("utf-8").replace("import ast\n", "import ast\n\n\n"), "utf-8")
@@ -309,7 +309,7 @@ def test_leads_are_hints_until_somebody_looked(repo, tmp_path):
         first = scanners.take_in(books, file)
         assert [lead.path for lead in first.fresh] == ["desk/imports.py", "desk/store.py"]
         assert (len(scanners.take_in(books, file).fresh), books.ledger.findings) == (0, {})
-        findings.add(books, finding("pickle", lead=1))
+        flaws.add(books, finding("pickle", lead=1))
         decoy = PLANTED["decoys"][0]
         form = examined("database", "tampering", decoy["file"], line_of(decoy), lead=2)
         sweeping.examine(books, form)

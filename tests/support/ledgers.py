@@ -13,7 +13,6 @@ from autoresearch.core.security.ledger import (
     Quote,
     Severity,
     State,
-    read,
 )
 from autoresearch.core.security.overview import (
     Coverage,
@@ -28,10 +27,20 @@ from autoresearch.core.security.stride import ElementKind
 from support.records import make
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from autoresearch.core.security.ledger import Line
 
 TODAY = "2026-06-01"
 VECTOR = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:N/SC:N/SI:N/SA:N"
+
+
+def read(lines: Iterable[Line]) -> Ledger:
+    """The ledger that lines add up to, oldest first."""
+    ledger = Ledger()
+    for line in lines:
+        ledger.take(line)
+    return ledger
 
 
 def quote(
@@ -126,4 +135,14 @@ def overview(*lines: Line, stands: bool = True, name: str = "shop") -> Overview:
     )
 
 
-__all__ = ["State", "element", "examined", "finding", "matrix", "model", "overview", "quote"]
+__all__ = [
+    "State",
+    "element",
+    "examined",
+    "finding",
+    "matrix",
+    "model",
+    "overview",
+    "quote",
+    "read",
+]

@@ -12,7 +12,7 @@ from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.security.catalog import categories, threats
 from autoresearch.core.security.ledger import State
-from autoresearch.security import findings, fixing, modelling, scanners, sweeping
+from autoresearch.security import fixing, flaws, modelling, scanners, sweeping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -240,7 +240,7 @@ def add_command(books: Books, text: str) -> Answer:
 
     Example: autoresearch security add finding.yaml
     """
-    finding = findings.add(books, text)
+    finding = flaws.add(books, text)
     found = books.covered(books.ledger.sweep)
     labels = [category.label for category in categories(finding.cwe, finding.lists)]
     return Answer(
@@ -283,7 +283,7 @@ def prove_command(books: Books, number: int, file: Path, link: tuple[str, ...]) 
 
     Example: autoresearch security prove 3 /tmp/proof.py --link .venv
     """
-    proof = findings.prove(books, number, file, link)
+    proof = flaws.prove(books, number, file, link)
     return Answer(
         lines=(
             f"F{number}: {proof.result.value} at {proof.commit[:12]} in "
@@ -328,7 +328,7 @@ def recheck_command(books: Books) -> Answer:
 
     Example: autoresearch security recheck
     """
-    found = findings.recheck(books)
+    found = flaws.recheck(books)
     return Answer(
         lines=(
             f"{formatting.count(found.ran, 'proof')} run at {books.tree.commit[:12]}",
@@ -358,7 +358,7 @@ def state_command(books: Books, number: int, state: str, reason: str, until: str
 
     Example: autoresearch security state 3 accepted --until 2027-03-31 --reason "behind the VPN"
     """
-    decision = findings.decide(books, number, State(state), reason, until)
+    decision = flaws.decide(books, number, State(state), reason, until)
     last = f" until {decision.until}" if decision.until else ""
     return Answer(
         lines=(f"F{number} is {decision.state.value}{last} (seen: {decision.checked})",),

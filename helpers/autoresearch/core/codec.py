@@ -46,8 +46,10 @@ class Codec(Generic[R]):
         kinds: every kind of line and the class that it holds.
     """
 
-    def __init__(self, kinds: Iterable[type[R]]) -> None:
-        self.kinds = {kind.__name__.lower(): kind for kind in kinds}
+    def __init__(self, kinds: Iterable[type[R]], **named: type[R]) -> None:
+        """A kind is called like its class, but for those that are `named` otherwise."""
+        self.kinds = {**{kind.__name__.lower(): kind for kind in kinds}, **named}
+        self._names = {kind: name for name, kind in self.kinds.items()}
 
     def encode(self, record: R, prev: str) -> wire.JsonObject:
         """The JSON object of a line.
@@ -56,7 +58,7 @@ class Codec(Generic[R]):
             ValueError: when the record would not be read back as it is (a nan, a list where a
                 tuple belongs, a malformed time): better no line than one that nobody can read.
         """
-        kind = type(record).__name__.lower()
+        kind = self._names[type(record)]
         fields = wire.to_object(record)
         value = {"schema": fields.pop("schema"), "kind": kind, **fields, "prev": prev}
         try:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autoresearch.core.security.forms import Claim
-    from autoresearch.core.security.ledger import Element, Finding, Model, Standing, Sweep
+    from autoresearch.core.security.ledger import Element, Finding, FindingStatus, Model, Sweep
 
 FOLDER = ".security"
 """Beside the sessions' folders; no session can be called so."""
@@ -253,7 +253,7 @@ class Books:
             found = tuple(path for path in found if path in set(sweep.paths))
         return found
 
-    def shown(self, standing: Standing) -> sums.Shown:
+    def shown(self, standing: FindingStatus) -> sums.Shown:
         """A finding with its places in the code as it is."""
         finding = standing.finding
         return sums.Shown(

@@ -29,13 +29,7 @@ TEMPLATES = {"proving.py": "proving.py", "weigh.py": "security/weigh.py"}
 
 
 class FixDraft(NamedTuple):
-    """What a session needs to begin.
-
-    Attributes:
-        findings: that count, with their weights.
-        left_out: open findings without a proof that succeeds now.
-        draft: the contract's file.
-    """
+    """Findings that count, open ones without a proof that succeeds, the contract's file."""
 
     findings: tuple[Finding, ...]
     left_out: tuple[int, ...]
@@ -45,14 +39,7 @@ class FixDraft(NamedTuple):
 def prepare(books: Books, session: str, guard: str, scope: tuple[str, ...]) -> FixDraft:
     """Freeze the open findings whose proofs succeed on the commit that is checked out.
 
-    Args:
-        books: open for writing.
-        session: name of the session to be.
-        guard: command that must pass before a fix is kept: tests.
-        scope: patterns of the files a fix may change.
-
-    Raises:
-        AutoresearchError: `nothing_to_fix`, `exists`, `scope`.
+    `guard` is the tests that must pass before a fix within `scope` is kept.
     """
     covers = require_scope(scope).covers
     for path in books.tree.entries:
@@ -69,7 +56,10 @@ def prepare(books: Books, session: str, guard: str, scope: tuple[str, ...]) -> F
         if standing.state(books.today) is not State.OPEN:
             continue
         proven = standing.proof is not None and len(frozen) < MAX_FINDINGS
-        if proven and run_filed(books, finding.number).proof.result is proving.Result.EXPLOITED:
+        if (
+            proven
+            and run_filed(books, finding.number).proof.result is proving.ProofResult.EXPLOITED
+        ):
             frozen.append(finding)
         else:
             left_out.append(finding.number)
@@ -105,15 +95,8 @@ def _write_folder(books: Books, frozen: list[Finding]) -> None:
         script = filed(books, finding.number)
         name = f"finding-{finding.number:03d}{script.ending}"
         atomic_write(folder / name, script.content)
-        listed.append(
-            {
-                "number": finding.number,
-                "title": finding.title,
-                "weight": finding.score,
-                "script": name,
-                "sha256": sha256(script.content),
-            }
-        )
+        facts = {"number": finding.number, "title": finding.title, "weight": finding.score}
+        listed.append({**facts, "script": name, "sha256": sha256(script.content)})
     text = json.dumps({"schema": 1, "findings": listed}, indent=1)
     atomic_write(folder / "frozen.json", text.encode("ascii") + b"\n")
     for name, template in TEMPLATES.items():
@@ -131,12 +114,7 @@ def _contract(
     terms = {
         "session": session,
         "goal": f"Fix {numbers} without breaking what works",
-        "metric": {
-            "name": "open_weight",
-            "direction": "lower",
-            "target": 0,
-            "deterministic": True,
-        },
+        "metric": {"name": "open_weight", "direction": "lower", "target": 0, "deterministic": True},
         "verify": evaluator,
         "guard": f"sh -c {shlex.quote(guard)} && {evaluator} --guard",
         "scope": list(scope),

@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
@@ -19,10 +19,10 @@ from autoresearch.core.security.overview import files_of
 from autoresearch.core.security.stride import PlaceKind
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write
+from autoresearch.edges.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from autoresearch.security.books import Books
 
@@ -39,15 +39,15 @@ SCANNERS = {
 """Program -> how its report is made; pip-audit and npm ask their registries."""
 
 
-class Drafted(NamedTuple):
-    """What `init` found.
+class KnownSites(Struct, frozen=True, kw_only=True):
+    """The places of files that were read: by blob and path, kind and line."""
 
-    Attributes:
-        kept: True when there was a model before, which stays.
-        draft: the model as a file to complete, in the state folder.
-        counts: places by kind, the most frequent first.
-        scanners: installed scanners -> how their report is made.
-    """
+    version: int
+    sites: dict[str, list[tuple[PlaceKind, int]]]
+
+
+class Drafted(NamedTuple):
+    """What `init` found: the model, in a file to complete too, places by kind, scanners."""
 
     model: Model
     kept: bool
@@ -57,11 +57,7 @@ class Drafted(NamedTuple):
 
 
 def begin(books: Books) -> Drafted:
-    """Look at the code and write a first model, unless there is one already.
-
-    Raises:
-        AutoresearchError: `no_code` where nothing in the code looks like a place to attack.
-    """
+    """Look at the code and write a first model, unless there is one already."""
     sites = inventory(books)
     elements = draft_elements(sites)
     if not elements:
@@ -124,32 +120,25 @@ def _record(
 
 def inventory(books: Books) -> tuple[Site, ...]:
     """The places of every file of the commit; files that were read before are not read again."""
-    cache = books.state / "sites.json"
-    known = _cached(cache)
+    stored = Stored(books.state / "sites.json", KnownSites, sync=False)
+    known = stored.load()
+    table = known.sites if known is not None and known.version == CACHE_VERSION else {}
     keys = {f"{entry.oid} {path}": path for path, entry in books.tree.entries.items()}
     fresh: dict[str, list[str]] = {}  # two files may hold the same
-    for key, path in keys.items():
-        if key not in known:
-            fresh.setdefault(books.tree.entries[path].oid, []).append(path)
+    for key in keys.keys() - table.keys():
+        fresh.setdefault(key.partition(" ")[0], []).append(key)
     for oid, content in books.repo.blobs(fresh):
-        for path in fresh[oid]:
-            found = sites_in(path, content)
-            known[f"{oid} {path}"] = [(site.kind.value, site.line) for site in found]
-    table = {key: known.get(key, []) for key in keys}
+        table.update((key, _found(keys[key], content)) for key in fresh[oid])
     if fresh:
-        text = json.dumps({"version": CACHE_VERSION, "sites": table})
-        atomic_write(cache, text.encode("ascii"), mode=0o600, sync=False)
+        sites = {key: table.get(key, []) for key in keys}
+        stored.save(KnownSites(version=CACHE_VERSION, sites=sites))
     return tuple(
-        Site(PlaceKind(kind), path, line) for key, path in keys.items() for kind, line in table[key]
+        Site(kind, path, line) for key, path in keys.items() for kind, line in table.get(key, ())
     )
 
 
-def _cached(path: Path) -> dict[str, list[tuple[str, int]]]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return dict(found["sites"]) if found.get("version") == CACHE_VERSION else {}
+def _found(path: str, content: bytes) -> list[tuple[PlaceKind, int]]:
+    return [(site.kind, site.line) for site in sites_in(path, content)]
 
 
 def _as_form(model: Model) -> str:

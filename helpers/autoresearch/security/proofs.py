@@ -26,7 +26,7 @@ from autoresearch.edges.places import bases_of
 from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.loop.confinement import Purpose
 from autoresearch.security.books import sha256
-from autoresearch.share.proving import TIMEOUT_S, Result, command_for, judge
+from autoresearch.share.proving import TIMEOUT_S, ProofResult, command_for, judge
 
 if TYPE_CHECKING:
     from autoresearch.security.books import Books
@@ -35,13 +35,7 @@ MAX_SCRIPT_BYTES = 64 * 1024
 
 
 class Script(NamedTuple):
-    """A proof of concept.
-
-    Attributes:
-        content: its bytes.
-        ending: `.py`, `.js` or `.sh`.
-        link: ignored directories of the repository that its checkout may read.
-    """
+    """A proof of concept: `.py`, `.js` or `.sh`, and the ignored folders that it may read."""
 
     content: bytes
     ending: str
@@ -77,11 +71,7 @@ def load(path: Path, link: tuple[str, ...]) -> Script:
 
 
 def run(books: Books, number: int, script: Script) -> Ran:
-    """Run a script on the commit that the books are held against, and write down what it showed.
-
-    Raises:
-        AutoresearchError: a link is missing or tracked, or the process cannot be started.
-    """
+    """Run a script on the commit that the books are held against, and write down what it showed."""
     for name in script.link:
         plain = all(part not in {"", ".", ".."} for part in name.split("/"))
         tracked = any(f"{path}/".startswith(f"{name}/") for path in books.tree.whole)
@@ -100,7 +90,7 @@ def run(books: Books, number: int, script: Script) -> Ran:
         file.unlink()
     result = judge(outcome.stdout, outcome.exit_code)
     if outcome.timed_out or outcome.stdout_truncated:
-        result = Result.BROKEN
+        result = ProofResult.BROKEN
     proof = Proof(
         schema=SCHEMA,
         at=now_utc(),

@@ -66,11 +66,7 @@ class Format(NamedTuple):
 
 
 def hints(report: object) -> tuple[Hint, ...]:
-    """The leads of a scanner's report, whatever of the known formats it has.
-
-    Raises:
-        ValueError: no known format, or not what that format promises.
-    """
+    """The leads of a scanner's report; ValueError where it has no known format."""
     for form in _FORMATS:
         if isinstance(report, dict) and all(mark in report for mark in form.marks):
             try:

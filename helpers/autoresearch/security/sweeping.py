@@ -45,13 +45,9 @@ class SweepState(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What to look at now.
+    """What to look at now: its files within the sweep, places that look like the threat, leads.
 
-    Attributes:
-        looks: who answered this cell before.
-        files: of the element, within the sweep.
-        sites: places that look like the threat, by file and line.
-        leads: of scanners, in these files.
+    `looks` names the records that answered this cell before.
     """
 
     progress: SweepState
@@ -180,12 +176,7 @@ def next_task(books: Books) -> Task | SweepState:
 
 
 def examine(books: Books, text: str) -> Examined:
-    """Record a cell that holds.
-
-    Raises:
-        FormError, EvidenceError: it cannot be read, or a quote does not hold.
-        AutoresearchError: the cell does not exist, or the evidence is from elsewhere.
-    """
+    """Record a cell that holds; the form or a quote is refused otherwise."""
     form = read_examined(text)
     evidence = checked_cell(books, form)
     for number, other in books.ledger.examined.items():

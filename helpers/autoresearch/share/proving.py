@@ -10,7 +10,7 @@ import shlex
 from enum import Enum
 
 
-class Result(str, Enum):
+class ProofResult(str, Enum):
     """What a proof of concept showed."""
 
     EXPLOITED = "exploited"
@@ -41,7 +41,7 @@ def command_for(ending: str, path: str) -> str:
     return _COMMANDS[ending].format(shlex.quote(path))
 
 
-def judge(stdout: bytes, exit_code: int) -> Result:
+def judge(stdout: bytes, exit_code: int) -> ProofResult:
     """What a run that ended by itself showed.
 
     Exactly one line may start with PROOF, and status and line must agree: a second line, as the
@@ -49,7 +49,7 @@ def judge(stdout: bytes, exit_code: int) -> Result:
     """
     lines = [line.strip() for line in _VERDICT.findall(stdout)]
     if lines == [_WITHSTOOD] and exit_code == 0:
-        return Result.WITHSTOOD
+        return ProofResult.WITHSTOOD
     if lines == [_EXPLOITED] and exit_code != 0:
-        return Result.EXPLOITED
-    return Result.BROKEN
+        return ProofResult.EXPLOITED
+    return ProofResult.BROKEN

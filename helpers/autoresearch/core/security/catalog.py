@@ -43,13 +43,7 @@ class Category(NamedTuple):
 
 
 class Threat(NamedTuple):
-    """What is asked about one of the six threats.
-
-    Attributes:
-        question: the hypothesis of its cells, after "one can".
-        personas: who is asked, in turn.
-        shows_in: kinds of places where it usually shows.
-    """
+    """What is asked about a threat: after "one can", by whom in turn, where it usually shows."""
 
     question: str
     personas: tuple[Persona, ...]
@@ -73,11 +67,7 @@ class Rated(NamedTuple):
 
 
 def rate(vector: str) -> Rated:
-    """The rating of a vector by CVSS 4.0 (https://www.first.org/cvss/v4.0/).
-
-    Raises:
-        ValueError: it is no CVSS 4.0 vector; says what is wrong.
-    """
+    """The rating of a vector (https://www.first.org/cvss/v4.0/); ValueError says what is wrong."""
     if len(vector) > MAX_VECTOR:
         raise ValueError("it is too long")
     try:
@@ -105,12 +95,7 @@ def is_code(code: str) -> bool:
 
 
 def categories(cwes: tuple[int, ...], lists: tuple[str, ...] = ()) -> tuple[Category, ...]:
-    """Every category that a finding falls into, 2025 before 2021, each once.
-
-    Args:
-        cwes: of the finding, the primary one first; one that OWASP maps nowhere adds nothing.
-        lists: codes of the LLM and API lists, chosen by whoever found it.
-    """
+    """Every category of a finding, 2025 before 2021, each once; `lists` names chosen codes."""
     every = every_category()
     found = [
         one for year in ("2025", "2021") for cwe in cwes for one in every

@@ -58,11 +58,11 @@ class FormError(AutoresearchError):
         super().__init__(message, code="form", hint=hint)
 
 
-class Form(Struct, frozen=True, forbid_unknown_fields=True):
+class HandedIn(Struct, frozen=True, forbid_unknown_fields=True):
     """What an agent hands in, or a part of it."""
 
 
-class Claim(Form, frozen=True, kw_only=True):
+class Claim(HandedIn, frozen=True, kw_only=True):
     """A quote as handed in, not checked yet; `lines` is `12` or `12-15`."""
 
     file: Text
@@ -82,7 +82,7 @@ class Claim(Form, frozen=True, kw_only=True):
         return int(first), int(last or first)
 
 
-class CellForm(Form, frozen=True, kw_only=True):
+class CellForm(HandedIn, frozen=True, kw_only=True):
     """What findings and examinations have in common.
 
     Attributes:
@@ -121,7 +121,7 @@ class FindingForm(CellForm, frozen=True, kw_only=True):
             raise ValueError("lists holds something else than LLM01 … LLM10, API1 … API10")
 
 
-class ElementForm(Form, frozen=True, kw_only=True, rename={"source": "from", "target": "to"}):
+class ElementForm(HandedIn, frozen=True, kw_only=True, rename={"source": "from", "target": "to"}):
     """An element; a flow has two ends."""
 
     name: Name
@@ -147,7 +147,7 @@ def _require_pattern(pattern: str) -> None:
         raise ValueError(f"pattern '{clean_line(pattern, 60)}' {error}") from error
 
 
-class BoundaryForm(Form, frozen=True, kw_only=True):
+class BoundaryForm(HandedIn, frozen=True, kw_only=True):
     """A line across which trust changes."""
 
     name: Name
@@ -155,7 +155,7 @@ class BoundaryForm(Form, frozen=True, kw_only=True):
     description: Text
 
 
-class AssetForm(Form, frozen=True, kw_only=True):
+class AssetForm(HandedIn, frozen=True, kw_only=True):
     """What an attacker is after."""
 
     name: Name
@@ -163,7 +163,7 @@ class AssetForm(Form, frozen=True, kw_only=True):
     description: Text
 
 
-class ModelForm(Form, frozen=True, kw_only=True):
+class ModelForm(HandedIn, frozen=True, kw_only=True):
     """A completed model."""
 
     elements: Annotated[tuple[ElementForm, ...], Some]

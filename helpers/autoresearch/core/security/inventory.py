@@ -54,32 +54,32 @@ def sites_in(path: str, content: bytes) -> tuple[Site, ...]:
 def draft_elements(sites: Sequence[Site]) -> tuple[Element, ...]:
     """Elements as a first guess: one process a folder with code, the callers, stores, flows."""
     folders: dict[str, list[str]] = {}
+    paths: dict[PlaceKind, list[str]] = {kind: [] for kind in PlaceKind}
     for site in sites:
+        paths[site.kind].append(site.path)
         if site.kind not in {PlaceKind.DEPENDENCY, PlaceKind.CI}:
             folders.setdefault(_folder(site.path), []).append(site.path)
-    paths = {
-        kind: tuple(dict.fromkeys(s.path for s in sites if s.kind is kind)) for kind in PlaceKind
-    }
-    doors = tuple(dict.fromkeys((*paths[PlaceKind.ROUTE], *paths[PlaceKind.ENTRY])))
+    doors = paths[PlaceKind.ROUTE] + paths[PlaceKind.ENTRY]
+    supply = paths[PlaceKind.DEPENDENCY] + paths[PlaceKind.CI]
+    sql, files, logs = paths[PlaceKind.SQL], paths[PlaceKind.FILES], paths[PlaceKind.LOGGING]
     found = [
         _element(_named(folder), ElementKind.PROCESS, used, f"code in {folder or 'the root'}")
         for folder, used in sorted(folders.items())
     ][:MAX_ELEMENTS]
     inside = found[0].name if found else ""
-    found += _guessed("callers", ElementKind.EXTERNAL, doors, "whoever calls from outside")
-    found += _guessed(
-        "database", ElementKind.STORE, paths[PlaceKind.SQL], "what SQL reads and writes"
+    guesses = (
+        ("callers", ElementKind.EXTERNAL, doors, "whoever calls from outside"),
+        ("database", ElementKind.STORE, sql, "what SQL reads and writes"),
+        ("files", ElementKind.STORE, files, "files that are read, written"),
+        ("records", ElementKind.LOG, logs, "who did what"),
+        ("supply", ElementKind.PROCESS, supply, "dependencies, build, CI, containers"),
     )
-    found += _guessed(
-        "files", ElementKind.STORE, paths[PlaceKind.FILES], "files that are read, written"
-    )
-    found += _guessed("records", ElementKind.LOG, paths[PlaceKind.LOGGING], "who did what")
-    supply = (*paths[PlaceKind.DEPENDENCY], *paths[PlaceKind.CI])
-    found += _guessed("supply", ElementKind.PROCESS, supply, "dependencies, build, CI, containers")
-    if doors and inside:
-        found.append(_flow("requests", "callers", inside, doors))
-    if paths[PlaceKind.SQL] and inside:
-        found.append(_flow("queries", inside, "database", paths[PlaceKind.SQL]))
+    found += [_element(*guess) for guess in guesses if guess[2]]
+    flows = (("requests", "callers", inside, doors), ("queries", inside, "database", sql))
+    for name, source, target, used in flows if inside else ():
+        if used:
+            text = f"from {source} to {target}"
+            found.append(_element(name, ElementKind.FLOW, used, text, source, target))
     return tuple(found)
 
 
@@ -102,27 +102,19 @@ def weights(sites: Iterable[Site], paths: Iterable[str]) -> Mapping[Stride, floa
     }
 
 
-def _guessed(name: str, kind: ElementKind, paths: Sequence[str], text: str) -> list[Element]:
-    return [_element(name, kind, paths, text)] if paths else []
-
-
-def _element(name: str, kind: ElementKind, paths: Iterable[str], text: str) -> Element:
+def _element(
+    name: str,
+    kind: ElementKind,
+    paths: Iterable[str],
+    text: str,
+    source: str = "",
+    target: str = "",
+) -> Element:
     return Element(
         name=name,
         kind=kind,
         files=tuple(_literal(path) for path in dict.fromkeys(paths)),
         description=f"{text} (found by patterns; complete it)",
-        source="",
-        target="",
-    )
-
-
-def _flow(name: str, source: str, target: str, paths: Sequence[str]) -> Element:
-    return Element(
-        name=name,
-        kind=ElementKind.FLOW,
-        files=tuple(_literal(path) for path in paths),
-        description=f"from {source} to {target} (found by patterns; complete it)",
         source=source,
         target=target,
     )
@@ -160,13 +152,7 @@ def is_source(path: str) -> bool:
 
 
 def imports(path: str, text: str, known: Mapping[str, str]) -> frozenset[str]:
-    """The files of the repository that a file imports.
-
-    Args:
-        path: of the file.
-        text: its content.
-        known: from `module_names`.
-    """
+    """The files of the repository that a file imports; `known` is from `module_names`."""
     found = _python(path, text) if path.endswith(".py") else _script(path, text)
     return frozenset(known[name] for name in found if name in known) - {path}
 
@@ -198,12 +184,7 @@ def turned(graph: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
 
 
 def reaching(changed: Iterable[str], graph: Mapping[str, Iterable[str]]) -> frozenset[str]:
-    """The changed files, and all from which one of them is reached.
-
-    Args:
-        changed: paths.
-        graph: file -> files it imports.
-    """
+    """The changed files, and all from which one of them is reached by imports."""
     importers = turned(graph)
     found, waiting = set(changed), list(changed)
     while waiting:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
 
 from autoresearch.core.codec import Codec
 from autoresearch.core.security.stride import ElementKind, Persona, Stride
-from autoresearch.share.proving import Result
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+from autoresearch.share.proving import ProofResult
 
 # ruff: noqa: TC001 - the codec reads the types of fields at run time
 
@@ -213,13 +209,13 @@ class Proof(Struct, frozen=True, kw_only=True):
     script: str
     script_sha256: str
     link: tuple[str, ...]
-    result: Result
+    result: ProofResult
     exit_code: int
     duration_s: float
     sandbox: str
 
 
-class Decision(Struct, frozen=True, kw_only=True):
+class Resolution(Struct, frozen=True, kw_only=True):
     """A finding's state from here on.
 
     Attributes:
@@ -261,22 +257,17 @@ class Lead(Struct, frozen=True, kw_only=True):
     key: str
 
 
-Line: TypeAlias = Model | Sweep | Examined | Finding | Proof | Decision | Lead
+Line: TypeAlias = Model | Sweep | Examined | Finding | Proof | Resolution | Lead
 
-LEDGER: Codec[Line] = Codec((Model, Sweep, Examined, Finding, Proof, Decision, Lead))
+LEDGER: Codec[Line] = Codec((Model, Sweep, Examined, Finding, Proof, Lead), decision=Resolution)
 """The form of `security.jsonl`."""
 
 
-class Standing(NamedTuple):
-    """A finding as it stands.
-
-    Attributes:
-        decision: the latest; None for one that was never decided on: open.
-        proof: the latest run of its proof of concept; None without one.
-    """
+class FindingStatus(NamedTuple):
+    """A finding as it stands: open when never decided on; the latest run of its proof, if any."""
 
     finding: Finding
-    decision: Decision | None
+    decision: Resolution | None
     proof: Proof | None
 
     def state(self, today: str) -> State:
@@ -305,40 +296,38 @@ class Ledger:
     findings: dict[int, Finding] = field(default_factory=dict)
     leads: dict[int, Lead] = field(default_factory=dict)
     answered: dict[int, bool] = field(default_factory=dict)
-    decisions: dict[int, Decision] = field(default_factory=dict)
+    decisions: dict[int, Resolution] = field(default_factory=dict)
     proofs: dict[int, Proof] = field(default_factory=dict)
 
     def take(self, line: Line) -> None:
         """Take in the next line."""
+        if isinstance(line, (Examined, Finding)) and line.lead is not None:
+            self.answered[line.lead] = isinstance(line, Finding)
         if isinstance(line, Model):
             self.model = line
         elif isinstance(line, Sweep):
             self.sweep = line
         elif isinstance(line, Examined):
             self.examined[line.number] = line
-            self._answer(line.lead, confirmed=False)
         elif isinstance(line, Finding):
             self.findings[line.number] = line
-            self._answer(line.lead, confirmed=True)
         elif isinstance(line, Lead):
             self.leads[line.number] = line
-        elif isinstance(line, Decision):
+        elif isinstance(line, Resolution):
             self.decisions[line.finding] = line
         else:
             self.proofs[line.finding] = line
 
-    def _answer(self, lead: int | None, *, confirmed: bool) -> None:
-        if lead is not None:
-            self.answered[lead] = confirmed
-
     @property
-    def standings(self) -> tuple[Standing, ...]:
+    def standings(self) -> tuple[FindingStatus, ...]:
         """Every finding as it stands, by number."""
         return tuple(self.standing(number) for number in sorted(self.findings))
 
-    def standing(self, number: int) -> Standing:
+    def standing(self, number: int) -> FindingStatus:
         """One finding; KeyError when there is none of that number."""
-        return Standing(self.findings[number], self.decisions.get(number), self.proofs.get(number))
+        return FindingStatus(
+            self.findings[number], self.decisions.get(number), self.proofs.get(number)
+        )
 
     @property
     def open_leads(self) -> tuple[Lead, ...]:
@@ -349,16 +338,6 @@ class Ledger:
 
     def used(self, sweep: int) -> int:
         """How many cells were answered in a sweep."""
-        records: tuple[Examined | Finding, ...] = (
-            *self.examined.values(),
-            *self.findings.values(),
-        )
-        return sum(record.sweep == sweep for record in records)
-
-
-def read(lines: Iterable[Line]) -> Ledger:
-    """The ledger that lines add up to, oldest first."""
-    ledger = Ledger()
-    for line in lines:
-        ledger.take(line)
-    return ledger
+        records = [record.sweep for record in self.examined.values()]
+        records += [record.sweep for record in self.findings.values()]
+        return sum(sweep == number for number in records)

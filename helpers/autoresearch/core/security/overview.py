@@ -16,11 +16,11 @@ if TYPE_CHECKING:
         Element,
         Examined,
         Finding,
+        FindingStatus,
         Lead,
         Ledger,
         Model,
         Quote,
-        Standing,
     )
 
 
@@ -75,15 +75,10 @@ def files_of(element: Element, paths: Iterable[str]) -> tuple[str, ...]:
 def coverage(
     ledger: Ledger, stands: Callable[[Quote], bool], audited: Callable[[Element], bool]
 ) -> Coverage:
-    """The matrix of the model in force; empty without one.
+    """The matrix of the model in force, of the elements that are `audited`; empty without one.
 
     A record counts for its cell when one of its quotes is from the element's own files and still
     stands there. A record of an element that the model no longer has counts for nothing.
-
-    Args:
-        ledger: all records.
-        stands: whether a quote is still in its file.
-        audited: whether an element is looked at in this sweep.
     """
     model = ledger.model
     elements = [element for element in (model.elements if model else ()) if audited(element)]
@@ -152,14 +147,9 @@ class Located(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A finding as it stands today.
+    """A finding as it stands today: the flaw's own place first, the flow's source first."""
 
-    Attributes:
-        evidence: the flaw's own place first.
-        flow: source first; may be empty.
-    """
-
-    standing: Standing
+    standing: FindingStatus
     state: State
     evidence: tuple[Located, ...]
     flow: tuple[Located, ...]
@@ -206,12 +196,7 @@ class Overview(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """What the gate says.
-
-    Attributes:
-        failing: open findings at or above the limit that the baseline does not know.
-        known: such findings that it does know.
-    """
+    """Open findings at or above the limit: those that fail, those that the baseline knows."""
 
     failing: tuple[Shown, ...]
     known: tuple[Shown, ...]
@@ -243,13 +228,7 @@ def tally(shown: Collection[Shown]) -> str:
 
 
 def judge(overview: Overview, limit: Severity, baseline: Collection[str]) -> Gate:
-    """Which findings fail the gate.
-
-    Args:
-        overview: of the ledger.
-        limit: the mildest severity that fails.
-        baseline: fingerprints that were known before.
-    """
+    """Which open findings are at or above the limit, known to the baseline or not."""
     grave = [one for one in overview.open() if one.finding.severity.rank >= limit.rank]
     return Gate(
         failing=tuple(one for one in grave if one.finding.fingerprint not in baseline),

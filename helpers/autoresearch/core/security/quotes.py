@@ -125,14 +125,7 @@ def normalised(lines: Sequence[str]) -> list[str]:
 
 
 def check(content: bytes, first: int, last: int, quote: str) -> Span | Mismatch:
-    """Compare a quote with the lines it names.
-
-    Args:
-        content: of the file at the commit.
-        first: number of its first line, from 1.
-        last: number of its last line.
-        quote: as it was handed in; blank lines around it do not count.
-    """
+    """Compare a quote with the lines it names, from 1; blank lines around it do not count."""
     there = lines_of(content)
     refusal = _out_of_bounds(there, first, last)
     if refusal is not None:
@@ -212,11 +205,7 @@ def occurrence(content: bytes, text: str, first: int) -> int:
 def fingerprint(path: str, text: str, cwe: int, number: int) -> str:
     """An id of a flaw that survives moved lines and other indentation: 32 hexadecimal digits.
 
-    Args:
-        path: of the file.
-        text: of the flaw's own quote.
-        cwe: the primary weakness.
-        number: see `occurrence`.
+    `number` tells flaws of the same text in a file apart, see `occurrence`.
     """
     shown = _SPACE.sub(" ", text).strip()
     return hashlib.sha256(f"{path}\0{shown}\0{cwe}\0{number}".encode()).hexdigest()[:32]

@@ -10,8 +10,6 @@ from autoresearch.core.security.catalog import categories
 from autoresearch.core.security.ledger import Severity, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from autoresearch.core.security.overview import Located, Overview, Shown
 
 Json = dict[str, Any]
@@ -80,16 +78,11 @@ def _rule(number: int, shown: list[Shown]) -> Json:
     own = [one.finding for one in shown if one.finding.cwe[0] == number]
     tags = ["security", f"external/cwe/cwe-{number:03d}"]
     return {
-        "id": _rule_id(number),
+        "id": f"CWE-{number}",
         "name": f"Cwe{number}",
         "shortDescription": {"text": f"Weakness CWE-{number}"},
-        "helpUri": f"{CWE_URI}data/definitions/{number}.html",
-        "relationships": [
-            {
-                "target": {"id": str(number), "toolComponent": {"name": "CWE", "index": 0}},
-                "kinds": ["superset"],
-            }
-        ],
+        "helpUri": _page(number),
+        "relationships": [{"target": _reference(number), "kinds": ["superset"]}],
         "properties": {
             "tags": tags + [c.label for c in categories((number,))],
             "security-severity": f"{max(finding.score for finding in own):.1f}",
@@ -105,17 +98,14 @@ def _taxonomy(numbers: list[int]) -> Json:
         "shortDescription": {"text": "The MITRE Common Weakness Enumeration"},
         "informationUri": CWE_URI,
         "isComprehensive": False,
-        "taxa": [
-            {"id": str(number), "helpUri": f"{CWE_URI}data/definitions/{number}.html"}
-            for number in numbers
-        ],
+        "taxa": [{"id": str(number), "helpUri": _page(number)} for number in numbers],
     }
 
 
 def _result(one: Shown, rule: int) -> Json:
     finding = one.finding
     result: Json = {
-        "ruleId": _rule_id(finding.cwe[0]),
+        "ruleId": f"CWE-{finding.cwe[0]}",
         "ruleIndex": rule,
         "kind": "fail",
         "level": _LEVELS[finding.severity],
@@ -123,10 +113,7 @@ def _result(one: Shown, rule: int) -> Json:
         "message": {"text": _message(one)},
         "locations": [_location(one.where)],
         "partialFingerprints": {FINGERPRINT: finding.fingerprint},
-        "taxa": [
-            {"id": str(number), "toolComponent": {"name": "CWE", "index": 0}}
-            for number in finding.cwe
-        ],
+        "taxa": [_reference(number) for number in finding.cwe],
         "properties": _properties(one),
     }
     if len(one.evidence) > 1:
@@ -196,19 +183,18 @@ def _block(text: str) -> str:
     return "\n".join(clean_line(line) for line in text.split("\n"))
 
 
-def _rule_id(number: int) -> str:
-    return f"CWE-{number}"
+def _page(number: int) -> str:
+    return f"{CWE_URI}data/definitions/{number}.html"
 
 
-def fingerprints(log: object) -> frozenset[str]:
+def _reference(number: int) -> Json:
+    return {"id": str(number), "toolComponent": {"name": "CWE", "index": 0}}
+
+
+def fingerprints(log: Any) -> frozenset[str]:  # noqa: ANN401 - JSON of anybody's
     """The fingerprints of a SARIF log of ours: a baseline."""
     try:
-        return frozenset(_fingerprints(log))
+        results = [result for run in log["runs"] for result in run["results"]]
+        return frozenset(str(one["partialFingerprints"][FINGERPRINT]) for one in results)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("it is no SARIF log of `autoresearch security report`") from error
-
-
-def _fingerprints(log: Any) -> Iterable[str]:  # noqa: ANN401 - JSON of anybody's
-    for run in log["runs"]:
-        for result in run["results"]:
-            yield str(result["partialFingerprints"][FINGERPRINT])

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from proving import (  # type: ignore[import-not-found]  # it lies beside this file
     TIMEOUT_S,
-    Result,
+    ProofResult,
     command_for,
     judge,
 )
@@ -36,12 +36,12 @@ def main(arguments: list[str]) -> int:
         say(f"unknown arguments {arguments}")
         return 2
     results = [(finding, prove(finding)) for finding in frozen]
-    broken = [finding["number"] for finding, result in results if result is Result.BROKEN]
+    broken = [finding["number"] for finding, result in results if result is ProofResult.BROKEN]
     if broken:
         say(f"broken, neither exploited nor withstood: the proofs of findings {broken}")
         return 1
     weights = [
-        finding["weight"] if result is Result.EXPLOITED else 0.0 for finding, result in results
+        finding["weight"] if result is ProofResult.EXPLOITED else 0.0 for finding, result in results
     ]
     for finding, weight in zip(frozen, weights, strict=True):
         say(f"METRIC finding_{finding['number']}={weight:.1f}")
@@ -58,17 +58,17 @@ def guard(frozen: list[dict[str, object]], incumbent: dict[str, float] | None) -
         if held is None:
             say(f"the incumbent's {name} is not known")
             status = 1
-        elif held == 0 and prove(finding) is not Result.WITHSTOOD:
+        elif held == 0 and prove(finding) is not ProofResult.WITHSTOOD:
             say(f"the proof of finding {finding['number']} is no longer withstood")
             status = 1
     return status
 
 
-def prove(finding: dict[str, object]) -> Result:
+def prove(finding: dict[str, object]) -> ProofResult:
     """Run one proof from the root of the checkout."""
     script = HERE / str(finding["script"])
     if hashlib.sha256(script.read_bytes()).hexdigest() != finding["sha256"]:
-        return Result.BROKEN
+        return ProofResult.BROKEN
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "TMPDIR": folder, "PYTHONPATH": str(HERE.parent)}
         environment.pop(VARIABLE, None)
@@ -84,7 +84,7 @@ def prove(finding: dict[str, object]) -> Result:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return Result.BROKEN
+            return ProofResult.BROKEN
     return judge(done.stdout, done.returncode)
 
 

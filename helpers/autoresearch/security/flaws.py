@@ -11,12 +11,12 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.catalog import rate
 from autoresearch.core.security.forms import MIN_REASON, FormError, read_finding
-from autoresearch.core.security.ledger import Decision, Finding, Proof, State
+from autoresearch.core.security.ledger import Finding, Proof, Resolution, State
 from autoresearch.core.security.quotes import fingerprint, occurrence, redact
 from autoresearch.edges.clock import now_utc
 from autoresearch.security import proofs
 from autoresearch.security.sweeping import checked_cell, sweep_number
-from autoresearch.share.proving import Result
+from autoresearch.share.proving import ProofResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,13 +29,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Rechecked(NamedTuple):
-    """What changed since the findings were looked at last.
-
-    Attributes:
-        ran: how many proofs were run.
-        gone: open findings without a proof whose lines are no longer there.
-        news: a line for each finding whose state changed.
-    """
+    """How many proofs ran, whose lines are gone without a proof, and what changed, in words."""
 
     ran: int
     gone: tuple[int, ...]
@@ -43,12 +37,7 @@ class Rechecked(NamedTuple):
 
 
 def add(books: Books, text: str) -> Finding:
-    """Record a finding whose evidence holds.
-
-    Raises:
-        FormError, EvidenceError: it cannot be read, or a quote does not hold.
-        AutoresearchError: `vector`, `duplicate`; or as `checked_cell`.
-    """
+    """Record a finding whose evidence holds; the form or a quote is refused otherwise."""
     form = read_finding(text)
     evidence = checked_cell(books, form)
     own = evidence[0]
@@ -113,21 +102,11 @@ def _refuse_duplicate(books: Books, finding: Finding) -> None:
 
 
 def prove(books: Books, number: int, path: Path, link: tuple[str, ...]) -> Proof:
-    """Run a proof of concept and file it, once it succeeds on the commit that is checked out.
-
-    Args:
-        books: open for writing.
-        number: of the finding.
-        path: the script.
-        link: ignored folders of the repository that it may read.
-
-    Raises:
-        AutoresearchError: `no_finding`; `proof` when it does not show the flaw.
-    """
+    """Run a proof of concept and file it, once it succeeds on the commit that is checked out."""
     books.finding(number)
     script = proofs.load(path, link)
     ran = proofs.run(books, number, script)
-    if ran.proof.result is not Result.EXPLOITED:
+    if ran.proof.result is not ProofResult.EXPLOITED:
         raise AutoresearchError(
             f"the proof says {ran.proof.result.value} (exit {ran.proof.exit_code}) on "
             f"{books.tree.commit[:12]}, so it proves no flaw: {ran.output[-300:]}",
@@ -139,12 +118,8 @@ def prove(books: Books, number: int, path: Path, link: tuple[str, ...]) -> Proof
     return ran.proof
 
 
-def decide(books: Books, number: int, state: State, reason: str, until: str | None) -> Decision:
-    """Record what is to be done about a finding.
-
-    Raises:
-        AutoresearchError: `no_finding`, `not_fixed`, `until`, `reason`.
-    """
+def decide(books: Books, number: int, state: State, reason: str, until: str | None) -> Resolution:
+    """Record what is to be done about a finding; `fixed` has to be seen."""
     books.finding(number)
     if len(reason.strip()) < MIN_REASON:
         raise AutoresearchError("the reason says too little", code="reason", hint="Say why.")
@@ -179,7 +154,7 @@ def _checked_fixed(books: Books, number: int) -> str:
     """What the helper saw of a fix; raises AutoresearchError `not_fixed`."""
     if number in books.ledger.proofs:
         ran = proofs.run_filed(books, number)
-        if ran.proof.result is Result.WITHSTOOD:
+        if ran.proof.result is ProofResult.WITHSTOOD:
             return "proof"
         raise AutoresearchError(
             f"the proof of F{number} says {ran.proof.result.value} on {books.tree.commit[:12]}: "
@@ -198,8 +173,8 @@ def _checked_fixed(books: Books, number: int) -> str:
 
 def _decide(
     books: Books, number: int, state: State, reason: str, checked: str, until: str | None = None
-) -> Decision:
-    decision = Decision(
+) -> Resolution:
+    decision = Resolution(
         schema=SCHEMA,
         at=now_utc(),
         finding=number,
@@ -232,7 +207,7 @@ def recheck(books: Books) -> Rechecked:
         else:
             result = proofs.run_filed(books, number).proof.result
             ran += 1
-            held, checked = result is Result.WITHSTOOD, "proof"
+            held, checked = result is ProofResult.WITHSTOOD, "proof"
             reason = "its proof is withstood" if held else f"its proof says {result.value}"
         if held is not (state is State.FIXED):
             _decide(books, number, State.FIXED if held else State.OPEN, reason, checked)
