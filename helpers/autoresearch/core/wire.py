@@ -285,8 +285,6 @@ def _bound(kind: str, bound: str) -> str:
     """What msgspec says behind the type: `>= 1`, `of length <= 3`, `matching regex '…'`."""
     if bound.startswith("matching regex "):  # which may hold blanks itself
         return f" that matches {bound.removeprefix('matching regex ')}"
-    if bound.startswith("matching regex "):  # which may hold blanks itself
-        return f" that matches {bound.removeprefix('matching regex ')}"
     word, _, limit = bound.removeprefix("of length ").rpartition(" ")
     if not limit:
         return ""
