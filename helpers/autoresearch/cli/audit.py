@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from autoresearch.cli.app import few, picked
 from autoresearch.cli.security import FILE, FORM, cells, coverage_line, security
 from autoresearch.core import formatting
 from autoresearch.core.answer import WIDE_BYTES, Answer
@@ -39,18 +40,20 @@ def init_command(books: Books) -> Answer:
         lines=(
             f"model: {formatting.count(len(elements), 'element')}"
             + (", kept from before" if found.kept else " drafted from the code"),
-            *(f"  {e.kind.value:<8} {clean_line(e.name, 60)}" for e in elements[:SHOWN]),
-            *([f"  … {len(elements) - SHOWN} more"] if len(elements) > SHOWN else []),
+            *few(
+                (f"  {e.kind.value:<8} {clean_line(e.name, 60)}" for e in elements),
+                SHOWN,
+                "  … {} more",
+            ),
             f"places by pattern: {places}",
             f"draft to complete: {found.draft}",
             *(f"scanner {name}: {call}" for name, call in found.scanners.items()),
         ),
         data={
             "elements": [element.name for element in elements],
-            "kept": found.kept,
-            "draft": found.draft,
-            "places": dict(found.counts),
-            "scanners": dict(found.scanners),
+            **picked(found, "kept draft"),
+            "places": found.counts,
+            "scanners": found.scanners,
         },
         next_step="complete the draft and `autoresearch security model FILE`, then "
         "`autoresearch security sweep N`",
@@ -105,9 +108,7 @@ def sweep_command(
     found = sweeping.open_sweep(books, iterations, scope, diff)
     sweep = found.sweep
     audited = f", {formatting.count(len(sweep.paths), 'file')} in the audit" if sweep.base else ""
-    state = "opened" if found.opened else "goes on"
-    if found.done:
-        state = "AUTORESEARCH DONE"
+    state = "AUTORESEARCH DONE" if found.done else "opened" if found.opened else "goes on"
     left = sweep.iterations - found.used
     return Answer(
         lines=(
@@ -119,9 +120,8 @@ def sweep_command(
             "used": found.used,
             "iterations": sweep.iterations,
             "done": found.done,
-            "paths": list(sweep.paths),
-            "cells": found.coverage.cells,
-            "covered": found.coverage.covered,
+            "paths": sweep.paths,
+            **picked(found.coverage, "cells covered"),
         },
         next_step=DONE if found.done else f"`autoresearch security next` ({left} left)",
     )
@@ -147,9 +147,7 @@ def next_command(books: Books) -> Answer:
         )
     element = task.element
     hypothesis = f"acting as {task.persona.value}, one can {threats()[task.stride].question}"
-    places = [f"  {clean_line(s.path, 120)}:{s.line} {s.kind.value}" for s in task.sites[:SHOWN]]
-    if len(task.sites) > SHOWN:
-        places.append(f"  … {len(task.sites) - SHOWN} more places: --json lists them")
+    places = (f"  {clean_line(s.path, 120)}:{s.line} {s.kind.value}" for s in task.sites)
     files = ", ".join(clean_line(path, 120) for path in task.files[:SHOWN])
     more = f" and {len(task.files) - SHOWN} more" if len(task.files) > SHOWN else ""
     return Answer(
@@ -164,17 +162,16 @@ def next_command(books: Books) -> Answer:
                 f"{clean_line(lead.message, 100)}"
                 for lead in task.leads[:5]
             ),
-            *places,
+            *few(places, SHOWN, "  … {} more places: --json lists them"),
             coverage_line(task.progress.coverage),
         ),
         data={
             "done": False,
             "element": element.name,
-            "stride": task.stride.value,
-            "persona": task.persona.value,
+            **picked(task, "stride persona"),
             "hypothesis": hypothesis,
-            "looks": list(task.looks),
-            "files": list(task.files[:100]),
+            "looks": task.looks,
+            "files": task.files[:100],
             "places": [[s.path, s.line, s.kind.value] for s in task.sites[:50]],
             "leads": [lead.number for lead in task.leads],
             "used": task.progress.used,
@@ -253,10 +250,7 @@ def add_command(books: Books, text: str) -> Answer:
         ),
         data={
             "finding": finding.number,
-            "score": finding.score,
-            "severity": finding.severity.value,
-            "vector": finding.vector,
-            "fingerprint": finding.fingerprint,
+            **picked(finding, "score severity vector fingerprint"),
             "categories": labels,
             **cells(found),
         },
@@ -311,11 +305,7 @@ def import_command(books: Books, file: Path) -> Answer:
             f"{formatting.count(len(found.fresh), 'lead')} taken in, {found.known} known before, "
             f"{left} not answered",
         ),
-        data={
-            "leads": [lead.number for lead in found.fresh],
-            "known": found.known,
-            "open": left,
-        },
+        data={"leads": [one.number for one in found.fresh], "known": found.known, "open": left},
         next_step="`autoresearch security leads`",
     )
 
@@ -338,7 +328,7 @@ def recheck_command(books: Books) -> Answer:
                 for number in found.gone
             ),
         ),
-        data={"ran": found.ran, "gone": list(found.gone), "news": list(found.news)},
+        data=picked(found, "ran gone news"),
         next_step="`autoresearch security status`",
         max_bytes=WIDE_BYTES,
     )
@@ -362,7 +352,7 @@ def state_command(books: Books, number: int, state: str, reason: str, until: str
     last = f" until {decision.until}" if decision.until else ""
     return Answer(
         lines=(f"F{number} is {decision.state.value}{last} (seen: {decision.checked})",),
-        data={"finding": number, "state": decision.state.value, "checked": decision.checked},
+        data={"finding": number, **picked(decision, "state checked")},
         next_step="`autoresearch security status`",
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from autoresearch.cli.app import few, picked
 from autoresearch.cli.security import FILE, cells, coverage_line, security
 from autoresearch.core import formatting, wire
 from autoresearch.core.answer import WIDE_BYTES, Answer
@@ -25,7 +26,7 @@ from autoresearch.edges.files import atomic_write, read_bytes_limited
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autoresearch.core.security.overview import Coverage, Shown
+    from autoresearch.core.security.overview import Coverage, Row, Shown
     from autoresearch.security.books import Books
 
 LEADS_SHOWN = 20
@@ -66,15 +67,17 @@ def status_command(books: Books) -> Answer:
     """
     found = books.overview()
     drafted = found.model is not None and found.model.drafted
-    left_out = len(found.findings) - FINDINGS_SHOWN
     return Answer(
         lines=(
             f"open findings: {sums.tally(found.open())}",
             coverage_line(found.coverage) + (" of a drafted model" if drafted else ""),
             f"leads not answered: {len(found.leads)}",
             *_matrix(found.coverage),
-            *map(_finding_line, found.findings[:FINDINGS_SHOWN]),
-            *([f"… {left_out} more findings: --json lists all"] if left_out > 0 else []),
+            *few(
+                map(_finding_line, found.findings),
+                FINDINGS_SHOWN,
+                "… {} more findings: --json lists all",
+            ),
         ),
         data={
             "commit": found.commit,
@@ -101,14 +104,15 @@ def _matrix(found: Coverage) -> Iterable[str]:
         return
     width = max(len(clean_line(row.element.name, 40)) for row in found.rows)
     yield f"{'':<{width}}  {'  '.join(LETTERS[threat] for threat in Stride)}"
-    for row in found.rows[:ROWS_SHOWN]:
-        marks = (
-            " " if threat not in row.looks else str(min(len(row.looks[threat]), 9) or ".")
-            for threat in Stride
-        )
-        yield f"{clean_line(row.element.name, 40):<{width}}  {'  '.join(marks)}".rstrip()
-    if len(found.rows) > ROWS_SHOWN:
-        yield f"… {len(found.rows) - ROWS_SHOWN} more elements"
+    yield from few((_row(row, width) for row in found.rows), ROWS_SHOWN, "… {} more elements")
+
+
+def _row(row: Row, width: int) -> str:
+    marks = (
+        " " if threat not in row.looks else str(min(len(row.looks[threat]), 9) or ".")
+        for threat in Stride
+    )
+    return f"{clean_line(row.element.name, 40):<{width}}  {'  '.join(marks)}".rstrip()
 
 
 def _finding_line(one: Shown) -> str:
@@ -128,14 +132,8 @@ def _facts(one: Shown) -> dict[str, object]:
         "finding": finding.number,
         "title": finding.title,
         "state": one.state.value,
-        "severity": finding.severity.value,
-        "score": finding.score,
-        "cwe": list(finding.cwe),
-        "element": finding.element,
-        "stride": finding.stride.value,
-        "path": one.where.path,
-        "first": one.where.first,
-        "last": one.where.last,
+        **picked(finding, "severity score cwe element stride"),
+        **picked(one.where, "path first last"),
         "evidence_stands": all(place.stands for place in one.evidence),
         "proof": None if proof is None else proof.result.value,
         "fingerprint": finding.fingerprint,

@@ -25,28 +25,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 WITHOUT_QUESTION = frozenset(
-    {
-        "run",
-        "brief",
-        "try",
-        "note",
-        "drop",
-        "apply",
-        "profile",
-        "status",
-        "log",
-        "show",
-        "validate",
-        "doctor",
-        "recover",
-        "scan",
-        "gc",
-    }
-)
+    ("run", "brief", "try", "note", "drop", "apply", "profile", "status", "log", "show", "validate",
+     "doctor", "recover", "scan", "gc")
+)  # fmt: skip
 """Calls of the loop. `check` and `init` run what no human has read yet."""
 
 AUDIT = frozenset(
-    {"model", "sweep", "next", "examined", "add", "leads", "status", "show", "report", "gate"}
+    ["model", "sweep", "next", "examined", "add", "leads", "status", "show", "report", "gate"]
 )
 """Calls of `security` that run nothing an agent wrote; `prove`, `recheck` and `fix` do."""
 
@@ -73,11 +58,9 @@ _WHY = (
 
 
 class HookRuling:
-    """What to answer: `allow`, `ask` or `deny`, and why; or only a word of warning.
+    """What to answer: allow, ask or deny, and why; without a decision only a word of warning.
 
     Attributes:
-        decision: one of them, or None.
-        reason: in words.
         given: what the tool is to be given instead, None for what it was given.
         begins: the draft of a contract that the call begins to write, or None.
     """
@@ -99,10 +82,6 @@ class ToolCall:
     """A tool call, as the host describes it.
 
     Attributes:
-        tool: its name.
-        given: its input.
-        cwd: where it runs.
-        host_session: the agent session.
         mode: the host's permission mode; empty when it names none.
         amending: whether the human asked to amend the contract in this turn.
         agreed: whether the human's command for this turn ended with `yes`.
@@ -165,14 +144,7 @@ def judge_skill(given: object) -> HookRuling | None:
 def _judge_edit(
     call: ToolCall, path: str, state: str, environ: Mapping[str, str]
 ) -> HookRuling | None:
-    """May the file be edited?
-
-    Args:
-        call: what edits it.
-        path: real path of the file, which need not exist.
-        state: the folder of all state.
-        environ: of the process.
-    """
+    """May the file be edited? Its path is the real one; it need not exist."""
     for folder in (state, cache_folder(environ)):
         if folder is not None and _is_below(path, os.path.realpath(folder)):
             return HookRuling(
@@ -240,10 +212,9 @@ def _in_scope(live: Live, relative: str) -> bool:
 def _why_protected(live: Live, relative: str, *, is_contract: bool) -> str:
     patterns = live.view.get("scope", {}).get("patterns", [])
     shown = ", ".join(patterns[:_SCOPE_SHOWN]) + (", …" if len(patterns) > _SCOPE_SHOWN else "")
+    what = f"{relative} is outside the scope ({shown}), so it is protected"
     if is_contract:
         what = f"{relative} is the contract, frozen since the session was opened"
-    else:
-        what = f"{relative} is outside the scope ({shown}), so it is protected"
     return (
         f"autoresearch: {what}; `autoresearch try` would refuse the change. Improve the files in "
         "scope instead. If this must change, tell the human, who can use `/autoresearch:amend`."
@@ -440,12 +411,9 @@ def _is_tracked(toplevel: str, relative: str) -> bool:
     if not os.path.lexists(os.path.join(toplevel, relative)):
         return False
     git = ["git", "-c", "core.fsmonitor=false", "--literal-pathspecs", "-C", toplevel]
+    git += ["ls-files", "--error-unmatch", "--", relative]
     silent = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
-    asked = os.posix_spawnp(  # half the time of importing subprocess
-        "git",
-        [*git, "ls-files", "--error-unmatch", "--", relative],
-        os.environ,
-        file_actions=silent,
-    )
+    # Half the time of importing subprocess.
+    asked = os.posix_spawnp("git", git, os.environ, file_actions=silent)
     _, status = os.waitpid(asked, 0)
     return not (os.WIFEXITED(status) and os.WEXITSTATUS(status) == _UNTRACKED)

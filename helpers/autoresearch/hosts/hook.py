@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 
 from autoresearch.edges.whereabouts import state_folder
 from autoresearch.hosts import sessions
@@ -24,6 +25,7 @@ SWITCH = "AUTORESEARCH_HOOKS"
 """`off` turns all hooks off; names of events with commas between turn off those."""
 
 CONTEXT_BYTES = 6144
+KEPT = ("permission_mode", "transcript_path", "cwd")
 
 PLANS = frozenset({"plan", "autoresearch"})
 """Commands whose last word `yes` is the human's consent."""
@@ -57,7 +59,9 @@ def _answer(event: str, given: bytes, environ: Mapping[str, str], *, planning: b
         return ""
     said = _object(given)
     if of_skill and said.get("tool_name") == "Skill":
-        found = _skill(said)
+        from autoresearch.hosts import guard  # noqa: PLC0415 - other events need none of it
+
+        found = _told(guard.judge_skill(said.get("tool_input")))
     else:
         found = None if state is None else handle(said, state, environ)
     return "" if found is None else json.dumps(found)
@@ -97,8 +101,9 @@ def _session_start(
     said: dict[str, Any], state: str, environ: Mapping[str, str]
 ) -> dict[str, Any] | None:
     host_session = str(said.get("session_id", ""))
-    sessions.reopened(state, host_session)
-    live = live_of_host(state, host_session) or _live_here(said, state, environ)
+    sessions.update(state, host_session, ended=None)
+    folder = said.get("cwd") or environ.get("CLAUDE_PROJECT_DIR") or os.getcwd()
+    live = live_of_host(state, host_session) or live_in(state, str(folder))
     if live is None:
         return None
     text = _context(live, host_session)
@@ -131,28 +136,29 @@ def _context(live: Live, host_session: str) -> str:
 def _pre_tool_use(
     said: dict[str, Any], state: str, environ: Mapping[str, str]
 ) -> dict[str, Any] | None:
-    from autoresearch.hosts import guard  # noqa: PLC0415 - other events need none of it
+    from autoresearch.hosts import guard  # noqa: PLC0415 - as above
 
     host_session = str(said.get("session_id", ""))
+    known = sessions.known(state, host_session)
     call = guard.ToolCall(
         said,
-        amending=sessions.is_amending(state, host_session),
-        agreed=sessions.has_agreed(state, said),
-        begun=sessions.draft_of(state, host_session),
+        amending=bool(known.get("amending")),
+        agreed=known.get("agreed") == _turn(said),
+        begun=known.get("draft"),
     )
     command = str(call.given.get("command", "")) if call.tool == "Bash" else ""
     if "autoresearch run" in command or "autoresearch try" in command:
-        sessions.remember(state, said)  # they ask for mode and transcript
+        kept = {key: str(said[key]) for key in KEPT if said.get(key)}  # they ask for these
+        sessions.update(state, host_session, create=True, **kept)
     ruling = guard.judge(call, state, environ)
     if ruling is not None and ruling.begins is not None:
-        sessions.begin_draft(state, host_session, ruling.begins)
+        sessions.update(state, host_session, create=True, draft=ruling.begins)
     return _told(ruling)
 
 
-def _skill(said: dict[str, Any]) -> dict[str, Any] | None:
-    from autoresearch.hosts import guard  # noqa: PLC0415 - as above
-
-    return _told(guard.judge_skill(said.get("tool_input")))
+def _turn(said: dict[str, Any]) -> str:
+    """The prompt: of a turn that was interrupted no hook hears the end."""
+    return str(said.get("prompt_id") or True)
 
 
 def _told(ruling: HookRuling | None) -> dict[str, Any] | None:
@@ -169,31 +175,28 @@ def _told(ruling: HookRuling | None) -> dict[str, Any] | None:
     return {"hookSpecificOutput": told}
 
 
-def _prompt_expansion(
-    said: dict[str, Any],
-    state: str,
-    environ: Mapping[str, str],  # noqa: ARG001 - one form for all events
-) -> None:
+def _prompt_expansion(said: dict[str, Any], state: str, _: Mapping[str, str]) -> None:
     name = str(said.get("command_name", "")).rpartition(":")[2]
     host_session = str(said.get("session_id", ""))
     if name == "amend":
-        sessions.set_amending(state, host_session)
+        sessions.update(state, host_session, create=True, amending=True)
     if name in PLANS and str(said.get("command_args", "")).split()[-1:] == ["yes"]:
-        sessions.agree(state, said)
+        sessions.update(state, host_session, create=True, agreed=_turn(said))
 
 
-def _stop(said: dict[str, Any], state: str, environ: Mapping[str, str]) -> dict[str, Any] | None:  # noqa: ARG001 - as above
+def _stop(said: dict[str, Any], state: str, _: Mapping[str, str]) -> dict[str, Any] | None:
     """Keep the agent going while its run has budget and the log grows."""
     host_session = str(said.get("session_id", ""))
-    sessions.end_turn(state, host_session)
+    sessions.update(state, host_session, amending=None, agreed=None)
     live = live_of_host(state, host_session)
     if live is None or not live.is_running(host_session) or said.get("permission_mode") == "plan":
         return None
     if said.get("background_tasks") or said.get("session_crons") or live.is_at_work():
         return None
-    length = live.log_bytes()
-    if not sessions.has_grown(state, host_session, live.state, length):
+    now = [live.state, live.log_bytes()]
+    if sessions.known(state, host_session).get("blocked") == now:
         return None
+    sessions.update(state, host_session, create=True, blocked=now)
     run = live.run_of(host_session) or {}
     reason = (
         f"autoresearch: {run.get('used')} of {run.get('experiments')} experiments of run "
@@ -203,13 +206,16 @@ def _stop(said: dict[str, Any], state: str, environ: Mapping[str, str]) -> dict[
     return {"decision": "block", "reason": reason}
 
 
-def _session_end(said: dict[str, Any], state: str, environ: Mapping[str, str]) -> None:  # noqa: ARG001 - as above
-    sessions.ended(state, str(said.get("session_id", "")), str(said.get("reason", "")))
-
-
-def _live_here(said: dict[str, Any], state: str, environ: Mapping[str, str]) -> Live | None:
-    folder = said.get("cwd") or environ.get("CLAUDE_PROJECT_DIR") or os.getcwd()
-    return live_in(state, str(folder))
+def _session_end(said: dict[str, Any], state: str, _: Mapping[str, str]) -> None:
+    sessions.update(
+        state,
+        str(said.get("session_id", "")),
+        ended=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        reason=str(said.get("reason", ""))[:100],
+        amending=None,
+        agreed=None,
+        draft=None,
+    )
 
 
 _HANDLERS = {

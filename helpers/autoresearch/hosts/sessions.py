@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 VIEW = "host.json"
 SCHEMA = 1
 FAILURE_BYTES = 16 * 1024
-_KEPT = ("permission_mode", "transcript_path", "cwd")
 
 
 class Live:
@@ -42,7 +41,7 @@ class Live:
     Attributes:
         toplevel: its working tree, by real path.
         state: its state folder.
-        view: what `loop.logbook` wrote.
+        view: what the helper wrote for hosts.
     """
 
     def __init__(self, toplevel: str, state: str, view: dict[str, Any]) -> None:
@@ -110,12 +109,7 @@ def any_session(environ: Mapping[str, str]) -> str | None:
 
 
 def live_in(state: str, folder: str) -> Live | None:
-    """The live session of the working tree that a folder lies in.
-
-    Args:
-        state: the folder of all state.
-        folder: any folder or file below the working tree; it need not exist.
-    """
+    """The live session of the working tree that a folder lies in; the folder need not exist."""
     repository = find_repository(folder)
     if repository is None:
         return None
@@ -191,70 +185,33 @@ def _live(repository: Repository, branch: str, state: str) -> Live | None:
     return Live(repository.toplevel, state, view)
 
 
-def remember(state: str, said: dict[str, Any]) -> None:
-    """Keep what the helper will want to know: permission mode, transcript, folder."""
-    kept = {key: str(said[key]) for key in _KEPT if said.get(key)}
-    _update(state, str(said.get("session_id", "")), kept, create=True)
+def known(state: str, host_session: str) -> dict[str, Any]:
+    """What is remembered of an agent session."""
+    path = host_file(state, host_session, ".json")
+    return (read_object(path) if path is not None else None) or {}
 
 
-def reopened(state: str, host_session: str) -> None:
-    """The agent session began or was taken up again."""
-    _update(state, host_session, {"ended": None})
+def update(state: str, host_session: str, *, create: bool = False, **now: object) -> None:
+    """Merge into what is remembered; None forgets. Written only when something changed.
 
-
-def ended(state: str, host_session: str, reason: str) -> None:
-    """The agent session is over; its run is free for another one."""
-    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    gone = {"amending": None, "agreed": None, "draft": None}
-    _update(state, host_session, {"ended": at, "reason": reason[:100], **gone})
-
-
-def set_amending(state: str, host_session: str) -> None:
-    """The human asked, in this turn, to change the contract."""
-    _update(state, host_session, {"amending": True}, create=True)
-
-
-def end_turn(state: str, host_session: str) -> None:
-    """What the human asked for in this turn is asked no longer."""
-    _update(state, host_session, {"amending": None, "agreed": None})
-
-
-def is_amending(state: str, host_session: str) -> bool:
-    """Whether the human asked, in this turn, to change the contract."""
-    return bool(_known(state, host_session).get("amending"))
-
-
-def agree(state: str, said: dict[str, Any]) -> None:
-    """The human's own command for this turn ended with `yes`."""
-    turn = str(said.get("prompt_id") or True)
-    _update(state, str(said.get("session_id", "")), {"agreed": turn}, create=True)
-
-
-def has_agreed(state: str, said: dict[str, Any]) -> bool:
-    """Whether the human's own command for this turn ended with `yes`.
-
-    A turn that was interrupted has no end that a hook hears of; so its prompt is compared as well.
+    Args:
+        state: the folder of all state.
+        host_session: the agent session.
+        create: whether to begin to remember an agent session that nothing is known of.
+        now: `permission_mode`, `transcript_path` and `cwd`; `amending`, and `agreed` with the
+            prompt: what the human asked for in this turn; `draft` of a contract; `blocked`, the
+            session and its log's length when the agent was last sent on; `ended` and `reason`.
     """
-    known = _known(state, str(said.get("session_id", ""))).get("agreed")
-    return known is not None and known == str(said.get("prompt_id") or True)
-
-
-def begin_draft(state: str, host_session: str, path: str) -> None:
-    """The agent session writes the draft of a contract, which it may go on editing."""
-    _update(state, host_session, {"draft": path}, create=True)
-
-
-def draft_of(state: str, host_session: str) -> object:
-    """The draft that the agent session began, or None."""
-    return _known(state, host_session).get("draft")
-
-
-def has_grown(state: str, host_session: str, session: str, length: int) -> bool:
-    """Whether the log grew since the agent was last sent on; from now on this length counts."""
-    now = [session, length]
-    grown = _known(state, host_session).get("blocked") != now
-    _update(state, host_session, {"blocked": now}, create=True)
-    return grown
+    path = host_file(state, host_session, ".json")
+    if path is None:
+        return
+    before = read_object(path)
+    if before is None and not create:
+        return
+    after = {key: value for key, value in {**(before or {}), **now}.items() if value is not None}
+    if after != before:
+        os.makedirs(os.path.join(state, HOSTS), mode=0o700, exist_ok=True)
+        _write(path, json.dumps(after).encode("ascii"))
 
 
 def note_failure(environ: Mapping[str, str], text: str) -> None:
@@ -273,25 +230,6 @@ def note_failure(environ: Mapping[str, str], text: str) -> None:
         _write(path, (known + entry)[-FAILURE_BYTES:])
     except OSError:
         return
-
-
-def _known(state: str, host_session: str) -> dict[str, Any]:
-    path = host_file(state, host_session, ".json")
-    return (read_object(path) if path is not None else None) or {}
-
-
-def _update(state: str, host_session: str, now: dict[str, Any], *, create: bool = False) -> None:
-    """Merge into the session's file, which is written only when something changed."""
-    path = host_file(state, host_session, ".json")
-    if path is None:
-        return
-    before = read_object(path)
-    if before is None and not create:
-        return
-    after = {key: value for key, value in {**(before or {}), **now}.items() if value is not None}
-    if after != before:
-        os.makedirs(os.path.join(state, HOSTS), mode=0o700, exist_ok=True)
-        _write(path, json.dumps(after).encode("ascii"))
 
 
 def _write(path: str, content: bytes) -> None:
