@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from itertools import islice
+from itertools import chain, islice
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +13,7 @@ from autoresearch.core import formatting
 from autoresearch.core.model import Direction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from autoresearch.core.contract import Budget, Contract, Metric
     from autoresearch.core.history import History
@@ -191,14 +191,13 @@ class Halt(NamedTuple):
 
 def remaining(history: History, budget: Budget) -> Remaining:
     """What the contract's budget and the run leave."""
-    experiments = budget.experiments
-    hours = budget.hours
-    run = history.run
+    used, run = history.spending, history.run
+    experiments, hours = budget.experiments, budget.hours
     return Remaining(
         experiments=None if experiments is None else max(0, experiments - history.last_number),
         hours=None if hours is None else max(0.0, hours - history.active_s / _HOUR_S),
-        usd=None if budget.usd is None else max(0.0, budget.usd - history.spending.usd),
-        tokens=None if budget.tokens is None else max(0, budget.tokens - history.spending.tokens),
+        usd=None if budget.usd is None else max(0.0, budget.usd - used.usd),
+        tokens=None if budget.tokens is None else max(0, budget.tokens - used.tokens),
         run_used=None if run is None else run.used,
         run_total=None if run is None else run.experiments,
     )
@@ -221,10 +220,8 @@ def outlook_of(history: History, contract: Contract) -> Outlook:
 
 def halt(history: History, contract: Contract) -> Halt | None:
     """The first stop rule that holds, in the order of `StopRule`; None to go on."""
-    for rule, ask in _RULES.items():
-        text = ask(history, contract)
-        if text:
-            return Halt(rule, rule not in _RUN_RULES, text)
+    for rule, text in chain(_used_up(history, contract), _cut_short(history, contract)):
+        return Halt(rule, rule not in _RUN_RULES, text)
     return None
 
 
@@ -237,82 +234,39 @@ def is_target_met(value: float | None, metric: Metric) -> bool:
     return value >= metric.target
 
 
-def _target(history: History, contract: Contract) -> str:
-    metric, value = contract.metric, history.incumbent_value
-    if value is None or metric.target is None or not is_target_met(value, metric):
-        return ""
-    reached = formatting.with_unit(value, metric.unit)
-    return f"target met: {reached}, asked for {formatting.with_unit(metric.target, metric.unit)}"
+def _used_up(history: History, contract: Contract) -> Iterator[tuple[StopRule, str]]:
+    """The rules of target and budget that hold."""
+    budget, metric, value = contract.budget, contract.metric, history.incumbent_value
+    left = remaining(history, budget)
+    if value is not None and metric.target is not None and is_target_met(value, metric):
+        reached, asked = (formatting.with_unit(one, metric.unit) for one in (value, metric.target))
+        yield StopRule.TARGET, f"target met: {reached}, asked for {asked}"
+    if left.experiments == 0:
+        yield StopRule.EXPERIMENTS, f"all {budget.experiments} experiments of the budget are used"
+    if left.hours == 0:
+        hours = formatting.number(budget.hours or 0)
+        yield StopRule.HOURS, f"all {hours} h of the budget are used"
+    if left.usd == 0:
+        usd = formatting.dollars(budget.usd or 0)
+        yield StopRule.USD, f"all {usd} of the budget are spent"
+    if left.tokens == 0:
+        yield StopRule.TOKENS, f"all {formatting.tokens(budget.tokens or 0)} are used"
 
 
-def _experiments(history: History, contract: Contract) -> str:
-    spent = remaining(history, contract.budget).experiments == 0
-    return f"all {contract.budget.experiments} experiments of the budget are used" if spent else ""
+def _cut_short(history: History, contract: Contract) -> Iterator[tuple[StopRule, str]]:
+    """The rules of what happened, or was said, that hold."""
+    outlook, run = outlook_of(history, contract), history.run
+    if contract.stop_on_plateau and outlook.stop:
+        yield StopRule.PLATEAU, f"plateau: {outlook.reason}"
+    if history.refusals_in_row >= MOST_REFUSALS:
+        yield StopRule.REFUSALS, f"{history.refusals_in_row} candidates in a row were refused"
+    if history.violations_in_row >= MOST_VIOLATIONS:
+        yield StopRule.VIOLATIONS, f"{history.violations_in_row} violations in a row"
+    if history.stopped is not None:
+        yield StopRule.STOPPED, f"stopped: {history.stopped}"
+    if run is not None and run.used >= run.experiments:
+        yield StopRule.RUN, f"all {run.experiments} experiments of run {run.number} are used"
 
-
-def _hours(history: History, contract: Contract) -> str:
-    spent = remaining(history, contract.budget).hours == 0
-    return (
-        f"all {formatting.number(contract.budget.hours or 0)} h of the budget are used"
-        if spent
-        else ""
-    )
-
-
-def _usd(history: History, contract: Contract) -> str:
-    spent = remaining(history, contract.budget).usd == 0
-    return (
-        f"all {formatting.dollars(contract.budget.usd or 0)} of the budget are spent"
-        if spent
-        else ""
-    )
-
-
-def _tokens(history: History, contract: Contract) -> str:
-    spent = remaining(history, contract.budget).tokens == 0
-    return f"all {formatting.tokens(contract.budget.tokens or 0)} are used" if spent else ""
-
-
-def _plateau(history: History, contract: Contract) -> str:
-    if not contract.stop_on_plateau:
-        return ""
-    found = outlook_of(history, contract)
-    return f"plateau: {found.reason}" if found.stop else ""
-
-
-def _refusals(history: History, contract: Contract) -> str:  # noqa: ARG001  (one form for all rules)
-    in_row = history.refusals_in_row
-    return f"{in_row} candidates in a row were refused" if in_row >= MOST_REFUSALS else ""
-
-
-def _violations(history: History, contract: Contract) -> str:  # noqa: ARG001  (one form for all rules)
-    in_row = history.violations_in_row
-    return f"{in_row} violations in a row" if in_row >= MOST_VIOLATIONS else ""
-
-
-def _stopped(history: History, contract: Contract) -> str:  # noqa: ARG001  (one form for all rules)
-    return "" if history.stopped is None else f"stopped: {history.stopped}"
-
-
-def _run(history: History, contract: Contract) -> str:  # noqa: ARG001  (one form for all rules)
-    run = history.run
-    if run is None or run.used < run.experiments:
-        return ""
-    return f"all {run.experiments} experiments of run {run.number} are used"
-
-
-_RULES: dict[StopRule, Callable[[History, Contract], str]] = {
-    StopRule.TARGET: _target,
-    StopRule.EXPERIMENTS: _experiments,
-    StopRule.HOURS: _hours,
-    StopRule.USD: _usd,
-    StopRule.TOKENS: _tokens,
-    StopRule.PLATEAU: _plateau,
-    StopRule.REFUSALS: _refusals,
-    StopRule.VIOLATIONS: _violations,
-    StopRule.STOPPED: _stopped,
-    StopRule.RUN: _run,
-}
 
 _RUN_RULES = frozenset({StopRule.REFUSALS, StopRule.VIOLATIONS, StopRule.RUN})
 
@@ -325,24 +279,33 @@ def spent_words(spent: Spent) -> str:
 
 def cost_line(history: History) -> str:
     """What the experiments cost the agent, and each kept one; empty when nobody knows."""
-    metered = history.last_number - history.spending.unmetered
+    used = history.spending
+    metered = history.last_number - used.unmetered
     if metered <= 0:
         return ""
-    money = _money(history, metered)
-    amount = f"{formatting.tokens(history.spending.tokens)}{money} for {metered}"
-    known = "" if history.spending.unmetered == 0 else f" of {history.last_number}"
-    line = f"cost: {amount}{known} {'experiment' if metered == 1 and not known else 'experiments'}"
+    money = formatting.dollars(used.usd)
+    if used.unpriced:
+        money = (
+            "dollars unknown"
+            if used.unpriced == metered
+            else f"{money} and {used.unpriced} unknown"
+        )
+    number = formatting.count(metered, "experiment")
+    if used.unmetered:
+        number = f"{metered} of {history.last_number} experiments"
     each = per_keep(history)
+    line = f"cost: {formatting.tokens(used.tokens)}, {money} for {number}"
     return line if each is None else f"{line}; {each} for each kept change"
 
 
 def per_keep(history: History) -> str | None:
     """The cost of all experiments over the kept ones; None where it cannot be told."""
-    if history.kept_count == 0 or history.spending.unmetered:
+    used, kept = history.spending, history.kept_count
+    if kept == 0 or used.unmetered:
         return None
-    if history.spending.unpriced:
-        return formatting.tokens(round(history.spending.tokens / history.kept_count))
-    return formatting.dollars(history.spending.usd / history.kept_count)
+    if used.unpriced:
+        return formatting.tokens(round(used.tokens / kept))
+    return formatting.dollars(used.usd / kept)
 
 
 def blind_spot(history: History, budget: Budget, *, readable: bool) -> str:
@@ -360,14 +323,3 @@ def blind_spot(history: History, budget: Budget, *, readable: bool) -> str:
             "prices.json, see docs/hooks.md"
         )
     return ""
-
-
-def _money(history: History, metered: int) -> str:
-    if history.spending.unpriced == metered:
-        return ", dollars unknown"
-    known = f", {formatting.dollars(history.spending.usd)}"
-    return (
-        known
-        if not history.spending.unpriced
-        else f"{known} and {history.spending.unpriced} unknown"
-    )

@@ -79,27 +79,27 @@ def clean_block(
         text: an output, as captured.
         max_lines: most lines kept, at least 1; the count comes on top.
         max_bytes: most UTF-8 bytes in all, the count included.
-
-    Returns:
-        Lines joined by a newline, without one at the end; empty for an output of blanks.
     """
     lines = _lines_of(text)
     kept = [_printable(line, LINE_CHARS).rstrip() for line in lines[-max_lines:]]
-    while kept and len(_with_count(kept, len(lines) - len(kept)).encode()) > max_bytes:
-        del kept[0]
-    return _with_count(kept, len(lines) - len(kept))
+    return _fitting(kept, len(lines), max_bytes, "earlier")
 
 
 def clean_head(text: str | bytes, max_lines: int, max_bytes: int) -> str:
-    """The first lines of an output, each clean, above a last line that counts what was left out.
-
-    Args and returned form are those of `clean_block`.
-    """
+    """The first lines of an output, each clean, above a last line that counts what was left out."""
     lines = _lines_of(text)
     kept = [_printable(line, LINE_CHARS).rstrip() for line in lines[:max_lines]]
-    while kept and len(_with_more(kept, len(lines) - len(kept)).encode()) > max_bytes:
-        del kept[-1]
-    return _with_more(kept, len(lines) - len(kept))
+    return _fitting(kept, len(lines), max_bytes, "later")
+
+
+def _fitting(kept: list[str], total: int, max_bytes: int, rest: str) -> str:
+    """As many of the lines as fit; the others, earlier or later ones, are counted."""
+    while True:
+        count = [f"[{total - len(kept)} {rest} lines left out]"] if total > len(kept) else []
+        shown = "\n".join([*count, *kept] if rest == "earlier" else [*kept, *count])
+        if not kept or len(shown.encode()) <= max_bytes:
+            return shown
+        del kept[0 if rest == "earlier" else -1]
 
 
 def _lines_of(text: str | bytes) -> list[str]:
@@ -163,16 +163,6 @@ def _printable(line: str, limit: int) -> str:
 
 def _substitute(char: str) -> str:
     return " " if unicodedata.category(char) == "Zs" else REPLACEMENT
-
-
-def _with_count(lines: list[str], left_out: int) -> str:
-    count = [f"[{left_out} earlier lines left out]"] if left_out else []
-    return "\n".join([*count, *lines])
-
-
-def _with_more(lines: list[str], left_out: int) -> str:
-    count = [f"[{left_out} later lines left out]"] if left_out else []
-    return "\n".join([*lines, *count])
 
 
 _DIGITS = 4
