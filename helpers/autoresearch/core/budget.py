@@ -59,13 +59,13 @@ class Outlook(Struct, frozen=True, kw_only=True):
 def outlook(
     keeps: Sequence[bool], gains: Sequence[float], *, alpha: float, min_effect: float
 ) -> Outlook:
-    """Return the outlook after a series of experiments.
+    """Return the outlook after a series of experiments, oldest first.
 
     Args:
-        keeps: for each experiment, oldest first, whether it was kept.
-        gains: of the kept ones, oldest first, improvements positive.
+        keeps: whether each was kept.
+        gains: of the kept ones, improvements positive, in the unit of `min_effect`.
         alpha: share of worthless candidates that is kept.
-        min_effect: the gain an experiment is expected to bring, unit of the gains; 0 for none.
+        min_effect: the gain an experiment is expected to bring; 0 for none.
     """
     weights = [_DISCOUNT**age for age in range(len(keeps))]
     newest_first = list(zip(weights, reversed(keeps), strict=True))

@@ -39,14 +39,11 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:
-            msg = f"alpha must lie between 0 and 1, got {self.alpha!r}"
-            raise ValueError(msg)
+            raise ValueError(f"alpha must lie between 0 and 1, got {self.alpha!r}")
         if self.pairs < 1:
-            msg = f"pairs must be at least 1, got {self.pairs!r}"
-            raise ValueError(msg)
+            raise ValueError(f"pairs must be at least 1, got {self.pairs!r}")
         if not (math.isfinite(self.min_effect) and self.min_effect >= 0):
-            msg = f"min_effect must be finite and not negative, got {self.min_effect!r}"
-            raise ValueError(msg)
+            raise ValueError(f"min_effect must be finite and not negative, got {self.min_effect!r}")
 
 
 class Rule(str, Enum):
@@ -83,31 +80,20 @@ class Decision(Struct, frozen=True, kw_only=True):
     """
 
     ended: bool
-    keep: bool
-    reason: Reason | None
-    flags: tuple[Flag, ...]
+    keep: bool = False
+    reason: Reason | None = None
+    flags: tuple[Flag, ...] = ()
     pairs: int
-    p_value: float | None
-    effect: Effect | None
-    smallest_visible: float | None
+    p_value: float | None = None
+    effect: Effect | None = None
+    smallest_visible: float | None = None
     rule: Rule
-    detail: str
+    detail: str = ""
 
 
 def still_open(pairs: int, p_value: float | None) -> Decision:
     """Return the answer that asks for the next pair."""
-    return Decision(
-        ended=False,
-        keep=False,
-        reason=None,
-        flags=(),
-        pairs=pairs,
-        p_value=p_value,
-        effect=None,
-        smallest_visible=None,
-        rule=Rule.OPEN,
-        detail="",
-    )
+    return Decision(ended=False, pairs=pairs, p_value=p_value, rule=Rule.OPEN)
 
 
 def gain_of(effect: Effect, direction: Direction) -> float:

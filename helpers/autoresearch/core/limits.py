@@ -110,18 +110,10 @@ def judge_limit(
 
 
 def limit_pairs(order: str, values: Sequence[float], *, exact: bool) -> tuple[Pair, ...]:
-    """Return the pairs of a race on which its limits are judged.
+    """Return the pairs of a race on which its limits are judged; ValueError as `pairs_of`.
 
     A race that was decided exactly ran b b a: its candidate's runs are both held against the one
     of the incumbent, until pairs were run after them for the limits alone.
-
-    Args:
-        order: one letter a run, `a` incumbent, `b` candidate.
-        values: the secondary metric of each run.
-        exact: whether the deterministic path decided.
-
-    Raises:
-        ValueError: two runs of one arm make up a pair.
     """
     if not exact:
         return pairs_of(order, values)
@@ -282,13 +274,8 @@ def _detail(decision: Decision) -> str:
 def _nothing_left() -> Decision:
     return Decision(
         ended=True,
-        keep=False,
         reason=Reason.LIMITS,
-        flags=(),
         pairs=0,
-        p_value=None,
-        effect=None,
-        smallest_visible=None,
         rule=Rule.LIMIT,
         detail="earlier simplifications have used up the allowed loss",
     )
@@ -345,11 +332,8 @@ def bound_on(metric: Metric, holdout: Holdout) -> Bound:
 def judge_holdout(pairs: Sequence[Pair], bound: Bound, policy: Policy, *, carried: float) -> Judged:
     """Return whether the candidate is proven not to lose more than it may.
 
-    Args:
-        pairs: reference (as incumbent) against candidate, n >= 1, in the order run.
-        bound: from `bound_on`.
-        policy: of the race; what is unproven after its last pair has failed.
-        carried: from `carried_after`.
+    The pairs are reference (as incumbent) against candidate; `carried` is from `carried_after`.
+    What is unproven after the last pair of the policy has failed.
     """
     check = judge_limit(pairs, bound, policy, carried=carried)
     estimate = check.result.estimate
@@ -377,9 +361,7 @@ def is_due(kept: int, every: int) -> bool:
 def advisory(holdout: Holdout, toplevel: str) -> str:
     """Return why an agent can simply run the holdout, empty where its files lie elsewhere.
 
-    Args:
-        holdout: its paths count; a command without any runs what lies in the checkout.
-        toplevel: root of the repository.
+    A command that names no path runs what lies in the checkout.
     """
     root = toplevel.rstrip("/") + "/"
     if not holdout.paths:
@@ -401,12 +383,7 @@ class Point(NamedTuple):
 
 
 def curves(checks: Sequence[HoldoutCheck], moves: Sequence[tuple[int, Effect]]) -> list[Point]:
-    """Return both curves over the checked keeps.
-
-    Args:
-        checks: of one epoch, in order.
-        moves: (number, effect) of every keep of the epoch, in order.
-    """
+    """Return both curves over an epoch's checks; `moves` holds (number, effect) of its keeps."""
     found, passed = [], list[Effect | None]()
     for check in checks:
         own = [effect for number, effect in moves if number <= check.experiment]
@@ -456,12 +433,7 @@ VARIABLE = "AUTORESEARCH_INCUMBENT_METRICS"
 
 
 def incumbent_metrics(race: RaceRecord, metric: str) -> Mapping[str, float]:
-    """The incumbent's last sample: the metric and every secondary one; empty without a sample.
-
-    Args:
-        race: that ended in a keep.
-        metric: the primary metric's name.
-    """
+    """The incumbent's last sample: the metric and every secondary one; empty without a sample."""
     at = race.order.rfind(Arm.INCUMBENT.value)
     if at < 0:
         return {}
@@ -491,8 +463,7 @@ def limits_again(record: RaceRecord, limits: Sequence[LimitResult]) -> tuple[Lim
     found = []
     for limit in limits:
         if limit.name not in values:
-            msg = f"the race holds no samples of {limit.name!r}"
-            raise ValueError(msg)
+            raise ValueError(f"the race holds no samples of {limit.name!r}")
         bound = Bound(
             name=limit.name, direction=limit.direction, limit=limit.limit, relative=limit.relative
         )
@@ -513,14 +484,16 @@ def _policy(record: RaceRecord) -> Policy:
 
 def _exact(record: RaceRecord, policy: Policy) -> Decision:
     if record.recorded is None:
-        msg = "a deterministic race is recomputed from the recorded value of the incumbent: none"
-        raise ValueError(msg)
+        raise ValueError(
+            "a deterministic race is recomputed from the recorded value of the incumbent: none"
+        )
     loss_allowed = None
     if record.carried is not None and record.allowed is not None:
         loss_allowed = max(0.0, record.allowed - record.carried)
     runs = record.values[: len(ORDER)]
     step = deterministic_step(record.recorded, runs, policy, loss_allowed=loss_allowed)
     if step.decision is None:
-        msg = f"the deterministic race of runs {record.order!r} does not end in a decision"
-        raise ValueError(msg)
+        raise ValueError(
+            f"the deterministic race of runs {record.order!r} does not end in a decision"
+        )
     return step.decision

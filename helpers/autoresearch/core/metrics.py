@@ -76,11 +76,7 @@ def read_metrics(
 def read_secondary(
     stdout: bytes, *, truncated: bool, secondary: Sequence[tuple[str, str | None]]
 ) -> tuple[tuple[str, float], ...]:
-    """The secondary metrics alone, for a primary that the helper measures itself (CPU, wall).
-
-    Raises:
-        MetricError: as `read_metrics`.
-    """
+    """The secondary metrics alone, for a primary that the helper measures itself (CPU, wall)."""
     if not secondary:
         return ()
     _refuse_truncated(stdout, truncated=truncated)
@@ -90,9 +86,7 @@ def read_secondary(
 def read_checksums(stdout: bytes) -> tuple[tuple[str, str], ...]:
     """The lines `CHECKSUM <name>=<value>` of an output, by name; of a doubled name all values.
 
-    Args:
-        stdout: standard output of verify, in any encoding. Other lines that mention CHECKSUM are
-            none: whoever spoils its line has another checksum than before.
+    Other lines that mention CHECKSUM are none: whoever spoils its line has another one than before.
     """
     found: dict[str, list[str]] = {}
     for name, value in _CHECKSUM.findall(stdout):

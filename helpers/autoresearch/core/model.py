@@ -113,8 +113,7 @@ class NoteKind(str, Enum):
 def require_finite(name: str, value: float) -> None:
     """Raise ValueError unless `value` is a finite number."""
     if not math.isfinite(value):
-        msg = f"{name} must be finite, got {value!r}"
-        raise ValueError(msg)
+        raise ValueError(f"{name} must be finite, got {value!r}")
 
 
 class Sample(Struct, frozen=True, kw_only=True):

@@ -52,12 +52,7 @@ class Scope(Struct, frozen=True, kw_only=True):
     denied: tuple[re.Pattern[str], ...]
 
     def covers(self, path: str) -> bool:
-        """Whether the file may be changed.
-
-        Args:
-            path: relative to the root, `/` between segments, as git spells it. Any other
-                spelling (`./a`, `a//b`, `a/`, `a/../b`, `/a`) is not covered.
-        """
+        """Whether the file at a path, spelled as git spells it, may be changed."""
         return covers(path, self.allowed, self.denied)
 
 
@@ -108,23 +103,18 @@ def expression(pattern: str) -> str:
 
 def _refuse_malformed(pattern: str, segments: Sequence[str]) -> None:
     if len(pattern) > MAX_PATTERN:
-        message = f"has {len(pattern)} characters, more than {MAX_PATTERN}"
-        raise ValueError(message)
+        raise ValueError(f"has {len(pattern)} characters, more than {MAX_PATTERN}")
     if pattern.startswith("!"):
-        message = "starts with `!`: list exceptions under `protect`"
-        raise ValueError(message)
+        raise ValueError("starts with `!`: list exceptions under `protect`")
     if "\0" in pattern:
-        message = "contains a NUL character"
-        raise ValueError(message)
+        raise ValueError("contains a NUL character")
     for segment in segments:
         if segment in {"", ".", ".."}:
-            message = (
+            raise ValueError(
                 f"has the segment {segment!r}: start at the root of the repository, without `./`"
             )
-            raise ValueError(message)
         if "**" in segment and segment != "**":
-            message = f"has the segment {segment!r}: `**` must stand alone between slashes"
-            raise ValueError(message)
+            raise ValueError(f"has the segment {segment!r}: `**` must stand alone between slashes")
 
 
 def _split(segments: Sequence[str]) -> list[list[str]]:
@@ -164,38 +154,34 @@ def _character(segment: str, position: int) -> tuple[str, int]:
     if segment[position] == "?":
         return "[^/]", position + 1
     if segment[position] in "\\{}":
-        message = (
+        raise ValueError(
             f"contains {segment[position]}, which is not a wildcard here: write "
             f"`[{segment[position]}]` for the character itself"
         )
-        raise ValueError(message)
     if segment[position] != "[":
         return re.escape(segment[position]), position + 1
     start = position + 1 + segment.startswith("!", position + 1)
     end = segment.find("]", start + 1)  # a bracket that comes first is one of the set
     if end < 0:
-        message = (
+        raise ValueError(
             f"has a set without closing bracket in {segment!r}: write `[[]` for a bracket itself"
         )
-        raise ValueError(message)
     return _set(segment[start:end], negated=start > position + 1), end + 1
 
 
 def _set(members: str, *, negated: bool) -> str:
     """One character of a set, or one outside it; never a slash."""
     if members.startswith("^") or "[:" in members:
-        message = (
+        raise ValueError(
             f"has the set {members!r}: write `[!...]` to negate, and list characters or ranges"
         )
-        raise ValueError(message)
     parts: list[str] = []
     rest = members
     while rest:
         is_range = rest.startswith("-", 1) and bool(rest[2:])
         low, high = rest[0], rest[2] if is_range else rest[0]
         if low > high:
-            message = f"has the range {rest[:3]!r}, which is backwards"
-            raise ValueError(message)
+            raise ValueError(f"has the range {rest[:3]!r}, which is backwards")
         parts.append(f"{re.escape(low)}-{re.escape(high)}")
         rest = rest[3:] if is_range else rest[1:]
     return f"(?!/)[{'^' if negated else ''}{''.join(parts)}]"

@@ -24,7 +24,7 @@ from autoresearch.core.model import Pair, Scale
 from autoresearch.core.stats import swap_scores, tail_probability
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from autoresearch.core.model import Direction, Effect, Sample
 
@@ -164,11 +164,9 @@ def _fewer_tests(tests: int | None, before: int | None) -> str:
 
 def _clock(facts: Facts) -> str:
     """Whether the time claimed fell without the elapsed time."""
-    if facts.unit_s is None:
-        return ""
-    if len(facts.rounds) < 2:  # noqa: PLR2004 - one run has no spread
-        return ""
     unit_s = facts.unit_s
+    if unit_s is None or len(facts.rounds) < 2:  # noqa: PLR2004 - one run has no spread
+        return ""
     claims = [[sample.value * unit_s for sample in arm] for arm in zip(*facts.rounds, strict=True)]
     walls = [[sample.wall_s for sample in arm] for arm in zip(*facts.rounds, strict=True)]
     claimed, elapsed = (median(values[0]) - median(values[1]) for values in (claims, walls))
@@ -231,11 +229,7 @@ def _known_literal(added: Sequence[str], data: Mapping[str, bytes]) -> str:
 
 
 def added_lines(patch: bytes) -> tuple[str, ...]:
-    """Return the lines that a patch adds and nowhere removes, so that moved code is not new.
-
-    Args:
-        patch: unified, as git prints it.
-    """
+    """Return the lines that a patch adds and nowhere removes, so that moved code is not new."""
     added, removed = [], set()
     for line in patch.decode("utf-8", "surrogateescape").split("\n"):
         if line.startswith("+") and not line.startswith("+++ "):
@@ -267,78 +261,29 @@ _TAP_PLAN = re.compile(r"^(?:TAP version \d+|1\.\.\d+\b)", re.MULTILINE)
 _TAP_CASE = re.compile(r"^(?:not )?ok\b(?!.*# (?:SKIP|skip|TODO))", re.MULTILINE)
 
 
-def count_tests(output: bytes) -> int | None:
-    """Return how many tests the output says were run, None where it says nothing.
-
-    Args:
-        output: of the guard, both streams.
-    """
-    text = _ANSI.sub("", output.decode("utf-8", "replace")).replace("\r\n", "\n")
-    counts = [count for count in (reader(text) for reader in _READERS) if count is not None]
-    return sum(counts) if counts else None
-
-
-def _pytest(text: str) -> int | None:
-    return _summed(
-        sum(int(n) for n in _PYTEST_RAN.findall(line[1])) for line in _PYTEST.finditer(text)
-    )
-
-
-def _unittest(text: str) -> int | None:
-    ran = _summed(int(n) for n in _UNITTEST.findall(text))
-    return None if ran is None else ran - sum(int(n) for n in _UNITTEST_SKIPPED.findall(text))
-
-
-def _javascript(text: str) -> int | None:
-    lines = [*_JEST.findall(text), *_VITEST.findall(text)]
-    return _summed(sum(int(n) for n in _JS_RAN.findall(line)) for line in lines)
-
-
-def _mocha(text: str) -> int | None:
-    return _summed(int(n) for n in _MOCHA.findall(text))
-
-
-def _go(text: str) -> int | None:
-    return len(_GO_CASE.findall(text)) or len(_GO_PACKAGE.findall(text)) or None
-
-
-def _cargo(text: str) -> int | None:
-    return _summed(int(passed) + int(failed) for passed, failed in _CARGO.findall(text))
-
-
-def _maven(text: str) -> int | None:
-    return _summed(int(ran) - int(skipped) for ran, skipped in _MAVEN.findall(text))
-
-
-def _rspec(text: str) -> int | None:
-    return _summed(int(ran) - int(pending or 0) for ran, pending in _RSPEC.findall(text))
-
-
-def _ctest(text: str) -> int | None:
-    return _summed(int(n) for n in _CTEST.findall(text))
-
-
-def _tap(text: str) -> int | None:
-    return len(_TAP_CASE.findall(text)) if _TAP_PLAN.search(text) else None
-
-
-_READERS = (
-    _pytest,
-    _unittest,
-    _javascript,
-    _mocha,
-    _go,
-    _cargo,
-    _maven,
-    _rspec,
-    _ctest,
-    _tap,
+_COUNTED: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], int]], ...] = (
+    (_PYTEST, lambda line: sum(map(int, _PYTEST_RAN.findall(line[1])))),
+    (_UNITTEST, lambda line: int(line[1])),
+    (_JEST, lambda line: sum(map(int, _JS_RAN.findall(line[1])))),
+    (_VITEST, lambda line: sum(map(int, _JS_RAN.findall(line[1])))),
+    (_MOCHA, lambda line: int(line[1])),
+    (_CARGO, lambda line: int(line[1]) + int(line[2])),
+    (_MAVEN, lambda line: int(line[1]) - int(line[2])),
+    (_RSPEC, lambda line: int(line[1]) - int(line[2] or 0)),
+    (_CTEST, lambda line: int(line[1])),
 )
+"""Lines that tell how many tests were run, and how many each tells of."""
 
 
-def _summed(counts: Iterable[int]) -> int | None:
-    found = list(counts)
-    return sum(found) if found else None
+def count_tests(output: bytes) -> int | None:
+    """Return how many tests the guard's output says were run, None where it says nothing."""
+    text = _ANSI.sub("", output.decode("utf-8", "replace")).replace("\r\n", "\n")
+    counts = [count(line) for pattern, count in _COUNTED for line in pattern.finditer(text)]
+    if _UNITTEST.search(text):
+        counts += [-int(skipped) for skipped in _UNITTEST_SKIPPED.findall(text)]
+    counts += [len(cases)] if (cases := _GO_CASE.findall(text) or _GO_PACKAGE.findall(text)) else []
+    counts += [len(_TAP_CASE.findall(text))] if _TAP_PLAN.search(text) else []
+    return sum(counts) if counts else None
 
 
 ABLATION_PAIRS = 12
