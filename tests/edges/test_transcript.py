@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from autoresearch.edges.hostfiles import HostSession, is_over, known, mark
-from autoresearch.edges.transcript import own_prices, price_trouble, read_meter, transcripts
+from autoresearch.edges.transcript import our_prices, price_trouble, prices, read_meter, transcripts
 
 HOST = "3f0c-agent"
 
@@ -126,14 +126,14 @@ def test_own_prices_are_read_and_their_trouble_is_named(main, tmp_path, monkeypa
     config.mkdir()
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (config / "prices.json").write_text('{"mine": {"input": 2, "output": 3}}')
-    assert own_prices(os.environ)["mine"].input == 2.0
+    assert prices(os.environ)["mine"].input == 2.0
     assert price_trouble(os.environ) == ""
     with main.open("a") as file:
         file.write(answer("b", 1_000_000, "mine"))
     assert read_meter(os.environ, HOST).usd == 2.0
     (config / "prices.json").write_text('{"mine": 2}')
-    assert own_prices(os.environ) == {}
-    assert "mine must have `input` and `output`" in price_trouble(os.environ)
+    assert prices(os.environ) == our_prices().dollars_for_a_million_tokens
+    assert "mine" in price_trouble(os.environ)
     monkeypatch.setenv("AUTORESEARCH_PRICES", str(tmp_path / "none.json"))
     assert "none.json" in price_trouble(os.environ)
 

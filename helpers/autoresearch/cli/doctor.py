@@ -15,14 +15,13 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.limits import limits_again, recompute
 from autoresearch.core.model import RULE, Reason, Verdict
 from autoresearch.core.records import Experiment
-from autoresearch.core.usage import AS_OF
 from autoresearch.edges import gitrepo, whereabouts
 from autoresearch.edges.files import file_error, is_writable
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.hostfiles import NO_HOST, host_session, known
 from autoresearch.edges.places import bases_of, shown_path
 from autoresearch.edges.sandbox import find_sandbox
-from autoresearch.edges.transcript import price_trouble, prices_path, transcripts
+from autoresearch.edges.transcript import our_prices, price_trouble, prices_path, transcripts
 from autoresearch.edges.whereabouts import FAILURES, state_folder
 from autoresearch.loop.confinement import MEMORY
 from autoresearch.loop.integrity import Finding, finding, good, invariants
@@ -73,7 +72,8 @@ def _host_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
         found = f"prices: {clean_line(trouble)}"
         yield Finding(fine=False, text=found, remedy="Mend the file or remove it.")
     elif prices_path(environ).is_file():
-        yield good(f"prices: {shown_path(prices_path(environ))}, then those of {AS_OF}")
+        ours = our_prices().as_of
+        yield good(f"prices: {shown_path(prices_path(environ))}, then those of {ours}")
 
 
 def _failures(environ: Mapping[str, str]) -> Iterator[Finding]:

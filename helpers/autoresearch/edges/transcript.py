@@ -7,14 +7,15 @@ beside those of `hostfiles`. Where nothing can be read the answer is None.
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from autoresearch import share
+from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.usage import Reading, Sum, Turn, meter_of, parse_prices, read_on
+from autoresearch.core.usage import Price, Prices, Reading, Sum, Turn, meter_of, read_on
 from autoresearch.edges.hostfiles import known
 from autoresearch.edges.stored import Stored
 from autoresearch.edges.whereabouts import OURS, host_file, state_folder
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from autoresearch.core.model import Meter
-    from autoresearch.core.usage import Price
 
 PRICES_VARIABLE = "AUTORESEARCH_PRICES"
 PRICES_FILE = "prices.json"
@@ -54,14 +54,14 @@ def read_meter(environ: Mapping[str, str], host_session: str) -> Meter | None:
     paths = transcripts(environ, host_session)
     if not paths:
         return None
-    own = own_prices(environ)
+    known_prices = prices(environ)
     file = _file(environ, host_session)
     before = (file.load() if file is not None else None) or {}
     now: dict[str, _Read] = {}
     for path in paths:
         known = before.get(str(path), _NOTHING)
         with contextlib.suppress(OSError):  # it was removed meanwhile
-            now[str(path)] = _read_on(path, known, own)
+            now[str(path)] = _read_on(path, known, known_prices)
     if file is not None:
         with contextlib.suppress(OSError, AutoresearchError):  # read again next time
             file.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,12 +80,18 @@ def transcripts(environ: Mapping[str, str], host_session: str) -> tuple[Path, ..
     return (main, *sorted((main.parent / main.stem / "subagents").glob("agent-*.jsonl")))
 
 
-def own_prices(environ: Mapping[str, str]) -> dict[str, Price]:
-    """The user's own prices; none without a file, or where `price_trouble` has something to say."""
+def prices(environ: Mapping[str, str]) -> dict[str, Price]:
+    """Ours and the user's own, which come first unless `price_trouble` has something to say."""
     try:
-        return _own_prices(environ)
+        own = _own_prices(environ)
     except (OSError, ValueError):
-        return {}
+        own = {}
+    return our_prices().dollars_for_a_million_tokens | own
+
+
+def our_prices() -> Prices:
+    """Those that come with the helper."""
+    return wire.convert(wire.loads((share.FOLDER / "prices.json").read_bytes()), Prices)
 
 
 def price_trouble(environ: Mapping[str, str]) -> str:
@@ -111,7 +117,7 @@ def _own_prices(environ: Mapping[str, str]) -> dict[str, Price]:
     path = prices_path(environ)
     if not path.is_file() and PRICES_VARIABLE not in environ:
         return {}
-    return parse_prices(json.loads(path.read_bytes()))
+    return wire.convert(wire.loads(path.read_bytes()), dict[str, Price])
 
 
 def _claude_transcripts(environ: Mapping[str, str], host_session: str) -> Iterator[Path]:
@@ -121,7 +127,7 @@ def _claude_transcripts(environ: Mapping[str, str], host_session: str) -> Iterat
     yield from sorted(Path(config).glob(f"projects/*/{host_session}.jsonl"))
 
 
-def _read_on(path: Path, known: _Read, own: Mapping[str, Price]) -> _Read:
+def _read_on(path: Path, known: _Read, prices: Mapping[str, Price]) -> _Read:
     """With the lines that were added since."""
     offset, reading = known.offset, Reading(known.total, known.recent)
     with path.open("rb") as file:
@@ -133,7 +139,7 @@ def _read_on(path: Path, known: _Read, own: Mapping[str, Price]) -> _Read:
         rest = b""
         while (part := file.read(min(_PART, end - offset - len(rest)))) != b"":
             *lines, rest = (rest + part).split(b"\n")
-            reading = read_on(reading, lines, own)
+            reading = read_on(reading, lines, prices)
             offset += sum(len(line) + 1 for line in lines)
     return _Read(offset, *reading)
 
