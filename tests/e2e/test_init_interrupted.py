@@ -16,14 +16,14 @@ from support.untouched import everything, left_behind, state_of
 
 FREEZE = "autoresearch.planning.freeze"
 SYNC_INDEX = "autoresearch.loop.settle.sync_index"
-WRITE_LOG = ("autoresearch.planning.opening._write_log", 1)
+WRITE_LOG = ("autoresearch.planning.init._write_log", 1)
 STEPS = [
     (f"{FREEZE}._staged", 1),  # before anything is changed
     (f"{FREEZE}.Journal", 1),
     ("autoresearch.edges.gitrefs.update_ref", 1),
     (f"{FREEZE}.exclude", 1),
     WRITE_LOG,
-    ("autoresearch.planning.opening.sync_folder", 1),  # the log is there: the session stands
+    ("autoresearch.planning.init.sync_folder", 1),  # the log is there: the session stands
     ("autoresearch.loop.logbook._publish_ref", 1),
 ]
 IN_TREE = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from autoresearch.core.contract import Contract, parse
 from autoresearch.core.model import Arm, Sample
-from autoresearch.planning.findings import noise_of, warnings_about
+from autoresearch.planning.rehearsal import noise_of, warnings_about
 
 
 def contract(metric: str = "unit: ms", extra: str = "guard: make test") -> Contract:

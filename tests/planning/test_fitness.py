@@ -9,7 +9,7 @@ from autoresearch.core.contract import Contract, parse
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.snapshot import Entry
 from autoresearch.edges.gitrepo import GitRepo
-from autoresearch.planning.fitness import require_fitting, scoped_paths
+from autoresearch.planning.preconditions import require_fitting, scoped_paths
 from support.harness import Git
 
 FILE = Entry("100644", "a" * 40)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from autoresearch.core.contract import parse
-from autoresearch.planning.proof import Leak, describe, find_leaks
+from autoresearch.planning.proof import Leak, describe_leaks, find_leaks
 
 CONTRACT = """\
 session: s
@@ -100,7 +100,7 @@ def test_a_command_with_an_open_quote(root: Path) -> None:
 
 def test_what_the_error_says() -> None:
     """The first cause with its remedy; without one the general advice."""
-    assert describe((Leak("/a.pth", "an install: do that"), Leak("/b", "no"))) == (
+    assert describe_leaks((Leak("/a.pth", "an install: do that"), Leak("/b", "no"))) == (
         "/a.pth is an install: do that"
     )
-    assert "(`env`, `setup` and `link` help)" in describe(())
+    assert "(`env`, `setup` and `link` help)" in describe_leaks(())

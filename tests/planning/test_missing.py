@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.planning.rehearsal import Missing, describe, find_missing, remedy, uncommitted
+from autoresearch.planning.remedies import Missing, describe, find_missing, remedy, uncommitted
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_no_commit_holds_is_to_be_committed() -> None:
 
 def test_every_kind_has_a_remedy() -> None:
     """A kind without a remedy would end in a KeyError, just when help is needed."""
-    from autoresearch.planning.rehearsal import SAYINGS  # noqa: PLC0415 - one use
+    from autoresearch.planning.remedies import SAYINGS  # noqa: PLC0415 - one use
 
     assert all(remedy(Missing(kind, "x"), [], []) for kind, _ in SAYINGS)
 

@@ -21,7 +21,7 @@ from autoresearch.loop.recover import writing
 from autoresearch.loop.session import environment, find_session, loaded, reading
 from autoresearch.loop.undo import undo
 from autoresearch.loop.validate import ablate, interrupted, validate
-from autoresearch.planning.opening import take_back_half_opened
+from autoresearch.planning.init import take_back_half_opened
 
 if TYPE_CHECKING:
     from autoresearch.cli.app import Screen

@@ -20,9 +20,9 @@ from autoresearch.loop.session import environment
 from autoresearch.planning.advice import advice_about, forecast
 from autoresearch.planning.amend import amend
 from autoresearch.planning.checking import check
-from autoresearch.planning.findings import noise_of
-from autoresearch.planning.opening import initialise
+from autoresearch.planning.init import initialise
 from autoresearch.planning.proof import lay_out
+from autoresearch.planning.rehearsal import noise_of
 from autoresearch.planning.scanning.candidates import Role, Suggestion, Topic, survey_object
 from autoresearch.planning.scanning.scan import scan
 

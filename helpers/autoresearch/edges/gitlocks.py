@@ -105,8 +105,12 @@ def _is_in(pid: int, places: set[Path]) -> bool:
 
 def _is_open(path: Path) -> bool:
     """Whether a process of this user's holds the file open; False where that is not told."""
-    for descriptor in _PROC.glob("[0-9]*/fd/*"):
+    for process in _PROC.glob("[0-9]*"):
+        descriptors: list[Path] = []
         with contextlib.suppress(OSError):  # ended meanwhile, or another user's
-            if descriptor.readlink() == path:
-                return True
+            descriptors = list((process / "fd").iterdir())
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):  # closed meanwhile
+                if descriptor.readlink() == path:
+                    return True
     return False

@@ -198,10 +198,11 @@ class Session(Struct):
             self._walk = Walk(self.repo, self.places.state / "worktree.stat")
         return self._walk
 
-    def bench(self) -> Bench:
-        """The bench with this session's environment."""
+    def bench(self, other: Contract | None = None) -> Bench:
+        """The bench with this session's environment, for its own contract or another one."""
         from autoresearch.loop.bench import Bench, BenchPlaces  # noqa: PLC0415 - readers need none
 
+        contract = self.contract if other is None else other
         return Bench(
             places=BenchPlaces(
                 cache=self.places.cache,
@@ -210,10 +211,10 @@ class Session(Struct):
                 roots=self.places.roots,
             ),
             repo=self.repo,
-            contract=self.contract,
-            scope=self.scope,
+            contract=contract,
+            scope=self.scope if other is None else compile_scope(other.scope, other.protect),
             frozen=self.file.environment,
-            passed=find_passed(self.environ, self.contract.pass_through),
+            passed=find_passed(self.environ, contract.pass_through),
         )
 
     def ref(self, number: int) -> str:

@@ -13,27 +13,22 @@ from msgspec.structs import replace
 
 from autoresearch.core import wire
 from autoresearch.core.contract import differences, measures_differently
-from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.scope import compile_scope
 from autoresearch.core.snapshot import Change, Status
 from autoresearch.core.steps import Action
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.environment import find_passed
 from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.worktree import take_snapshot
 from autoresearch.loop import logbook
-from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.loop.session import CONTRACT_FILE, require_on_branch, with_checks
 from autoresearch.loop.settle import adopt_contract
-from autoresearch.planning.draft import parsed
-from autoresearch.planning.fitness import require_fitting
-from autoresearch.planning.ground import has_checks_guard, shown, untracked_in_scope
-from autoresearch.planning.opening import epoch_record
+from autoresearch.planning import preconditions
+from autoresearch.planning.init import epoch_record
 from autoresearch.planning.rehearsal import rehearse
+from autoresearch.planning.remedies import refused
 from autoresearch.planning.screening import require_asked
-from autoresearch.planning.stage import reaches_in
+from autoresearch.planning.workspace import reaches_in
 
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract
@@ -139,29 +134,18 @@ def _edited(session: Session) -> tuple[tuple[Change, ...], tuple[str, ...]]:
     )
     scoped = [c.path for c in snapshot.changes if session.scope.covers(c.path)]
     if scoped:
-        raise AutoresearchError(
-            f"files in scope were edited too: {shown(scoped)}",
-            code="tree_edited",
-            hint="Run `autoresearch try` or `autoresearch drop` on that edit first.",
-        )
+        message = f"files in scope were edited too: {preconditions.shown_paths(scoped)}"
+        raise refused("tree_edited", message)
     added = _added(session, snapshot)
     changes = tuple(sorted((*snapshot.changes, *added), key=lambda change: change.path))
     if not changes:
-        raise AutoresearchError(
+        raise refused(
+            "nothing_to_amend",
             "nothing to amend: autoresearch.yaml and the other protected files are unchanged",
-            code="nothing_to_amend",
-            hint=(
-                "Edit autoresearch.yaml, or `git add` a new protected file, then repeat the "
-                "command."
-            ),
         )
     blocked = next((change for change in changes if change.obstacle is not None), None)
     if blocked is not None and blocked.obstacle is not None:
-        raise AutoresearchError(
-            f"{clean_line(blocked.path)} {blocked.obstacle.value}",
-            code="obstacle",
-            hint="Move it out of the working tree, or put it back, then repeat the command.",
-        )
+        raise refused("obstacle", f"{clean_line(blocked.path)} {blocked.obstacle.value}")
     new = {change.path for change in added}
     return changes, tuple(path for path in snapshot.outside if path not in new)
 
@@ -195,13 +179,10 @@ def _planned(session: Session, changes: tuple[Change, ...]) -> _Plan:
     """The amendment's commit; raises when it can be told without a rehearsal that it is wrong."""
     repo, parent = session.repo, session.progress.incumbent_commit
     content = _content(session, changes)
-    contract = parsed(content, CONTRACT_FILE)
+    contract = preconditions.parsed(content, CONTRACT_FILE)
     if contract.session != session.name:
-        raise AutoresearchError(
-            f"the session's name cannot change ({session.name} to {contract.session})",
-            code="session_renamed",
-            hint="Start another session with `autoresearch init`.",
-        )
+        message = f"the session's name cannot change ({session.name} to {contract.session})"
+        raise refused("session_renamed", message)
     number = session.progress.epoch_number + 1
     commit = commit_changes(
         repo,
@@ -215,11 +196,10 @@ def _planned(session: Session, changes: tuple[Change, ...]) -> _Plan:
         ),
     )
     tree = repo.tree(commit.oid)
-    contract = with_checks(contract, checks_guard=has_checks_guard(contract, tree))
-    require_fitting(repo, contract, tree, session.overrides)
-    untracked = untracked_in_scope(repo, contract, tree)
-    if untracked is not None:
-        raise untracked
+    stands_in = preconditions.has_checks_guard(contract, tree)
+    contract = with_checks(contract, checks_guard=stands_in)
+    preconditions.require_fitting(repo, contract, tree, session.overrides)
+    preconditions.raise_first(preconditions.untracked_in_scope(repo, contract, tree))
     return _Plan(contract, content, commit, number)
 
 
@@ -228,11 +208,7 @@ def _content(session: Session, changes: tuple[Change, ...]) -> bytes:
     if edited is None:
         return session.places.contract.read_bytes()
     if edited.new is None or edited.content is None or edited.status is not Status.MODIFIED:
-        raise AutoresearchError(
-            f"{CONTRACT_FILE} was deleted, or is not a plain file",
-            code="contract_deleted",
-            hint="`autoresearch drop --outside` restores it; then edit it.",
-        )
+        raise refused("contract_deleted", f"{CONTRACT_FILE} was deleted, or is not a plain file")
     return edited.content
 
 
@@ -240,9 +216,7 @@ def _as_before(session: Session, plan: _Plan) -> Epoch:
     """The record of an amendment that leaves measuring as it is."""
     epoch = session.progress.epoch
     if epoch is None:
-        raise AutoresearchError(
-            "the session has no baseline", code="no_baseline", hint="Start it anew with `init`."
-        )
+        raise refused("no_baseline", "the session has no baseline")
     return replace(
         epoch,
         number=plan.number,
@@ -257,23 +231,8 @@ def _rehearsed(
     session: Session, plan: _Plan, randomness: Randomness, say: Callable[[str], None]
 ) -> Epoch:
     """The record of a new epoch."""
-    contract = plan.contract
-    bench = Bench(
-        places=BenchPlaces(
-            cache=session.places.cache,
-            manifests=session.places.manifests,
-            output=session.places.output,
-            roots=session.places.roots,
-        ),
-        repo=session.repo,
-        contract=contract,
-        scope=compile_scope(contract.scope, contract.protect),
-        frozen=session.file.environment,
-        passed=find_passed(session.environ, contract.pass_through),
-    )
+    frozen, bench = session.file.environment, session.bench(plan.contract)
     tree = session.repo.tree(plan.commit.oid)
     with turn_to_measure(session.places.measure_lock, "amend", say):
         rehearsal = rehearse(bench, tree, randomness, say)
-    return epoch_record(
-        plan.number, plan.commit.oid, plan.content, rehearsal, session.file.environment
-    )
+    return epoch_record(plan.number, plan.commit.oid, plan.content, rehearsal, frozen)

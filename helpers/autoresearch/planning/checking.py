@@ -13,23 +13,11 @@ from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.index import Index
 from autoresearch.edges.log import Log
 from autoresearch.edges.places import places_for, sessions_of
-from autoresearch.planning.draft import read_draft
+from autoresearch.planning import preconditions, workspace
 from autoresearch.planning.examining import examine
-from autoresearch.planning.ground import obstacles, stand
 from autoresearch.planning.rehearsal import rehearse
 from autoresearch.planning.reuse import keep
-from autoresearch.planning.stage import (
-    CHECKED,
-    Theatre,
-    bench_for,
-    folder_below,
-    measuring,
-    opening_lock,
-    require_inside,
-    session_places,
-    shut_in,
-    stage,
-)
+from autoresearch.planning.workspace import CHECKED, CheckContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,13 +30,7 @@ if TYPE_CHECKING:
 
 
 def tokens_each(environ: Mapping[str, str], toplevel: Path, common_dir: Path) -> float | None:
-    """Tokens of one experiment, over all that are known; None where none is.
-
-    Args:
-        environ: says where sessions lie.
-        toplevel: the working tree.
-        common_dir: its git directory.
-    """
+    """Tokens of one experiment, over all that are known; None where none is."""
     tokens, experiments = 0, 0
     for name in sessions_of(environ, toplevel, common_dir):
         places = places_for(environ, toplevel, common_dir, name)
@@ -100,29 +82,26 @@ def check(
         say: told what is done.
         allow_outside: a human agreed to commands that reach outside the checkout.
         confined: run nothing but what a sandbox shuts in, so that nobody need agree.
-
-    Raises:
-        AutoresearchError, ContractError, GateFailed: what is wrong and how to mend it.
     """
-    draft = read_draft(file)
+    draft = preconditions.read_draft(file)
     with GitRepo.open(cwd) as repo:
-        theatre = Theatre(repo, environ, randomness, say)
-        places = session_places(theatre, CHECKED)
-        with opening_lock(places, "check"), stage(places) as folders:
-            ground = stand(repo, draft, folders.tables, folder_below(repo, cwd))
-            require_inside(theatre, draft, ground, "check", allowed=allow_outside)
-            bench = bench_for(theatre, folders, draft, ground)
+        context = CheckContext(repo, environ, randomness, say)
+        places, name = context.places(CHECKED), draft.contract.session
+        with workspace.opening_lock(places, "check"), workspace.workspace(places) as folders:
+            below = workspace.folder_below(repo, cwd)
+            start = preconditions.starting_point(repo, draft, folders.tables, below)
+            workspace.require_inside(repo, start, "check", allowed=allow_outside)
+            bench = context.bench(start.contract, folders)
             if confined:
-                shut_in(bench)
-            with measuring(theatre, draft, "check"):
-                rehearsal = rehearse(bench, ground.tree, randomness, say)
-                examination = examine(bench, ground.tree, rehearsal, randomness, say)
-            keep(places, bench, draft, ground, rehearsal, examination.findings)
-            found = [error.message for error in obstacles(repo, draft, ground)]
-            remove_tree(folders.bench)
-            remove_tree(folders.manifests)
-            remove_tree(folders.output)
-        name = draft.contract.session
+                workspace.shut_in(bench)
+            with context.measuring(name, "check"):
+                rehearsal = rehearse(bench, start.tree, randomness, say)
+                examination = examine(bench, start.tree, rehearsal, randomness, say)
+            keep(places, bench, start, rehearsal, examination.findings)
+            in_the_way = preconditions.obstacles(repo, start)
+            found = [error.message for error in in_the_way]
+            for folder in (folders.bench, folders.manifests, folders.output):
+                remove_tree(folder)
         if name in sessions_of(environ, repo.toplevel, repo.common_dir):
             found.append(f"this repository already has a session {name}")
         return Checked(

@@ -18,12 +18,12 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Source
 from autoresearch.loop.bench import SECONDS_PER_UNIT, CandidateFailed, ProtectedTouched
 from autoresearch.loop.measure import SEED_BITS
-from autoresearch.planning.fitness import scoped_paths
+from autoresearch.planning.preconditions import scoped_paths
 from autoresearch.planning.proof import (
     altered,
     builds,
-    find_leaks,
     is_unnoticed,
+    leaks_of,
     values_when_broken,
 )
 from autoresearch.planning.scanning.project import is_bench, is_test
@@ -567,6 +567,4 @@ def import_findings(
 
 
 def _leak_findings(bench: Bench) -> tuple[str, ...]:
-    environment = dict((*bench.frozen, *bench.contract.env))
-    leaks = find_leaks(bench.repo.toplevel, bench.contract, environment)
-    return tuple(f"{clean_line(leak.where, 120)} is {leak.remedy}" for leak in leaks[:3])
+    return tuple(f"{clean_line(one.where, 120)} is {one.remedy}" for one in leaks_of(bench)[:3])

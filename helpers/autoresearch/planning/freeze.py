@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.core.steps import Action
@@ -29,7 +29,7 @@ from autoresearch.edges.gitwrite import (
     write_blobs,
 )
 from autoresearch.edges.journal import Journal
-from autoresearch.edges.worktree import Walk, find_overrides
+from autoresearch.edges.worktree import Walk, find_overrides, untracked
 from autoresearch.loop import logbook, settle
 from autoresearch.loop.session import (
     BRANCHES,
@@ -38,20 +38,23 @@ from autoresearch.loop.session import (
     as_overrides,
     write_session_file,
 )
-from autoresearch.planning.linked import bring_links, remove_unfinished
+from autoresearch.planning.preconditions import is_ignored
+from autoresearch.planning.remedies import refused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.places import Places
-    from autoresearch.planning.draft import Draft
-    from autoresearch.planning.ground import Ground
-    from autoresearch.planning.stage import FrozenEnvironment, Stage
+    from autoresearch.planning.preconditions import StartingPoint
+    from autoresearch.planning.workspace import FrozenEnvironment, Workspace
 
 INIT = "init"
 _HALF = f"{OURS}{INIT}"
 """The contract's file while `init` writes it; whoever takes that back knows the name."""
 
 
-class Before(Struct, frozen=True, kw_only=True):
+class BeforeInit(Struct, frozen=True, kw_only=True):
     """What the steps change, as it was; objects are blobs in the repository, "" for nothing.
 
     Attributes:
@@ -80,21 +83,21 @@ class Before(Struct, frozen=True, kw_only=True):
     links: str
 
     @classmethod
-    def look(cls, repo: GitRepo, ground: Ground, draft: Draft, worktree: Path | None) -> Before:
+    def look(cls, repo: GitRepo, start: StartingPoint, worktree: Path | None) -> BeforeInit:
         """Write down what is there now."""
         entry = _staged(repo)
         return cls(
             toplevel=str(repo.toplevel),
             worktree="" if worktree is None else str(worktree),
-            base=ground.base,
-            start=ground.start_branch or "",
-            first=ground.first,
-            draft=ground.tree[CONTRACT_FILE].oid,
+            base=start.base,
+            start=start.branch or "",
+            first=start.first,
+            draft=start.tree[CONTRACT_FILE].oid,
             file=_stored(repo, repo.toplevel / CONTRACT_FILE),
             staged="" if entry is None else entry.oid,
             staged_mode="" if entry is None else entry.mode,
             exclude=_stored(repo, _exclude_file(repo)),
-            links="" if worktree is None else "\n".join(draft.contract.link),
+            links="" if worktree is None else "\n".join(start.draft.contract.link),
         )
 
     def journal_values(self) -> tuple[tuple[str, str], ...]:
@@ -102,44 +105,44 @@ class Before(Struct, frozen=True, kw_only=True):
         return tuple((name, getattr(self, name)) for name in self.__struct_fields__)
 
     @classmethod
-    def from_journal(cls, action: Action) -> Before:
+    def from_journal(cls, action: Action) -> BeforeInit:
         """As the journal kept it."""
         return cls(**{name: action.value(name) or "" for name in cls.__struct_fields__})
 
 
 def freeze(
     repo: GitRepo,
-    draft: Draft,
-    ground: Ground,
-    folders: Stage,
+    start: StartingPoint,
+    folders: Workspace,
     places: Places,
     environment: FrozenEnvironment,
     worktree: Path | None,
 ) -> tuple[Path, tuple[str, ...]]:
     """Take every step up to the log."""
-    before = Before.look(repo, ground, draft, worktree)
+    before = BeforeInit.look(repo, start, worktree)
     Journal(places.journal).begin(
         Action(command=INIT, stage="freezing", at=now_utc(), values=before.journal_values())
     )
-    atomic_write(places.contract, draft.content, mode=0o600)
+    atomic_write(places.contract, start.draft.content, mode=0o600)
     _keep_findings(folders, places, worktree)
-    branch = BRANCHES + draft.contract.session
-    gitrefs.update_ref(repo, branch, ground.first, None, "autoresearch: init")
+    session = start.draft.contract.session
+    branch = BRANCHES + session
+    gitrefs.update_ref(repo, branch, start.first, None, "autoresearch: init")
     exclude(repo, logbook.EXCLUDED)
     warnings: tuple[str, ...] = ()
-    toplevel, overrides = repo.toplevel, ground.overrides
+    toplevel, overrides = repo.toplevel, start.overrides
     if worktree is not None:
-        toplevel, overrides = _in_worktree(repo, draft, ground, places, worktree)
+        toplevel, overrides = _in_worktree(repo, start, places, worktree)
     else:
-        warnings = _check_out(repo, branch, ground, draft, places)
+        warnings = _check_out(repo, branch, start, places)
     write_session_file(
         places,
         SessionFile(
             schema=SCHEMA,
-            session=draft.contract.session,
+            session=session,
             toplevel=str(toplevel),
             branch=branch,
-            checks_guard=ground.has_checks_guard(draft.contract),
+            checks_guard=start.checks_guard,
             environment=environment,
             overrides=as_overrides(overrides),
         ),
@@ -147,7 +150,7 @@ def freeze(
     return toplevel, warnings
 
 
-def _keep_findings(folders: Stage, places: Places, worktree: Path | None) -> None:
+def _keep_findings(folders: Workspace, places: Places, worktree: Path | None) -> None:
     """Keep what commands printed, and the table of the user's tree: it saves reading it again."""
     with named_errors(places.state):
         remove_tree(places.output)
@@ -159,16 +162,14 @@ def _keep_findings(folders: Stage, places: Places, worktree: Path | None) -> Non
             shutil.copyfile(table, places.state / table.name)
 
 
-def _check_out(
-    repo: GitRepo, branch: str, ground: Ground, draft: Draft, places: Places
-) -> tuple[str, ...]:
+def _check_out(repo: GitRepo, branch: str, start: StartingPoint, places: Places) -> tuple[str, ...]:
     """Switch the user's tree to the branch: only the contract's file differs."""
     path = repo.toplevel / CONTRACT_FILE
-    if not _is_plain(path, draft.content):
-        _write_contract(path, draft.content)
+    if not _is_plain(path, start.draft.content):
+        _write_contract(path, start.draft.content)
     gitrefs.set_head(repo, branch, "autoresearch: init")
-    entry = ground.tree[CONTRACT_FILE]
-    expected = {entry.oid} | ({ground.base_contract.oid} if ground.base_contract else set())
+    entry = start.tree[CONTRACT_FILE]
+    expected = {entry.oid} | ({start.base_contract.oid} if start.base_contract else set())
     change = IndexChange(CONTRACT_FILE, frozenset(expected), entry)
     return settle.set_index(repo, places, [change])
 
@@ -183,14 +184,14 @@ def _is_plain(path: Path, content: bytes) -> bool:
 
 
 def _in_worktree(
-    repo: GitRepo, draft: Draft, ground: Ground, places: Places, path: Path
+    repo: GitRepo, start: StartingPoint, places: Places, path: Path
 ) -> tuple[Path, dict[str, Entry | None]]:
     """Open the session in a linked working tree; its root and its overrides."""
-    add_worktree(repo, path, f"autoresearch/{draft.contract.session}")
-    bring_links(repo, path, draft.contract.link)
+    add_worktree(repo, path, f"autoresearch/{places.session}")
+    bring_links(repo, path, start.draft.contract.link)
     with GitRepo.open(path) as there:
         walk = Walk(there, places.state / "worktree.stat")
-        overrides = find_overrides(walk, there, ground.tree)
+        overrides = find_overrides(walk, there, start.tree)
         return there.toplevel, overrides
 
 
@@ -198,11 +199,7 @@ def _in_worktree(
 
 
 def take_back_interrupted(repo: GitRepo, places: Places) -> None:
-    """Take back an `init` whose session never came to be; harmless where there is none.
-
-    Raises:
-        AutoresearchError: `lost_log`: the folder holds a session that lost its log.
-    """
+    """Take back an `init` whose session never came to be; harmless where there is none."""
     if not places.state.is_dir() or places.log.exists():
         return
     published = places.copies.exists()
@@ -210,14 +207,10 @@ def take_back_interrupted(repo: GitRepo, places: Places) -> None:
     if found is not None and found.action is not None and found.action.command == INIT:
         locks = gitlocks.outlived(repo, places.session, BRANCHES + places.session)
         gitlocks.set_aside(repo, locks, places.state.with_name(".set-aside"))
-        take_back(repo, Before.from_journal(found.action), places)
+        take_back(repo, BeforeInit.from_journal(found.action), places)
         return
     if published or places.index.exists():
-        raise AutoresearchError(
-            f"the session in {places.state} has lost its log",
-            code="lost_log",
-            hint="`autoresearch recover --from-refs` restores it; or move the folder elsewhere.",
-        )
+        raise refused("lost_log", f"the session in {places.state} has lost its log")
     # A kill before the journal was begun left empty folders, a lock, half a journal; no others.
     for path in (places.lock, *places.state.glob(f"{OURS}*")):
         path.unlink(missing_ok=True)
@@ -226,7 +219,7 @@ def take_back_interrupted(repo: GitRepo, places: Places) -> None:
             folder.rmdir()
 
 
-def take_back(repo: GitRepo, before: Before, places: Places) -> None:
+def take_back(repo: GitRepo, before: BeforeInit, places: Places) -> None:
     """Undo the steps of `freeze` in reverse; what somebody changed since then stays as it is."""
     (Path(before.toplevel) / _HALF).unlink(missing_ok=True)
     branch = BRANCHES + places.session
@@ -234,7 +227,7 @@ def take_back(repo: GitRepo, before: Before, places: Places) -> None:
     untouched = there is not None and there.oid == before.first
     if before.worktree:
         links = before.links.split("\n") if before.links else []
-        remove_unfinished(repo, Path(before.worktree), repo.tree(before.first), links)
+        _remove_unfinished(repo, Path(before.worktree), repo.tree(before.first), links)
     elif untouched and Path(before.toplevel).is_dir():
         with GitRepo.open(Path(before.toplevel)) as main:
             _switch_back(main, branch, before)
@@ -248,7 +241,7 @@ def take_back(repo: GitRepo, before: Before, places: Places) -> None:
     remove_tree(places.state)
 
 
-def _switch_back(repo: GitRepo, branch: str, before: Before) -> None:
+def _switch_back(repo: GitRepo, branch: str, before: BeforeInit) -> None:
     """HEAD, index and the contract's file as they were."""
     staged = Entry(before.staged_mode, before.staged) if before.staged else None
     known = frozenset({before.draft, before.staged} - {""})
@@ -267,7 +260,7 @@ def _switch_back(repo: GitRepo, branch: str, before: Before) -> None:
         gitrefs.detach_head(repo, before.base, "autoresearch: init taken back")
 
 
-def _restore_exclude(repo: GitRepo, before: Before) -> None:
+def _restore_exclude(repo: GitRepo, before: BeforeInit) -> None:
     """The exclude file as it was, when it holds nothing but that and our lines."""
     path = _exclude_file(repo)
     content = repo.blob(before.exclude) if before.exclude else b""
@@ -310,3 +303,58 @@ def _staged(repo: GitRepo) -> Entry | None:
         return None
     mode, oid, _ = out.split(b"\t", 1)[0].decode("ascii").split(" ")
     return Entry(mode or PLAIN_MODE, oid)
+
+
+# --- the linked working tree of `init --worktree` -------------------------------------------
+
+
+def bring_links(repo: GitRepo, toplevel: Path, links: Iterable[str]) -> None:
+    """Let the new working tree share the ignored folders that the contract links to.
+
+    They hold what was installed, which git does not check out; without them neither the bench
+    checkouts nor whoever works there would find it.
+    """
+    for link in links:
+        target = toplevel / link
+        with named_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(repo.toplevel / link, target_is_directory=True)
+    with GitRepo.open(toplevel) as there:
+        # `node_modules/` in .gitignore means a folder, which a link to one is not.
+        exclude(there, [f"/{link}" for link in links if not is_ignored(there, toplevel / link)])
+
+
+def _remove_unfinished(repo: GitRepo, path: Path, tree: TreeMap, links: Iterable[str]) -> None:
+    """Remove a linked working tree that an `init` began to make; it may be half written."""
+    admin = [
+        folder
+        for folder in sorted((repo.common_dir / "worktrees").glob("*"))
+        if _content(folder / "gitdir").strip() == str(path / ".git")
+    ]
+    if path.exists():
+        foreign = _foreign(path, tree, set(links)) if admin else ()
+        if foreign:
+            raise refused(
+                "worktree_used",
+                f"{clean_line(str(path))} was left by an interrupted init and contains "
+                f"{clean_line(foreign[0])}",
+            )
+        remove_tree(path)
+    for folder in admin:
+        remove_tree(folder)
+
+
+def _foreign(path: Path, tree: TreeMap, links: set[str]) -> tuple[str, ...]:
+    """Files that are neither as checked out nor missing."""
+    if not (path / ".git").is_file() or len(list(path.iterdir())) == 1:
+        return ()  # git had not begun to check out
+    with GitRepo.open(path) as there:
+        scratch = there.git_dir / "autoresearch"
+        listed = untracked(there, there.tree("HEAD"))
+        found = Walk(there, scratch / "stat").differing(tree, {})
+        edited = [name for name, here in found.items() if here.entry is not None]
+        return (*(name for name in listed if name not in links), *edited)
+
+
+def _content(path: Path) -> str:
+    return path.read_text("utf-8", "surrogateescape") if path.is_file() else ""

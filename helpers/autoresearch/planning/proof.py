@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch import share
-from autoresearch.core.errors import AutoresearchError, GateFailed
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Arm
 from autoresearch.edges.files import atomic_write, named_errors, remove_tree, replace_file
 from autoresearch.loop.bench import PREPARE_TIMEOUT_S, CandidateFailed, ProtectedTouched
 from autoresearch.loop.confinement import Purpose
 from autoresearch.loop.measure import SEED_BITS
+from autoresearch.planning.remedies import refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -65,6 +65,12 @@ def find_leaks(
         *_node_leaks(toplevel, linked),
         *_environment_leaks(toplevel, environment),
     )
+
+
+def leaks_of(bench: Bench) -> tuple[Leak, ...]:
+    """What leads from a bench back to the user's working tree."""
+    environment = dict((*bench.frozen, *bench.contract.env))
+    return find_leaks(bench.repo.toplevel, bench.contract, environment)
 
 
 def _pythons(
@@ -137,7 +143,7 @@ def _environment_leaks(toplevel: Path, environment: Mapping[str, str]) -> Iterat
             )
 
 
-def describe(leaks: tuple[Leak, ...]) -> str:
+def describe_leaks(leaks: tuple[Leak, ...]) -> str:
     """One sentence for an error: the first cause with its remedy, or the general advice."""
     if not leaks:
         return (
@@ -226,13 +232,11 @@ def require_noticed(bench: Bench, sound: Sequence[float], broken: Sequence[float
     """Make sure that breaking the scope changed what verify prints."""
     if not is_unnoticed(sound, broken):
         return
-    environment = dict((*bench.frozen, *bench.contract.env))
-    leaks = find_leaks(bench.repo.toplevel, bench.contract, environment)
-    raise GateFailed(
+    raise refused(
+        "not_measured",
         "verify did not notice that every file in scope was broken in its checkout: it measures "
         "other files than those that an experiment changes",
-        code="not_measured",
-        hint=describe(leaks),
+        hint=describe_leaks(leaks_of(bench)),
     )
 
 
@@ -259,11 +263,7 @@ def lay_out(folder: Path) -> Laid:
     with named_errors(folder):
         other = [name for name in there if (folder / name).read_bytes() != contents[name]]
         if other:
-            raise AutoresearchError(
-                f"{folder / other[0]} exists and is a different file",
-                code="exists",
-                hint="Name another folder, or move that file elsewhere.",
-            )
+            raise refused("exists", f"{folder / other[0]} exists and is a different file")
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             if name not in there:

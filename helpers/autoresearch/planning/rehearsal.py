@@ -7,17 +7,15 @@ one sample, `same`, the guard, the proof of self-measurement, and only then the 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Collection
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+import statistics
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from autoresearch.core.errors import GateFailed
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.limits import advisory
-from autoresearch.core.model import Arm, CommandResult, Reason, Sample
+from autoresearch.core.model import Arm, CommandResult, Reason, Sample, Source
 from autoresearch.core.noise import (
     calibration_runs,
     most_seconds,
@@ -30,230 +28,54 @@ from autoresearch.core.suspicion import count_tests
 from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
 from autoresearch.loop.bench import (
     SAME_BYTES,
+    SECONDS_PER_UNIT,
     CandidateFailed,
     ProtectedTouched,
     last_words,
     median_wall,
 )
 from autoresearch.loop.measure import SEED_BITS
-from autoresearch.planning.findings import noise_of, warnings_about
-from autoresearch.planning.fitness import scoped_paths
+from autoresearch.planning.preconditions import scoped_paths
 from autoresearch.planning.proof import (
-    Leak,
-    find_leaks,
+    describe_leaks,
     imports_of_scope,
+    leaks_of,
     require_noticed,
     values_when_broken,
     warning_about,
 )
-from autoresearch.planning.proof import describe as leaks_in_words
-from autoresearch.planning.screening import words_named
+from autoresearch.planning.remedies import confined, missing, printed, refused, where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from autoresearch.core.contract import Contract
+    from autoresearch.core.contract import Contract, Metric
     from autoresearch.core.question import Randomness
     from autoresearch.core.snapshot import TreeMap
+    from autoresearch.edges.command import Outcome
     from autoresearch.loop.bench import Bench, Built
-
-
-MAX_NAMED = 3
-
-
-class Missing(NamedTuple):
-    """Something that a command looked for in vain.
-
-    Attributes:
-        kind: `Python module`, `program`, …
-        name: as the command spelled it.
-    """
-
-    kind: str
-    name: str
-
-
-SAYINGS = (
-    ("Python module", r"No module named '?([\w.]+)'?"),
-    ("Node module", r"Cannot find (?:module|package) '([^']+)'"),
-    ("program", r"(?:^|: )(?:\d+: |line \d+: )?([\w./+-]+): (?:command )?not found$"),
-    ("program", r"No such file or directory \(os error 2\).*?`([\w./-]+)`"),
-    ("Ruby library", r"cannot load such file -- (\S+)"),
-    ("gem", r"Could not find (?:gem '|)([\w-]+)[^\n]* in (?:any of the sources|locally installed)"),
-    ("Go package", r"no required module provides package (\S+?)[;:\s]"),
-    ("Go module", r"^go: ([\w./-]+)@[^\n]*(?:dial tcp|module lookup disabled|cannot find)"),
-    ("crate", r"no matching package named `([\w-]+)` found"),
-    ("crate", r"can't find crate for `(\w+)`"),
-    ("Maven artifact", r"Could not (?:find artifact|resolve dependencies for project) ([\w.:-]+)"),
-    ("header", r"fatal error: ([\w./+-]+\.h(?:pp)?): No such file"),
-    ("library", r"cannot find -l(\w+)"),
-    ("file", r"FileNotFoundError: [^\n]*No such file or directory: '([^'\n]+)'"),
-    ("file", r"ENOENT: no such file or directory, [a-z]+ '([^'\n]+)'"),
-)
-
-
-def find_missing(text: str) -> tuple[Missing, ...]:
-    """What the output of a failed command complains of, each once, in order."""
-    found = []
-    for kind, pattern in SAYINGS:
-        found += [
-            (said.start(), Missing(kind, clean_line(said[1], 80)))
-            for said in re.finditer(pattern, text, re.MULTILINE)
-        ]
-    return tuple(dict.fromkeys(missing for _, missing in sorted(found)))
-
-
-REMEDIES = {
-    "Ruby library": "`setup: bundle install --local`, or gems below the root named in `link`.",
-    "gem": "`setup: bundle install --local`, or gems below the root named in `link`.",
-    "Go package": "`env: {pass: [GOMODCACHE]}` with that variable set, or a committed `vendor`.",
-    "Go module": "`env: {pass: [GOMODCACHE]}` with that variable set, or a committed `vendor`.",
-    "crate": "`env: {pass: [CARGO_HOME]}` with that variable set, or a committed `vendor`.",
-    "Maven artifact": "Name the local repository in the command: `-o -Dmaven.repo.local=…`.",
-    "program": "Install it, name it by its path, or add its folder to PATH before `init`.",
-    "file": "Commit it, let `setup` or `build` write it, or name its ignored folder in `link`.",
-    "header": "Install it on this machine; `setup` may install it inside the checkout.",
-    "library": "Install it on this machine; `setup` may install it inside the checkout.",
-}
-
-
-def remedy(missing: Missing, tracked: Collection[str], folders: Collection[str]) -> str:
-    """What the contract lacks, in a sentence.
-
-    Args:
-        missing: what was not found.
-        tracked: paths that git tracks.
-        folders: folders at the root that git ignores.
-    """
-    if missing.kind == "Python module":
-        return _python(missing.name, tracked, folders)
-    if missing.kind == "Node module":
-        return _node(missing.name, folders)
-    return REMEDIES[missing.kind]
-
-
-def _node(name: str, folders: Collection[str]) -> str:
-    if name.startswith((".", "/")):
-        return "A build writes this file: run it as `build`."
-    if "node_modules" in folders:
-        return "`link: [node_modules]` lets the bench read the installed packages."
-    return "`setup: npm ci` installs it there, or install it here and `link: [node_modules]`."
-
-
-def _python(name: str, tracked: Collection[str], folders: Collection[str]) -> str:
-    top = name.partition(".")[0]
-    for place in ("src", "lib", "python"):
-        if any(path.startswith((f"{place}/{top}/", f"{place}/{top}.py")) for path in tracked):
-            return f"It belongs to this project: `env: {{PYTHONPATH: {place}}}`."
-    if any(path.startswith((f"{top}/", f"{top}.py")) for path in tracked):
-        return "It belongs to this project: `env: {PYTHONPATH: .}`."
-    for folder in (".venv", "venv", "env"):
-        if folder in folders:
-            return f"Call `{folder}/bin/python`, and add `link: [{folder}]`."
-    return (
-        "`setup: python3 -m venv .venv && .venv/bin/pip install …` and call `.venv/bin/python`, "
-        "or install it for the python3 on PATH."
-    )
-
-
-def uncommitted(
-    found: Collection[Missing], named: Collection[str], untracked: Collection[str]
-) -> str:
-    """What to do about a file that a command lacks because no commit holds it; or empty."""
-    for path in untracked:
-        name = path.rpartition("/")[2]
-        modules = {path.removesuffix(".py").replace("/", "."), name.partition(".")[0]}
-        wanted = {one.name.removeprefix("./") for one in found}
-        if path in named or not wanted.isdisjoint({path, name, *modules}):
-            folder = path.rpartition("/")[0]
-            beside = [other for other in untracked if other.rpartition("/")[0] == folder]
-            added = path if len(beside) == 1 or not folder else folder
-            return (
-                f"{path} exists but is not committed, and a bench checkout contains only "
-                f"committed files: `git add {added}` and commit it, preferably on a separate "
-                "branch."
-            )
-    return ""
-
-
-def describe(found: tuple[Missing, ...], tracked: Collection[str], folders: Collection[str]) -> str:
-    """What is missing and what to do about the first of it; empty where nothing was named."""
-    if not found:
-        return ""
-    named = ", ".join(f"{one.kind} {one.name}" for one in found[:MAX_NAMED])
-    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
-    return f"Missing there: {named}{more}. {remedy(found[0], tracked, folders)}"
-
-
-FORBIDDEN = {
-    "Read-only file system": (
-        "In the sandbox, protected files and folders without files in scope are read-only: write "
-        "to $TMPDIR or to the root, compile in `build`, or name the folder in `cache`."
-    ),
-    "Network is unreachable": (
-        "The sandbox has no network: download in `setup`, or allow the network with `network: "
-        "true`."
-    ),
-    "ame resolution": (
-        "The sandbox has no network: download in `setup`, or allow the network with `network: "
-        "true`."
-    ),
-}
-"""What a command prints that the sandbox keeps from something, and the remedy."""
-
-INSTALLED = ("node_modules", ".venv", "venv", "env")
-"""Folders that hold what was installed, and that git usually ignores."""
-
-
-def confined(bench: Bench, output: str) -> str:
-    """What the sandbox forbade, by what the failed command printed, and the way around."""
-    if not output or bench.confinement.found.sandbox is None:
-        return ""
-    said = (bench.places.output.parent / output).read_bytes().decode("utf-8", "replace")
-    for sign, hint in FORBIDDEN.items():
-        if sign in said:
-            return hint
-    return ""
-
-
-def missing(bench: Bench, output: str) -> str:
-    """What a failed command misses in the bench checkout, and the key that brings it there."""
-    if not output:
-        return ""
-    said = (bench.places.output.parent / output).read_bytes().decode("utf-8", "replace")
-    found = find_missing(said)
-    left_out = uncommitted(found, words_named(bench.contract), _left_out(bench))
-    if left_out:
-        return clean_line(left_out, 400)
-    root = bench.slots[0].root
-    there = [str(path.relative_to(root)) for path in (*root.glob("*/*"), *root.glob("*/*/*"))]
-    tops = [path.name for path in root.glob("*")]
-    toplevel = bench.repo.toplevel
-    folders = [name for name in INSTALLED if name not in tops and (toplevel / name).is_dir()]
-    return describe(found, (*tops, *there), folders)
-
-
-def _left_out(bench: Bench) -> list[str]:
-    """What lies in the user's working tree, neither ignored nor in the checkout."""
-    listed = bench.repo.run("ls-files", "-c", "-o", "--exclude-standard", "-z").out
-    paths = listed.decode("utf-8", "surrogateescape").split("\0")[:-1]
-    return [path for path in paths if not (bench.slots[0].root / path).exists()]
-
-
-def where(bench: Bench, output: str) -> str:
-    """Where all that a command printed can be read."""
-    return f"All of its output: {bench.places.output.parent / output}" if output else ""
 
 
 Ready = TypeVar("Ready")
 
 FULL_CALIBRATION = 8
+SHORT_S = 0.05
+FEWEST = 3
+"""Two runs are one difference, which says nothing about a spread."""
+
+MAD_TO_SD = 1.4826
+"""Median absolute deviation to standard deviation, for a normal distribution."""
+
 CODES = {
     Reason.BUILD: "build_failed",
     Reason.VERIFY: "verify_failed",
     Reason.METRIC: "no_metric",
     Reason.TIMEOUT: "verify_timeout",
 }
+
+
+CLONE_HINT = "Run it in a fresh clone, and name what is missing there in `link`, `setup` or `env`."
+TIMEOUT_HINT = "Give it less to do, raise `timeout`, or find out what it waits for: stdin is empty."
 
 
 class Rehearsal(Struct, frozen=True, kw_only=True):
@@ -314,14 +136,8 @@ class Rehearsal(Struct, frozen=True, kw_only=True):
 def rehearse(
     bench: Bench, tree: TreeMap, randomness: Randomness, say: Callable[[str], None]
 ) -> Rehearsal:
-    """Run verify, the guard, `same` and the proof of self-measurement on `tree`.
-
-    Raises:
-        GateFailed: codes scope_empty, scope_all, build_failed, verify_failed, verify_timeout,
-            no_metric, guard_failed, final_guard_failed, same_failed, same_too_long, same_varies,
-            touched, not_deterministic, not_measured; each names the cause and the remedy.
-    """
-    contract = bench.contract
+    """Run verify, the guard, `same` and the proof of self-measurement on `tree`."""
+    contract, confinement = bench.contract, bench.confinement
     scoped = scoped_paths(contract, tree)
     say("bench checkout, set-up and build")
     built = _guarded(bench, lambda: bench.bring(bench.slots[0], tree, label="0000"))
@@ -330,24 +146,49 @@ def rehearse(
     same, guard, final = None, None, None
     if contract.same or contract.guard or contract.final_guard:
         say("guard on the unchanged code")
-        ground = _guarded(bench, lambda: bench.bring(bench.slots[2], tree, label="0000-guard"))
-        same = _steady_same(bench, ground)
-        guard = _passing_guard(bench, ground, contract.guard, name="guard")
-        final = _passing_guard(bench, ground, contract.final_guard, name="final guard")
+        beside = _guarded(bench, lambda: bench.bring(bench.slots[2], tree, label="0000-guard"))
+        same = _steady_same(bench, beside)
+        guard = _passing_guard(bench, beside, contract.guard, name="guard")
+        final = _passing_guard(bench, beside, contract.final_guard, name="final guard")
     holdout_s = _holdout_s(bench, built, randomness, say)
     imported = warning_about(imports_of_scope(bench, built, scoped, randomness))
-    own = (imported,) if imported else ()
     say("proof that a checkout measures itself")
     broken = values_when_broken(bench, tree, scoped, randomness)
     say("calibration")
     samples = calibrate(bench, built, warm, randomness)
-    require_noticed(bench, [sample.value for sample in samples], broken)
-    tests = None if guard is None else count_tests(_printed(bench, guard))
-    summary = _summary(bench, len(scoped), samples, guard, same)
-    warnings = (*summary.warnings, *_holdout_warnings(bench), *own)
-    final_s = None if final is None else final.duration_s
-    return replace(
-        summary, holdout_s=holdout_s, guard_tests=tests, final_guard_s=final_s, warnings=warnings
+    values = [sample.value for sample in samples]
+    require_noticed(bench, values, broken)
+    deterministic = is_deterministic(contract, samples)
+    rule, sample_s = contract.race, median_wall(list(samples))
+    pairs = pairs_allowed(sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs)
+    policy = policy_of(contract, pairs=pairs, alpha=rule.alpha)
+    pool = same_code_differences(Arm.INCUMBENT.value * len(values), values, policy.scale)
+    visible = smallest_visible(pool, pairs, policy.scale, policy.direction)
+    return Rehearsal(
+        files_in_scope=len(scoped),
+        samples=samples,
+        deterministic=deterministic,
+        sample_s=sample_s,
+        noise_wall=noise_of([sample.wall_s for sample in samples]),
+        noise_cpu=noise_of([sample.cpu_s for sample in samples]),
+        noise_metric=noise_of(values),
+        smallest_gain=None if deterministic else visible,
+        pairs=pairs,
+        race_s=most_seconds(sample_s, 2 if deterministic else pairs),
+        guard=guard,
+        same_sha256=same,
+        sandbox=confinement.name,
+        in_force=confinement.in_force,
+        warnings=(
+            *confinement.warnings,
+            *warnings_about(contract, samples, deterministic=deterministic),
+            *_holdout_warnings(bench),
+            *([imported] if imported else []),
+        ),
+        holdout_s=holdout_s,
+        holdout_share=0.0 if contract.holdout is None else 1 / contract.holdout.every,
+        guard_tests=None if guard is None else count_tests(printed(bench, guard.output)),
+        final_guard_s=None if final is None else final.duration_s,
     )
 
 
@@ -361,13 +202,10 @@ def calibrate(
     if bench.contract.metric.deterministic:
         again = _sample(bench, built, randomness)
         if again.value != warm.value:
-            raise GateFailed(
+            raise refused(
+                "not_deterministic",
                 f"the metric is declared deterministic, but two samples of the same code printed "
                 f"{warm.value} and {again.value}",
-                code="not_deterministic",
-                hint=(
-                    "Remove `deterministic: true`, or make verify print the same value every time."
-                ),
             )
         return (again,)
     runs = calibration_runs(warm.wall_s, seconds=bench.contract.race.seconds)
@@ -402,11 +240,9 @@ def _holdout_s(
             built, Arm.INCUMBENT, seed=seed, label="0000-holdout", holdout=holdout
         )
     except CandidateFailed as error:
-        raise GateFailed(
-            f"the holdout does not work in a bench checkout: {error.full}",
-            code="holdout_failed",
-            hint=f"It must print the same metric as verify. {where(bench, error.output)}".strip(),
-        ) from error
+        hint = f"It must print the same metric as verify. {where(bench, error.output)}".strip()
+        message = f"the holdout does not work in a bench checkout: {error.full}"
+        raise refused("holdout_failed", message, hint=hint) from error
     return sample.wall_s
 
 
@@ -416,75 +252,59 @@ def _holdout_warnings(bench: Bench) -> tuple[str, ...]:
     return (f"the holdout is only advisory, because an agent can run it: {why}",) if why else ()
 
 
-def _printed(bench: Bench, result: CommandResult) -> bytes:
-    return (bench.places.output.parent / result.output).read_bytes()
-
-
 def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
     try:
         return action()
     except CandidateFailed as error:
         what = "set-up or build" if error.reason is Reason.BUILD else "verify"
-        leaks = _leaks(bench)
+        # What leads back to the user's tree shows only where that is hidden.
+        leaks = () if bench.confinement.found.sandbox is None else leaks_of(bench)
         if leaks:
-            raise GateFailed(
+            raise refused(
+                "not_measured",
                 f"{what} fails where your working tree is hidden, because it depends on that "
                 f"tree: {error.full}",
-                code="not_measured",
-                hint=leaks_in_words(leaks),
+                hint=describe_leaks(leaks),
             ) from error
         hint = error.hint or confined(bench, error.output) or missing(bench, error.output)
-        if not hint:
-            hint = (
-                "Run it in a fresh clone, and name what is missing there in `link`, `setup` or "
-                "`env`."
-            )
         if error.reason is Reason.TIMEOUT:
-            hint = (
-                "Give it less to do, raise `timeout`, or find out what it waits for: stdin is "
-                "empty."
-            )
-        raise GateFailed(
+            hint = TIMEOUT_HINT
+        raise refused(
+            CODES[error.reason],
             f"{what} does not work in a bench checkout: {error.full}",
-            code=CODES[error.reason],
-            hint=f"{hint} {where(bench, error.output)}".strip(),
+            hint=f"{hint or CLONE_HINT} {where(bench, error.output)}".strip(),
         ) from error
     except ProtectedTouched as error:
-        raise GateFailed(
-            f"a command of the contract changes protected files: "
-            f"{clean_line(', '.join(error.paths[:5]))}",
-            code="touched",
-            hint="Let it write to $TMPDIR or to an untracked path.",
-        ) from error
-
-
-def _leaks(bench: Bench) -> tuple[Leak, ...]:
-    """What leads back to the user's tree, where that is hidden."""
-    if bench.confinement.found.sandbox is None:
-        return ()
-    environment = dict((*bench.frozen, *bench.contract.env))
-    return find_leaks(bench.repo.toplevel, bench.contract, environment)
+        paths = clean_line(", ".join(error.paths[:5]))
+        message = f"a command of the contract changes protected files: {paths}"
+        raise refused("touched", message) from error
 
 
 def _passing_guard(
     bench: Bench, built: Built, guard: str | None, *, name: str
 ) -> CommandResult | None:
+    """The run of a guard on the unchanged code; None without one."""
     if guard is None:
         return None
-    label = f"0000-{name.replace(' ', '-')}"
-    result, outcome = _guarded(bench, lambda: bench.command(built, guard, label=label))
-    if not result.passed:
-        raise GateFailed(
-            f"the {name} fails on the unchanged code ({_ending(result)}{last_words(outcome)})",
-            code=f"{name.replace(' ', '_')}_failed",
-            hint=f"{missing(bench, result.output) or 'Mend it or choose another.'} "
-            f"{where(bench, result.output)}",
-        )
+    result, _ = _passing(bench, built, guard, f"the {name}", otherwise="Mend it or choose another.")
     return result
 
 
-def _ending(result: CommandResult) -> str:
-    return "timed out" if result.timed_out else f"exit code {result.exit_code}"
+def _passing(
+    bench: Bench, built: Built, command: str, name: str, *, otherwise: str
+) -> tuple[CommandResult, Outcome]:
+    """What a command did that must pass on the unchanged code."""
+    short = name.removeprefix("the ").strip("`")
+    label = f"0000-{short.replace(' ', '-')}"
+    result, outcome = _guarded(bench, lambda: bench.command(built, command, label=label))
+    if not result.passed:
+        ending = "timed out" if result.timed_out else f"exit code {result.exit_code}"
+        raise refused(
+            f"{short.replace(' ', '_')}_failed",
+            f"{name} fails on the unchanged code ({ending}{last_words(outcome)})",
+            hint=f"{missing(bench, result.output) or otherwise} {where(bench, result.output)}",
+        )
+    return result, outcome
 
 
 def _steady_same(bench: Bench, built: Built) -> str | None:
@@ -492,68 +312,62 @@ def _steady_same(bench: Bench, built: Built) -> str | None:
     same = bench.contract.same
     if same is None:
         return None
-    printed = set()
+    said = set()
     for _ in range(2):
-        result, outcome = _guarded(bench, lambda: bench.command(built, same, label="0000-same"))
-        if not result.passed:
-            raise GateFailed(
-                f"`same` fails on the unchanged code ({_ending(result)}{last_words(outcome)})",
-                code="same_failed",
-                hint=f"{missing(bench, result.output) or 'Let it exit with 0.'} "
-                f"{where(bench, result.output)}",
-            )
+        _, outcome = _passing(bench, built, same, "`same`", otherwise="Let it exit with 0.")
         if outcome.stdout_truncated:
-            raise GateFailed(
-                f"`same` prints {outcome.stdout_total} bytes; at most {SAME_BYTES} can be compared",
-                code="same_too_long",
-                hint="Let it print less, or a digest: `| sha256sum`.",
-            )
-        printed.add(hashlib.sha256(outcome.stdout).hexdigest())
-    if len(printed) > 1:
-        raise GateFailed(
-            "`same` prints something different each time",
-            code="same_varies",
-            hint="Remove times, addresses and hash order from its output.",
+            many = f"`same` prints {outcome.stdout_total} bytes"
+            raise refused("same_too_long", f"{many}; at most {SAME_BYTES} can be compared")
+        said.add(hashlib.sha256(outcome.stdout).hexdigest())
+    if len(said) > 1:
+        raise refused("same_varies", "`same` prints something different each time")
+    return said.pop()
+
+
+def noise_of(values: Sequence[float]) -> float | None:
+    """One standard deviation of a run against its neighbour, as a fraction; None if unknown.
+
+    Args:
+        values: of runs of the same code, in order; those that are not positive have no fraction.
+    """
+    if len(values) < FEWEST or min(values) <= 0:
+        return None
+    ratios = [abs(later / earlier - 1) for earlier, later in pairwise(values)]
+    return MAD_TO_SD * statistics.median(ratios) / 2**0.5
+
+
+def _is_elapsed_time(metric: Metric) -> bool:
+    """Whether the metric is a time that CPU time might stand in for."""
+    if metric.source is Source.OUTPUT:
+        return metric.unit != "" and metric.unit in SECONDS_PER_UNIT
+    return metric.source is Source.WALL
+
+
+def warnings_about(
+    contract: Contract, samples: Sequence[Sample], *, deterministic: bool
+) -> tuple[str, ...]:
+    """The findings, a sentence each."""
+    found = []
+    if contract.guard is None and contract.same is None:
+        found.append(
+            "there is neither a guard nor `same`: a faster program with wrong answers would be kept"
         )
-    return printed.pop()
-
-
-def _summary(
-    bench: Bench,
-    files: int,
-    samples: tuple[Sample, ...],
-    guard: CommandResult | None,
-    same: str | None,
-) -> Rehearsal:
-    contract, confinement = bench.contract, bench.confinement
-    sample_s = median_wall(list(samples))
-    rule = contract.race
-    pairs = pairs_allowed(sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs)
-    policy = policy_of(contract, pairs=pairs, alpha=rule.alpha)
-    values = [sample.value for sample in samples]
-    pool = same_code_differences(Arm.INCUMBENT.value * len(values), values, policy.scale)
-    deterministic = is_deterministic(contract, samples)
-    visible = smallest_visible(pool, pairs, policy.scale, policy.direction)
-    return Rehearsal(
-        files_in_scope=files,
-        samples=samples,
-        deterministic=deterministic,
-        sample_s=sample_s,
-        noise_wall=noise_of([sample.wall_s for sample in samples]),
-        noise_cpu=noise_of([sample.cpu_s for sample in samples]),
-        noise_metric=noise_of(values),
-        smallest_gain=None if deterministic else visible,
-        pairs=pairs,
-        race_s=most_seconds(sample_s, 2 if deterministic else pairs),
-        guard=guard,
-        same_sha256=same,
-        sandbox=confinement.name,
-        in_force=confinement.in_force,
-        warnings=(
-            *confinement.warnings,
-            *warnings_about(contract, samples, deterministic=deterministic),
-        ),
-        holdout_s=None,
-        holdout_share=0.0 if contract.holdout is None else 1 / contract.holdout.every,
-        guard_tests=None,
-    )
+    elif contract.guard is None:
+        found.append("there is no guard: only `same` says whether a change is right")
+    if deterministic:
+        return tuple(found)
+    metric = noise_of([sample.value for sample in samples])
+    cpu = noise_of([sample.cpu_s for sample in samples])
+    if (
+        _is_elapsed_time(contract.metric)
+        and metric is not None
+        and cpu is not None
+        and cpu < metric / 2
+    ):
+        found.append(
+            f"CPU time varies less than the metric ({cpu:.1%} against {metric:.1%}): if the "
+            "program does not wait for anything, `source: cpu` detects smaller gains"
+        )
+    if statistics.median(sample.wall_s for sample in samples) < SHORT_S:
+        found.append("a sample takes under 50 ms, mostly start-up: give verify more work")
+    return tuple(found)

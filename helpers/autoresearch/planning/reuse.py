@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
     from autoresearch.edges.places import Places
     from autoresearch.loop.bench import Bench
-    from autoresearch.planning.draft import Draft
-    from autoresearch.planning.ground import Ground
+    from autoresearch.planning.preconditions import StartingPoint
 
 FILE = "rehearsed.json"
 FRESH_S = 3600.0
@@ -56,16 +55,15 @@ class Rehearsed(Struct, frozen=True, kw_only=True):
 def keep(
     places: Places,
     bench: Bench,
-    draft: Draft,
-    ground: Ground,
+    start: StartingPoint,
     rehearsal: Rehearsal,
     findings: Iterable[str],
 ) -> None:
     """Keep a rehearsal in the state folder of the repository, in place of the one before."""
     kept = Rehearsed(
         schema=SCHEMA,
-        key=_key(bench, draft, ground),
-        contract_sha256=hashlib.sha256(draft.content).hexdigest(),
+        key=_key(bench, start),
+        contract_sha256=hashlib.sha256(start.draft.content).hexdigest(),
         at=now_utc(),
         facts=(*_facts(bench, rehearsal), *rehearsal.warnings, *findings),
         rehearsal=rehearsal,
@@ -73,13 +71,13 @@ def keep(
     Stored(places.state.with_name(FILE), Rehearsed).save(kept)
 
 
-def recall(places: Places, bench: Bench, draft: Draft, ground: Ground) -> Rehearsed | None:
+def recall(places: Places, bench: Bench, start: StartingPoint) -> Rehearsed | None:
     """The rehearsal that was kept, if it is of the very same thing and fresh; else None."""
     kept = Stored(places.state.with_name(FILE), Rehearsed).load()
     if kept is None:  # of another version, or damaged: it is measured anew
         return None
     is_fresh = 0 <= seconds_since(kept.at) < FRESH_S
-    return kept if is_fresh and kept.key == _key(bench, draft, ground) else None
+    return kept if is_fresh and kept.key == _key(bench, start) else None
 
 
 def _facts(bench: Bench, rehearsal: Rehearsal) -> Iterator[str]:
@@ -92,13 +90,13 @@ def _facts(bench: Bench, rehearsal: Rehearsal) -> Iterator[str]:
         yield f"smallest gain a race is likely to detect: {gain}"
 
 
-def _key(bench: Bench, draft: Draft, ground: Ground) -> str:
+def _key(bench: Bench, start: StartingPoint) -> str:
     """A digest of all that a rehearsal depends on, as far as it can be told."""
     facts = (
         __version__,
         machine_id(),
-        hashlib.sha256(draft.content).hexdigest(),
-        ground.first_tree,
+        hashlib.sha256(start.draft.content).hexdigest(),
+        start.first_tree,
         str(bench.repo.toplevel),
         bench.frozen,
         bench.passed,

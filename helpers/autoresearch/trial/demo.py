@@ -28,7 +28,7 @@ from autoresearch.loop.notes import add_note
 from autoresearch.loop.session import loaded
 from autoresearch.loop.undo import drop
 from autoresearch.loop.validate import validate
-from autoresearch.planning.opening import initialise
+from autoresearch.planning.init import initialise
 from autoresearch.trial.story import STORY, copy_project
 
 if TYPE_CHECKING:

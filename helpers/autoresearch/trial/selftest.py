@@ -30,8 +30,8 @@ from autoresearch.loop.candidate import Request
 from autoresearch.loop.experiment import try_experiment
 from autoresearch.loop.measure import Race
 from autoresearch.loop.session import loaded
-from autoresearch.planning.opening import initialise
-from autoresearch.planning.stage import frozen_environment
+from autoresearch.planning.init import initialise
+from autoresearch.planning.workspace import frozen_environment
 from autoresearch.trial.demo import NOBODY, make_repository
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from autoresearch.edges.gitrepo import GitRepo, to_text
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.places import places_for
 from autoresearch.loop.bench import last_words
-from autoresearch.planning.rehearsal import describe, find_missing
+from autoresearch.planning.remedies import describe, find_missing
 from autoresearch.planning.scanning.candidates import ProjectSurvey, Role, survey_object
 from autoresearch.planning.scanning.project import (
     Project,
@@ -34,14 +34,7 @@ from autoresearch.planning.scanning.project import (
     is_test,
 )
 from autoresearch.planning.scanning.survey import READS, survey
-from autoresearch.planning.stage import (
-    CHECKED,
-    Theatre,
-    bench_of,
-    opening_lock,
-    session_places,
-    stage,
-)
+from autoresearch.planning.workspace import CHECKED, CheckContext, opening_lock, workspace
 
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract
@@ -96,7 +89,7 @@ def scan(
     run = None
     if timed:
         with GitRepo.open(folder) as repo:
-            run = time_tests(Theatre(repo, environ, randomness, say), reading.project, found)
+            run = time_tests(CheckContext(repo, environ, randomness, say), reading.project, found)
     scanned = Scanned(reading.root, reading.tracked, found, run, reading.left_out, None)
     report, trouble = _keep(scanned, environ)
     return scanned._replace(report=report, left_out=(*reading.left_out, *trouble))
@@ -231,7 +224,7 @@ class Timed(NamedTuple):
     trouble: str
 
 
-def time_tests(theatre: Theatre, project: Project, found: ProjectSurvey) -> Timed:
+def time_tests(context: CheckContext, project: Project, found: ProjectSurvey) -> Timed:
     """Run the first guard of a survey once, on the commit that is checked out."""
     guards = found.of(Role.GUARD)
     if not guards:
@@ -240,7 +233,7 @@ def time_tests(theatre: Theatre, project: Project, found: ProjectSurvey) -> Time
             code="no_tests",
             hint="`autoresearch scan` without --time; name a guard yourself.",
         )
-    commit = theatre.repo.resolve("HEAD")
+    commit = context.repo.resolve("HEAD")
     if commit is None:
         raise AutoresearchError(
             "the repository has no commit, but a bench checkout needs one",
@@ -248,12 +241,12 @@ def time_tests(theatre: Theatre, project: Project, found: ProjectSurvey) -> Time
             hint="Run `git add` and `git commit` first, or scan without --time.",
         )
     contract = _contract(guards[0].value, project, found)
-    places = session_places(theatre, CHECKED)
-    with opening_lock(places, "scan"), stage(places) as folders:
-        bench = bench_of(theatre, folders, contract)
-        with turn_to_measure(places.measure_lock, "scan", theatre.say):
-            theatre.say(f"timing {clean_line(guards[0].value, 60)}")
-            tree = theatre.repo.tree(commit)
+    places = context.places(CHECKED)
+    with opening_lock(places, "scan"), workspace(places) as folders:
+        bench = context.bench(contract, folders)
+        with turn_to_measure(places.measure_lock, "scan", context.say):
+            context.say(f"timing {clean_line(guards[0].value, 60)}")
+            tree = context.repo.tree(commit)
             built = bench.bring(bench.slots[GUARD_SLOT], tree, label="scan")
             result, outcome = bench.command(built, guards[0].value, label="scan-tests")
         remove_tree(folders.bench)

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from autoresearch.edges.gitrepo import UNDER_WAY, GitRepo
-from autoresearch.planning.draft import Draft, read_draft
-from autoresearch.planning.ground import edits, obstacles, stand, unfinished
+from autoresearch.planning.preconditions import (
+    Draft,
+    edits,
+    obstacles,
+    read_draft,
+    starting_point,
+    unfinished,
+)
 from support.project import make_project, write_draft
 from support.untouched import untouched
 
@@ -31,8 +37,8 @@ def draft(tmp_path: Path) -> Draft:
 def codes(repo: Git, draft: Draft, indexes: Path) -> list[str]:
     """Codes of all that would keep a session from being opened."""
     with GitRepo.open(repo.root) as opened:
-        ground = stand(opened, draft, indexes, "")
-        return [error.code for error in obstacles(opened, draft, ground)]
+        start = starting_point(opened, draft, indexes, "")
+        return [error.code for error in obstacles(opened, start)]
 
 
 def test_the_first_commit_adds_the_contract_and_nothing_else(
@@ -40,15 +46,15 @@ def test_the_first_commit_adds_the_contract_and_nothing_else(
 ) -> None:
     """It is the human's to review, and no ref may name it before the rehearsal has passed."""
     with untouched(repo), GitRepo.open(repo.root) as opened:
-        ground = stand(opened, draft, tmp_path / "i", "")
-    assert repo("diff", "--name-status", ground.base, ground.first) == "A\tautoresearch.yaml"
-    assert repo("log", "-1", "--format=%s|%P", ground.first) == (
-        f"autoresearch: contract of session cheaper|{ground.base}"
+        start = starting_point(opened, draft, tmp_path / "i", "")
+    assert repo("diff", "--name-status", start.base, start.first) == "A\tautoresearch.yaml"
+    assert repo("log", "-1", "--format=%s|%P", start.first) == (
+        f"autoresearch: contract of session cheaper|{start.base}"
     )
-    assert repo("show", f"{ground.first}:autoresearch.yaml").encode() + b"\n" == draft.content
-    assert ground.start_branch == "refs/heads/main"
-    assert ground.base_contract is None
-    assert ground.overrides == {}
+    assert repo("show", f"{start.first}:autoresearch.yaml").encode() + b"\n" == draft.content
+    assert start.branch == "refs/heads/main"
+    assert start.base_contract is None
+    assert start.overrides == {}
 
 
 def test_a_clean_tree_has_no_obstacles(repo: Git, draft: Draft, tmp_path: Path) -> None:

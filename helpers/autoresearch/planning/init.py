@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
 from autoresearch import __version__
-from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Epoch, Opened
 from autoresearch.edges import gitrefs
@@ -34,32 +32,18 @@ from autoresearch.loop.session import (
     frozen_contract,
     read_session_file,
 )
-from autoresearch.planning.draft import read_draft
+from autoresearch.planning import preconditions, workspace
 from autoresearch.planning.freeze import freeze, take_back_interrupted
-from autoresearch.planning.ground import edits, obstacles, stand, unfinished
-from autoresearch.planning.linked import require_free
+from autoresearch.planning.rehearsal import rehearse
+from autoresearch.planning.remedies import refused
 from autoresearch.planning.reuse import recall
-from autoresearch.planning.stage import (
-    Theatre,
-    bench_for,
-    clear_stage,
-    folder_below,
-    frozen_environment,
-    opening_lock,
-    perform,
-    require_inside,
-    session_places,
-    stage,
-)
+from autoresearch.planning.workspace import CheckContext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from autoresearch.core.question import Randomness
-    from autoresearch.planning.draft import Draft
-    from autoresearch.planning.ground import Ground
+    from autoresearch.planning.preconditions import StartingPoint
     from autoresearch.planning.rehearsal import Rehearsal
-    from autoresearch.planning.stage import FrozenEnvironment
+    from autoresearch.planning.workspace import FrozenEnvironment
 
 
 class Started(NamedTuple):
@@ -105,46 +89,39 @@ def initialise(
         allow_outside: a human agreed to commands that reach outside the checkout.
         digest: first digits of the SHA-256 of what a human agreed to, or None.
         worktree: where to make a linked working tree, relative to `cwd`; None for the caller's.
-
-    Raises:
-        AutoresearchError: `session_exists`, `branch_exists`, `refs_exist`, `moved_meanwhile`, what
-            `obstacles`, `require_free` and `check` raise.
     """
-    draft = read_draft(file, digest)
+    draft = preconditions.read_draft(file, digest)
+    name = draft.contract.session
     with ExitStack() as held:
         repo = held.enter_context(GitRepo.open(cwd))
         require_writable(repo)
-        theatre = Theatre(repo, environ, randomness, say)
-        places = session_places(theatre, draft.contract.session)
-        held.enter_context(opening_lock(places, "init"))
+        context = CheckContext(repo, environ, randomness, say)
+        places = context.places(name)
+        held.enter_context(workspace.opening_lock(places, "init"))
         _take_back_interrupted(repo, environ, places)
-        _require_new(theatre, places)
         path = None if worktree is None else cwd.resolve() / worktree
-        if path is not None:
-            require_free(repo, path)
-        _first_of(chain(unfinished(repo), edits(repo, draft)))
-        folders = held.enter_context(stage(places))
-        ground = stand(repo, draft, folders.tables, folder_below(repo, cwd))
-        _first_of(obstacles(repo, draft, ground))
-        require_inside(theatre, draft, ground, "init", allowed=allow_outside)
-        bench = bench_for(theatre, folders, draft, ground)
-        known = recall(places, bench, draft, ground)
-        rehearsal = perform(theatre, bench, draft, ground) if known is None else known.rehearsal
-        rehearsed_at = "" if known is None else known.at
-        _require_unmoved(repo, draft, ground)
-        with _all_or_nothing(repo, places), _other_session_idle(theatre, ground):
+        preconditions.raise_first(preconditions.at_once(repo, places, draft, path))
+        folders = held.enter_context(workspace.workspace(places))
+        below = workspace.folder_below(repo, cwd)
+        start = preconditions.starting_point(repo, draft, folders.tables, below)
+        preconditions.raise_first(preconditions.obstacles(repo, start))
+        workspace.require_inside(repo, start, "init", allowed=allow_outside)
+        bench = context.bench(start.contract, folders)
+        known = recall(places, bench, start)
+        if known is None:
+            with context.measuring(name, "init"):
+                rehearsal, rehearsed_at = rehearse(bench, start.tree, randomness, say), ""
+        else:
+            rehearsal, rehearsed_at = known.rehearsal, known.at
+        _require_unmoved(repo, start)
+        with _all_or_nothing(repo, places), _other_session_idle(context, start):
             places.create()
             held.enter_context(Lock(places.lock).acquire("init"))
-            environment = frozen_environment(environ)
-            toplevel, notes = freeze(repo, draft, ground, folders, places, environment, path)
-            _write_log(places, draft, ground, rehearsal, environment, rehearsed_at)
-        session = _published(toplevel, draft, ground, places, environ)
+            environment = workspace.frozen_environment(environ)
+            toplevel, notes = freeze(repo, start, folders, places, environment, path)
+            _write_log(places, start, rehearsal, environment, rehearsed_at)
+        session = _published(toplevel, start, places, environ)
         return Started(session, rehearsal, rehearsed_at, toplevel, notes)
-
-
-def _first_of(errors: Iterable[AutoresearchError]) -> None:
-    for error in errors:
-        raise error
 
 
 def take_back_half_opened(repo: GitRepo, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -161,11 +138,11 @@ def take_back_half_opened(repo: GitRepo, environ: Mapping[str, str]) -> tuple[st
     names = half_opened()
     if not names:
         return ()
-    with opening_lock(places_of(names[0]), "recover"):
+    with workspace.opening_lock(places_of(names[0]), "recover"):
         names = half_opened()
         _take_back_interrupted(repo, environ, places_of("x"))
         for name in names:
-            clear_stage(places_of(name))
+            workspace.clear_workspace(places_of(name))
     return names
 
 
@@ -187,49 +164,12 @@ def _take_back_interrupted(repo: GitRepo, environ: Mapping[str, str], places: Pl
             remove_tree(unfinished_places.manifests)
 
 
-def _require_new(theatre: Theatre, places: Places) -> None:
-    name, repo = places.session, theatre.repo
-    if places.log.exists():
-        raise AutoresearchError(
-            f"this repository already has a session {name}",
-            code="session_exists",
-            hint="Choose another `session:`, or continue that one: `autoresearch status`.",
-        )
-    # A branch `autoresearch`, or one below ours, leaves no room for it.
-    above = BRANCHES.rstrip("/")
-    taken = gitrefs.refs(repo, above)
-    blocking = [ref for ref in taken if ref == above or _is_at(ref, BRANCHES + name)]
-    if blocking:
-        short = blocking[0].removeprefix("refs/heads/")
-        raise AutoresearchError(
-            f"the branch {short} already exists",
-            code="branch_exists",
-            hint=f"Choose another `session:`, or rename it: `git branch -m {short} NAME`.",
-        )
-    kept = gitrefs.refs(repo, f"refs/autoresearch/{name}")
-    if kept:
-        raise AutoresearchError(
-            f"the repository contains {len(kept)} refs of an earlier session {name}, such as "
-            f"{next(iter(kept))}",
-            code="refs_exist",
-            hint="Choose another `session:`, so that the earlier experiments stay reachable.",
-        )
-
-
-def _is_at(ref: str, name: str) -> bool:
-    return ref == name or ref.startswith(f"{name}/")
-
-
-def _require_unmoved(repo: GitRepo, draft: Draft, ground: Ground) -> None:
+def _require_unmoved(repo: GitRepo, start: StartingPoint) -> None:
     """What was rehearsed must be what is checked out: somebody may have worked meanwhile."""
     head = gitrefs.head(repo)
-    if (head.branch, head.commit) != (ground.start_branch, ground.base):
-        raise AutoresearchError(
-            "HEAD moved during the rehearsal of the contract",
-            code="moved_meanwhile",
-            hint="Repeat `autoresearch init` on what is checked out now.",
-        )
-    _first_of(edits(repo, draft))
+    if (head.branch, head.commit) != (start.branch, start.base):
+        raise refused("moved_meanwhile", "HEAD moved during the rehearsal of the contract")
+    preconditions.raise_first(preconditions.edits(repo, start.draft))
 
 
 @contextmanager
@@ -243,10 +183,10 @@ def _all_or_nothing(repo: GitRepo, places: Places) -> Iterator[None]:
 
 
 @contextmanager
-def _other_session_idle(theatre: Theatre, ground: Ground) -> Iterator[None]:
+def _other_session_idle(context: CheckContext, start: StartingPoint) -> Iterator[None]:
     """Keep the session whose branch is checked out from working while it is left."""
-    name = (ground.start_branch or "").removeprefix(BRANCHES)
-    other = session_places(theatre, name) if name and "/" not in name else None
+    name = (start.branch or "").removeprefix(BRANCHES)
+    other = context.places(name) if name and "/" not in name else None
     if other is None or not other.log.exists():
         yield
         return
@@ -256,27 +196,27 @@ def _other_session_idle(theatre: Theatre, ground: Ground) -> Iterator[None]:
 
 def _write_log(
     places: Places,
-    draft: Draft,
-    ground: Ground,
+    start: StartingPoint,
     rehearsal: Rehearsal,
     environment: FrozenEnvironment,
     rehearsed_at: str,
 ) -> None:
     """Write the log's first lines; from its renaming on there is a session."""
+    contract = start.draft.contract
     fresh = Log(places.log.with_name("log.new"))
     fresh.append(
         Opened(
             schema=SCHEMA,
             at=now_utc(),
-            session=draft.contract.session,
-            goal=draft.contract.goal,
-            branch=BRANCHES + draft.contract.session,
-            base=ground.base,
-            start_branch=ground.start_branch,
+            session=contract.session,
+            goal=contract.goal,
+            branch=BRANCHES + contract.session,
+            base=start.base,
+            start_branch=start.branch,
             version=__version__,
         )
     )
-    epoch = epoch_record(0, ground.first, draft.content, rehearsal, environment)
+    epoch = epoch_record(0, start.first, start.draft.content, rehearsal, environment)
     fresh.append(replace(epoch, rehearsed_at=rehearsed_at))
     with named_errors(places.log):
         fresh.path.rename(places.log)
@@ -284,7 +224,7 @@ def _write_log(
 
 
 def _published(
-    toplevel: Path, draft: Draft, ground: Ground, places: Places, environ: Mapping[str, str]
+    toplevel: Path, start: StartingPoint, places: Places, environ: Mapping[str, str]
 ) -> Session:
     """The session, its document and the copies of its log written for the first time."""
     with GitRepo.open(toplevel) as repo, Index(places.index, Log(places.log)) as index:
@@ -292,7 +232,7 @@ def _published(
             repo=repo,
             places=places,
             file=read_session_file(places),
-            contract=frozen_contract(places, checks_guard=ground.has_checks_guard(draft.contract)),
+            contract=frozen_contract(places, checks_guard=start.checks_guard),
             index=index,
             journal=Journal(places.journal),
             environ=environ,
