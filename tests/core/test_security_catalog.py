@@ -12,7 +12,7 @@ from autoresearch.core.security.catalog import (
     rate,
     threats,
 )
-from autoresearch.core.security.stride import APPLIES, ElementKind, PlaceKind, Stride
+from autoresearch.core.security.ledger import APPLIES, ElementKind, PlaceKind, Stride
 
 
 def letters(kind):

@@ -11,11 +11,11 @@ from autoresearch.core.security.ledger import (
     Asset,
     Boundary,
     Element,
+    ElementKind,
     Quote,
     Severity,
     State,
 )
-from autoresearch.core.security.stride import ElementKind
 from autoresearch.share.proving import ProofResult
 
 TEXT = (Path(__file__).parents[2] / "docs" / "security-ledger.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from autoresearch.core.security.forms import (
     read_finding,
     read_model,
 )
-from autoresearch.core.security.stride import ElementKind, Persona, Stride
+from autoresearch.core.security.ledger import ElementKind, Persona, Stride
 
 EVIDENCE = [{"file": "app/db.py", "lines": "6-7", "quote": "a = 1\nb = 2\n"}]
 CELL = {

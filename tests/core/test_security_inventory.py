@@ -14,7 +14,7 @@ from autoresearch.core.security.inventory import (
     sites_in,
     weights,
 )
-from autoresearch.core.security.stride import ElementKind, PlaceKind, Stride
+from autoresearch.core.security.ledger import ElementKind, PlaceKind, Stride
 
 CASES = [
     ("app/web.py", '@app.route("/orders")', PlaceKind.ROUTE),

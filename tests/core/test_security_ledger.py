@@ -7,15 +7,17 @@ from autoresearch.core import codec
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.security.ledger import (
     LEDGER,
+    ElementKind,
     Lead,
+    Persona,
     Proof,
     Resolution,
     Severity,
     State,
+    Stride,
     Sweep,
 )
 from autoresearch.core.security.overview import Cell, coverage, files_of, next_cell
-from autoresearch.core.security.stride import ElementKind, Persona, Stride
 from autoresearch.share.proving import ProofResult
 from hypothesis import given
 from hypothesis import strategies as st

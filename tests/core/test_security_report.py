@@ -9,9 +9,16 @@ from importlib.resources import files
 
 import pytest
 from autoresearch.core.security import page, sarif
-from autoresearch.core.security.ledger import Lead, Proof, Resolution, Severity, State
+from autoresearch.core.security.ledger import (
+    ElementKind,
+    Lead,
+    Proof,
+    Resolution,
+    Severity,
+    State,
+    Stride,
+)
 from autoresearch.core.security.overview import badge, judge, tally
-from autoresearch.core.security.stride import ElementKind, Stride
 from autoresearch.share.proving import ProofResult
 from jsonschema import Draft7Validator
 from markdown_it import MarkdownIt

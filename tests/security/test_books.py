@@ -14,7 +14,7 @@ from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.security.ledger import State
 from autoresearch.edges.sandbox import find_sandbox
 from autoresearch.loop.session import environment
-from autoresearch.security import flaws, modelling
+from autoresearch.security import flaws, sweeping
 from autoresearch.security.books import LOG_COPY, PAGE_COPY, reading
 from autoresearch.security.publishing import writing
 from support.session import COMMAND, Helper
@@ -40,7 +40,7 @@ def repo(tmp_path):
     """The application with a completed model."""
     found = make_fixture(tmp_path / "desk")
     with write(found) as books:
-        modelling.complete(books, json.dumps(PLANTED["model"]))
+        sweeping.complete(books, json.dumps(PLANTED["model"]))
     return found
 
 

@@ -12,7 +12,7 @@ from autoresearch import share
 from autoresearch.core.contract import parse
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.loop.session import environment
-from autoresearch.security import fixing, flaws, modelling
+from autoresearch.security import fixing, flaws, sweeping
 from autoresearch.security.publishing import writing
 from support.session import Helper
 from support.vulnerable import FLAWS, PLANTED, PROOFS, VECTOR, finding, make_fixture
@@ -31,7 +31,7 @@ def repo(tmp_path):
     """The application with two proven findings and one without a proof."""
     found = make_fixture(tmp_path / "desk")
     with writing(found.root, environment(), "test", begin=True) as books:
-        modelling.complete(books, json.dumps(PLANTED["model"]))
+        sweeping.complete(books, json.dumps(PLANTED["model"]))
         for name, vector in (("sql-injection", VECTOR), ("alg-none", GRAVER)):
             number = flaws.add(books, finding(name, vector=vector)).number
             flaws.prove(books, number, PROOFS / f"{name}.py", ())

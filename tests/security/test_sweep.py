@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.loop.session import environment
-from autoresearch.security import flaws, modelling, scanners, sweeping
+from autoresearch.security import flaws, scanners, sweeping
 from autoresearch.security.books import LOG_COPY, PAGE_COPY, reading
 from autoresearch.security.publishing import writing
 from support.session import Helper
@@ -36,8 +36,8 @@ def read(repo):
 def begin(repo):
     """A ledger with the completed model."""
     with write(repo) as books:
-        modelling.begin(books)
-        modelling.complete(books, json.dumps(PLANTED["model"]))
+        sweeping.begin(books)
+        sweeping.complete(books, json.dumps(PLANTED["model"]))
 
 
 def refused(books, text):

@@ -17,7 +17,7 @@ from autoresearch.cli import COMMANDS, group, security
 from autoresearch.core.budget import MOST_REFUSALS, MOST_VIOLATIONS
 from autoresearch.core.contract import parse
 from autoresearch.core.model import Verdict
-from autoresearch.core.security.stride import Persona
+from autoresearch.core.security.ledger import Persona
 from autoresearch.loop.runs import DEFAULT_EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core.security.ledger import (
     Element,
+    ElementKind,
     Examined,
     Finding,
     Ledger,
@@ -22,7 +23,6 @@ from autoresearch.core.security.overview import (
     coverage,
     ordered,
 )
-from autoresearch.core.security.stride import ElementKind
 
 from support.records import make
 

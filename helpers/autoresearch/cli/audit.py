@@ -13,7 +13,7 @@ from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.security.catalog import categories, threats
 from autoresearch.core.security.ledger import State
-from autoresearch.security import fixing, flaws, modelling, scanners, sweeping
+from autoresearch.security import fixing, flaws, scanners, sweeping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def init_command(books: Books) -> Answer:
 
     Example: autoresearch security init
     """
-    found = modelling.begin(books)
+    found = sweeping.begin(books)
     places = ", ".join(f"{number} {kind}" for kind, number in found.counts.items())
     elements = found.model.elements
     return Answer(
@@ -78,7 +78,7 @@ def model_command(books: Books, text: str) -> Answer:
 
     Example: autoresearch security model model.yaml
     """
-    model = modelling.complete(books, text)
+    model = sweeping.complete(books, text)
     found = books.covered()
     return Answer(
         lines=(

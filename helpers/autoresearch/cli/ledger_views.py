@@ -19,8 +19,7 @@ from autoresearch.core.formatting import clean_block, clean_line, fence
 from autoresearch.core.security import overview as sums
 from autoresearch.core.security import page
 from autoresearch.core.security import sarif as form
-from autoresearch.core.security.ledger import Severity
-from autoresearch.core.security.stride import LETTERS, Stride
+from autoresearch.core.security.ledger import LETTERS, Severity, Stride
 from autoresearch.edges.files import atomic_write, read_bytes_limited
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.security.ledger import State
 from autoresearch.edges.files import atomic_write
 from autoresearch.security.books import sha256
-from autoresearch.security.proofs import filed, run_filed
+from autoresearch.security.flaws import filed, run_filed
 from autoresearch.security.sweeping import require_scope
 from autoresearch.share import proving
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from pathlib import Path
+from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 from cvss import CVSS4
 from cvss.exceptions import CVSS4Error
 
-from autoresearch.core.security.ledger import Severity
-from autoresearch.core.security.stride import Persona, PlaceKind, Stride
+from autoresearch.core.security.ledger import Persona, PlaceKind, Severity, Stride
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 MAX_CWE = 1500
 """Above MITRE's highest number (CWE 4.18 ends below 1430), with room for the next editions."""
 MAX_VECTOR = 300
-_DATA = Path(__file__).parent
 
 
 class Category(NamedTuple):
@@ -79,10 +77,14 @@ def rate(vector: str) -> Rated:
     )
 
 
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
+
+
 @cache
 def every_category() -> tuple[Category, ...]:
     """All entries of the OWASP lists."""
-    listed = json.loads((_DATA / "owasp.json").read_bytes())["categories"]
+    listed = json.loads(_text("owasp.json"))["categories"]
     return tuple(
         Category(one["edition"], one["code"], one["title"], tuple(one.get("cwes", ())))
         for one in listed
@@ -107,7 +109,7 @@ def categories(cwes: tuple[int, ...], lists: tuple[str, ...] = ()) -> tuple[Cate
 
 @cache
 def _data() -> Any:  # noqa: ANN401 - a YAML file of ours
-    return yaml.safe_load((_DATA / "threats.yaml").read_bytes())
+    return yaml.safe_load(_text("threats.yaml"))
 
 
 @cache

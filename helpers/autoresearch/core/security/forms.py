@@ -13,7 +13,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import expression
 from autoresearch.core.security.catalog import MAX_CWE, is_code
-from autoresearch.core.security.stride import LETTERS, ElementKind, Persona, Stride
+from autoresearch.core.security.ledger import LETTERS, ElementKind, Persona, Stride
 
 F = TypeVar("F", bound=Struct)
 

@@ -11,9 +11,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.security.catalog import endings, line_rules, name_rules, threats
-from autoresearch.core.security.ledger import Boundary, Element
+from autoresearch.core.security.ledger import Boundary, Element, ElementKind, PlaceKind, Stride
 from autoresearch.core.security.quotes import holds_secret
-from autoresearch.core.security.stride import ElementKind, PlaceKind, Stride
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.security.catalog import threats
-from autoresearch.core.security.ledger import Severity, State
-from autoresearch.core.security.stride import APPLIES, Persona, Stride
+from autoresearch.core.security.ledger import APPLIES, Persona, Severity, State, Stride
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -86,29 +85,21 @@ def coverage(
         Cell(element.name, threat): [] for element in elements for threat in APPLIES[element.kind]
     }
     covers = {element.name: compile_scope(element.files, ()).covers for element in elements}
-    for label, record in _records(ledger):
+    records: list[tuple[str, Examined | Finding]] = [
+        *((f"E{number}", record) for number, record in sorted(ledger.examined.items())),
+        *((f"F{number}", record) for number, record in sorted(ledger.findings.items())),
+    ]
+    for label, record in records:
         cell = Cell(record.element, record.stride)
         if cell in looks and any(
             covers[cell.element](quote.path) and stands(quote) for quote in record.evidence
         ):
             looks[cell].append(Look(label, record.persona))
-    return Coverage(
-        tuple(
-            Row(
-                element,
-                {t: tuple(looks[Cell(element.name, t)]) for t in APPLIES[element.kind]},
-            )
-            for element in elements
-        )
-    )
-
-
-def _records(ledger: Ledger) -> list[tuple[str, Examined | Finding]]:
-    found: list[tuple[str, Examined | Finding]] = [
-        (f"E{number}", record) for number, record in sorted(ledger.examined.items())
+    rows = [
+        Row(one, {t: tuple(looks[Cell(one.name, t)]) for t in APPLIES[one.kind]})
+        for one in elements
     ]
-    found += [(f"F{number}", record) for number, record in sorted(ledger.findings.items())]
-    return found
+    return Coverage(tuple(rows))
 
 
 def next_cell(found: Coverage, weight: Mapping[Cell, float]) -> tuple[Cell, Persona] | None:
@@ -204,13 +195,9 @@ class Gate(NamedTuple):
 
 def ordered(shown: Collection[Shown]) -> tuple[Shown, ...]:
     """Open before closed, grave before mild, then by number."""
-    order = list(State)
-    return tuple(
-        sorted(
-            shown,
-            key=lambda one: (order.index(one.state), -one.finding.score, one.finding.number),
-        )
-    )
+    order = {state: number for number, state in enumerate(State)}
+    keyed = [(order[one.state], -one.finding.score, one.finding.number, one) for one in shown]
+    return tuple(one for *_, one in sorted(keyed, key=lambda item: item[:3]))
 
 
 def counts(shown: Collection[Shown]) -> Mapping[Severity, int]:
@@ -238,18 +225,14 @@ def judge(overview: Overview, limit: Severity, baseline: Collection[str]) -> Gat
 
 def badge(overview: Overview) -> Mapping[str, object]:
     """A summary of badge size, in the form of shields.io's endpoint (schemaVersion 1)."""
-    found = counts(overview.open())
-    share = f"{overview.coverage.share:.0%} covered"
-    if not overview.coverage.covered:
-        return _badge("not swept", "lightgrey")
-    if not found:
-        return _badge(
-            f"0 open, {share}", "green" if overview.coverage.share == 1 else "yellowgreen"
-        )
-    worst, number = next(iter(found.items()))
-    colour = "red" if worst.rank >= Severity.HIGH.rank else "orange"
-    return _badge(f"{number} {worst.value}, {share}", colour)
-
-
-def _badge(message: str, colour: str) -> Mapping[str, object]:
+    found, covered = counts(overview.open()), overview.coverage
+    message, colour = f"0 open, {covered.share:.0%} covered", "yellowgreen"
+    if not covered.covered:
+        message, colour = "not swept", "lightgrey"
+    elif found:
+        worst, number = next(iter(found.items()))
+        message = f"{number} {worst.value}, {covered.share:.0%} covered"
+        colour = "red" if worst.rank >= Severity.HIGH.rank else "orange"
+    elif covered.share == 1:
+        colour = "green"
     return {"schemaVersion": 1, "label": "security", "message": message, "color": colour}

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core.formatting import clean_line, markdown_line
 from autoresearch.core.security.catalog import categories
-from autoresearch.core.security.ledger import State
+from autoresearch.core.security.ledger import LETTERS, State, Stride
 from autoresearch.core.security.overview import tally
-from autoresearch.core.security.stride import LETTERS, Stride
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
