@@ -13,11 +13,10 @@ from autoresearch.core.contract import (
     RaceRule,
     Sandbox,
     Secondary,
-    differences,
-    measures_differently,
     parse,
     render_words,
 )
+from autoresearch.core.contract.comparison import differences, measures_differently
 from autoresearch.core.model import Direction, Source
 from msgspec.structs import fields, replace
 

@@ -23,14 +23,12 @@ TYPE_CHECKING = False  # typing is not worth its import on every call of a hook
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-FAST = ("hook", "statusline")
-"""Commands that a host calls all the time."""
 SKILL, OURS, DRAFT = b'"Skill"', b"autoresearch", b"autoresearch.yaml"
 _PATHS = (b"cwd", b"file_path", b"notebook_path", b"current_dir")
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of `FAST`; the exit code. A host's hook may leave out the word `hook`."""
+    """Run `hook EVENT` or `statusline`; the exit code. A hook may leave out the word `hook`."""
     given = sys.stdin.buffer.read()  # to its end, or the host would meet a closed pipe
     words = arguments[1:] if arguments[:1] == ["hook"] else arguments
     event = words[0] if words else ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from autoresearch.core import wire
-from autoresearch.core.contract import differences, measures_differently
+from autoresearch.core.contract.comparison import differences, measures_differently
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.snapshot import Change, Status
 from autoresearch.core.steps import Action

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from autoresearch.core.contract.comparison import differences, measures_differently
 from autoresearch.core.contract.keys import (
     Budget,
     Contract,
@@ -26,9 +25,7 @@ __all__ = [
     "Sandbox",
     "Secondary",
     "commands_of",
-    "differences",
     "judges",
-    "measures_differently",
     "parse",
     "render_words",
     "told",
