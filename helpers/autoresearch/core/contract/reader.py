@@ -21,8 +21,10 @@ from autoresearch.core.contract.scalars import (
     WHOLE,
     Quantity,
     RefusedValueError,
+    compose,
+    failure,
+    quoted,
 )
-from autoresearch.core.contract.syntax import compose, failure, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
