@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 
 from autoresearch.core.model import Meter, Spent
-from autoresearch.core.usage import RECENT, Reading, Sum, meter_of, read_on, spent_between, turn_of
+from autoresearch.core.usage import (
+    RECENT,
+    ReadSoFar,
+    Sum,
+    meter_of,
+    read_on,
+    spent_between,
+    turn_of,
+)
 from autoresearch.edges.transcript import our_prices
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +36,7 @@ def line(key="m1", model="claude-sonnet-4-5", **usage):
 def test_answer_is_counted_once_by_its_last_line():
     """Three blocks of one answer counted as three answers, or the first, unfinished count kept."""
     lines = [line(output_tokens=1), line(output_tokens=5), line(output_tokens=20), line("m2")]
-    reading = read_on(Reading(), lines, OURS)
+    reading = read_on(ReadSoFar(), lines, OURS)
     assert reading.total[:4] == (20, 40, 60, 80)
     assert reading.total.unpriced == 0
     assert [turn.key for turn in reading.recent] == ["m1", "m2"]
@@ -36,9 +44,9 @@ def test_answer_is_counted_once_by_its_last_line():
 
 def test_answer_that_spans_two_readings_is_counted_once():
     """An answer whose last line comes after the helper looked."""
-    first = read_on(Reading(), [line(output_tokens=1)], OURS)
+    first = read_on(ReadSoFar(), [line(output_tokens=1)], OURS)
     second = read_on(first, [line(output_tokens=20), line("m2", model="who-knows")], OURS)
-    whole = read_on(Reading(), [line(output_tokens=20), line("m2", model="who-knows")], OURS)
+    whole = read_on(ReadSoFar(), [line(output_tokens=20), line("m2", model="who-knows")], OURS)
     assert second.total[:4] == whole.total[:4] == (20, 40, 60, 80)
     assert second.total.unpriced == 100
     assert abs(second.total.usd - whole.total.usd) < 1e-12
@@ -47,7 +55,7 @@ def test_answer_that_spans_two_readings_is_counted_once():
 
 def test_what_is_remembered_is_bounded():
     """A file that grows with every answer of a night."""
-    reading = read_on(Reading(), [line(f"m{number}") for number in range(200)], OURS)
+    reading = read_on(ReadSoFar(), [line(f"m{number}") for number in range(200)], OURS)
     assert len(reading.recent) == RECENT
     assert reading.recent[-1].key == "m199"
     assert reading.total.input == 2000
@@ -97,7 +105,7 @@ def test_other_lines_say_nothing():
 def test_no_line_is_an_error(text):
     """A transcript that a crash cut anywhere."""
     assert turn_of(b'{"type":"assistant"' + text) is None or True
-    read_on(Reading(), text.splitlines(), OURS)
+    read_on(ReadSoFar(), text.splitlines(), OURS)
 
 
 def meter(**values):

@@ -90,13 +90,6 @@ def test_modules_stay_small_enough_to_be_read(path):
             assert (node.end_lineno or 0) - node.lineno + 1 <= 60, node.name
 
 
-NAMED_TWICE = {
-    "findings", "Checked", "Decision", "Entry", "Finding", "Found", "Ground", "Key", "Reading",
-    "Rule", "Standing", "Step",
-}  # fmt: skip
-"""Not mended yet. Take names out, never put one in."""
-
-
 def test_no_name_is_taken_twice():
     """A reader who opens the wrong `snapshot`, or takes one `Step` for another."""
     ours = [path for path in MODULES if "share" not in path.parts]
@@ -108,7 +101,7 @@ def test_no_name_is_taken_twice():
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     ]
     for names in (modules, classes):
-        assert {name for name in names if names.count(name) > 1} <= NAMED_TWICE
+        assert not {name for name in names if names.count(name) > 1}
 
 
 def imports_within():

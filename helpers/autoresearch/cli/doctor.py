@@ -24,7 +24,7 @@ from autoresearch.edges.sandbox import find_sandbox
 from autoresearch.edges.transcript import our_prices, price_trouble, prices_path, transcripts
 from autoresearch.edges.whereabouts import FAILURES, state_folder
 from autoresearch.loop.confinement import MEMORY
-from autoresearch.loop.integrity import Finding, finding, good, invariants
+from autoresearch.loop.integrity import Diagnosis, finding, good, invariants
 from autoresearch.loop.session import environment, loaded
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def doctor_command() -> Answer:
     )
 
 
-def _host_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
+def _host_findings(environ: Mapping[str, str]) -> Iterator[Diagnosis]:
     """What there is to say of the host; at most three lines."""
     yield from _failures(environ)
     host = host_session(environ)
@@ -70,13 +70,13 @@ def _host_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
     trouble = price_trouble(environ)
     if trouble:
         found = f"prices: {clean_line(trouble)}"
-        yield Finding(fine=False, text=found, remedy="Mend the file or remove it.")
+        yield Diagnosis(fine=False, text=found, remedy="Mend the file or remove it.")
     elif prices_path(environ).is_file():
         ours = our_prices().as_of
         yield good(f"prices: {shown_path(prices_path(environ))}, then those of {ours}")
 
 
-def _failures(environ: Mapping[str, str]) -> Iterator[Finding]:
+def _failures(environ: Mapping[str, str]) -> Iterator[Diagnosis]:
     state = state_folder(environ)
     if state is None:
         return
@@ -87,10 +87,10 @@ def _failures(environ: Mapping[str, str]) -> Iterator[Finding]:
         return
     except OSError as error:
         told = file_error(error, path)
-        yield Finding(fine=False, text=told.message, remedy=told.hint)
+        yield Diagnosis(fine=False, text=told.message, remedy=told.hint)
         return
     last = clean_line(lines[-1] if lines else "", 160)
-    yield Finding(
+    yield Diagnosis(
         fine=False,
         text=f"hooks: one failed, without stopping anything: {last}",
         remedy=f"Report it together with {shown_path(path)}, then remove the file.",
@@ -120,7 +120,7 @@ def setting(environ: Mapping[str, str], folders: Sequence[str]) -> str:
     return f"{what}; then restart it."
 
 
-def examine() -> tuple[Finding, ...]:
+def examine() -> tuple[Diagnosis, ...]:
     """Everything that is looked at, in a fixed order; never raises for what it finds."""
     found = list(_installation())
     try:
@@ -130,12 +130,12 @@ def examine() -> tuple[Finding, ...]:
     except AutoresearchError as error:
         fine = error.code in {"no_session", "no_repository"}
         way = f": {error.hint}" if error.code == "no_session" else ""
-        told = Finding(fine, error.message + way, error.hint)
+        told = Diagnosis(fine, error.message + way, error.hint)
         found += [] if told in found else [told]
     return tuple(found)
 
 
-def _installation() -> Iterator[Finding]:
+def _installation() -> Iterator[Diagnosis]:
     python = platform.python_version()
     yield good(f"autoresearch {__version__}, Python {python} ({sys.platform})")
     try:
@@ -149,18 +149,18 @@ def _installation() -> Iterator[Finding]:
             )
             yield _access(Path(repo.common_dir))
     except AutoresearchError as error:
-        yield Finding(error.code == "no_repository", error.message, error.hint)
+        yield Diagnosis(error.code == "no_repository", error.message, error.hint)
     yield from _host_findings(environment())
     yield from _sandbox()
 
 
-def _sandbox() -> Iterator[Finding]:
+def _sandbox() -> Iterator[Diagnosis]:
     """What confines commands here. None is no fault: a session may do without, and says so."""
     try:
         state, cache = bases_of(environment())
         found = find_sandbox(environment().get("PATH", ""), state / MEMORY, cache)
     except AutoresearchError as error:
-        yield Finding(fine=False, text=error.message, remedy=error.hint)
+        yield Diagnosis(fine=False, text=error.message, remedy=error.hint)
         return
     yield good(f"sandbox: {clean_line(_described(found))}")
 
@@ -172,15 +172,15 @@ def _described(found: Confiner) -> str:
     return f"{found.name}, {f'without overlays: {why}' if why else 'with overlays'}"
 
 
-def _confined(session: Session) -> Finding:
+def _confined(session: Session) -> Diagnosis:
     try:
         in_force = session.bench().confinement.in_force
     except AutoresearchError as error:  # it requires one, and none works
-        return Finding(fine=False, text=error.message, remedy=error.hint)
+        return Diagnosis(fine=False, text=error.message, remedy=error.hint)
     return good(f"sandbox of this session: {clean_line(in_force)}")
 
 
-def _access(git_folder: Path) -> Finding:
+def _access(git_folder: Path) -> Diagnosis:
     """Whether the three places that every session writes to can be written."""
     environ = environment()
     ours = (whereabouts.state_folder(environ), whereabouts.cache_folder(environ))
@@ -193,7 +193,7 @@ def _access(git_folder: Path) -> Finding:
     )
 
 
-def _decisions(session: Session) -> Finding:
+def _decisions(session: Session) -> Diagnosis:
     """Whether every recorded race leads to its recorded decision again."""
     count, wrong, older = session.progress.last_number, [], 0
     for entry in session.index.log.records():

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from autoresearch.cli.app import Screen
     from autoresearch.core.model import CommandResult
     from autoresearch.core.records import Ablation, Validation
-    from autoresearch.loop.cleaning import Found
+    from autoresearch.loop.cleaning import Removable
     from autoresearch.loop.session import Session
 
 RANGES_SHOWN = 12
@@ -240,7 +240,7 @@ def gc_command(*, keep: int, prune: bool) -> Answer:
     )
 
 
-def _gc_lines(found: Found, what: str) -> list[str]:
+def _gc_lines(found: Removable, what: str) -> list[str]:
     """What was found, a line each; one that says so where there was nothing."""
     lines = []
     if found.refs:

@@ -490,7 +490,7 @@ ORDER = "bba"
 """The candidate, again to see that it repeats itself, and the incumbent for the same reason."""
 
 
-class Step(NamedTuple):
+class NextMove(NamedTuple):
     """What to do next: exactly one of the three is set."""
 
     decision: Decision | None
@@ -501,7 +501,7 @@ class Step(NamedTuple):
 
 def deterministic_step(
     recorded: float, values: Sequence[float], policy: Policy, *, loss_allowed: float | None
-) -> Step:
+) -> NextMove:
     """Return what the runs so far, made in the order `ORDER`, ask for next.
 
     Args:
@@ -518,14 +518,14 @@ def deterministic_step(
         return _decided(values, effect, Reason.WORSE, _shortfall(effect, policy))
     expected = (values[0], values[0], recorded)
     if any(value != want for value, want in zip(values, expected, strict=False)):
-        return Step(None, None, varies=True)
+        return NextMove(None, None, varies=True)
     if len(values) < len(expected):
         return _run(Arm(ORDER[len(values)]))
     return _decided(values, effect, None, "exact: both programs repeat their value")
 
 
-def _run(arm: Arm) -> Step:
-    return Step(None, arm, varies=False)
+def _run(arm: Arm) -> NextMove:
+    return NextMove(None, arm, varies=False)
 
 
 def _exact_effect(recorded: float, value: float, scale: Scale) -> Effect:
@@ -551,7 +551,9 @@ def _shortfall(effect: Effect, policy: Policy) -> str:
     return f"exactly {amount(gain, effect.scale)} better, but not by more than min_effect"
 
 
-def _decided(values: Sequence[float], effect: Effect, reason: Reason | None, detail: str) -> Step:
+def _decided(
+    values: Sequence[float], effect: Effect, reason: Reason | None, detail: str
+) -> NextMove:
     decision = Decision(
         ended=True,
         keep=reason is None,
@@ -564,4 +566,4 @@ def _decided(values: Sequence[float], effect: Effect, reason: Reason | None, det
         rule=Rule.DETERMINISTIC,
         detail=detail,
     )
-    return Step(decision, None, varies=False)
+    return NextMove(decision, None, varies=False)

@@ -159,7 +159,7 @@ class Sum(NamedTuple):
         )
 
 
-class Reading(NamedTuple):
+class ReadSoFar(NamedTuple):
     """How far a transcript was read.
 
     Attributes:
@@ -171,7 +171,7 @@ class Reading(NamedTuple):
     recent: tuple[Turn, ...] = ()
 
 
-def read_on(before: Reading, lines: Iterable[bytes], prices: Mapping[str, Price]) -> Reading:
+def read_on(before: ReadSoFar, lines: Iterable[bytes], prices: Mapping[str, Price]) -> ReadSoFar:
     """The reading after some more lines."""
     total, recent = before.total, {turn.key: turn for turn in before.recent}
     for line in lines:
@@ -183,7 +183,7 @@ def read_on(before: Reading, lines: Iterable[bytes], prices: Mapping[str, Price]
             total = total.plus(earlier, prices, times=-1)
         total = total.plus(turn, prices)
         recent[turn.key] = turn
-    return Reading(total, tuple(recent.values())[-RECENT:])
+    return ReadSoFar(total, tuple(recent.values())[-RECENT:])
 
 
 def turn_of(line: bytes) -> Turn | None:

@@ -23,7 +23,7 @@ from autoresearch.core.model import Kind, NoteKind, Reason, Verdict
 from autoresearch.core.records import Experiment, Note, Record, Refusal, Undo
 from autoresearch.core.snapshot import sample
 from autoresearch.edges.files import file_error
-from autoresearch.edges.log import Entry, Position
+from autoresearch.edges.log import LogEntry, Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -125,7 +125,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def add_row(connection: sqlite3.Connection, entry: Entry[Record]) -> None:
+def add_row(connection: sqlite3.Connection, entry: LogEntry[Record]) -> None:
     """Write what the tables need of one log line."""
     record = entry.record
     if isinstance(record, Experiment):
@@ -170,7 +170,7 @@ def path_key(path: str) -> bytes:
 
 
 def _add_experiment(
-    connection: sqlite3.Connection, record: Experiment, entry: Entry[Record]
+    connection: sqlite3.Connection, record: Experiment, entry: LogEntry[Record]
 ) -> None:
     if record.verdict is Verdict.KEEP:
         # Earlier races of the tree that is kept now, and what it mended, warn nobody any more.
@@ -294,7 +294,7 @@ class Index(contextlib.AbstractContextManager["Index"]):
         """Let go of the database."""
         self._connection.close()
 
-    def append(self, record: Record) -> Entry[Record]:
+    def append(self, record: Record) -> LogEntry[Record]:
         """Add a record to the log and then to the index.
 
         Raises:
@@ -505,7 +505,7 @@ class Index(contextlib.AbstractContextManager["Index"]):
                 position = entry.end
             return self._save(position, progress)
 
-    def _added(self, entry: Entry[Record], progress: Progress) -> _State:
+    def _added(self, entry: LogEntry[Record], progress: Progress) -> _State:
         """Add the line that was just written, unless another process has read it already."""
         with self._transaction():
             if self._load().position.offset == entry.offset:

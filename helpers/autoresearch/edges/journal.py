@@ -27,7 +27,7 @@ class _Written(Struct, frozen=True, kw_only=True):
     steps: Annotated[tuple[Step, ...], Meta(min_length=1)]
 
 
-class Found(NamedTuple):
+class JournalContent(NamedTuple):
     """What the journal held.
 
     Attributes:
@@ -55,7 +55,7 @@ class Journal:
         self._file = Stored(path, _Written)
         self._steps: tuple[Step, ...] = ()
 
-    def load(self) -> Found:
+    def load(self) -> JournalContent:
         """What an interrupted command left; an unreadable journal is moved aside and reported.
 
         The file is replaced whole, so an unreadable one was damaged from outside; the candidate
@@ -68,13 +68,13 @@ class Journal:
         try:
             self._steps = self._file.read().steps
         except FileNotFoundError:
-            return Found(None, None, "")
+            return JournalContent(None, None, "")
         except OSError as error:
             raise file_error(error, self.path) from error
         except ValueError as error:
             aside = set_aside(self.path, self.path.with_name(f"{self.path.name}.corrupt"))
-            return Found(None, aside, str(error))
-        return Found(Pending(self._steps), None, "")
+            return JournalContent(None, aside, str(error))
+        return JournalContent(Pending(self._steps), None, "")
 
     def begin(self, step: Step) -> None:
         """Write the first step of a command; whatever stood here is settled.

@@ -47,7 +47,7 @@ class Position(NamedTuple):
 START = Position(0, codec.FIRST_PREV)
 
 
-class Entry(Struct, Generic[R], frozen=True):
+class LogEntry(Struct, Generic[R], frozen=True):
     """A record, where its line starts, and the position behind it."""
 
     record: R
@@ -101,7 +101,7 @@ class Chain(Generic[R]):
             os.fsync(file.fileno())
         return Torn(aside, len(rest))
 
-    def append(self, record: R) -> Entry[R]:
+    def append(self, record: R) -> LogEntry[R]:
         """Add one line, in one write, and see it on the disk.
 
         Raises:
@@ -120,9 +120,9 @@ class Chain(Generic[R]):
         line = buffer.getvalue()
         append_once(self.path, line)
         end = Position(start.offset + len(line), codec.line_hash(line[:-1]))
-        return Entry(record, start.offset, end)
+        return LogEntry(record, start.offset, end)
 
-    def records(self, start: Position = START) -> Iterator[Entry[R]]:
+    def records(self, start: Position = START) -> Iterator[LogEntry[R]]:
         """Every record behind `start`, oldest first; a torn last line is left out.
 
         Raises:
@@ -143,7 +143,7 @@ class Chain(Generic[R]):
                         f"was changed: its hash chain breaks at byte {position.offset}",
                     )
                     end = Position(position.offset + len(line), codec.line_hash(line[:-1]))
-                    yield Entry(record, position.offset, end)
+                    yield LogEntry(record, position.offset, end)
                     position = end
 
     def read(self, offset: int, sha256: str) -> R:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from autoresearch import share
 from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.usage import Price, Prices, Reading, Sum, Turn, meter_of, read_on
+from autoresearch.core.usage import Price, Prices, ReadSoFar, Sum, Turn, meter_of, read_on
 from autoresearch.edges.hostfiles import known
 from autoresearch.edges.stored import Stored
 from autoresearch.edges.whereabouts import OURS, host_file, state_folder
@@ -33,15 +33,15 @@ MOST_BYTES = 64 * 1024 * 1024
 _PART = 1024 * 1024
 
 
-class _Read(Struct, frozen=True):
-    """How far a transcript was read: where its last whole line ended, and see `usage.Reading`."""
+class _Bookmark(Struct, frozen=True):
+    """How far a transcript was read: where its last whole line ended, and see `usage.ReadSoFar`."""
 
     offset: int
     total: Sum
     recent: tuple[Turn, ...]
 
 
-_NOTHING = _Read(0, *Reading())
+_NOTHING = _Bookmark(0, *ReadSoFar())
 
 
 def read_meter(environ: Mapping[str, str], host_session: str) -> Meter | None:
@@ -57,7 +57,7 @@ def read_meter(environ: Mapping[str, str], host_session: str) -> Meter | None:
     known_prices = prices(environ)
     file = _file(environ, host_session)
     before = (file.load() if file is not None else None) or {}
-    now: dict[str, _Read] = {}
+    now: dict[str, _Bookmark] = {}
     for path in paths:
         known = before.get(str(path), _NOTHING)
         with contextlib.suppress(OSError):  # it was removed meanwhile
@@ -127,13 +127,13 @@ def _claude_transcripts(environ: Mapping[str, str], host_session: str) -> Iterat
     yield from sorted(Path(config).glob(f"projects/*/{host_session}.jsonl"))
 
 
-def _read_on(path: Path, known: _Read, prices: Mapping[str, Price]) -> _Read:
+def _read_on(path: Path, known: _Bookmark, prices: Mapping[str, Price]) -> _Bookmark:
     """With the lines that were added since."""
-    offset, reading = known.offset, Reading(known.total, known.recent)
+    offset, reading = known.offset, ReadSoFar(known.total, known.recent)
     with path.open("rb") as file:
         size = file.seek(0, 2)
         if size < offset:  # not the file that was read before
-            offset, reading = 0, Reading()
+            offset, reading = 0, ReadSoFar()
         file.seek(offset)
         end = min(size, offset + MOST_BYTES)
         rest = b""
@@ -141,12 +141,12 @@ def _read_on(path: Path, known: _Read, prices: Mapping[str, Price]) -> _Read:
             *lines, rest = (rest + part).split(b"\n")
             reading = read_on(reading, lines, prices)
             offset += sum(len(line) + 1 for line in lines)
-    return _Read(offset, *reading)
+    return _Bookmark(offset, *reading)
 
 
-def _file(environ: Mapping[str, str], host_session: str) -> Stored[dict[str, _Read]] | None:
+def _file(environ: Mapping[str, str], host_session: str) -> Stored[dict[str, _Bookmark]] | None:
     path = _path(environ, host_session)
-    return None if path is None else Stored(path, dict[str, _Read], sync=False)
+    return None if path is None else Stored(path, dict[str, _Bookmark], sync=False)
 
 
 def _path(environ: Mapping[str, str], host_session: str) -> Path | None:

@@ -51,7 +51,7 @@ _CHUNK = 1 << 20
 _REPLACED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}  # since its status was taken: look again
 
 
-class Found(NamedTuple):
+class AtPath(NamedTuple):
     """What lies at a path: raw entry and bytes; both None where there is nothing to store."""
 
     entry: Entry | None
@@ -59,7 +59,7 @@ class Found(NamedTuple):
     obstacle: Obstacle | None = None
 
 
-NOTHING = Found(None)
+NOTHING = AtPath(None)
 
 
 class Walk:
@@ -81,7 +81,7 @@ class Walk:
         self._above: set[str] = set()
         self._unsaved: dict[str, Row] = {}
 
-    def differing(self, tree: TreeMap, overrides: Overrides) -> dict[str, Found]:
+    def differing(self, tree: TreeMap, overrides: Overrides) -> dict[str, AtPath]:
         """What lies at each path that is not as in `tree`, where `overrides` stand for theirs.
 
         Raises:
@@ -89,7 +89,7 @@ class Walk:
         """
         return self.compare(tree, overrides)[0]
 
-    def compare(self, tree: TreeMap, overrides: Overrides) -> tuple[dict[str, Found], list[str]]:
+    def compare(self, tree: TreeMap, overrides: Overrides) -> tuple[dict[str, AtPath], list[str]]:
         """As `differing`; and the topmost names that `tree` does not have, ignored ones included.
 
         What is found to hold what is expected is remembered, for the next command too.
@@ -99,13 +99,13 @@ class Walk:
         for path in seen.changed:
             del self._table[path]
         folders: dict[str, bool] = {"": True}
-        found: dict[str, Found] = {}
+        found: dict[str, AtPath] = {}
         trusted_before = time.time_ns() - _RACY_NS
         for path in [path for path in tree if path not in self._table]:
             if tree[path].mode == GITLINK_MODE:
                 st = self._status(path, folders)
                 if st is not None and not stat.S_ISDIR(st.st_mode):
-                    found[path] = Found(None, None, Obstacle.SUBMODULE)
+                    found[path] = AtPath(None, None, Obstacle.SUBMODULE)
                 continue
             here, st = self._look(path, folders)
             if not self.same(here, overrides.get(path, tree[path])):
@@ -145,7 +145,7 @@ class Walk:
         full = self.root / path
         return tree[path].mode != GITLINK_MODE and full.is_dir() and not full.is_symlink()
 
-    def at(self, path: str) -> Found:
+    def at(self, path: str) -> AtPath:
         """What lies at `path` now; a folder, or anything behind a link, counts as nothing.
 
         Raises:
@@ -157,7 +157,7 @@ class Walk:
         """Whether all folders above `path` are there and real, no links."""
         return self._in_folder(path, {"": True})
 
-    def same(self, found: Found, expected: Entry | None) -> bool:
+    def same(self, found: AtPath, expected: Entry | None) -> bool:
         """Whether that is what is expected; the executable bit counts only where git counts it."""
         if found.entry is None or expected is None:
             return found.entry is expected and found.obstacle is None
@@ -194,18 +194,18 @@ class Walk:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def _look(self, path: str, folders: dict[str, bool]) -> tuple[Found, os.stat_result | None]:
+    def _look(self, path: str, folders: dict[str, bool]) -> tuple[AtPath, os.stat_result | None]:
         """What lies there, read at one instant, and the status it had at that instant."""
         for _ in range(_READ_TRIES):
             st = self._status(path, folders)
             if st is None or stat.S_ISDIR(st.st_mode):
                 return NOTHING, None
             if mode_of(st.st_mode) is None:
-                return Found(None, None, Obstacle.SPECIAL), None
+                return AtPath(None, None, Obstacle.SPECIAL), None
             try:
                 read = _read(self._prefix + path, st, self._repo.object_format)
             except PermissionError:
-                return Found(None, None, Obstacle.UNREADABLE), None
+                return AtPath(None, None, Obstacle.UNREADABLE), None
             except OSError as error:
                 if error.errno not in _REPLACED:
                     raise file_error(error, self._prefix + path) from error
@@ -219,11 +219,13 @@ class Walk:
         )
 
 
-def _read(path: str, st: os.stat_result, object_format: str) -> tuple[Found, os.stat_result] | None:
+def _read(
+    path: str, st: os.stat_result, object_format: str
+) -> tuple[AtPath, os.stat_result] | None:
     """What a link or file holds, and its status; None when it changed meanwhile."""
     if stat.S_ISLNK(st.st_mode):
         target = os.readlink(os.fsencode(path))  # noqa: PTH115  # its text as bytes, as git stores it
-        return Found(Entry(LINK_MODE, object_id(object_format, target)), target), st
+        return AtPath(Entry(LINK_MODE, object_id(object_format, target)), target), st
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
         before = os.fstat(file.fileno())
@@ -237,7 +239,7 @@ def _read(path: str, st: os.stat_result, object_format: str) -> tuple[Found, os.
     obstacle = Obstacle.HARD_LINK if after.st_nlink > 1 else None
     if content is None:
         obstacle = Obstacle.TOO_LARGE
-    return Found(Entry(mode or "", oid), content, obstacle), after
+    return AtPath(Entry(mode or "", oid), content, obstacle), after
 
 
 def _hashed(file: FileIO, size: int, object_format: str) -> tuple[str | None, bytes | None]:
@@ -285,7 +287,7 @@ def take_snapshot(
         if not covers(name):
             outside.append(path)
         else:
-            found = Found(None, None, Obstacle.NESTED) if name != path else walk.at(path)
+            found = AtPath(None, None, Obstacle.NESTED) if name != path else walk.at(path)
             if found != NOTHING:
                 changes.append(_added(path.rstrip("/"), found))
     changes.sort(key=lambda change: change.path)
@@ -358,7 +360,7 @@ def with_crlf(content: bytes) -> bytes:
     return content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
-def _change(repo: GitRepo, path: str, old: Entry, before: Entry | None, found: Found) -> Change:
+def _change(repo: GitRepo, path: str, old: Entry, before: Entry | None, found: AtPath) -> Change:
     new, content, obstacle = found.entry, found.content, found.obstacle
     if obstacle is None and before != old:
         if not _is_line_endings(repo, old, before):
@@ -386,7 +388,7 @@ def _is_line_endings(repo: GitRepo, old: Entry, before: Entry | None) -> bool:
     return object_id(repo.object_format, with_crlf(repo.blob(old.oid))) == before.oid
 
 
-def _added(path: str, found: Found) -> Change:
+def _added(path: str, found: AtPath) -> Change:
     fine = found.obstacle is None
     return Change(
         path=path,

@@ -56,7 +56,7 @@ class Checkout(NamedTuple):
     size: int
 
 
-class Found(NamedTuple):
+class Removable(NamedTuple):
     """What may go.
 
     Attributes:
@@ -85,7 +85,7 @@ class Found(NamedTuple):
         return not (self.refs or self.interrupted or self.files or self.checkouts)
 
 
-def look(session: Session, keep: int) -> Found:
+def look(session: Session, keep: int) -> Removable:
     """What `prune` would remove; nothing is changed.
 
     Args:
@@ -96,7 +96,7 @@ def look(session: Session, keep: int) -> Found:
     border = session.progress.last_number - keep
     numbers, refs = _refs(session, may)
     files = (*_output(session.places.output, border), *_dead_races(session))
-    return Found(
+    return Removable(
         keep=keep,
         experiments=numbers,
         named=may.named,
@@ -108,7 +108,7 @@ def look(session: Session, keep: int) -> Found:
     )
 
 
-def prune(session: Session, keep: int) -> Found:
+def prune(session: Session, keep: int) -> Removable:
     """Remove what `look` finds; what was removed.
 
     The log says which refs went, so that nobody takes them for lost.
@@ -234,7 +234,7 @@ def _held(stack: ExitStack, session: Session, places: Places) -> bool:
     return True
 
 
-def _prune_refs(session: Session, found: Found) -> None:
+def _prune_refs(session: Session, found: Removable) -> None:
     record = Pruned(
         schema=SCHEMA, at=now_utc(), experiments=ranges(found.experiments), keep=found.keep
     )

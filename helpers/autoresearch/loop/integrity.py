@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 GONE = "repository_gone"
 
 
-class Ground(NamedTuple):
+class GitBefore(NamedTuple):
     """What is there before a candidate runs.
 
     Attributes:
@@ -54,7 +54,9 @@ class Ground(NamedTuple):
     number: int
 
 
-def look(session: Session, number: int, parent: str, candidate: str, *, shut_out: bool) -> Ground:
+def look(
+    session: Session, number: int, parent: str, candidate: str, *, shut_out: bool
+) -> GitBefore:
     """Write down what must stay as it is; git's set-up durably, for nothing else remembers it.
 
     Args:
@@ -65,13 +67,13 @@ def look(session: Session, number: int, parent: str, candidate: str, *, shut_out
         shut_out: whether a sandbox keeps all programs from the repository.
     """
     if shut_out:
-        return Ground(None, parent, candidate, number)
+        return GitBefore(None, parent, candidate, number)
     git = dotgit.capture(session.repo)
     dotgit.store(session.repo, git, session.places.git_setup)
-    return Ground(git, parent, candidate, number)
+    return GitBefore(git, parent, candidate, number)
 
 
-def put_back(session: Session, ground: Ground) -> tuple[str, ...]:
+def put_back(session: Session, ground: GitBefore) -> tuple[str, ...]:
     """Restore what is ours, and tell where the rest is; the names of what may be the candidate's.
 
     A protected file that was edited in the user's tree is named and left: it may be their work.
@@ -100,7 +102,7 @@ def put_back(session: Session, ground: Ground) -> tuple[str, ...]:
     return () if elsewhere else strayed
 
 
-def put_back_after(session: Session, ground: Ground, error: BaseException) -> None:
+def put_back_after(session: Session, ground: GitBefore, error: BaseException) -> None:
     """Restore what is ours after an error, which stays what the caller is told."""
     try:
         put_back(session, ground)
@@ -160,7 +162,7 @@ def _strayed(session: Session, parent: str) -> tuple[str, ...]:
     return tuple(sorted(path for path in found if not covers(path)))
 
 
-def _refs_put_back(session: Session, ground: Ground, *, moved_on: bool) -> tuple[str, ...]:
+def _refs_put_back(session: Session, ground: GitBefore, *, moved_on: bool) -> tuple[str, ...]:
     """Our branch and the candidate's ref where they were, and HEAD unless somebody moved on.
 
     A human who switches to another branch changes files with it, the contract at least; then HEAD
@@ -269,7 +271,7 @@ FETCH = (
 )
 
 
-class Finding(NamedTuple):
+class Diagnosis(NamedTuple):
     """One thing looked at: whether it is fine, in words, and the remedy where it is not."""
 
     fine: bool
@@ -277,17 +279,17 @@ class Finding(NamedTuple):
     remedy: str
 
 
-def finding(fine: bool, text: str, remedy: str) -> Finding:
+def finding(fine: bool, text: str, remedy: str) -> Diagnosis:
     """A finding; the remedy only where one is needed."""
-    return Finding(fine, text, "" if fine else remedy)
+    return Diagnosis(fine, text, "" if fine else remedy)
 
 
-def good(text: str) -> Finding:
+def good(text: str) -> Diagnosis:
     """A finding that is fine."""
-    return Finding(fine=True, text=text, remedy="")
+    return Diagnosis(fine=True, text=text, remedy="")
 
 
-def invariants(session: Session) -> Iterator[Finding]:
+def invariants(session: Session) -> Iterator[Diagnosis]:
     """Every invariant of a session, in a fixed order; for whom it does not suffice to be told.
 
     Nothing is changed. While another command is at work only what holds all the time is looked at.
@@ -305,7 +307,7 @@ def invariants(session: Session) -> Iterator[Finding]:
         if not busy:
             logbook.require_newest(session)
     except (CorruptLogError, SessionBroken) as error:
-        yield Finding(fine=False, text=error.message, remedy=error.hint)
+        yield Diagnosis(fine=False, text=error.message, remedy=error.hint)
         return
     yield good(f"log: {len(records)} lines, every hash fits the line before")
     yield _numbers(records)
@@ -320,7 +322,7 @@ def invariants(session: Session) -> Iterator[Finding]:
     yield from _leftovers(session)
 
 
-def _steps(session: Session) -> Iterator[Finding]:
+def _steps(session: Session) -> Iterator[Diagnosis]:
     """The step in progress, and what is written after the last one."""
     half = session.places.journal.exists()
     yield finding(
@@ -342,7 +344,7 @@ def _records(session: Session) -> list[Record]:
     return [entry.record for entry in log.records()]
 
 
-def _numbers(records: list[Record]) -> Finding:
+def _numbers(records: list[Record]) -> Diagnosis:
     """Experiments from 1 without gap or double."""
     numbers = [record.number for record in records if isinstance(record, Experiment)]
     whole = numbers == list(range(1, len(numbers) + 1))
@@ -353,7 +355,7 @@ def _numbers(records: list[Record]) -> Finding:
     )
 
 
-def _branch(session: Session, records: list[Record]) -> Iterator[Finding]:
+def _branch(session: Session, records: list[Record]) -> Iterator[Diagnosis]:
     head, incumbent = gitrefs.head(session.repo), session.progress.incumbent_commit
     short = session.branch.removeprefix("refs/heads/")
     at = gitrefs.refs(session.repo, session.branch).get(session.branch)
@@ -425,7 +427,7 @@ def astray(session: Session, found: Survey, refs: Mapping[str, gitrefs.Ref]) -> 
     ]
 
 
-def _refs(session: Session, records: list[Record]) -> Iterator[Finding]:
+def _refs(session: Session, records: list[Record]) -> Iterator[Diagnosis]:
     """Every experiment's commit under a ref of its own, but for those that `gc` removed."""
     refs = gitrefs.refs(session.repo, session.refs_of("exp"))
     found = survey(records)
@@ -445,7 +447,7 @@ def _refs(session: Session, records: list[Record]) -> Iterator[Finding]:
     )
 
 
-def _tree(session: Session) -> Iterator[Finding]:
+def _tree(session: Session) -> Iterator[Diagnosis]:
     tree = session.tree(session.progress.incumbent_commit)
     differing = sorted(session.walk().differing(tree, session.overrides))
     outside = [path for path in differing if not session.scope.covers(path)]
@@ -459,7 +461,7 @@ def _tree(session: Session) -> Iterator[Finding]:
     )
 
 
-def _leftovers(session: Session) -> Iterator[Finding]:
+def _leftovers(session: Session) -> Iterator[Diagnosis]:
     """Processes, lock files and half-written files of a command that died."""
     places = session.places
     stray = sorted(Lock(places.lock).left_running() | Lock(places.measure_lock).left_running())

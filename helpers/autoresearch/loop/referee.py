@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from autoresearch.loop.session import Session
 
 
-class Checked(NamedTuple):
+class GuardAnswer(NamedTuple):
     """What guard and `same` said, None where the contract has none or it was not reached.
 
     Attributes:
@@ -64,7 +64,7 @@ class Checked(NamedTuple):
 
 def run_checks(
     bench: Bench, tree: TreeMap, same_sha256: str | None, label: str, say: Callable[[str], None]
-) -> Checked:
+) -> GuardAnswer:
     """Run the guard and then `same` on a tree, in a checkout of their own.
 
     Args:
@@ -80,19 +80,19 @@ def run_checks(
     """
     contract, guard = bench.contract, None
     if contract.guard is None and contract.same is None:
-        return Checked(None, None, None, "")
+        return GuardAnswer(None, None, None, "")
     ground = bench.bring(bench.slots[2], tree, label=f"{label}-guard")
     if contract.guard is not None:
         say("guard")
         guard, _ = bench.command(ground, contract.guard, label=f"{label}-guard")
         if not guard.passed:
-            return Checked(guard, None, Reason.GUARD, f"the guard {_ending(guard)}")
+            return GuardAnswer(guard, None, Reason.GUARD, f"the guard {_ending(guard)}")
     if contract.same is None:
-        return Checked(guard, None, None, "")
+        return GuardAnswer(guard, None, None, "")
     say("same")
     same, outcome = bench.command(ground, contract.same, label=f"{label}-same")
     text = _difference(same, outcome, same_sha256)
-    return Checked(guard, same, Reason.SAME if text else None, text)
+    return GuardAnswer(guard, same, Reason.SAME if text else None, text)
 
 
 def _difference(same: CommandResult, outcome: Outcome, expected: str | None) -> str:

@@ -70,7 +70,7 @@ class Emission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     once: str = ""
 
 
-class Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KeyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Entries of a manifest, by section, keys and value."""
 
     inside: str
@@ -80,13 +80,13 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     without: re.Pattern[str] | None = None
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MarkerRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where to look, which sightings count, and what they give."""
 
     file: tuple[str, ...] = ()
     instead: tuple[str, ...] = ()
     files: re.Pattern[str] | None = None
-    entry: Key | None = None
+    entry: KeyRule | None = None
     each_line: re.Pattern[str] | None = None
     present: tuple[str, ...] = ()
     code: str = ""
@@ -123,7 +123,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     score: int = 0
     variables: dict[str, tuple[Choice, ...]] = {}
     shared: Any = None
-    rules: tuple[Rule, ...]
+    rules: tuple[MarkerRule, ...]
 
     def homes_in(self, project: Project) -> list[Home]:
         """The folders to look at."""
@@ -217,14 +217,14 @@ class _Interpreter:
                 if count == most:
                     break
 
-    def _ordered(self, rule: Rule) -> Iterable[_Sighting]:
+    def _ordered(self, rule: MarkerRule) -> Iterable[_Sighting]:
         found = self._sightings(rule)
         first = rule.first
         if first is None:
             return found
         return sorted(found, key=lambda one: first.search(one.path) is None)
 
-    def _sightings(self, rule: Rule) -> Iterator[_Sighting]:
+    def _sightings(self, rule: MarkerRule) -> Iterator[_Sighting]:
         if rule.code:
             for path, line, variables in detectors.BY_NAME[rule.code](self.home):
                 yield _Sighting(path, line, variables)
@@ -245,7 +245,7 @@ class _Interpreter:
             own = (name for name in rule.instead if self.home.has(name))
             yield from (_Sighting(name, is_sure=True) for name in own)
 
-    def _entries(self, wanted: Key) -> Iterator[_Sighting]:
+    def _entries(self, wanted: KeyRule) -> Iterator[_Sighting]:
         held = list(entries(wanted.inside, self.home.text(wanted.inside)))
         for pattern in wanted.key:
             for one in held:
@@ -264,7 +264,7 @@ class _Interpreter:
                 }
                 yield _Sighting(wanted.inside, one.line, variables)
 
-    def _looked_at(self, rule: Rule, sighting: _Sighting) -> _Sighting | None:
+    def _looked_at(self, rule: MarkerRule, sighting: _Sighting) -> _Sighting | None:
         """The sighting with its line and variables, None where it does not count."""
         path, line = sighting.path, sighting.line
         for kind in rule.kind:
@@ -296,7 +296,7 @@ class _Interpreter:
         return _Sighting(path, line, variables)
 
     def _given(
-        self, rule: Rule, emission: Emission, seen: _Sighting
+        self, rule: MarkerRule, emission: Emission, seen: _Sighting
     ) -> Iterator[Fact | Suggestion]:
         if emission.once:
             mark = self._filled(emission.once, seen.variables)
