@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from autoresearch.core import codec
+from autoresearch.core import records
 from autoresearch.core.model import Kind, RaceRecord, Reason, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.edges.index import Index
@@ -54,8 +54,8 @@ def fill(repo: Repository, count: int) -> None:
     race = dataclasses.replace(first.race, values=first.race.values)
     prev, lines = log.tail().sha256, []
     for number in range(2, count + 1):
-        line = codec.to_line(made_up(number, parent, race), prev)
-        prev = codec.line_hash(line[:-1])
+        line = records.SESSION.to_line(made_up(number, parent, race), prev)
+        prev = records.line_hash(line[:-1])
         lines.append(line)
     with places.log.open("ab") as file:
         file.write(b"".join(lines))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from autoresearch.core import codec
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import NoteKind, RaceRecord, Verdict
-from autoresearch.core.records import Experiment, Note, Stop
+from autoresearch.core.records import SESSION, Experiment, Note, Stop, line_hash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.records import AT, any_record, effect, experiment, make, note, opened, race
@@ -27,15 +26,15 @@ def changed(line: bytes, **values: object) -> bytes:
 @given(record=any_record)
 def test_line_reads_back_as_the_record_it_was_made_of(record):
     """A field whose type is written one way and read another."""
-    line = codec.to_line(record, PREV)
-    assert codec.from_line(line) == (record, PREV)
+    line = SESSION.to_line(record, PREV)
+    assert SESSION.from_line(line) == (record, PREV)
     assert line.isascii()
     assert b"\n" not in line
 
 
 def test_line_has_the_documented_bytes():
     """Key order or separators that change, and with them every hash."""
-    line = codec.to_line(make(Stop, reason="d\u00f6ne \u2028"), PREV)
+    line = SESSION.to_line(make(Stop, reason="d\u00f6ne \u2028"), PREV)
     assert line == (
         b'{"schema":1,"kind":"stop","at":"2026-01-02T03:04:05Z",'
         b'"reason":"d\\u00f6ne \\u2028","prev":"' + PREV.encode() + b'"}'
@@ -44,7 +43,7 @@ def test_line_has_the_documented_bytes():
 
 def test_own_kind_field_does_not_hide_the_kind_of_the_line():
     """A note's `kind` written over the line's."""
-    line = codec.to_line(note(1, "x", NoteKind.LESSON), PREV)
+    line = SESSION.to_line(note(1, "x", NoteKind.LESSON), PREV)
     assert json.loads(line)["kind"] == "note"
     assert json.loads(line)["note_kind"] == "lesson"
 
@@ -52,33 +51,31 @@ def test_own_kind_field_does_not_hide_the_kind_of_the_line():
 def test_path_with_undecodable_bytes_survives():
     """A file name in Latin-1 that cannot be logged."""
     record = experiment(1, paths=(("A", "caf\udce9.txt"),))
-    assert codec.from_line(codec.to_line(record, PREV)).record == record
+    assert SESSION.from_line(SESSION.to_line(record, PREV))[0] == record
 
 
 def test_hash_is_of_the_line_without_newline():
     """Another idea of the hash than the documented one."""
-    assert codec.line_hash(b"{}") == (
-        "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
-    )
+    assert line_hash(b"{}") == ("44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), [1.0], "x", None, True])
 def test_unreadable_record_is_not_written(value):
     """A record that poisons the log because nobody can read it back."""
     with pytest.raises(ValueError, match=r"cannot be logged|not JSON compliant"):
-        codec.to_line(experiment(1, duration_s=value), PREV)
+        SESSION.to_line(experiment(1, duration_s=value), PREV)
 
 
 def test_record_that_would_change_is_not_written():
     """Two halves of a surrogate pair that reading joins into one character."""
     with pytest.raises(ValueError, match="would change"):
-        codec.to_line(make(Stop, reason="\ud83d\ude00"), PREV)
+        SESSION.to_line(make(Stop, reason="\ud83d\ude00"), PREV)
 
 
 def test_malformed_time_is_not_written():
     """A time that later arithmetic cannot read."""
     with pytest.raises(ValueError, match="key 'at'"):
-        codec.to_line(make(Stop, at="yesterday"), PREV)
+        SESSION.to_line(make(Stop, at="yesterday"), PREV)
 
 
 ADDED_LATER = {"first_race", "guard_tests", "holdout", "meter", "spent", "suspicions"}
@@ -86,20 +83,20 @@ ADDED_LATER = {"first_race", "guard_tests", "holdout", "meter", "spent", "suspic
 
 
 @pytest.mark.parametrize(
-    "key", sorted(set(json.loads(codec.to_line(experiment(1), PREV))) - ADDED_LATER)
+    "key", sorted(set(json.loads(SESSION.to_line(experiment(1), PREV))) - ADDED_LATER)
 )
 def test_every_key_is_required(key):
     """A missing key read as if it held a harmless value."""
-    line = changed(codec.to_line(experiment(1), PREV), **{key: ...})
+    line = changed(SESSION.to_line(experiment(1), PREV), **{key: ...})
     with pytest.raises(CorruptLogError, match=f"'{key}'"):
-        codec.from_line(line)
+        SESSION.from_line(line)
 
 
 @pytest.mark.parametrize("key", sorted(ADDED_LATER))
 def test_key_that_was_added_later_may_be_missing(key):
     """A log of an earlier version that nobody can read any more."""
-    line = changed(codec.to_line(experiment(1), PREV), **{key: ...})
-    assert codec.from_line(line).record == experiment(1)
+    line = changed(SESSION.to_line(experiment(1), PREV), **{key: ...})
+    assert SESSION.from_line(line)[0] == experiment(1)
 
 
 @pytest.mark.parametrize(
@@ -132,31 +129,31 @@ def test_key_that_was_added_later_may_be_missing(key):
 def test_wrong_value_is_refused_by_key(values, complaint):
     """A value of another type read as if it were right."""
     with pytest.raises(CorruptLogError, match=complaint):
-        codec.from_line(changed(codec.to_line(experiment(1), PREV), **values))
+        SESSION.from_line(changed(SESSION.to_line(experiment(1), PREV), **values))
 
 
 def test_nested_key_is_named_from_the_outside_in():
     """An error that names `low` and leaves to guess which."""
-    line = codec.to_line(experiment(1, effect=effect(0.1)), PREV)
+    line = SESSION.to_line(experiment(1, effect=effect(0.1)), PREV)
     value = json.loads(line)
     value["effect"]["low"] = "deep"
     with pytest.raises(CorruptLogError, match=r"'effect.low' holds 'deep'"):
-        codec.from_line(json.dumps(value).encode())
+        SESSION.from_line(json.dumps(value).encode())
 
 
 def test_boolean_is_not_taken_for_truth():
     """The number 1 read as True."""
-    line = codec.to_line(experiment(1, race=race("ab", (1.0, 2.0))), PREV)
+    line = SESSION.to_line(experiment(1, race=race("ab", (1.0, 2.0))), PREV)
     value = json.loads(line)
     value["race"]["deterministic"] = 1
     with pytest.raises(CorruptLogError, match=r"'race.deterministic' holds 1 where true or false"):
-        codec.from_line(json.dumps(value).encode())
+        SESSION.from_line(json.dumps(value).encode())
 
 
 def test_unknown_key_of_the_same_schema_is_ignored():
     """A later minor version's log that this one cannot read."""
-    line = changed(codec.to_line(experiment(1), PREV), colour="red")
-    assert codec.from_line(line).record == experiment(1)
+    line = changed(SESSION.to_line(experiment(1), PREV), colour="red")
+    assert SESSION.from_line(line)[0] == experiment(1)
 
 
 @pytest.mark.parametrize(
@@ -175,24 +172,24 @@ def test_unknown_key_of_the_same_schema_is_ignored():
 def test_line_that_is_not_strict_json_is_refused(line, complaint):
     """Python's lenient JSON let through."""
     with pytest.raises(CorruptLogError, match=complaint):
-        codec.from_line(line)
+        SESSION.from_line(line)
 
 
 @given(st.text(max_size=40))
 def test_no_text_reads_as_a_record_by_accident(text):
     """A stray line taken for a record."""
     with pytest.raises(CorruptLogError):
-        codec.from_line(text.encode("utf-8", "surrogatepass"))
+        SESSION.from_line(text.encode("utf-8", "surrogatepass"))
 
 
 def test_kinds_are_all_records_by_their_lower_case_name():
     """A record class that cannot be read because it was not registered."""
-    assert sorted(codec.SESSION.kinds) == [
+    assert sorted(SESSION.kinds) == [
         "ablation", "epoch", "experiment", "note", "opened", "pruned", "recovery", "refusal",
         "run", "runend", "stop", "undo", "validation",
     ]  # fmt: skip
-    assert codec.SESSION.kinds["experiment"] is Experiment
-    assert codec.SESSION.kinds["note"] is Note
+    assert SESSION.kinds["experiment"] is Experiment
+    assert SESSION.kinds["note"] is Note
 
 
 def test_support_makes_plain_records():

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from autoresearch.core import codec
+from autoresearch.core import records
 from autoresearch.core.model import (
     SCHEMA,
     CommandResult,
@@ -39,7 +39,7 @@ def documented(title: str) -> list[str]:
     return re.findall(r"^\| `([a-z0-9_]+)` \|", body, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize(("title", "record"), sorted({**codec.SESSION.kinds, **OBJECTS}.items()))
+@pytest.mark.parametrize(("title", "record"), sorted({**records.SESSION.kinds, **OBJECTS}.items()))
 def test_every_field_is_documented_in_its_order(title, record):
     """A field that only the source explains, or one that is gone."""
     fields = record.__struct_encode_fields__

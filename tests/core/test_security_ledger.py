@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core import codec
+from autoresearch.core import records
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.security.ledger import (
     LEDGER,
@@ -30,13 +30,13 @@ ANY = st.one_of(*(any_object(kind) for kind in LEDGER.kinds.values()))
 @given(ANY)
 def test_line_is_read_as_it_was_written(record):
     """A ledger that says something else after a restart."""
-    value = LEDGER.encode(record, codec.FIRST_PREV)
-    assert LEDGER.decode(value) == (record, codec.FIRST_PREV)
+    value = LEDGER.encode(record, records.FIRST_PREV)
+    assert LEDGER.decode(value) == (record, records.FIRST_PREV)
 
 
 def test_line_of_a_session_is_no_line_of_the_ledger():
     """A session's log taken for the ledger."""
-    line = codec.to_line(make(codec.SESSION.kinds["stop"]), codec.FIRST_PREV)
+    line = records.SESSION.to_line(make(records.SESSION.kinds["stop"]), records.FIRST_PREV)
     with pytest.raises(CorruptLogError, match="not a kind of record"):
         LEDGER.from_line(line)
 

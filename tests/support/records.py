@@ -8,7 +8,7 @@ import typing
 from enum import Enum
 from typing import Any, TypeVar
 
-from autoresearch.core import codec, model
+from autoresearch.core import model, records
 from autoresearch.core.model import Effect, Kind, NoteKind, RaceRecord, Reason, Scale, Verdict
 from autoresearch.core.records import Epoch, Experiment, Note, Opened, Record, Refusal
 from hypothesis import strategies as st
@@ -103,12 +103,12 @@ def refusal(reason: Reason = Reason.OUTSIDE) -> Refusal:
     return make(Refusal, message="no", reason=reason)
 
 
-def chain(records: typing.Iterable[Record]) -> bytes:
+def chain(entries: typing.Iterable[Record]) -> bytes:
     """The log file that holds these records."""
-    lines, prev = [], codec.FIRST_PREV
-    for record in records:
-        line = codec.to_line(record, prev)
-        prev = codec.line_hash(line)
+    lines, prev = [], records.FIRST_PREV
+    for record in entries:
+        line = records.SESSION.to_line(record, prev)
+        prev = records.line_hash(line)
         lines.append(line + b"\n")
     return b"".join(lines)
 
@@ -162,6 +162,6 @@ def _any_field(name: str, hint: Any) -> st.SearchStrategy[Any]:
 
 
 any_record: st.SearchStrategy[Any] = st.one_of(
-    *(any_object(kind) for kind in codec.SESSION.kinds.values())
+    *(any_object(kind) for kind in records.SESSION.kinds.values())
 )
 """Any log line's record."""

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from msgspec import Struct, structs
 
-from autoresearch.core import codec, history, wire
+from autoresearch.core import history, wire
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.history import History, Notes, Progress, Spending, Tally, Tried
 from autoresearch.core.model import Kind, NoteKind, Reason, Verdict
-from autoresearch.core.records import Experiment, Note, Record, Refusal, Undo
+from autoresearch.core.records import FIRST_PREV, Experiment, Note, Record, Refusal, Undo
 from autoresearch.core.snapshot import sample
 from autoresearch.edges.files import file_error
 from autoresearch.edges.log import LogEntry, Position
@@ -121,7 +121,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
     """Make an empty database an empty index."""
     for statement in TABLES.split(";"):
         connection.execute(statement)
-    connection.execute("INSERT INTO state VALUES (1, 0, ?, NULL)", (codec.FIRST_PREV,))
+    connection.execute("INSERT INTO state VALUES (1, 0, ?, NULL)", (FIRST_PREV,))
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

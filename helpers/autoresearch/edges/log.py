@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Generic, NamedTuple, TypeVar
 import jsonlines
 from msgspec import Struct
 
-from autoresearch.core import codec, wire
+from autoresearch.core import records, wire
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.records import Record
 from autoresearch.edges.files import append_once, file_error, named_errors
@@ -44,7 +44,7 @@ class Position(NamedTuple):
     sha256: str
 
 
-START = Position(0, codec.FIRST_PREV)
+START = Position(0, records.FIRST_PREV)
 
 
 class LogEntry(Struct, Generic[R], frozen=True):
@@ -74,7 +74,7 @@ class Chain(Generic[R]):
         remedy: what to do about damage.
     """
 
-    def __init__(self, path: Path, form: codec.Codec[R], remedy: str) -> None:
+    def __init__(self, path: Path, form: records.Codec[R], remedy: str) -> None:
         self.path = path
         self.form = form
         self.remedy = remedy
@@ -119,7 +119,7 @@ class Chain(Generic[R]):
             writer.write(self.form.encode(record, start.sha256))
         line = buffer.getvalue()
         append_once(self.path, line)
-        end = Position(start.offset + len(line), codec.line_hash(line[:-1]))
+        end = Position(start.offset + len(line), records.line_hash(line[:-1]))
         return LogEntry(record, start.offset, end)
 
     def records(self, start: Position = START) -> Iterator[LogEntry[R]]:
@@ -133,18 +133,17 @@ class Chain(Generic[R]):
             self._require(start.offset <= _size(file), f"ends before byte {start.offset}")
             file.seek(start.offset)
             position = start
-            lines = _Lines(file)
-            with jsonlines.Reader(lines, loads=wire.loads) as reader:
-                for value in self._objects(reader, start):
-                    line = lines.last
-                    record, prev = self._decode(value, position.offset)
-                    self._require(
-                        prev == position.sha256,
-                        f"was changed: its hash chain breaks at byte {position.offset}",
-                    )
-                    end = Position(position.offset + len(line), codec.line_hash(line[:-1]))
-                    yield LogEntry(record, position.offset, end)
-                    position = end
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return  # another process is writing it; what follows would be its other half
+                record, prev = self._from_line(line, position.offset)
+                self._require(
+                    prev == position.sha256,
+                    f"was changed: its hash chain breaks at byte {position.offset}",
+                )
+                end = Position(position.offset + len(line), records.line_hash(line[:-1]))
+                yield LogEntry(record, position.offset, end)
+                position = end
 
     def read(self, offset: int, sha256: str) -> R:
         """The record whose line starts at `offset`.
@@ -156,10 +155,10 @@ class Chain(Generic[R]):
             file.seek(offset)
             line = file.readline()
         self._require(
-            codec.line_hash(line[:-1]) == sha256,
+            records.line_hash(line[:-1]) == sha256,
             f"has a different line at byte {offset} than the one written",
         )
-        return self.form.from_line(line)[0]
+        return self._from_line(line, offset)[0]
 
     def verify_chain(self, expected: Position | None = None) -> Position:
         """Read every line; the position behind the last one.
@@ -194,19 +193,9 @@ class Chain(Generic[R]):
         except OSError as error:
             raise file_error(error, self.path) from error
 
-    def _objects(self, reader: jsonlines.Reader, start: Position) -> Iterator[wire.JsonObject]:
+    def _from_line(self, line: bytes, offset: int) -> tuple[R, str]:
         try:
-            yield from reader
-        except jsonlines.InvalidLineError as error:
-            raise CorruptLogError(
-                f"log {self.path}: line {error.lineno} behind byte {start.offset} is not a record: "
-                f"{error.message}",
-                hint=self.remedy,
-            ) from error
-
-    def _decode(self, value: wire.JsonObject, offset: int) -> tuple[R, str]:
-        try:
-            return self.form.decode(value)
+            return self.form.from_line(line)
         except CorruptLogError as error:
             raise CorruptLogError(
                 f"log {self.path}, byte {offset}: {error.message}", hint=error.hint or self.remedy
@@ -221,23 +210,7 @@ class Log(Chain[Record]):
     """One session's log."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, codec.SESSION, _REMEDY)
-
-
-class _Lines:
-    """The whole lines of a file; remembers the last one handed out, for its length and hash."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.last = b""
-
-    def __iter__(self) -> Iterator[bytes]:
-        for line in self._file:
-            if not line.endswith(b"\n"):
-                return  # another process is writing it; what follows would be its other half
-            self.last = line
-            # jsonlines drops a leading BOM or RS, which no line of ours has.
-            yield line if line.startswith(b"{") else b"?" + line
+        super().__init__(path, records.SESSION, _REMEDY)
 
 
 def _size(file: BinaryIO) -> int:
@@ -253,7 +226,7 @@ def _tail(file: BinaryIO, before: int | None = None) -> Position:
     previous = _last_newline(file, newline)
     first = 0 if previous is None else previous + 1
     file.seek(first)
-    return Position(newline + 1, codec.line_hash(file.read(newline - first)))
+    return Position(newline + 1, records.line_hash(file.read(newline - first)))
 
 
 def _last_newline(file: BinaryIO, limit: int) -> int | None:

@@ -8,8 +8,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.edges import whereabouts
@@ -27,86 +25,40 @@ MOST_REPORTS = 50
 """Crash reports that stay: a bug that comes again at every call fills no disk."""
 
 
-class Places(Struct, frozen=True, kw_only=True):
-    """The folders of one session.
+class Places:
+    """The folders of one session and the files in them.
 
     Attributes:
-        state: the authority: log, frozen contract, journal, lock, captured output.
+        state: the authority: what follows, unless said otherwise.
         cache: bench checkouts and what can be made again.
+        session: its name.
+        log, index: the log, and what is derived from it.
+        journal: the step in progress.
+        lock: of whoever writes.
+        contract: the frozen one.
+        copies: what was last published; there as soon as the session is.
+        index_behind: what could not be brought up to date in git's index yet; there until it is.
+        git_setup: what git's set-up was before a candidate ran; there while one runs.
+        raw: samples of the race in progress.
+        output: captured output of commands.
+        manifests: what the bench checkouts were left as, beside `state`; there before it is.
+        run: in the cache, what a run of the contract's commands may write to; there while one runs.
+        roots: the folders of all sessions of all repositories, state and cache.
     """
 
-    state: Path
-    cache: Path
-
-    @property
-    def session(self) -> str:
-        """The session's name."""
-        return self.state.name
-
-    @property
-    def log(self) -> Path:
-        """The log."""
-        return self.state / "log.jsonl"
-
-    @property
-    def index(self) -> Path:
-        """The index derived from the log."""
-        return self.state / "index.db"
-
-    @property
-    def journal(self) -> Path:
-        """The step in progress."""
-        return self.state / "journal.json"
-
-    @property
-    def copies(self) -> Path:
-        """What was last published; there as soon as the session is."""
-        return self.state / "copies.json"
-
-    @property
-    def index_behind(self) -> Path:
-        """What could not be brought up to date in git's index yet; there until it is."""
-        return self.state / "index-behind.json"
-
-    @property
-    def git_setup(self) -> Path:
-        """What git's set-up was before a candidate ran; there while one runs."""
-        return self.state / "git-setup.json"
-
-    @property
-    def lock(self) -> Path:
-        """The lock of whoever writes."""
-        return self.state / "lock"
-
-    @property
-    def contract(self) -> Path:
-        """The frozen contract."""
-        return self.state / "autoresearch.yaml"
-
-    @property
-    def raw(self) -> Path:
-        """Samples of the race in progress."""
-        return self.state / "raw"
-
-    @property
-    def output(self) -> Path:
-        """Captured output of commands."""
-        return self.state / "output"
-
-    @property
-    def manifests(self) -> Path:
-        """What the bench checkouts were left as; there before the session is."""
-        return self.state.with_name(f".bench-{self.session}")
-
-    @property
-    def run(self) -> Path:
-        """What a run of the contract's commands may write to; there while one runs."""
-        return self.cache / RUN
-
-    @property
-    def roots(self) -> tuple[Path, Path]:
-        """The folders of all sessions of all repositories, state and cache."""
-        return self.state.parent.parent, self.cache.parent.parent
+    def __init__(self, *, state: Path, cache: Path) -> None:
+        self.state, self.cache = state, cache
+        self.session = state.name
+        self.log, self.index = state / "log.jsonl", state / "index.db"
+        self.journal, self.lock = state / "journal.json", state / "lock"
+        self.contract = state / "autoresearch.yaml"
+        self.copies = state / "copies.json"
+        self.index_behind = state / "index-behind.json"
+        self.git_setup = state / "git-setup.json"
+        self.raw, self.output = state / "raw", state / "output"
+        self.manifests = state.with_name(f".bench-{state.name}")
+        self.run = cache / RUN
+        self.roots = state.parent.parent, cache.parent.parent
 
     @property
     def measure_lock(self) -> Path:

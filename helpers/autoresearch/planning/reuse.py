@@ -19,7 +19,7 @@ from autoresearch.core import formatting
 from autoresearch.core.model import SCHEMA
 from autoresearch.edges.clock import machine_id, now_utc, seconds_since
 from autoresearch.edges.stored import Stored
-from autoresearch.planning.rehearsal import Rehearsal  # noqa: TC001  (wire reads this type)
+from autoresearch.planning.rehearsal import Rehearsal  # noqa: TC001  (msgspec reads this type)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

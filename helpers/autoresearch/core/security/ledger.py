@@ -7,13 +7,12 @@ of a data store only where it is the record of who did what.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from autoresearch.core.codec import Codec
+from autoresearch.core.records import Codec
 from autoresearch.share.proving import ProofResult
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class PlaceKind(str, Enum):
     CI = "CI and containers"
 
 
-# ruff: noqa: TC001 - the codec reads the types of fields at run time
+# ruff: noqa: TC001 - msgspec reads the types of fields at run time
 
 
 class Severity(str, Enum):
@@ -356,8 +355,7 @@ class FindingStatus(NamedTuple):
         return self.decision.state
 
 
-@dataclass
-class Ledger:
+class Ledger(Struct):
     """The ledger, read.
 
     Attributes:
