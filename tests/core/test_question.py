@@ -10,6 +10,7 @@ from autoresearch.core.question import (
     Question,
     Round,
     bounds_of,
+    pairs_for,
     policy_of,
     watch_nothing,
 )
@@ -87,3 +88,10 @@ def test_only_limited_metrics_bound_a_keep():
 def test_nobody_has_to_watch():
     """Breaks if a caller that does not look on ends the race."""
     watch_nothing("anything")
+
+
+def test_pairs_are_those_that_the_contract_allows():
+    """Breaks if a race takes more runs than its contract says, or ignores how long one takes."""
+    text = CONTRACT.format(metric="unit: ms")
+    assert pairs_for(parse(text + "race: {seconds: 60}\n"), 1.5) == 20
+    assert pairs_for(parse(text + "race: {seconds: 60, max_runs: 12}\n"), 1.5) == 6

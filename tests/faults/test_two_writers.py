@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autoresearch.core.errors import SessionBroken
-from autoresearch.loop import experiment, notes
+from autoresearch.loop import experiment, logbook
 
 
 def test_the_second_writer_works_alone(rig, monkeypatch):
@@ -36,7 +36,7 @@ def test_a_broken_session_always_has_a_remedy(rig, monkeypatch):
     def broken(*args, **kwargs):
         raise SessionBroken("it cannot go on", code="broken")
 
-    monkeypatch.setattr(notes, "add_note", broken)
+    monkeypatch.setattr(logbook, "add_note", broken)
     said = rig.run("note", "x")
     assert (said.code, said.out) == (
         5,

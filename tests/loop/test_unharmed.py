@@ -141,7 +141,7 @@ def test_downloads_may_open_what_a_sandbox_hides(helper, tmp_path):
         ):
             confinement = session.bench().confinement
             confinement.found = Confiner(Bubblewrap("bubblewrap", "/usr/bin/bwrap", ""), "", "")
-            confinement._environment = {"UV_CACHE_DIR": str(folder)}
+            confinement.environment = {"UV_CACHE_DIR": str(folder)}
             assert confinement.shuts_out is shut_out, folder
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from autoresearch.core.answer import Answer
-    from autoresearch.core.question import Caller, Standing
+    from autoresearch.core.question import Caller, RaceStanding
 
 EXIT_BUG = 3
 EXIT_BROKEN = 5
@@ -237,7 +237,7 @@ class Screen:
         """Name the step that begins."""
         self._draw(f"{text} …")
 
-    def watch(self, standing: Standing) -> None:
+    def watch(self, standing: RaceStanding) -> None:
         """Show where a race stands: sample, estimate so far, time left at most."""
         change = "" if standing.change is None else f", so far {standing.change:+.1%}"
         left = formatting.duration(standing.left_s)

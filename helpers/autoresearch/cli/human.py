@@ -16,7 +16,7 @@ from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop import cleaning, logbook
 from autoresearch.loop import recover as recovery
 from autoresearch.loop.integrity import invariants
-from autoresearch.loop.notes import stop_session
+from autoresearch.loop.logbook import stop_session
 from autoresearch.loop.recover import writing
 from autoresearch.loop.session import environment, find_session, loaded, reading
 from autoresearch.loop.undo import undo

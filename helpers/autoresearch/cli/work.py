@@ -16,7 +16,7 @@ from autoresearch.core.formatting import clean_block, clean_line, fence
 from autoresearch.core.model import NoteKind
 from autoresearch.edges.gitdiff import diff
 from autoresearch.edges.places import shown_path
-from autoresearch.loop import notes
+from autoresearch.loop import logbook
 from autoresearch.loop import undo as edits
 from autoresearch.loop.briefing import forecast_s
 from autoresearch.loop.recover import writing
@@ -110,10 +110,10 @@ def note_command(text: str, kind: str | None, retire: int | None) -> Answer:
         raise click.UsageError("--retire cannot be combined with another kind of note")
     with writing("note") as session:
         if retire is not None:
-            note = notes.retire_idea(session, retire, text)
+            note = logbook.retire_idea(session, retire, text)
             line = f"idea {note.number} is retired"
         else:
-            note = notes.add_note(session, NoteKind(kind or "lesson"), text)
+            note = logbook.add_note(session, NoteKind(kind or "lesson"), text)
             line = f"{note.kind.value.replace('_', ' ')} {note.number} is noted"
         history, step = session.history, NEXT_IDEA
         halt = budget.halt(history, session.contract)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -10,11 +9,12 @@ from msgspec import Struct
 from autoresearch.core.decision import Decision, Policy
 from autoresearch.core.limits import Bound, judge_simplify
 from autoresearch.core.model import Arm, Pair, Sample, Scale
+from autoresearch.core.noise import pairs_allowed
 from autoresearch.core.race import judge
 from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from autoresearch.core.contract import Contract
 
@@ -26,7 +26,7 @@ class Randomness(Protocol):
         """A number of so many random bits."""
 
 
-class Standing(NamedTuple):
+class RaceStanding(NamedTuple):
     """A race in progress, for whoever watches.
 
     Attributes:
@@ -54,7 +54,7 @@ class Caller(NamedTuple):
 
     randomness: Randomness
     say: Callable[[str], None]
-    watch: Callable[[Standing], None]
+    watch: Callable[[RaceStanding], None]
 
 
 def watch_nothing(_: object) -> None:
@@ -131,6 +131,12 @@ def policy_of(contract: Contract, *, pairs: int, alpha: float) -> Policy:
         scale=metric.scale,
         min_effect=metric.min_effect * (100 if in_points else 1),
     )
+
+
+def pairs_for(contract: Contract, sample_s: float) -> int:
+    """Return how many pairs a race under this contract may take where a sample takes so long."""
+    rule = contract.race
+    return pairs_allowed(sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs)
 
 
 def bounds_of(contract: Contract) -> tuple[Bound, ...]:

@@ -19,25 +19,23 @@ from autoresearch.core.errors import AutoresearchError, MetricError, SessionBrok
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.metrics import read_checksums, read_metrics, read_secondary
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample, Source
-from autoresearch.edges.checkout import Layer, Slot
+from autoresearch.core.scope import Scope, compile_scope
+from autoresearch.edges.checkout import Layer, Slot, Touched
 from autoresearch.edges.command import Limits, Outcome, run_command
-from autoresearch.edges.environment import sample_environment
+from autoresearch.edges.environment import find_passed, sample_environment
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.lock import note_running
-from autoresearch.edges.places import RUN
+from autoresearch.edges.places import RUN, Places
 from autoresearch.edges.processes import memory_limit
 from autoresearch.edges.sandbox import private_folders
 from autoresearch.loop.confinement import Confinement, Purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from autoresearch.core.contract import Contract, Holdout, Metric, Secondary
-    from autoresearch.core.scope import Scope
     from autoresearch.core.snapshot import TreeMap
-    from autoresearch.edges.checkout import Touched
-    from autoresearch.edges.command import Outcome
     from autoresearch.edges.gitrepo import GitRepo
 
 
@@ -169,11 +167,7 @@ def broken(what: str, error: CandidateFailed | ProtectedTouched, base: str) -> S
 
 @contextmanager
 def must_hold(what: str, base: str = "the incumbent itself") -> Iterator[None]:
-    """What fails in this block is no candidate's fault.
-
-    Raises:
-        SessionBroken: a command failed, or touched what is protected.
-    """
+    """What fails in this block is no candidate's fault: it becomes a SessionBroken."""
     try:
         yield
     except (CandidateFailed, ProtectedTouched) as error:
@@ -191,9 +185,7 @@ class BenchPlaces(Struct, frozen=True, kw_only=True):
     """Where the bench lives.
 
     Attributes:
-        cache: its checkouts.
-        manifests: what they were left as; with the state, for programs may reach the cache.
-        output: captured output, beside the log.
+        manifests: what the checkouts in `cache` were left as; programs may reach the cache.
         roots: the folders of all sessions, state and cache, which no command is to see.
     """
 
@@ -206,14 +198,6 @@ class BenchPlaces(Struct, frozen=True, kw_only=True):
 class Bench:
     """Runs commands of the contract on given trees.
 
-    Args:
-        places: folders, made when missing.
-        repo: where the blobs come from.
-        contract: commands, limits and links.
-        scope: what an experiment may change.
-        frozen: the environment fixed by `init`.
-        passed: values of the variables that the contract lets through.
-
     Attributes:
         told: variables of the helper's own that every command gets from here on.
     """
@@ -221,27 +205,26 @@ class Bench:
     def __init__(
         self,
         *,
-        places: BenchPlaces,
+        places: Places | BenchPlaces,
         repo: GitRepo,
         contract: Contract,
-        scope: Scope,
         frozen: tuple[tuple[str, str], ...],
-        passed: tuple[tuple[str, str], ...],
+        environ: Mapping[str, str],
     ) -> None:
         self.places = places
         self.repo = repo
         self.contract = contract
-        self.scope = scope
+        self.scope = compile_scope(contract.scope, contract.protect)
         self.frozen = frozen
-        self.passed = passed
+        self.passed = find_passed(environ, contract.pass_through)
         self.told: dict[str, str] = {}
         self.void = 0
         self.confinement = Confinement(
             contract=contract,
-            scope=scope,
+            scope=self.scope,
             repo=repo,
             roots=places.roots,
-            environment=dict((*frozen, *passed, *contract.env)),
+            environment=dict((*frozen, *self.passed, *contract.env)),
         )
         self.memory_bytes = memory_limit()
         self._ran: Slot | None = None
@@ -428,11 +411,7 @@ class Bench:
         output_bytes: int = OUTPUT_BYTES,
         purpose: Purpose = Purpose.MEASURE,
     ) -> Outcome:
-        """Run a command in a slot as it is, and leave what it did there.
-
-        Raises:
-            AutoresearchError: `no_sandbox`, `sandbox_failed`, `checkout_gone`.
-        """
+        """Run a command in a slot as it is, and leave what it did there."""
         over = self.confinement.lays_over(purpose)
         self._ran, self._written = None if over else built.slot, None
         with private_folders(self.places.cache / RUN, overlay=over) as own:

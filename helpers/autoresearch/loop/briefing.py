@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core import budget
 from autoresearch.core.limits import is_due
-from autoresearch.core.noise import most_seconds, pairs_allowed, smallest_visible
+from autoresearch.core.noise import most_seconds, smallest_visible
+from autoresearch.core.question import pairs_for
 from autoresearch.core.views import Situation, brief, next_step
 
 if TYPE_CHECKING:
-    from autoresearch.core.history import History, Progress
+    from autoresearch.core.history import History
     from autoresearch.loop.session import Session
 
 NEIGHBOURS = 8
@@ -32,12 +33,7 @@ def briefing(session: Session) -> tuple[str, str]:
 
 
 def situation_of(session: Session, *, interrupted: str | None = None) -> Situation:
-    """What the brief of this session is about.
-
-    Args:
-        session: may be open for reading only.
-        interrupted: as in `Situation`; None to look for it.
-    """
+    """What the brief of this session is about."""
     history = session.history
     last = history.recent[0].paths if history.recent else ()
     return Situation(
@@ -62,7 +58,8 @@ def forecast_s(session: Session, history: History) -> float | None:
     epoch = history.epoch
     if epoch is None:
         return None
-    pairs = EXACT_PAIRS if history.deterministic else _pairs(session, history)
+    pairs = pairs_for(session.contract, history.sample_s)
+    pairs = EXACT_PAIRS if history.deterministic else pairs
     known = most_seconds(history.sample_s, pairs) + (epoch.guard_s or 0.0)
     holdout = session.contract.holdout
     if holdout is not None and is_due(history.kept_count, holdout.every):
@@ -79,7 +76,7 @@ def smallest_gain(session: Session, history: History) -> float | None:
     if history.epoch is None or history.deterministic:
         return None
     scale = session.contract.metric.scale
-    pairs = _pairs(session, history)
+    pairs = pairs_for(session.contract, history.sample_s)
     known = smallest_visible(history.pool(scale), pairs, scale, session.contract.metric.direction)
     lately = [
         failed.smallest_visible
@@ -91,13 +88,6 @@ def smallest_gain(session: Session, history: History) -> float | None:
         and failed.smallest_visible
     ]
     return max([known or 0.0, statistics.median(lately)]) if lately else known
-
-
-def _pairs(session: Session, progress: Progress) -> int:
-    rule = session.contract.race
-    return pairs_allowed(
-        progress.sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs
-    )
 
 
 def at_work(session: Session) -> str:

@@ -10,18 +10,15 @@ from msgspec.structs import replace
 from autoresearch.core import formatting
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.history import MAX_REWORKS
+from autoresearch.core.history import MAX_REWORKS, History, Tried
 from autoresearch.core.model import Kind, Reason
-from autoresearch.core.snapshot import changed_lines, with_changes
+from autoresearch.core.snapshot import CandidatePlan, Snapshot, changed_lines, with_changes
 from autoresearch.core.steps import Begun, Candidate, Changed
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.worktree import take_snapshot
 
 if TYPE_CHECKING:
-    from autoresearch.core.history import History, Tried
-    from autoresearch.core.snapshot import CandidatePlan, Snapshot
     from autoresearch.edges.index import Near
     from autoresearch.loop.session import Session
 
@@ -31,14 +28,7 @@ NEAR_SHARE = 0.5
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What the agent asks for.
-
-    Attributes:
-        message: what and why; stored, never interpreted.
-        hypothesis: what is expected and by what mechanism, or None.
-        idea: the number of the idea it tries, or None.
-        kind: plain, rework, simplify or again.
-    """
+    """What the agent asks for; message and hypothesis are stored, never interpreted."""
 
     message: str
     hypothesis: str | None
@@ -50,11 +40,7 @@ class Prepared(NamedTuple):
     """A candidate that is a commit under its own ref.
 
     Attributes:
-        begun: what was asked for.
-        plan: its changes.
-        candidate: its commit.
         patch: its change, by lines.
-        lines: added and removed.
         hashes: its changed lines, for finding near duplicates.
         retest: how many times this tree or this change was raced before in this epoch.
         near: an earlier experiment with mostly the same changed lines, or None.
@@ -80,11 +66,7 @@ class Refused(NamedTuple):
 
 
 def begin(history: History, request: Request) -> Begun:
-    """The experiment that is asked for.
-
-    Raises:
-        AutoresearchError: `no_rework`: nothing waits for one; `no_idea`: no idea has this number.
-    """
+    """The experiment that is asked for."""
     pending = history.pending_rework
     attempt, related = 0, None
     if request.kind is Kind.REWORK:
@@ -129,20 +111,10 @@ def snapshot_of(session: Session) -> Snapshot:
 
 
 def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | Refused:
-    """Build the candidate's commit and ref, unless it was tried before.
-
-    Raises:
-        AutoresearchError: `not_simpler`: a simplification that does not remove lines.
-    """
+    """Build the candidate's commit and ref, unless it was tried before."""
     repo, parent = session.repo, begun.parent
-    commit = commit_changes(
-        repo,
-        parents=[parent],
-        base=repo.tree_of(parent),
-        changes=plan.entries,
-        contents=[c.content for c in plan.changes if c.content is not None],
-        message=commit_message(begun, session.name),
-    )
+    contents = [c.content for c in plan.changes if c.content is not None]
+    commit = session.commit(plan.entries, commit_message(begun, session.name), contents)
     session.remember_tree(commit.tree, with_changes(session.tree(parent), plan.entries))
     patch, lines = gitdiff.difference(repo, parent, commit.oid)
     if begun.kind is Kind.SIMPLIFY and lines.removed <= lines.added:
@@ -152,7 +124,8 @@ def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | R
             hint="Leave --simplify out, or remove more than you add.",
         )
     patch_id = gitdiff.id_of_patch(patch)
-    earlier = _earlier(session, commit.tree, patch_id)
+    before = _tried_before(session, commit.tree, patch_id)
+    earlier = before[0] if before else None
     if earlier is not None and begun.kind is not Kind.AGAIN:
         words = formatting.verdict(earlier.verdict, earlier.reason)
         detail = f"tried before as experiment {earlier.number} ({words})"
@@ -178,7 +151,7 @@ def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | R
     hashes = changed_lines(patch)
     near = session.index.near(hashes) if begun.kind is Kind.PLAIN else None
     near = near if near is not None and near.share >= NEAR_SHARE else None
-    retest = _retests(session, commit.tree, patch_id)
+    retest = len({tried.number for tried in before if tried.samples})
     return Prepared(begun, plan, candidate, patch, lines, hashes, retest, near)
 
 
@@ -207,20 +180,7 @@ def _point_ref(session: Session, number: int, commit: str) -> None:
     gitrefs.update_refs(session.repo, updates, "autoresearch: try")
 
 
-def _earlier(session: Session, tree: str, patch: str) -> Tried | None:
-    """The newest experiment of this epoch with this tree, else with this very change."""
+def _tried_before(session: Session, tree: str, patch: str) -> list[Tried]:
+    """The experiments of this epoch with this tree, then those with this very change."""
     found = (*session.index.by_tree(tree), *session.index.by_patch(patch))
-    since = _epoch_number(session)
-    return next((tried for tried in found if tried.epoch >= since), None)
-
-
-def _retests(session: Session, tree: str, patch: str) -> int:
-    """How often this tree, or this change to another incumbent, was raced in this epoch."""
-    since = _epoch_number(session)
-    found = (*session.index.by_tree(tree), *session.index.by_patch(patch))
-    return len({tried.number for tried in found if tried.epoch >= since and tried.samples})
-
-
-def _epoch_number(session: Session) -> int:
-    epoch = session.progress.epoch
-    return 0 if epoch is None else epoch.number
+    return [tried for tried in found if tried.epoch >= session.epoch.number]

@@ -18,9 +18,8 @@ from msgspec.structs import replace
 from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
-from autoresearch.core.pruning import numbers_of, prunable, ranges, survey
+from autoresearch.core.pruning import Prunable, numbers_of, prunable, ranges
 from autoresearch.core.records import Pruned
-from autoresearch.core.steps import Action
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import named_errors, remove_tree
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from autoresearch.core.pruning import Prunable
+    from autoresearch.core.steps import Action
     from autoresearch.loop.session import Session
 
 KEEP = 100
@@ -43,13 +42,7 @@ _INTERRUPTED = re.compile(r".*/interrupted/([0-9]+)-[0-9a-f]+")
 
 
 class Checkout(NamedTuple):
-    """Bench checkouts that nobody uses.
-
-    Attributes:
-        places: of their session.
-        why: in words.
-        size: bytes in them.
-    """
+    """Bench checkouts that nobody uses, why that is so, and the bytes in them."""
 
     places: Places
     why: str
@@ -61,13 +54,9 @@ class Removable(NamedTuple):
 
     Attributes:
         keep: so many of the newest experiments stay.
-        experiments: whose refs may go, oldest first.
         named: experiments that stay only because an open idea names them.
-        refs: of these experiments.
-        interrupted: refs of candidates that never got a verdict, before the same border.
-        files: captured output, and races that cannot go on.
-        size: bytes in these files.
-        checkouts: of sessions that are over.
+        refs, interrupted: of `experiments`, and of candidates as old that never got a verdict.
+        files, size: captured output, races that cannot go on; bytes in them.
     """
 
     keep: int
@@ -86,16 +75,13 @@ class Removable(NamedTuple):
 
 
 def look(session: Session, keep: int) -> Removable:
-    """What `prune` would remove; nothing is changed.
-
-    Args:
-        session: open.
-        keep: so many of the newest experiments stay, with all that belongs to them.
-    """
-    may = prunable(survey(entry.record for entry in session.index.log.records()), keep)
+    """What `prune` would remove; nothing is changed."""
+    may = prunable(session.survey(), keep)
     border = session.progress.last_number - keep
     numbers, refs = _refs(session, may)
-    files = (*_output(session.places.output, border), *_dead_races(session))
+    incumbent, races = session.progress.incumbent_commit, tape.kept_in(session.places.raw)
+    dead = [path for path in races if not tape.may_go_on(path, incumbent)]
+    files = (*_output(session.places.output, border), *dead)
     return Removable(
         keep=keep,
         experiments=numbers,
@@ -112,14 +98,6 @@ def prune(session: Session, keep: int) -> Removable:
     """Remove what `look` finds; what was removed.
 
     The log says which refs went, so that nobody takes them for lost.
-
-    Args:
-        session: open for writing.
-        keep: as for `look`.
-
-    Raises:
-        GitError: a ref cannot be removed; those that were removed are in the log.
-        AutoresearchError: as the disk refuses.
     """
     with ExitStack() as stack:
         found = look(session, keep)
@@ -169,13 +147,6 @@ def _output(folder: Path, border: int) -> Iterable[Path]:
         path
         for path in sorted(folder.glob("*.txt"))
         if (named := _OUTPUT.fullmatch(path.name)) is not None and int(named[1]) <= border
-    )
-
-
-def _dead_races(session: Session) -> Iterable[Path]:
-    incumbent = session.progress.incumbent_commit
-    return (
-        path for path in tape.kept_in(session.places.raw) if not tape.may_go_on(path, incumbent)
     )
 
 
@@ -238,8 +209,7 @@ def _prune_refs(session: Session, found: Removable) -> None:
     record = Pruned(
         schema=SCHEMA, at=now_utc(), experiments=ranges(found.experiments), keep=found.keep
     )
-    facts = (("record", wire.text(record)),)
-    session.journal.begin(Action(command="gc", stage="chosen", at=record.at, values=facts))
+    session.begin("gc", "chosen", record=wire.text(record))
     try:
         gitrefs.update_refs(session.repo, found.refs, "autoresearch: gc")
     finally:
@@ -249,7 +219,7 @@ def _prune_refs(session: Session, found: Removable) -> None:
 def _write_down(session: Session, planned: Pruned) -> int:
     """Log which of the planned refs are gone; how many. Repeating it is harmless."""
     there = gitrefs.refs(session.repo, session.refs_of("exp"))
-    written = survey(entry.record for entry in session.index.log.records()).pruned
+    written = session.survey().pruned
     planned_and_gone = {n for n in numbers_of(planned.experiments) if session.ref(n) not in there}
     # Not by the time of the newest record: two calls of `gc` may fall into the same second.
     if unwritten := sorted(planned_and_gone - written):

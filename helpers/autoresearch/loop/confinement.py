@@ -10,23 +10,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, field
+
+from autoresearch.core.contract import Contract
 from autoresearch.core.contract import Sandbox as Policy
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.scope import Mounts, lock_mounts
+from autoresearch.core.scope import Mounts, Scope, lock_mounts
 from autoresearch.edges import environment as toolchains
 from autoresearch.edges.files import is_folder
-from autoresearch.edges.sandbox import Confiner, Rules, find_sandbox
-from autoresearch.edges.visible import below, find_visible, seen_in, wanted_paths
+from autoresearch.edges.sandbox import Confiner, Private, Rules, find_sandbox
+from autoresearch.edges.visible import Visible, below, find_visible, seen_in, wanted_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from autoresearch.core.contract import Contract
-    from autoresearch.core.scope import Scope
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.gitrepo import GitRepo
-    from autoresearch.edges.sandbox import Private
-    from autoresearch.edges.visible import Visible
 
 MEMORY = "sandbox.json"
 """Remembers a probe that passed, for all sessions."""
@@ -45,49 +44,29 @@ class Purpose(Enum):
     HOLDOUT = "the same, and it alone sees what the holdout reads"
 
 
-class Confinement:
+class Confinement(Struct, kw_only=True, dict=True):
     """The sandbox of one contract; nothing is looked for before it is asked.
-
-    Args:
-        contract: its policy, network, commands, links and caches.
-        scope: what is not in it is locked.
-        repo: hidden, with its git directory.
-        roots: the helper's own folders, state first, cache second; hidden.
-        environment: frozen, with what the contract adds and lets through.
 
     Attributes:
         offline: whether even set-up gets no network, and no folder for downloads.
     """
 
-    def __init__(
-        self,
-        *,
-        contract: Contract,
-        scope: Scope,
-        repo: GitRepo,
-        roots: tuple[Path, Path],
-        environment: Mapping[str, str],
-    ) -> None:
-        self._contract = contract
-        self._scope = scope
-        self._repo = repo
-        self._roots = roots
-        self._environment = environment
-        self.offline = False
-        self._mounts: list[tuple[TreeMap, Mounts]] = []
+    contract: Contract
+    scope: Scope
+    repo: GitRepo
+    roots: tuple[Path, Path]
+    environment: Mapping[str, str]
+    offline: bool = False
+    mounts: list[tuple[TreeMap, Mounts]] = field(default_factory=list)
 
     @cached_property
     def found(self) -> Confiner:
-        """What confines commands.
-
-        Raises:
-            AutoresearchError: `no_sandbox` where the contract requires one and none works.
-        """
-        if self._contract.sandbox is Policy.OFF:
+        """What confines commands."""
+        if self.contract.sandbox is Policy.OFF:
             return SWITCHED_OFF
-        state, cache = self._roots
-        found = find_sandbox(self._environment.get("PATH", ""), state / MEMORY, cache)
-        if found.sandbox is None and self._contract.sandbox is Policy.REQUIRE:
+        state, cache = self.roots
+        found = find_sandbox(self.environment.get("PATH", ""), state / MEMORY, cache)
+        if found.sandbox is None and self.contract.sandbox is Policy.REQUIRE:
             raise AutoresearchError(
                 f"the contract requires a sandbox: {found.why}",
                 code="no_sandbox",
@@ -106,7 +85,7 @@ class Confinement:
         found = self.found
         if found.sandbox is None:
             return f"none: {found.absence}"
-        network = "the network open" if self._contract.network else "no network but loopback"
+        network = "the network open" if self.contract.network else "no network but loopback"
         why = self._no_overlay
         samples = f"compared and put back (no overlay: {why})" if why else "an overlay of its own"
         return (
@@ -120,7 +99,7 @@ class Confinement:
         sandbox = self.found.sandbox
         if sandbox is None:
             return None
-        return "`cache` has to stay" if self._contract.cache else sandbox.no_overlay
+        return "`cache` has to stay" if self.contract.cache else sandbox.no_overlay
 
     @cached_property
     def shuts_out(self) -> bool:
@@ -130,17 +109,13 @@ class Confinement:
         """
         if self.found.sandbox is None:
             return False
-        opened = [*toolchains.download_folders(self._environment), *_untold()]
-        git = [self._repo.git_dir, self._repo.common_dir]
+        opened = [*toolchains.download_folders(self.environment), *_untold()]
+        git = [self.repo.git_dir, self.repo.common_dir]
         private = map(str, (*self._private(), *git))
         return not below(private, map(Path, opened)) and not below(opened, git)
 
     def require_left(self, slot: Path) -> None:
-        """Make sure that a checkout is still there, where no program can have removed it.
-
-        Raises:
-            AutoresearchError: `checkout_gone`.
-        """
+        """Make sure that a checkout is still there, where no program can have removed it."""
         if self.shuts_out and not is_folder(slot):
             raise AutoresearchError(
                 f"the checkout {slot} was removed while it was measured, by no program in it",
@@ -155,7 +130,7 @@ class Confinement:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What whoever plans a contract must be told aloud: a fallback to no sandbox."""
-        if self.found.sandbox is None and self._contract.sandbox is Policy.AUTO:
+        if self.found.sandbox is None and self.contract.sandbox is Policy.AUTO:
             return (f"nothing confines the programs under test: {self.found.absence}",)
         return ()
 
@@ -165,7 +140,7 @@ class Confinement:
         Shut in: by a sandbox, without network, and with nothing of the home or of other hidden
         folders in sight because the contract names it. Says nothing of set-up: see `offline`.
         """
-        contract = self._contract
+        contract = self.contract
         if self.found.sandbox is None:
             return f"no sandbox is in force: {self.found.why}"
         if contract.network:
@@ -175,13 +150,13 @@ class Confinement:
 
     def _opened(self) -> list[str]:
         """What of the hidden folders these commands see only because the contract names it."""
-        contract = self._contract
+        contract = self.contract
         own = {*dict(contract.env), *contract.pass_through}
-        named = {name: value for name, value in self._environment.items() if name in own}
-        found = {name: value for name, value in self._environment.items() if name not in own}
+        named = {name: value for name, value in self.environment.items() if name in own}
+        found = {name: value for name, value in self.environment.items() if name not in own}
         holdout = () if contract.holdout is None else contract.holdout.paths
-        links = [str((self._repo.toplevel / link).resolve()) for link in contract.link]
-        outside = [link for link in links if not below([link], [self._repo.toplevel])]
+        links = [str((self.repo.toplevel / link).resolve()) for link in contract.link]
+        outside = [link for link in links if not below([link], [self.repo.toplevel])]
         usual = find_visible(self._private(), _homes(), wanted_paths(found, (), ()))
         wanted = [*wanted_paths(named, contract.commands, ()), *holdout, *outside]
         hidden = below(wanted, map(Path, usual.hidden))
@@ -189,17 +164,10 @@ class Confinement:
         return [path for path in hidden if path not in seen]
 
     def _private(self) -> tuple[Path, ...]:
-        return (self._repo.toplevel, self._repo.common_dir, *self._roots)
+        return (self.repo.toplevel, self.repo.common_dir, *self.roots)
 
     def prefix(self, slot: Path, tree: TreeMap, own: Private, purpose: Purpose) -> list[str]:
-        """The words before a command; none without a sandbox.
-
-        Args:
-            slot: the checkout it runs in.
-            tree: what the checkout holds.
-            own: folders beside it that it may write to, and where an overlay goes.
-            purpose: what the command is for.
-        """
+        """The words before a command, which gets the folders `own`; none without a sandbox."""
         if self.found.sandbox is None:
             return []
         root = slot.resolve()
@@ -210,7 +178,7 @@ class Confinement:
         writable = [str(folder.resolve()) for folder in (own.home, own.tmp)]
         fetches = purpose is Purpose.SETUP and not self.offline
         if fetches:
-            writable += [*toolchains.download_folders(self._environment), *_untold()]
+            writable += [*toolchains.download_folders(self.environment), *_untold()]
         visible = self._seen_by_holdout if purpose is Purpose.HOLDOUT else self._seen_by_all
         rules = Rules(
             slot=root,
@@ -219,7 +187,7 @@ class Confinement:
             kept=tuple(self._kept(root, places)),
             writable=tuple(writable),
             visible=visible,
-            network=fetches or self._contract.network,
+            network=fetches or self.contract.network,
             scratch=() if self.found.sandbox.no_overlay else tuple(self._scratch(visible)),
             overlay=own.overlay,
         )
@@ -237,21 +205,21 @@ class Confinement:
 
     def _scratch(self, visible: Visible) -> list[str]:
         """Toolchains' folders that builds write to: they may, and nothing of it stays."""
-        return seen_in(visible, [*toolchains.written_folders(self._environment), *_untold()])
+        return seen_in(visible, [*toolchains.written_folders(self.environment), *_untold()])
 
     def _locking(self, tree: TreeMap) -> Mounts:
         """The places to lock; the two programs of a race hold files of the same names, mostly."""
-        for known, places in self._mounts:
+        for known, places in self.mounts:
             if known is tree or _are_alike(known, tree):
                 return places
-        places = lock_mounts(tree, self._scope.covers)
-        self._mounts.append((tree, places))
+        places = lock_mounts(tree, self.scope.covers)
+        self.mounts.append((tree, places))
         return places
 
     def _kept(self, root: Path, places: Mounts) -> list[str]:
         """Caches inside locked folders, which have to be there to be laid over them."""
         kept = []
-        for path in self._contract.cache:
+        for path in self.contract.cache:
             if any(path.startswith(f"{place}/") for place in places.locked):
                 (root / path).mkdir(parents=True, exist_ok=True)
                 kept.append(f"{root}/{path}")
@@ -260,22 +228,22 @@ class Confinement:
     @cached_property
     def _seen_by_all(self) -> Visible:
         """What all commands see but the holdout; what that one reads is hidden from them."""
-        contract = self._contract
+        contract = self.contract
         paths = () if contract.holdout is None else contract.holdout.paths
         return self._seen(contract.commands, hidden=[Path(path) for path in paths], wanted=())
 
     @cached_property
     def _seen_by_holdout(self) -> Visible:
         """What the holdout sees."""
-        holdout = self._contract.holdout
+        holdout = self.contract.holdout
         if holdout is None:
             return self._seen_by_all
         return self._seen((holdout.command,), hidden=[], wanted=holdout.paths)
 
     def _seen(self, commands: Sequence[str], hidden: list[Path], wanted: Sequence[str]) -> Visible:
-        links = [self._repo.toplevel / link for link in self._contract.link]
+        links = [self.repo.toplevel / link for link in self.contract.link]
         private = (*self._private(), *hidden)
-        named = wanted_paths(self._environment, commands, links)
+        named = wanted_paths(self.environment, commands, links)
         found = [*named, *_untold(), _RESOLVER, *wanted]
         return find_visible(private, _homes(), found)
 

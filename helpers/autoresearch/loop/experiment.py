@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import structs
+
 from autoresearch.core import budget, formatting
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
@@ -16,7 +18,7 @@ from autoresearch.core.history import MAX_REWORKS
 from autoresearch.core.model import SCHEMA, Kind, Reason, Verdict
 from autoresearch.core.records import Experiment, Refusal
 from autoresearch.core.snapshot import CandidatePlan, changed_lines, plan_candidate
-from autoresearch.core.steps import Decided, Settled
+from autoresearch.core.steps import Begun, Decided, Settled
 from autoresearch.core.usage import spent_between
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc
@@ -25,7 +27,7 @@ from autoresearch.edges.gitrepo import ended_by, under_way, unmerged
 from autoresearch.edges.gitwrite import commit_tree
 from autoresearch.edges.hostfiles import host_session
 from autoresearch.edges.transcript import read_meter
-from autoresearch.loop import logbook, notes, settle
+from autoresearch.loop import logbook, settle
 from autoresearch.loop.candidate import (
     Refused,
     Request,
@@ -34,29 +36,19 @@ from autoresearch.loop.candidate import (
     prepare,
     snapshot_of,
 )
-from autoresearch.loop.referee import Referee
-from autoresearch.loop.session import require_on_branch
+from autoresearch.loop.referee import Judgement, Referee
+from autoresearch.loop.session import Session, require_on_branch
 
 if TYPE_CHECKING:
     from autoresearch.core.question import Caller
-    from autoresearch.core.steps import Begun
     from autoresearch.edges.index import Near
     from autoresearch.loop.candidate import Prepared
-    from autoresearch.loop.referee import Ruling
-    from autoresearch.loop.session import Session
 
 
 def decide(
-    session: Session, prepared: Prepared, ruling: Ruling, *, duration_s: float
+    session: Session, prepared: Prepared, ruling: Judgement, *, duration_s: float
 ) -> Experiment:
-    """Journal the experiment with its verdict; from here on it will be finished.
-
-    Args:
-        session: open for writing.
-        prepared: the candidate.
-        ruling: what the referee says of it.
-        duration_s: elapsed seconds since the command was called.
-    """
+    """Journal the experiment with its verdict; from here on it will be finished."""
     commit = prepared.candidate.commit
     if ruling.verdict is Verdict.KEEP:
         commit = _with_evidence(session, prepared, ruling)
@@ -68,16 +60,7 @@ def decide(
 def finish(
     session: Session, record: Experiment, hashes: frozenset[int] | None = None
 ) -> settle.Settlement:
-    """Settle and log a decided experiment; repeating it after an interruption is harmless.
-
-    Args:
-        session: open for writing.
-        record: from `decide`, or from the journal.
-        hashes: its changed lines where they are known; read from git otherwise.
-
-    Raises:
-        SessionBroken: the branch was moved by somebody else.
-    """
+    """Settle and log a decided experiment; repeating it after an interruption is harmless."""
     changes = settle.changes_between(
         session, session.tree(record.parent), session.tree(record.commit)
     )
@@ -101,14 +84,14 @@ def finish(
         hashes = changed_lines(gitdiff.difference(session.repo, record.parent, record.commit).patch)
     session.index.remember_lines(record.number, hashes)
     if record.verdict is Verdict.KEEP and record.idea is not None:
-        notes.close_idea(session, record.idea, record.number)
+        logbook.close_idea(session, record.idea, record.number)
     logbook.publish(session)
     keep_newest(session.places.output)
     session.journal.clear()
     return settled
 
 
-def _with_evidence(session: Session, prepared: Prepared, ruling: Ruling) -> str:
+def _with_evidence(session: Session, prepared: Prepared, ruling: Judgement) -> str:
     """The candidate's commit again, with the measured effect among its trailers."""
     message = commit_message(prepared.begun, session.name).rstrip("\n")
     unit = session.contract.metric.unit
@@ -121,56 +104,31 @@ def _with_evidence(session: Session, prepared: Prepared, ruling: Ruling) -> str:
 
 
 def _record(
-    session: Session, prepared: Prepared, ruling: Ruling, *, commit: str, duration_s: float
+    session: Session, prepared: Prepared, ruling: Judgement, *, commit: str, duration_s: float
 ) -> Experiment:
-    begun, candidate = prepared.begun, prepared.candidate
+    begun, candidate, near = prepared.begun, prepared.candidate, prepared.near
+    if ruling.verdict is Verdict.REWORK and begun.attempt >= MAX_REWORKS:
+        ruling = structs.replace(ruling, verdict=Verdict.DISCARD, reason=Reason.GUARD)
+    related = near.number if begun.related is None and near is not None else begun.related
+    # What was asked for and what came of it have these names in the record, too.
+    facts = structs.asdict(begun) | structs.asdict(ruling)
+    facts |= {"at": now_utc(), "related": related, "detail": clean_line(ruling.detail)}
+    del facts["output"]
     meter = read_meter(session.environ, host_session(session.environ))
-    verdict, reason = ruling.verdict, ruling.reason
-    if verdict is Verdict.REWORK and begun.attempt >= MAX_REWORKS:
-        verdict, reason = Verdict.DISCARD, Reason.GUARD
-    epoch = session.progress.epoch
-    related = begun.related
-    if related is None and prepared.near is not None:
-        related = prepared.near.number
     return Experiment(
         schema=SCHEMA,
-        number=begun.number,
-        epoch=0 if epoch is None else epoch.number,
-        at=now_utc(),
-        run=begun.run,
-        message=begun.message,
-        hypothesis=begun.hypothesis,
-        idea=begun.idea,
-        kind=begun.kind,
-        attempt=begun.attempt,
+        epoch=session.epoch.number,
         retest=prepared.retest,
-        related=related,
-        parent=begun.parent,
         commit=commit,
         tree=candidate.tree,
         patch_id=candidate.patch_id,
         paths=tuple((change.status, change.path) for change in candidate.changes),
         lines_added=prepared.lines.added,
         lines_removed=prepared.lines.removed,
-        verdict=verdict,
-        reason=reason,
-        flags=ruling.flags,
-        detail=clean_line(ruling.detail),
-        effect=ruling.effect,
-        race=ruling.race,
-        limits=ruling.limits,
-        guard=ruling.guard,
-        same=ruling.same,
-        touched=ruling.touched,
-        meanwhile=ruling.meanwhile,
-        sandbox=ruling.sandbox,
         duration_s=round(duration_s, 3),
         spent=spent_between(session.progress.meter, meter),
         meter=meter,
-        holdout=ruling.holdout,
-        suspicions=ruling.suspicions,
-        first_race=ruling.first_race,
-        guard_tests=ruling.guard_tests,
+        **facts,
     )
 
 
@@ -193,12 +151,7 @@ class Result(NamedTuple):
 
 
 def try_experiment(session: Session, caller: Caller, request: Request) -> Result:
-    """Measure the edited tree against the incumbent and settle the verdict.
-
-    Raises:
-        AutoresearchError: not on the session's branch, no budget, nothing to rework.
-        SessionBroken: the incumbent itself fails; the edit is still in the tree.
-    """
+    """Measure the edited tree against the incumbent and settle the verdict."""
     started = time.monotonic()
     _require_nothing_under_way(session)
     require_on_branch(session)

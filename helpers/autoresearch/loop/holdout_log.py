@@ -13,6 +13,7 @@ from autoresearch.core.model import Verdict
 from autoresearch.edges.files import append_once, atomic_write
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from autoresearch.loop.session import Session
@@ -21,50 +22,40 @@ LOG = "holdout.jsonl"
 TABLE = "holdout.md"
 
 
-class HoldoutLog:
-    """The checks of a session's holdout.
+def current(session: Session) -> tuple[limits.HoldoutCheck, ...]:
+    """The checks of the epoch whose evaluator measures, oldest first."""
+    found = read_checks(session.places.state)
+    return tuple(check for check in found if check.epoch == session.epoch.number)
 
-    Attributes:
-        checks: those of the epoch whose evaluator measures, oldest first.
-    """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        epoch = session.epoch.number
-        found = read_checks(session.places.state)
-        self.checks = tuple(check for check in found if check.epoch == epoch)
+def reference(session: Session, checks: Sequence[limits.HoldoutCheck]) -> str:
+    """The commit that the next candidate is compared with: the last that passed, if any."""
+    for check in reversed(checks):
+        if check.passed:
+            # A keep's own ref holds the commit with the effect among its trailers.
+            record = session.index.record(check.experiment)
+            kept = record is not None and record.verdict is Verdict.KEEP
+            return record.commit if record is not None and kept else check.candidate
+    return session.epoch.commit
 
-    @property
-    def reference(self) -> str:
-        """The commit that the next candidate is compared with: the last that passed, if any."""
-        for check in reversed(self.checks):
-            if check.passed:
-                # A keep's own ref holds the commit with the effect among its trailers.
-                record = self.session.index.record(check.experiment)
-                kept = record is not None and record.verdict is Verdict.KEEP
-                return record.commit if record is not None and kept else check.candidate
-        return self.session.epoch.commit
 
-    @property
-    def carried(self) -> float:
-        """The loss that the keeps so far carry."""
-        return limits.carried_after(self.checks, self.session.epoch.number)
-
-    def write(self, check: limits.HoldoutCheck) -> None:
-        """Append a check, and bring the table up to it."""
-        state, checks = self.session.places.state, (*self.checks, check)
-        line = wire.line(check)
-        append_once(state / LOG, line, sync=True)
-        (state / LOG).chmod(0o600)
-        moves = [
-            (kept.number, kept.effect)
-            for kept in reversed(self.session.history.kept)
-            if kept.effect is not None and not kept.undone
-        ]
-        if check.passed and check.metric is not None:
-            moves.append((check.experiment, check.metric))
-        page = limits.table(limits.curves(checks, moves), self.session.contract.metric.scale)
-        atomic_write(state / TABLE, page.encode(), mode=0o600, sync=False)
+def write(
+    session: Session, checks: Sequence[limits.HoldoutCheck], check: limits.HoldoutCheck
+) -> None:
+    """Append a check to the others, and bring the table up to it."""
+    state = session.places.state
+    append_once(state / LOG, wire.line(check), sync=True)
+    (state / LOG).chmod(0o600)
+    moves = [
+        (kept.number, kept.effect)
+        for kept in reversed(session.history.kept)
+        if kept.effect is not None and not kept.undone
+    ]
+    if check.passed and check.metric is not None:
+        moves.append((check.experiment, check.metric))
+    curves = limits.curves((*checks, check), moves)
+    page = limits.table(curves, session.contract.metric.scale)
+    atomic_write(state / TABLE, page.encode(), mode=0o600, sync=False)
 
 
 class HoldoutStanding(NamedTuple):
@@ -96,11 +87,7 @@ def standing(session: Session) -> HoldoutStanding | None:
 
 
 def read_checks(state: Path) -> tuple[limits.HoldoutCheck, ...]:
-    """The private log; a torn last line, of a check whose verdict was never reached, is left out.
-
-    Raises:
-        CorruptLogError: another line is not what was written.
-    """
+    """The private log, without a torn last line: its verdict was never reached."""
     path = state / LOG
     if not path.exists():
         return ()

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core.errors import AutoresearchError, CorruptLogError, GitError, SessionBroken
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Verdict
-from autoresearch.core.pruning import survey
-from autoresearch.core.records import Epoch, Experiment, Undo
+from autoresearch.core.pruning import Survey, survey
+from autoresearch.core.records import Epoch, Experiment, Record, Undo
 from autoresearch.edges import dotgit, gitdiff, gitrefs
 from autoresearch.edges.files import OURS, atomic_write
 from autoresearch.edges.gitlocks import locks_of
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from autoresearch.core.pruning import Survey
-    from autoresearch.core.records import Record
     from autoresearch.core.snapshot import CandidatePlan
     from autoresearch.edges.gitrepo import GitRepo
+    from autoresearch.loop.candidate import Prepared
     from autoresearch.loop.session import Session
 
 
@@ -43,9 +42,6 @@ class GitBefore(NamedTuple):
 
     Attributes:
         git: config, hooks and info; None where no program can reach them.
-        parent: the incumbent, where the session's branch is.
-        candidate: the commit under test.
-        number: of the experiment.
     """
 
     git: Mapping[Path, dotgit.Kept] | None
@@ -54,23 +50,13 @@ class GitBefore(NamedTuple):
     number: int
 
 
-def look(
-    session: Session, number: int, parent: str, candidate: str, *, shut_out: bool
-) -> GitBefore:
-    """Write down what must stay as it is; git's set-up durably, for nothing else remembers it.
-
-    Args:
-        session: open for writing.
-        number: of the experiment.
-        parent: the incumbent's commit.
-        candidate: the commit under test.
-        shut_out: whether a sandbox keeps all programs from the repository.
-    """
-    if shut_out:
-        return GitBefore(None, parent, candidate, number)
-    git = dotgit.capture(session.repo)
-    dotgit.store(session.repo, git, session.places.git_setup)
-    return GitBefore(git, parent, candidate, number)
+def look(session: Session, prepared: Prepared, *, shut_out: bool) -> GitBefore:
+    """Write down what must stay as it is; git's set-up durably, for nothing else remembers it."""
+    git = None if shut_out else dotgit.capture(session.repo)
+    if git is not None:
+        dotgit.store(session.repo, git, session.places.git_setup)
+    begun = prepared.begun
+    return GitBefore(git, begun.parent, prepared.candidate.commit, begun.number)
 
 
 def put_back(session: Session, ground: GitBefore) -> tuple[str, ...]:
@@ -78,10 +64,6 @@ def put_back(session: Session, ground: GitBefore) -> tuple[str, ...]:
 
     A protected file that was edited in the user's tree is named and left: it may be their work.
     Repeating it is harmless.
-
-    Raises:
-        GitError: `repository_gone`.
-        AutoresearchError: as the disk refuses.
     """
     _require_there(session.repo, session.repo.common_dir)
     touched: tuple[str, ...] = ()
@@ -188,15 +170,7 @@ def _refs_put_back(session: Session, ground: GitBefore, *, moved_on: bool) -> tu
 
 
 def move_back(session: Session, number: int, ref: str, wanted: str, there: str | None) -> str:
-    """Put a ref where it belongs; the ref that keeps what it was at (None: nothing), or empty.
-
-    Args:
-        session: open for writing.
-        number: of the experiment at which it is found.
-        ref: the full name.
-        wanted: a commit that is there.
-        there: what the ref is at.
-    """
+    """Put a ref where it belongs; the ref that keeps what it was at (None: nothing), or empty."""
     updates = [gitrefs.RefUpdate(ref, wanted, there)]
     kept = "" if there is None else f"{session.refs_of('set-aside')}{number:04d}-{there[:12]}"
     if kept and gitrefs.at(session.repo, kept) is None:
@@ -325,17 +299,11 @@ def invariants(session: Session) -> Iterator[Diagnosis]:
 def _steps(session: Session) -> Iterator[Diagnosis]:
     """The step in progress, and what is written after the last one."""
     half = session.places.journal.exists()
-    yield finding(
-        not half,
-        f"journal: {'a command was interrupted, a step is' if half else 'no step is'} half done",
-        RECOVER,
-    )
+    text = "a command was interrupted, a step is half done" if half else ""
+    yield _leftover("journal", text, "", "no step is half done")
     stale = logbook.disagreements(session)
-    yield finding(
-        not stale,
-        "copies: " + (f"not as written: {', '.join(stale)}" if stale else "as the log says"),
-        f"{RECOVER} What was edited is set aside, not lost.",
-    )
+    text = f"not as written: {', '.join(stale)}" if stale else ""
+    yield _leftover("copies", text, "What was edited is set aside, not lost.", "as the log says")
 
 
 def _records(session: Session) -> list[Record]:
@@ -357,7 +325,7 @@ def _numbers(records: list[Record]) -> Diagnosis:
 
 def _branch(session: Session, records: list[Record]) -> Iterator[Diagnosis]:
     head, incumbent = gitrefs.head(session.repo), session.progress.incumbent_commit
-    short = session.branch.removeprefix("refs/heads/")
+    short = session.short_branch
     at = gitrefs.refs(session.repo, session.branch).get(session.branch)
     yield finding(
         at is not None and at.oid == incumbent,
@@ -412,13 +380,7 @@ class Astray(NamedTuple):
 
 
 def astray(session: Session, found: Survey, refs: Mapping[str, gitrefs.Ref]) -> list[Astray]:
-    """The candidates whose refs are not as the log has them, but for those that `gc` removed.
-
-    Args:
-        session: open.
-        found: of its log.
-        refs: of its candidates, as they are.
-    """
+    """The candidates whose refs are not as the log has them, but for those that `gc` removed."""
     at = {known: refs.get(session.ref(known.number)) for known in found.tried}
     return [
         Astray(known.number, known.commit, None if ref is None else ref.oid)
@@ -448,7 +410,7 @@ def _refs(session: Session, records: list[Record]) -> Iterator[Diagnosis]:
 
 
 def _tree(session: Session) -> Iterator[Diagnosis]:
-    tree = session.tree(session.progress.incumbent_commit)
+    tree = session.best
     differing = sorted(session.walk().differing(tree, session.overrides))
     outside = [path for path in differing if not session.scope.covers(path)]
     inside = len(differing) - len(outside)
@@ -465,42 +427,24 @@ def _leftovers(session: Session) -> Iterator[Diagnosis]:
     """Processes, lock files and half-written files of a command that died."""
     places = session.places
     stray = sorted(Lock(places.lock).left_running() | Lock(places.measure_lock).left_running())
-    yield finding(
-        not stray,
-        f"processes: {f'left running: {stray[:5]}' if stray else 'none left running'}",
-        f"{RECOVER} It ends them.",
+    text = f"left running: {stray[:5]}" if stray else ""
+    yield _leftover("processes", text, "It ends them.", "none left running")
+    held = ", ".join(map(str, [*locks_of(session.repo, session.name, session.branch)][:3]))
+    text = f"held: {clean_line(held)}" if held else ""
+    yield _leftover("git's locks", text, "It sets them aside unless a git is at work.")
+    text = f"left in {clean_line(str(places.run))}" if places.run.exists() else ""
+    yield _leftover("folders of a run", text, "It removes them.")
+    late = clean_line(", ".join(behind(session)[:5]))
+    text = f"staged as an earlier incumbent had it: {late}" if late else ""
+    yield _leftover("git's index", text, "It brings it up to date.", "up to date")
+    halves = clean_line(", ".join(map(str, sorted(half_written(session))[:3])))
+    yield _leftover(
+        "half-written files", clean_line(", ".join(map(str, halves))), "It removes them."
     )
-    locks = list(locks_of(session.repo, session.name, session.branch))
-    yield finding(
-        not locks,
-        "git's locks: "
-        + (f"held: {clean_line(', '.join(map(str, locks[:3])))}" if locks else "none"),
-        f"{RECOVER} It sets them aside unless a git is at work.",
-    )
-    left = clean_line(str(places.run)) if places.run.exists() else ""
-    yield finding(
-        not left,
-        f"folders of a run: {f'left in {left}' if left else 'none'}",
-        f"{RECOVER} It removes them.",
-    )
-    late = behind(session)
-    yield finding(
-        not late,
-        "git's index: "
-        + (
-            f"staged as an earlier incumbent had it: {clean_line(', '.join(late[:5]))}"
-            if late
-            else "up to date"
-        ),
-        f"{RECOVER} It brings it up to date.",
-    )
-    halves = sorted(half_written(session))
-    yield finding(
-        not halves,
-        "half-written files: "
-        + (clean_line(", ".join(map(str, halves[:3]))) if halves else "none"),
-        f"{RECOVER} It removes them.",
-    )
+
+
+def _leftover(what: str, found: str, remedy: str, none: str = "none") -> Diagnosis:
+    return finding(not found, f"{what}: {found or none}", f"{RECOVER} {remedy}".rstrip())
 
 
 def half_written(session: Session) -> Iterator[Path]:

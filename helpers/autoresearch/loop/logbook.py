@@ -1,4 +1,4 @@
-"""Log, document and their copies: what a session remembers, and where others can read it.
+"""Log, notes, document and their copies: what a session remembers, and where others read it.
 
 The authority is the log in the state folder. `autoresearch.jsonl` and `autoresearch.md` in the
 working tree are copies for people and agents, the session's state ref is the copy that travels
@@ -16,13 +16,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from autoresearch.core import formatting, views, wire
-from autoresearch.core.budget import outlook_of
+from autoresearch.core.budget import Outlook, outlook_of
 from autoresearch.core.contract import render_words
-from autoresearch.core.errors import SessionBroken
-from autoresearch.core.model import SCHEMA
+from autoresearch.core.errors import AutoresearchError, SessionBroken
+from autoresearch.core.formatting import clean_line
+from autoresearch.core.model import SCHEMA, NoteKind
+from autoresearch.core.records import Note, Record, Recovery, Stop
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
-from autoresearch.core.views import brief, next_step
+from autoresearch.core.views import Situation, brief, next_step
 from autoresearch.edges import gitrefs
+from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import append_once, atomic_write
 from autoresearch.edges.gitrepo import object_id
 from autoresearch.edges.gitwrite import commit_changes
@@ -32,14 +35,13 @@ from autoresearch.edges.visible import below
 from autoresearch.loop.briefing import situation_of
 
 if TYPE_CHECKING:
-    from autoresearch.core.budget import Outlook
     from autoresearch.core.history import History
-    from autoresearch.core.records import Record
-    from autoresearch.core.views import Situation
+    from autoresearch.core.steps import Action
     from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.loop.session import Session
 
 
+TEXT_LIMIT = 2000
 HOST_FILE = "host.json"
 HOST_SCHEMA = 1
 """Of the view. History: 1 (2026-11) first release. `hosts.sessions` reads exactly this one."""
@@ -141,7 +143,7 @@ NOWHERE = Copies(
 )
 
 
-class _Read(NamedTuple):
+class _Page(NamedTuple):
     """A document as it is found; no notes where their marker is gone."""
 
     text: str
@@ -149,24 +151,23 @@ class _Read(NamedTuple):
 
 
 def record(session: Session, entry: Record) -> None:
-    """Append a record to the log.
-
-    Raises:
-        AutoresearchError: `lock_lost`; else as `Index.append`.
-    """
+    """Append a record to the log."""
     session.journal.require_lock()
     session.index.append(entry)
 
 
+def record_recovery(session: Session, step: str, action: str, detail: str) -> None:
+    """Log that an interrupted step was gone on with, finished or rolled back."""
+    at, detail = now_utc(), clean_line(detail)
+    record(session, Recovery(schema=SCHEMA, at=at, step=step, action=action, detail=detail))
+
+
 def publish(session: Session, *, anew: bool = False) -> None:
-    """Bring document, log copy, state ref and the hosts' view up to the log; idempotent.
+    """Bring document, log copy, state ref and the hosts' file up to the log; idempotent.
 
     What somebody wrote into a copy is set aside and reported, but for the document's notes, which
-    stay; where the document or their marker is gone, they are those of the state ref.
-
-    Args:
-        session: open for writing.
-        anew: compare every byte, as where the log itself is not the one that was copied.
+    stay; where the document or their marker is gone, they are those of the state ref. With `anew`
+    every byte is compared, as where the log itself is not the one that was copied.
     """
     copies = _load(session)
     if anew:
@@ -176,6 +177,13 @@ def publish(session: Session, *, anew: bool = False) -> None:
     copies = _publish_ref(session, copies, page)
     _file(session.places).save(copies)
     write_host_file(session)
+
+
+def finish_init(session: Session, action: Action) -> str:
+    """Finish an `init` that was interrupted when its log was already there; in one line."""
+    publish(session)
+    session.journal.clear()
+    return f"`{action.command}` was interrupted when the session was open; its document is written"
 
 
 def is_published(session: Session) -> bool:
@@ -206,22 +214,14 @@ def state_ref(session: str) -> str:
 
 
 def stored_log(repo: GitRepo, session: str) -> bytes:
-    """The log as the state ref of a session holds it, its parts joined.
-
-    Raises:
-        GitError: there is no such ref.
-    """
+    """The log as the state ref of a session holds it, its parts joined."""
     tree = repo.tree(state_ref(session))
     parts = [tree[path].oid for path in sorted(tree) if path.startswith("log/")]
     return b"".join(content for _, content in repo.blobs(parts))
 
 
 def require_newest(session: Session) -> None:
-    """Make sure that neither the log nor the repository is an older copy of what it was.
-
-    Raises:
-        SessionBroken: `older_log` or `lost_commit`.
-    """
+    """Make sure that neither the log nor the repository is an older copy of what it was."""
     at = gitrefs.at(session.repo, state_ref(session.name))
     if at is not None and at != _load(session).state:
         here = _slice(session.places.log, 0, session.index.position.offset)
@@ -335,7 +335,12 @@ def _publish_ref(session: Session, copies: Copies, page: str) -> Copies:
         parts[-1] += line
     last_start = end - len(parts[-1]) if parts else start
     names = [f"log/{changes_at + i:06d}.jsonl" for i in range(len(parts))]
-    contents = [*parts, page.encode("utf-8", "surrogateescape"), _frozen(session)]
+    # A new machine gets the session's file, too; the environment stays at home.
+    contents = [
+        *parts,
+        page.encode("utf-8", "surrogateescape"),
+        wire.line(replace(session.file, environment=())),
+    ]
     paths = [*names, DOCUMENT, "session.json"]
     commit = commit_changes(
         repo,
@@ -354,22 +359,16 @@ def _publish_ref(session: Session, copies: Copies, page: str) -> Copies:
     return replace(copies, part=part, part_start=last_start, stored=end, state=commit.oid)
 
 
-def _frozen(session: Session) -> bytes:
-    """What a new machine needs beside log and branch; the environment stays at home."""
-    portable = replace(session.file, environment=())
-    return wire.line(portable)
-
-
 def _slice(path: Path, start: int, end: int) -> bytes:
     with path.open("rb") as file:
         file.seek(start)
         return file.read(end - start)
 
 
-def _read_document(session: Session) -> _Read:
+def _read_document(session: Session) -> _Page:
     content = plain_content(session.repo.toplevel / DOCUMENT)
     text = (content or b"").decode("utf-8", "surrogateescape")
-    return _Read(text, views.extract_notes(text))
+    return _Page(text, views.extract_notes(text))
 
 
 def _stored_document(repo: GitRepo, session: str) -> str:
@@ -410,3 +409,64 @@ def _file(places: Places) -> Stored[Copies]:
 def _load(session: Session) -> Copies:
     """What was published last; where that is not known, everything is compared and written."""
     return _file(session.places).load() or NOWHERE
+
+
+def add_note(session: Session, kind: NoteKind, text: str) -> Note:
+    """Record an idea, a lesson or a dead end; they are numbered together."""
+    if not text.strip():
+        raise AutoresearchError(
+            "the note is empty",
+            code="empty_note",
+            hint="Say in one sentence what a successor needs.",
+        )
+    note = _noted(session, kind, session.progress.last_note + 1, text)
+    publish(session)
+    return note
+
+
+def retire_idea(session: Session, number: int, text: str) -> Note:
+    """Take an open idea off the list."""
+    open_ideas = {idea.number for idea in session.history.ideas.newest}
+    if number not in open_ideas:
+        raise AutoresearchError(
+            f"there is no open idea {number}",
+            code="no_idea",
+            hint=f"Open ideas: {', '.join(map(str, sorted(open_ideas))) or 'none'}.",
+        )
+    note = _noted(session, NoteKind.RETIRE, number, text)
+    publish(session)
+    return note
+
+
+def close_idea(session: Session, number: int, experiment: int) -> None:
+    """Take an open idea off the list because an experiment that tried it was kept; idempotent."""
+    if number in {idea.number for idea in session.history.ideas.newest}:
+        _noted(session, NoteKind.RETIRE, number, f"kept as experiment {experiment}")
+
+
+def _noted(session: Session, kind: NoteKind, number: int, text: str) -> Note:
+    note = Note(
+        schema=SCHEMA,
+        at=now_utc(),
+        kind=kind,
+        number=number,
+        text=text.strip()[:TEXT_LIMIT],
+        experiment=session.progress.last_number,
+    )
+    record(session, note)
+    return note
+
+
+def stop_session(session: Session, reason: str) -> Stop:
+    """End the session; branch, log and refs stay."""
+    stopped = session.progress.stopped
+    if stopped is not None:
+        raise AutoresearchError(
+            f"the session is stopped already: {stopped}",
+            code="stopped",
+            hint="Nothing is left to do.",
+        )
+    stop = Stop(schema=SCHEMA, at=now_utc(), reason=reason)
+    record(session, stop)
+    publish(session)
+    return stop

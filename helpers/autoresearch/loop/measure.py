@@ -9,12 +9,11 @@ from msgspec.structs import replace
 
 from autoresearch.core.decision import Decision, Rule, still_open
 from autoresearch.core.limits import LimitCheck, judge_limit, under_limits
-from autoresearch.core.model import RULE, SCHEMA, Arm, RaceRecord, Reason
-from autoresearch.core.question import Round, Standing
+from autoresearch.core.model import RULE, Arm, LimitResult, Pair, RaceRecord, Reason, Sample
+from autoresearch.core.question import Caller, Question, RaceStanding, Round
 from autoresearch.core.race import deterministic_step
-from autoresearch.core.records import Recovery
 from autoresearch.core.stats import effect_of
-from autoresearch.edges.clock import machine_id, now_utc
+from autoresearch.edges.clock import machine_id
 from autoresearch.loop import logbook
 from autoresearch.loop.bench import (
     CandidateFailed,
@@ -23,14 +22,12 @@ from autoresearch.loop.bench import (
     broken,
     must_hold,
 )
-from autoresearch.loop.tape import Setting, Tape, open_tape
+from autoresearch.loop.tape import RaceSetting, Tape, open_tape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from autoresearch.core.contract import Holdout
-    from autoresearch.core.model import LimitResult, Pair, Sample
-    from autoresearch.core.question import Caller, Question
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench, Built
     from autoresearch.loop.session import Session
@@ -60,9 +57,6 @@ class Race:
     """One race on the bench: the one place that says whose fault a failure is.
 
     Args:
-        bench: runs the commands.
-        caller: tosses the coins, and is told what happens.
-        label: names captured output.
         sample_s: expected seconds of a sample, for the time left.
         base: what the incumbent is called where it fails.
         holdout: run instead of verify where it is given.
@@ -99,16 +93,11 @@ class Race:
     ) -> None:
         """Keep the race in a file; one that was interrupted goes on where it can, and it is told.
 
-        Args:
-            session: open for writing.
-            name: of the file.
-            candidate: the tree, or what else tells this race from others of that name.
-            told: whose race it is, and what goes on with it: `this tree`, `experiment 17`.
-            simplify: whether the candidate is asked to be no worse, instead of better.
-            retest: how often this tree was raced before.
+        `candidate` is the tree, or what else tells this race from others of that name; `told` says
+        whose race it is, and what goes on with it: `this tree`, `experiment 17`. See `RaceSetting`.
         """
         epoch = session.epoch
-        setting = Setting(
+        setting = RaceSetting(
             machine=machine_id(),
             rule=RULE,
             epoch=epoch.number,
@@ -126,10 +115,7 @@ class Race:
         elif self.tape.samples:
             detail = f"{told[1]} goes on from {self.tape.samples} samples taken before"
             session.news.append(detail)
-            logbook.record(
-                session,
-                Recovery(schema=SCHEMA, at=now_utc(), step="race", action="resumed", detail=detail),
-            )
+            logbook.record_recovery(session, "race", "resumed", detail)
 
     def bring(self, incumbent: TreeMap, candidate: TreeMap) -> None:
         """Build either program in the slot that a coin gives it.
@@ -162,12 +148,9 @@ class Race:
         return self._ended(question, decision, exact=exact)
 
     def run_fixed(self, question: Question, pairs: int) -> Raced:
-        """Race exactly so many pairs, without any early end: an estimate, not a decision.
+        """Race exactly so many pairs, without any early end: an estimate. Raises as `run`.
 
         Two pairs are enough where both programs repeat an exact metric.
-
-        Raises:
-            CandidateFailed, ProtectedTouched, SessionBroken: as `run`.
         """
         self._warm_up(Arm.CANDIDATE, Arm.INCUMBENT)
 
@@ -187,11 +170,7 @@ class Race:
         return self._ended(question, self.run_until(estimate, pairs), exact=False)
 
     def run_until(self, answer: Callable[[Sequence[Pair]], Answer | None], planned: int) -> Answer:
-        """Run pairs until `answer` has one to all of them; `planned` is the most there may be.
-
-        Raises:
-            CandidateFailed, ProtectedTouched, SessionBroken: as `run`.
-        """
+        """Run at most `planned` pairs, until `answer` has one to all of them; raises as `run`."""
         runs, rounds, found = len(self._samples), len(self._rounds), None
         while found is None:
             seed = self._seed()
@@ -231,11 +210,7 @@ class Race:
         return sample
 
     def measure(self, arm: Arm, seed: int) -> Sample:
-        """A run of one program that is part of no pair yet.
-
-        Raises:
-            CandidateFailed, ProtectedTouched, SessionBroken: as `run`.
-        """
+        """A run of one program that is part of no pair yet; raises as `run`."""
         try:
             return self.bench.sample(
                 self.built[arm], arm, seed=seed, label=self.label, holdout=self.holdout, more=True
@@ -256,7 +231,7 @@ class Race:
         changes = sorted(p.candidate / p.incumbent - 1 for p in pairs if p.incumbent > 0)
         left = max(0, 2 * planned - (len(self._samples) - runs))
         self.caller.watch(
-            Standing(
+            RaceStanding(
                 runs=len(self._samples),
                 pairs=len(pairs),
                 planned=planned,

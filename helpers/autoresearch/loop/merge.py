@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import GitError
-from autoresearch.core.snapshot import LINK_MODE, Entry
+from autoresearch.core.snapshot import LINK_MODE, Entry, TreeMap
 from autoresearch.edges.gitwrite import write_blobs
 
 if TYPE_CHECKING:
     from autoresearch.core.history import Tried
-    from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.loop.session import Session
 
@@ -28,14 +27,7 @@ class Merged(NamedTuple):
 
 
 def merge_change(repo: GitRepo, base: TreeMap, theirs: TreeMap, ours: TreeMap) -> Merged:
-    """Apply the change from `base` to `theirs` onto `ours`, path by path, by lines where both edit.
-
-    Args:
-        repo: where the blobs are, and where merged ones are written.
-        base: the tree before the change.
-        theirs: the tree after it.
-        ours: the tree it is laid over.
-    """
+    """Lay the change from `base` to `theirs` over `ours`: by lines where both edit a path."""
     changes: dict[str, Entry | None] = {}
     conflicts = []
     for path in sorted({*base, *theirs}):
@@ -57,7 +49,7 @@ def merge_change(repo: GitRepo, base: TreeMap, theirs: TreeMap, ours: TreeMap) -
 
 def leave_out(session: Session, tried: Tried) -> Merged:
     """The changes to the incumbent's tree that take a kept experiment out of it."""
-    ours = session.tree(session.progress.incumbent_commit)
+    ours = session.best
     before, after = session.tree(tried.parent), session.tree(tried.commit)
     return merge_change(session.repo, after, before, ours)
 

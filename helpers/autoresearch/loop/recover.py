@@ -7,9 +7,11 @@ edit is still in the tree. From then on it is finished: every step of settling c
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -17,10 +19,10 @@ from msgspec.structs import replace
 from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError, CorruptLogError, SessionBroken
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.history import REBUILT, advance
+from autoresearch.core.history import REBUILT, Progress
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.pruning import survey
-from autoresearch.core.records import Experiment, Recovery, Undo
+from autoresearch.core.records import Recovery
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.environment import find_environment
@@ -31,9 +33,7 @@ from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import Log
 from autoresearch.edges.places import Places, places_for, shown_path, state_base
 from autoresearch.edges.worktree import Walk, find_overrides
-from autoresearch.loop import logbook, validate
-from autoresearch.loop.cleaning import finish_gc
-from autoresearch.loop.experiment import finish
+from autoresearch.loop import logbook
 from autoresearch.loop.integrity import (
     astray,
     half_written,
@@ -53,35 +53,27 @@ from autoresearch.loop.session import (
     read_session_file,
     write_session_file,
 )
-from autoresearch.loop.settle import catch_up, finish_amend, tell
-from autoresearch.loop.undo import finish_apply, finish_drop, finish_undo
+from autoresearch.loop.settle import catch_up, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from autoresearch.core.history import Progress
-    from autoresearch.core.steps import Action, Pending
+    from autoresearch.core.steps import Pending
     from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.loop.session import Session
 
 
-def _finish_init(session: Session, action: Action) -> str:
-    """Finish an `init` that was interrupted when its log was already there; in one line."""
-    logbook.publish(session)
-    session.journal.clear()
-    return f"`{action.command}` was interrupted when the session was open; its document is written"
-
-
 FINISHERS = {
-    "init": _finish_init,
-    "drop": finish_drop,
-    "apply": finish_apply,
-    "undo": finish_undo,
-    "validate": validate.finish,
-    "amend": finish_amend,
-    "gc": finish_gc,
+    "init": "logbook",
+    "drop": "undo",
+    "apply": "undo",
+    "undo": "undo",
+    "validate": "validate",
+    "amend": "settle",
+    "gc": "cleaning",
 }
-"""Command -> what finishes it from its journal."""
+"""Command -> module of this package whose `finish_<command>` finishes it from its journal; few
+commands find anything to finish, so it is imported then."""
 
 
 @contextmanager
@@ -97,10 +89,6 @@ def recover(session: Session, *, everything: bool = False) -> tuple[str, ...]:
     """Bring an interrupted session to a consistent state; what was done, a line each.
 
     Nothing to do is an empty answer. Repeating it is harmless.
-
-    Args:
-        session: open for writing.
-        everything: look at refs, and at the copies of log and document, whoever changed them.
     """
     logbook.require_newest(session)
     found = session.journal.load()
@@ -140,13 +128,13 @@ def _branch_again(session: Session) -> list[str]:
     if gitrefs.at(repo, session.branch) is not None or repo.resolve(incumbent) is None:
         return []
     gitrefs.update_ref(repo, session.branch, incumbent, None, "autoresearch: recover")
-    short = session.branch.removeprefix("refs/heads/")
+    short = session.short_branch
     return [f"the branch {short} was gone; it is at the incumbent again"]
 
 
 def _refs_again(session: Session) -> list[str]:
     """Candidates' refs that somebody deleted or moved, as the log has them; what was done."""
-    found = survey(entry.record for entry in session.index.log.records())
+    found = session.survey()
     wrong = astray(session, found, gitrefs.refs(session.repo, session.refs_of("exp")))
     again = [it for it in wrong if session.repo.resolve(it.commit) is not None]
     for it in again:
@@ -173,10 +161,6 @@ def accept_log(repo: GitRepo, places: Places) -> None:
 
     A log that is gone or empty is brought back from the session's state ref. What was read from
     the former one is forgotten and read again; its own chain must hold.
-
-    Raises:
-        AutoresearchError: another command works on the session (`locked`).
-        GitError: the log is gone, and there is no state ref.
     """
     with Lock(places.lock).acquire("recover"):
         if not places.log.exists() or places.log.stat().st_size == 0:
@@ -186,38 +170,29 @@ def accept_log(repo: GitRepo, places: Places) -> None:
 
 
 def _settle(session: Session, pending: Pending) -> str:
-    decided = pending.decided
-    if decided is not None:
-        record = decided.experiment
-        settled = finish(session, record)
+    """Finish the step, or roll it back where no verdict was decided; what was done, in one line."""
+    step, how, action = "try", "finished", pending.action
+    if pending.decided is not None:
+        from autoresearch.loop.experiment import finish  # noqa: PLC0415 - only after a kill
+
+        record = pending.decided.experiment
+        tell(session, finish(session, record))
         detail = (
             f"experiment {record.number} was decided and is now settled: {record.verdict.value}"
         )
-        _note(session, "try", "finished", detail)
-        tell(session, settled)
-        return detail
-    action = pending.action
-    if action is not None:
-        if action.command not in FINISHERS:
-            session.journal.clear()
-            return f"`{action.command}` was interrupted at {action.stage}; repeat it"
-        detail = FINISHERS[action.command](session, action)
-        _note(session, action.command, "finished", detail)
-        return detail
-    number = pending.begun.number if pending.begun is not None else 0
-    detail = (
-        f"experiment {number} was interrupted before its verdict; its edit is still in the tree"
-    )
-    _note(session, "try", "rolled back", detail)
+    elif action is not None and action.command not in FINISHERS:
+        session.journal.clear()
+        return f"`{action.command}` was interrupted at {action.stage}; repeat it"
+    elif action is not None:
+        module = importlib.import_module(f"autoresearch.loop.{FINISHERS[action.command]}")
+        step, detail = action.command, getattr(module, f"finish_{action.command}")(session, action)
+    else:
+        number = 0 if pending.begun is None else pending.begun.number
+        how, where = "rolled back", "before its verdict; its edit is still in the tree"
+        detail = f"experiment {number} was interrupted {where}"
+    logbook.record_recovery(session, step, how, detail)
     session.journal.clear()
     return detail
-
-
-def _note(session: Session, step: str, action: str, detail: str) -> None:
-    logbook.record(
-        session,
-        Recovery(schema=SCHEMA, at=now_utc(), step=step, action=action, detail=clean_line(detail)),
-    )
 
 
 MOST_NAMED = 10
@@ -271,11 +246,6 @@ def rebuild(repo: GitRepo, environ: Mapping[str, str]) -> str:
     A log that is here already is only replaced by one that it is the beginning of; one that is
     damaged, or whose incumbent is not in this repository, is kept aside with its state. Where a
     whole log lacks the files beside it, these alone are made again.
-
-    Raises:
-        AutoresearchError: `no_refs`, `which_session`, `session_here`, `wrong_branch` or
-            `lost_commit`.
-        SessionBroken, CorruptLogError: the refs do not hold a whole session.
     """
     require_writable(repo)
     name = _which(repo)
@@ -418,18 +388,10 @@ def _keep_aside(places: Places) -> Path:
 
 
 def _folded(log: Log) -> Progress:
+    """What a log adds up to; every hash is checked."""
     log.verify_chain()
-    progress: Progress | None = None
-    known: dict[int, Experiment] = {}
-    for entry in log.records():
-        record = entry.record
-        if isinstance(record, Experiment):
-            known[record.number] = record
-        undone = known.get(record.experiment) if isinstance(record, Undo) else None
-        progress = advance(progress, record, undone=undone)
-    if progress is None:
-        raise CorruptLogError("the state ref holds no log", hint=f"Run `{FETCH}`.")
-    return progress
+    with TemporaryDirectory() as folder, Index(Path(folder) / "index.db", log) as index:
+        return index.progress()
 
 
 def _require_checked_out(repo: GitRepo, progress: Progress) -> None:

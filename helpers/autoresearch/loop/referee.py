@@ -6,7 +6,6 @@ It knows commits, the frozen contract and the bench; it does not know what the a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -15,30 +14,34 @@ from msgspec.structs import replace
 from autoresearch.core import formatting, limits, suspicion, wire
 from autoresearch.core.errors import SessionBroken
 from autoresearch.core.model import SCHEMA, Arm, Flag, Kind, Reason, Scale, Source, Verdict
-from autoresearch.core.noise import pairs_allowed, retest_alpha
-from autoresearch.core.question import Question, bounds_of, policy_of, watch_nothing
+from autoresearch.core.noise import retest_alpha
+from autoresearch.core.question import (
+    Caller,
+    Question,
+    bounds_of,
+    pairs_for,
+    policy_of,
+    watch_nothing,
+)
 from autoresearch.core.stats import effect_of
 from autoresearch.edges import gitdiff
 from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.sandbox import NONE
-from autoresearch.loop import integrity
+from autoresearch.loop import holdout_log, integrity
 from autoresearch.loop.bench import SECONDS_PER_UNIT, CandidateFailed, ProtectedTouched, must_hold
-from autoresearch.loop.holdout_log import HoldoutLog
-from autoresearch.loop.measure import SEED_BITS, Race
+from autoresearch.loop.measure import SEED_BITS, Race, Raced
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from autoresearch.core.contract import Contract, Holdout
+    from autoresearch.core.contract import Holdout
     from autoresearch.core.decision import Policy
     from autoresearch.core.model import CommandResult, Effect, LimitResult, Pair, RaceRecord
-    from autoresearch.core.question import Caller
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.command import Outcome
     from autoresearch.loop.bench import Bench
     from autoresearch.loop.candidate import Prepared
-    from autoresearch.loop.measure import Raced
     from autoresearch.loop.session import Session
 
 
@@ -66,13 +69,6 @@ def run_checks(
     bench: Bench, tree: TreeMap, same_sha256: str | None, label: str, say: Callable[[str], None]
 ) -> GuardAnswer:
     """Run the guard and then `same` on a tree, in a checkout of their own.
-
-    Args:
-        bench: with the contract in force.
-        tree: the program.
-        same_sha256: hash of what `same` printed on the baseline's code.
-        label: names captured output.
-        say: told what runs.
 
     Raises:
         CandidateFailed: set-up or build failed.
@@ -136,7 +132,7 @@ DATA_BYTES = 4 << 20
 """Most protected data that is searched for literals of the change."""
 
 
-class Ruling(Struct, frozen=True, kw_only=True):
+class Judgement(Struct, frozen=True, kw_only=True):
     """A verdict and all it rests on; see `Experiment` for the fields.
 
     Attributes:
@@ -170,22 +166,11 @@ class Referee:
         self.caller = caller
         self.bench = session.bench()
 
-    def judge(self, prepared: Prepared) -> Ruling:
-        """The verdict on a prepared candidate.
-
-        Raises:
-            AutoresearchError: the contract requires a sandbox, and none works.
-            SessionBroken: the incumbent itself fails, or its protected files are not the epoch's.
-        """
+    def judge(self, prepared: Prepared) -> Judgement:
+        """The verdict on a prepared candidate."""
         sandbox = self._confined()
-        session, begun = self.session, prepared.begun
-        ground = integrity.look(
-            session,
-            begun.number,
-            begun.parent,
-            prepared.candidate.commit,
-            shut_out=self.bench.confinement.shuts_out,
-        )
+        session, shut_out = self.session, self.bench.confinement.shuts_out
+        ground = integrity.look(session, prepared, shut_out=shut_out)
         try:
             with turn_to_measure(session.places.measure_lock, "try", self.caller.say):
                 ruling = self._measured(prepared)
@@ -208,21 +193,21 @@ class Referee:
 
     # --- its steps -------------------------------------------------------------------------
 
-    def _measured(self, prepared: Prepared) -> Ruling:
+    def _measured(self, prepared: Prepared) -> Judgement:
         try:
             race, raced = self._race(prepared)
             ruling = _ruled(raced)
             return self._checked(prepared, race, raced, ruling) if raced.decision.keep else ruling
         except CandidateFailed as error:
             where = f" ({error.output})" if error.output else ""
-            return Ruling(
+            return Judgement(
                 verdict=Verdict.CRASH,
                 reason=error.reason,
                 detail=f"{error.message}{where}",
                 output=error.output,
             )
         except ProtectedTouched as error:
-            return Ruling(
+            return Judgement(
                 verdict=Verdict.VIOLATION,
                 reason=Reason.TOUCHED,
                 detail=error.message,
@@ -247,7 +232,7 @@ class Referee:
         question = race.tape.asked(Question, lambda: self._question(prepared, race))
         return race, race.run(question)
 
-    def _checked(self, prepared: Prepared, race: Race, raced: Raced, kept: Ruling) -> Ruling:
+    def _checked(self, prepared: Prepared, race: Race, raced: Raced, kept: Judgement) -> Judgement:
         """Guard and `same`, in a checkout of their own, once the race says keep; then doubts."""
         session, label = self.session, race.label
         tree = session.tree(prepared.candidate.commit)
@@ -276,7 +261,7 @@ class Referee:
         found = limits.incumbent_metrics(raced.record, self.session.contract.metric.name)
         return {limits.VARIABLE: wire.dumps(dict(found))} if found else {}
 
-    def _doubted(self, prepared: Prepared, race: Race, raced: Raced, kept: Ruling) -> Ruling:
+    def _doubted(self, prepared: Prepared, race: Race, raced: Raced, kept: Judgement) -> Judgement:
         """What looks too good is measured again, in fresh checkouts and under other seeds."""
         self.caller.say("looking for what is too good to be true")
         found = suspicion.suspicions(_facts(self.session, prepared, race, raced, kept))
@@ -301,21 +286,22 @@ class Referee:
 
     # --- the holdout -----------------------------------------------------------------------
 
-    def _held_out(self, prepared: Prepared, kept: Ruling) -> Ruling:
+    def _held_out(self, prepared: Prepared, kept: Judgement) -> Judgement:
         """The holdout has the last word where it is due; only whether it passed is told."""
         history, holdout = self.session.history, self.session.contract.holdout
         if holdout is None or not limits.is_due(history.kept_count, holdout.every):
             return kept
         self.caller.say("holdout")
         number, commit = prepared.begun.number, prepared.candidate.commit
-        log = HoldoutLog(self.session)
-        reference, carried = log.reference, log.carried
+        checks, epoch = holdout_log.current(self.session), self.session.epoch.number
+        reference = holdout_log.reference(self.session, checks)
+        carried = limits.carried_after(checks, epoch)
         pairs, judged = self._asked(holdout, (reference, commit), carried, f"{number:04d}-holdout")
         scale = self.session.contract.metric.scale
         check = limits.HoldoutCheck(
             schema=SCHEMA,
             at=now_utc(),
-            epoch=self.session.epoch.number,
+            epoch=epoch,
             experiment=number,
             reference=reference,
             candidate=commit,
@@ -326,7 +312,7 @@ class Referee:
             effect=effect_of(pairs, scale) if pairs else None,
             metric=kept.effect,
         )
-        log.write(check)
+        holdout_log.write(self.session, checks, check)
         if check.passed:
             return replace(kept, holdout=True)
         return replace(
@@ -366,12 +352,9 @@ class Referee:
     # --- what the race is asked ------------------------------------------------------------
 
     def _policy(self, sample_s: float, retest: int = 0) -> Policy:
-        rule = self.session.contract.race
-        pairs = pairs_allowed(
-            sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs
-        )
-        alpha = retest_alpha(rule.alpha, retest)
-        return policy_of(self.session.contract, pairs=pairs, alpha=alpha)
+        contract = self.session.contract
+        pairs, alpha = pairs_for(contract, sample_s), retest_alpha(contract.race.alpha, retest)
+        return policy_of(contract, pairs=pairs, alpha=alpha)
 
     def _question(self, prepared: Prepared, race: Race) -> Question:
         progress, contract = self.session.progress, self.session.contract
@@ -400,10 +383,10 @@ class Referee:
         return self.session.progress.simplify_loss(policy.direction, policy.scale), allowed
 
 
-def _ruled(raced: Raced) -> Ruling:
+def _ruled(raced: Raced) -> Judgement:
     """The race's own answer, before the guard."""
     decision = raced.decision
-    return Ruling(
+    return Judgement(
         verdict=Verdict.KEEP if decision.keep else Verdict.DISCARD,
         reason=decision.reason,
         flags=decision.flags if decision.keep else (),
@@ -414,7 +397,7 @@ def _ruled(raced: Raced) -> Ruling:
     )
 
 
-def _violated(ruling: Ruling, touched: tuple[str, ...]) -> Ruling:
+def _violated(ruling: Judgement, touched: tuple[str, ...]) -> Judgement:
     """A violation outranks whatever was measured."""
     return replace(
         ruling,
@@ -437,18 +420,19 @@ def _tests_run(session: Session, guard: CommandResult | None) -> int | None:
 
 
 def _facts(
-    session: Session, prepared: Prepared, race: Race, raced: Raced, kept: Ruling
+    session: Session, prepared: Prepared, race: Race, raced: Raced, kept: Judgement
 ) -> suspicion.Facts:
     """What can be known of a candidate that race and guard would keep."""
-    begun, effect = prepared.begun, raced.decision.effect
+    begun, effect, metric = prepared.begun, raced.decision.effect, session.contract.metric
+    prints_time = metric.source is Source.OUTPUT and bool(metric.unit)
     values = sorted(sample.value for sample, _ in raced.rounds)
     return suspicion.Facts(
         effect=effect,
-        direction=session.contract.metric.direction,
+        direction=metric.direction,
         earlier=_earlier(session, effect),
         incumbent=values[len(values) // 2] if values else 0.0,
         rounds=raced.rounds,
-        unit_s=_unit_s(session.contract),
+        unit_s=SECONDS_PER_UNIT.get(metric.unit) if prints_time else None,
         tests=kept.guard_tests,
         tests_before=session.progress.guard_tests,
         added=suspicion.added_lines(prepared.patch),
@@ -466,14 +450,6 @@ def _earlier(session: Session, effect: Effect | None) -> tuple[float, ...]:
         and kept.effect.scale is effect.scale
         and not kept.undone
     )
-
-
-def _unit_s(contract: Contract) -> float | None:
-    """Seconds of one unit of a time that verify prints; None where the metric is none."""
-    metric = contract.metric
-    if metric.source is not Source.OUTPUT or not metric.unit:
-        return None
-    return SECONDS_PER_UNIT.get(metric.unit)
 
 
 def _data(session: Session, incumbent: str) -> dict[str, bytes]:

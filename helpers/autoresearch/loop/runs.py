@@ -24,11 +24,9 @@ DEFAULT_EXPERIMENTS = 5
 
 
 class RunState(NamedTuple):
-    """A run after `run` was called.
+    """A run after `run` was called; its number is None when none is open.
 
     Attributes:
-        number: of the run, None when none is open.
-        used, total: its experiments.
         opened: whether this call opened it.
         halt: why nothing more is due, or None to go on.
         remaining: of the session.
@@ -141,6 +139,3 @@ def _state(session: Session, *, opened: bool) -> RunState:
         halt=budget.halt(history, session.contract),
         remaining=budget.remaining(history, session.contract.budget),
     )
-
-
-__all__ = ["DEFAULT_EXPERIMENTS", "RunState", "open_run", "run_advice"]

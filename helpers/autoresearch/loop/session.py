@@ -17,13 +17,15 @@ from autoresearch.core.contract import Contract, parse
 from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
+from autoresearch.core.pruning import Survey, survey
 from autoresearch.core.scope import Scope, compile_scope
-from autoresearch.core.snapshot import Entry
+from autoresearch.core.snapshot import Entry, TreeMap
+from autoresearch.core.steps import Action
 from autoresearch.edges import gitlocks, gitrefs, notices
-from autoresearch.edges.environment import find_passed
+from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import file_error
 from autoresearch.edges.gitrepo import GitRepo
-from autoresearch.edges.gitwrite import require_writable
+from autoresearch.edges.gitwrite import Commit, commit_changes, require_writable
 from autoresearch.edges.index import Index
 from autoresearch.edges.journal import Journal
 from autoresearch.edges.lock import Lock
@@ -33,11 +35,10 @@ from autoresearch.edges.stored import Stored
 from autoresearch.edges.worktree import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from autoresearch.core.history import History, Progress
     from autoresearch.core.records import Epoch
-    from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench
 
 
@@ -111,8 +112,6 @@ class SessionFile(Struct, frozen=True, kw_only=True):
     """What `init` fixed beside the log.
 
     Attributes:
-        toplevel: the working tree the session belongs to.
-        environment: what every command of the contract runs with.
         overrides: see `edges.worktree.Overrides`.
         checks_guard: whether `autoresearch.checks.sh` is the guard, as the contract names none.
     """
@@ -168,11 +167,7 @@ class Session(Struct):
 
     @property
     def epoch(self) -> Epoch:
-        """The epoch whose evaluator measures.
-
-        Raises:
-            SessionBroken: the log holds no baseline.
-        """
+        """The epoch whose evaluator measures."""
         if self.progress.epoch is None:
             raise SessionBroken(
                 "the session has no baseline", code="no_baseline", hint="Start it anew with `init`."
@@ -198,24 +193,50 @@ class Session(Struct):
             self._walk = Walk(self.repo, self.places.state / "worktree.stat")
         return self._walk
 
-    def bench(self, other: Contract | None = None) -> Bench:
-        """The bench with this session's environment, for its own contract or another one."""
-        from autoresearch.loop.bench import Bench, BenchPlaces  # noqa: PLC0415 - readers need none
+    def bench(self, contract: Contract | None = None) -> Bench:
+        """The bench with this session's environment, of its contract or of one to come."""
+        from autoresearch.loop.bench import Bench  # noqa: PLC0415 - readers need none
 
-        contract = self.contract if other is None else other
         return Bench(
-            places=BenchPlaces(
-                cache=self.places.cache,
-                manifests=self.places.manifests,
-                output=self.places.output,
-                roots=self.places.roots,
-            ),
+            places=self.places,
             repo=self.repo,
-            contract=contract,
-            scope=self.scope if other is None else compile_scope(other.scope, other.protect),
+            contract=contract or self.contract,
             frozen=self.file.environment,
-            passed=find_passed(self.environ, contract.pass_through),
+            environ=self.environ,
         )
+
+    def begin(self, command: str, stage: str, **values: str) -> None:
+        """Journal a step of a command other than `try`, with what finishing it needs."""
+        facts = tuple(values.items())
+        self.journal.begin(Action(command=command, stage=stage, at=now_utc(), values=facts))
+
+    def commit(
+        self, changes: Mapping[str, Entry | None], message: str, contents: Sequence[bytes] = ()
+    ) -> Commit:
+        """Commit changes on top of the incumbent, with blobs not stored yet; no ref leads there."""
+        parent = self.progress.incumbent_commit
+        return commit_changes(
+            self.repo,
+            parents=[parent],
+            base=self.repo.tree_of(parent),
+            changes=changes,
+            contents=contents,
+            message=message,
+        )
+
+    @property
+    def best(self) -> TreeMap:
+        """All files of the incumbent."""
+        return self.tree(self.progress.incumbent_commit)
+
+    @property
+    def short_branch(self) -> str:
+        """The branch as people call it."""
+        return self.branch.removeprefix("refs/heads/")
+
+    def survey(self) -> Survey:
+        """What was tried and pruned, by the log."""
+        return survey(entry.record for entry in self.index.log.records())
 
     def ref(self, number: int) -> str:
         """The ref that keeps experiment `number`."""
@@ -396,12 +417,7 @@ def with_checks(contract: Contract, *, checks_guard: bool) -> Contract:
 
 
 def frozen_contract(places: Places, *, checks_guard: bool) -> Contract:
-    """The contract in force.
-
-    Raises:
-        SessionBroken: the frozen copy is missing.
-        AutoresearchError: `no_permission`.
-    """
+    """The contract in force."""
     try:
         text = places.contract.read_text("utf-8")
     except PermissionError as error:
@@ -416,13 +432,9 @@ def frozen_contract(places: Places, *, checks_guard: bool) -> Contract:
 
 
 def require_on_branch(session: Session) -> None:
-    """Make sure that HEAD is the session's branch and the branch is at the incumbent.
-
-    Raises:
-        AutoresearchError: `wrong_branch` or `branch_moved`, with the command that mends it.
-    """
+    """Make sure that HEAD is the session's branch and the branch is at the incumbent."""
     head = gitrefs.head(session.repo)
-    short = session.branch.removeprefix("refs/heads/")
+    short = session.short_branch
     if head.branch != session.branch:
         where = (head.branch or "a detached commit").removeprefix("refs/heads/")
         found = gitrefs.refs(session.repo, session.branch).get(session.branch)

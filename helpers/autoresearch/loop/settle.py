@@ -14,7 +14,7 @@ from autoresearch.core.records import Epoch
 from autoresearch.core.snapshot import Change, Entry, Status, Step, differing_paths, put_back_steps
 from autoresearch.edges import gitrefs
 from autoresearch.edges.files import atomic_write, file_error, named_errors
-from autoresearch.edges.gitrepo import object_id
+from autoresearch.edges.gitrepo import GitRepo, object_id
 from autoresearch.edges.gitwrite import IndexChange, outdated, sync_index
 from autoresearch.edges.putback import Left, carry_out
 from autoresearch.edges.stored import Stored
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.core.steps import Action
-    from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.edges.places import Places
     from autoresearch.loop.session import Session
 
@@ -50,16 +49,7 @@ class Behind(Struct, frozen=True, kw_only=True):
 
 
 def set_index(repo: GitRepo, places: Places, changes: Sequence[IndexChange]) -> tuple[str, ...]:
-    """Set entries of the user's index now or at a later command; warnings.
-
-    Args:
-        repo: whose HEAD is the session's branch.
-        places: of the session; its state folder is there.
-        changes: each to what the incumbent has.
-
-    Raises:
-        AutoresearchError: as git or the disk refuses; repeat it then.
-    """
+    """Set entries of the user's index now or at a later command; warnings."""
     known = _remembered(places)
     wanted = [c._replace(expected=c.expected | known.get(c.path, frozenset())) for c in changes]
     synced = sync_index(repo, wanted)
@@ -133,13 +123,7 @@ class Settlement(NamedTuple):
 
 
 def changes_between(session: Session, parent: TreeMap, candidate: TreeMap) -> tuple[Change, ...]:
-    """The paths that differ between two trees, as they look in this working tree.
-
-    Args:
-        session: knows which paths are checked out with other bytes than git stores.
-        parent: the tree before.
-        candidate: the tree after.
-    """
+    """The paths that differ between two trees, as they look in this working tree."""
     overrides = session.overrides
     found = []
     for path in differing_paths(parent, candidate):
@@ -200,17 +184,7 @@ def keep(
 ) -> Settlement:
     """Move the branch from `parent` to `commit`, and git's index with it; files stay as they are.
 
-    Repeating it is harmless.
-
-    Args:
-        session: open for writing.
-        parent: where the branch is now.
-        commit: where it is to be.
-        changes: between the two.
-        ref: another ref to be pointed at `commit` in the same step.
-
-    Raises:
-        SessionBroken: the branch is at neither.
+    `ref` is another one to be pointed at `commit` in the same step. Repeating it is harmless.
     """
     _move_branch(session, parent, commit, ref)
     left: tuple[Left, ...] = ()
@@ -226,7 +200,7 @@ def keep(
     session.keep_overrides({change.path: change.new for change in changes}, overrides)
     head = gitrefs.head(session.repo).branch
     if head != session.branch:
-        short = session.branch.removeprefix("refs/heads/")
+        short = session.short_branch
         return Settlement(left, (f"HEAD left {short} meanwhile; the index is not touched",))
     wanted = [IndexChange(c.path, _known(c), c.new) for c in changes]
     return Settlement(left, set_index(session.repo, session.places, wanted))

@@ -7,13 +7,13 @@ Nothing can be drawn again for having looked bad, so going on costs no more of a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
 from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.model import SCHEMA, Sample
+from autoresearch.core.model import SCHEMA, Arm, Sample
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import append_once, atomic_write, keep_newest, named_errors
 from autoresearch.edges.stored import set_aside
@@ -21,25 +21,18 @@ from autoresearch.edges.stored import set_aside
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from typing import Any
 
-    from autoresearch.core.model import Arm
     from autoresearch.core.question import Question, Randomness
 
 
 T = TypeVar("T")
 
 
-class Setting(Struct, frozen=True, kw_only=True):
-    """What must be the same for a race to go on; the words name it where it is not.
+class RaceSetting(Struct, frozen=True, kw_only=True):
+    """What must be the same for a race to go on; `_WORDS` names it where it is not.
 
     Attributes:
-        machine: as in `RaceRecord`.
-        rule: version of the decision rule.
-        epoch, contract_sha256, environment_sha256, sandbox: the evaluator.
-        incumbent: commit.
-        candidate: tree.
-        simplify: whether it is asked to be no worse, instead of better.
+        simplify: whether the candidate is asked to be no worse, instead of better.
         retest: how often this tree was raced before: each time with a smaller alpha.
     """
 
@@ -112,13 +105,7 @@ class Tape:
         return question
 
     def sample(self, arm: Arm, take: Callable[[], Sample], warm_up: Callable[[], object]) -> Sample:
-        """The sample of an arm: the one that was taken, or a fresh one.
-
-        Args:
-            arm: whose turn it is.
-            take: measures it.
-            warm_up: called once before the first fresh sample after some that were played back.
-        """
+        """The sample of an arm: the one that was taken, or a fresh one."""
         found = self._played("sample")
         if found is not None:
             sample = self._read(found["sample"], Sample)
@@ -161,7 +148,7 @@ class Tape:
         )
 
 
-def open_tape(path: Path, setting: Setting, randomness: Randomness) -> tuple[Tape, str]:
+def open_tape(path: Path, setting: RaceSetting, randomness: Randomness) -> tuple[Tape, str]:
     """The tape of a race, played back from where an interrupted one of this setting is kept."""
     found, why = _read(path, setting)
     if found is None:
@@ -190,7 +177,7 @@ def may_go_on(path: Path, incumbent: str) -> bool:
     try:
         with path.open("rb") as file:
             head = wire.loads(file.readline().decode("ascii"))
-        return wire.convert(head.get("setting"), Setting).incumbent == incumbent
+        return wire.convert(head.get("setting"), RaceSetting).incumbent == incumbent
     except (OSError, ValueError):
         return True
 
@@ -201,7 +188,7 @@ def discard(path: Path) -> None:
     keep_newest(path.parent, files=_MOST_ASIDE, pattern=f"*{_ASIDE}-*")
 
 
-def _read(path: Path, setting: Setting) -> tuple[tuple[Any, ...] | None, str]:
+def _read(path: Path, setting: RaceSetting) -> tuple[tuple[Any, ...] | None, str]:
     with named_errors(path):
         try:
             content = path.read_bytes()
@@ -211,10 +198,10 @@ def _read(path: Path, setting: Setting) -> tuple[tuple[Any, ...] | None, str]:
     whole = content[: content.rfind(b"\n") + 1]
     try:
         head, *entries = [wire.loads(line.decode("ascii")) for line in whole.splitlines()]
-        before = wire.convert(head.get("setting"), Setting)
+        before = wire.convert(head.get("setting"), RaceSetting)
     except ValueError:
         return None, "what was kept of it cannot be read"
-    names = Setting.__struct_fields__
+    names = RaceSetting.__struct_fields__
     differing = [name for name in names if getattr(before, name) != getattr(setting, name)]
     if differing == ["simplify"]:
         raise _asked_otherwise(simplify=before.simplify)

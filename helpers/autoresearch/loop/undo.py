@@ -8,36 +8,28 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.model import SCHEMA, Arm, Verdict
-from autoresearch.core.pruning import survey
+from autoresearch.core.model import SCHEMA, Verdict
 from autoresearch.core.records import Undo
-from autoresearch.core.snapshot import Step, apply_steps
-from autoresearch.core.steps import Action
+from autoresearch.core.snapshot import Change, Entry, Step, TreeMap, apply_steps
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.places import shown_path
 from autoresearch.loop import logbook, settle
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.candidate import snapshot_of
-from autoresearch.loop.merge import leave_out, merge_change
+from autoresearch.loop.merge import Merged, leave_out, merge_change
 from autoresearch.loop.referee import run_checks
-from autoresearch.loop.session import require_on_branch
+from autoresearch.loop.session import Session, require_on_branch
 from autoresearch.loop.validate import race_without
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from autoresearch.core.history import Tried
-    from autoresearch.core.model import Effect
     from autoresearch.core.question import Caller
-    from autoresearch.core.snapshot import Change, Entry, TreeMap
+    from autoresearch.core.steps import Action
+    from autoresearch.edges.gitwrite import Commit
     from autoresearch.edges.putback import Left
-    from autoresearch.loop.bench import Bench
     from autoresearch.loop.measure import Raced
-    from autoresearch.loop.merge import Merged
-    from autoresearch.loop.session import Session
 
 
 class Dropped(NamedTuple):
@@ -45,7 +37,6 @@ class Dropped(NamedTuple):
 
     Attributes:
         ref: where the dropped edit is kept; None when there was none.
-        paths: put back.
         left: paths that were left alone, and why.
         outside: edited paths outside the scope that stay until `--outside`.
     """
@@ -60,10 +51,8 @@ class Applied(NamedTuple):
     """What `apply` did.
 
     Attributes:
-        paths: changed.
-        conflicts: of these, the ones that hold conflict marks.
-        unmerged: paths that both sides changed and that hold no lines to merge: as the incumbent
-            has them.
+        conflicts: of the changed `paths` those that hold conflict marks.
+        unmerged: what both sides changed and holds no lines to merge: as the incumbent has it.
         left: paths that were left alone, and why.
     """
 
@@ -74,17 +63,8 @@ class Applied(NamedTuple):
 
 
 def drop(session: Session, *, outside: bool) -> Dropped:
-    """Put the working tree back to the incumbent; the edit is saved to a ref first.
-
-    Args:
-        session: open for writing.
-        outside: put back what was edited outside the scope instead of what is inside.
-
-    Raises:
-        AutoresearchError: HEAD is elsewhere, or `cannot_save`.
-    """
+    """Put the working tree back to the incumbent; the edit is saved to a ref first."""
     require_on_branch(session)
-    incumbent = session.progress.incumbent_commit
     snapshot = snapshot_of(session)
     covers = session.scope.covers
     beyond = tuple(c.path for c in snapshot.changes if not covers(c.path))
@@ -92,15 +72,13 @@ def drop(session: Session, *, outside: bool) -> Dropped:
     if not chosen:
         return Dropped(None, (), (), beyond)
     ref = save_edit(session, chosen, "outside the scope" if outside else "in scope")
-    values = (("ref", ref), ("parent", incumbent))
-    session.journal.begin(Action(command="drop", stage="saved", at=now_utc(), values=values))
+    session.begin("drop", "saved", ref=ref, parent=session.progress.incumbent_commit)
     settled = settle.put_back(session, chosen)
     settle.tell(session, settled._replace(left=()))  # the answer has its own place for these
-    left = settled.left
     session.journal.clear()
-    stuck = {item.path for item in left}
+    stuck = {item.path for item in settled.left}
     paths = tuple(c.path for c in chosen if c.path not in stuck)
-    return Dropped(ref, paths, left, () if outside else beyond)
+    return Dropped(ref, paths, settled.left, () if outside else beyond)
 
 
 def save_edit(session: Session, changes: tuple[Change, ...], what: str) -> str:
@@ -114,30 +92,18 @@ def save_edit(session: Session, changes: tuple[Change, ...], what: str) -> str:
             code="cannot_save",
             hint="Move it out of the working tree by hand, then repeat the command.",
         )
-    repo, parent = session.repo, session.progress.incumbent_commit
-    commit = commit_changes(
-        repo,
-        parents=[parent],
-        base=repo.tree_of(parent),
-        changes={c.path: c.new for c in changes},
-        contents=[c.content for c in changes if c.content is not None],
-        message=f"dropped edit, {what}\n\nAutoresearch-Session: {session.name}\n",
-    )
-    prefix = f"refs/autoresearch/{session.name}/dropped/"
+    repo, prefix = session.repo, session.refs_of("dropped")
+    message = f"dropped edit, {what}\n\nAutoresearch-Session: {session.name}\n"
+    contents = [c.content for c in changes if c.content is not None]
+    commit = session.commit({c.path: c.new for c in changes}, message, contents)
     taken = [int(name.removeprefix(prefix)) for name in gitrefs.refs(repo, prefix)]
-    number = max(taken, default=0) + 1
-    ref = f"{prefix}{number:04d}"
+    ref = f"{prefix}{max(taken, default=0) + 1:04d}"
     gitrefs.update_ref(repo, ref, commit.oid, None)
     return ref
 
 
 def apply(session: Session, number: int) -> Applied:
-    """Bring the change of an experiment back into the working tree, on top of the incumbent.
-
-    Raises:
-        AutoresearchError: no such experiment, `pruned`, `lost_commit`, `already_applied`, or
-            `tree_edited`: the tree holds another edit of those files.
-    """
+    """Bring the change of an experiment back into the working tree, on top of the incumbent."""
     require_on_branch(session)
     merged, steps = _merged(session, number)
     if not merged.changes and not merged.conflicts:
@@ -154,8 +120,7 @@ def apply(session: Session, number: int) -> Applied:
             code="tree_edited",
             hint="`autoresearch try` or `autoresearch drop` it first.",
         )
-    values = (("number", str(number)),)
-    session.journal.begin(Action(command="apply", stage="merged", at=now_utc(), values=values))
+    session.begin("apply", "merged", number=str(number))
     left = settle.lay_over(session, steps)
     session.journal.clear()
     stuck = {item.path for item in left}
@@ -172,7 +137,7 @@ def _merged(session: Session, number: int) -> tuple[Merged, tuple[Step, ...]]:
     tried = find(session, number)
     if session.repo.resolve(tried.commit) is None:
         raise _gone(session, number)
-    ours = session.tree(session.progress.incumbent_commit)
+    ours = session.best
     base, theirs = session.tree(tried.parent), session.tree(tried.commit)
     merged = merge_change(session.repo, base, theirs, ours)
     checked_out = {**ours, **{p: e for p, e in session.overrides.items() if e is not None}}
@@ -181,7 +146,7 @@ def _merged(session: Session, number: int) -> tuple[Merged, tuple[Step, ...]]:
 
 def _gone(session: Session, number: int) -> AutoresearchError:
     """Why the change of an experiment cannot be had."""
-    found = survey(entry.record for entry in session.index.log.records())
+    found = session.survey()
     pruned = number in found.pruned
     return AutoresearchError(
         f"the change of experiment {number} is gone: "
@@ -199,11 +164,7 @@ def _holds(session: Session, path: str, entries: tuple[Entry | None, ...]) -> bo
 
 
 def find(session: Session, number: int) -> Tried:
-    """An experiment by its number.
-
-    Raises:
-        AutoresearchError: `no_experiment`.
-    """
+    """An experiment by its number."""
     tried = session.index.experiment(number)
     if tried is None:
         last = session.progress.last_number
@@ -249,37 +210,28 @@ def undo(session: Session, caller: Caller, number: int) -> Undo:
             hint=f"Kept: {formatting.numbers(kept) or 'none'}.",
         )
     _require_clean(session)
-    commit, tree = _without(session, tried)
-    raced = _judge_without(session, caller, number, session.tree(commit))
-    effect, race = raced.decision.effect, raced.record
-    moved = "no estimate" if effect is None else _moved(session, effect)
-    values = [
-        v for arm, v in zip(race.order, race.values, strict=True) if arm == Arm.CANDIDATE.value
-    ]
+    without = _without(session, tried)
+    raced = _judge_without(session, caller, number, session.tree(without.oid))
+    effect, unit = raced.decision.effect, session.contract.metric.unit
+    moved = "no estimate" if effect is None else formatting.effect(effect, unit)
     record = Undo(
         schema=SCHEMA,
         at=now_utc(),
         experiment=number,
-        commit=commit,
-        tree=tree,
+        commit=without.oid,
+        tree=without.tree,
         effect=effect,
-        value=statistics.median(values),
+        value=statistics.median(candidate.value for _, candidate in raced.rounds),
         detail=clean_line(f"without experiment {number} the metric moves by {moved}"),
     )
     parent = session.progress.incumbent_commit
-    facts = (("parent", parent), ("record", wire.text(record)))
-    session.journal.begin(Action(command="undo", stage="decided", at=now_utc(), values=facts))
+    session.begin("undo", "decided", parent=parent, record=wire.text(record))
     _finish(session, parent, record)
     return record
 
 
-def _moved(session: Session, effect: Effect) -> str:
-    return formatting.effect(effect, session.contract.metric.unit)
-
-
 def _require_clean(session: Session) -> None:
-    incumbent = session.progress.incumbent_commit
-    differing = session.walk().differing(session.tree(incumbent), session.overrides)
+    differing = session.walk().differing(session.best, session.overrides)
     if differing:
         raise AutoresearchError(
             f"the tree holds an edit: {clean_line(', '.join(sorted(differing)[:5]))}",
@@ -288,9 +240,8 @@ def _require_clean(session: Session) -> None:
         )
 
 
-def _without(session: Session, tried: Tried) -> tuple[str, str]:
-    """A commit on top of the incumbent that lacks the change of `tried`; (commit, tree)."""
-    repo, parent = session.repo, session.progress.incumbent_commit
+def _without(session: Session, tried: Tried) -> Commit:
+    """A commit on top of the incumbent that lacks the change of `tried`."""
     merged = leave_out(session, tried)
     if merged.conflicts:
         raise AutoresearchError(
@@ -298,17 +249,11 @@ def _without(session: Session, tried: Tried) -> tuple[str, str]:
             code="conflict",
             hint="Undo the later ones first, or edit the tree by hand and `autoresearch try` it.",
         )
-    built = commit_changes(
-        repo,
-        parents=[parent],
-        base=repo.tree_of(parent),
-        changes=merged.changes,
-        message=(
-            f"undo experiment {tried.number}: {clean_line(tried.message, 200)}\n\n"
-            f"Autoresearch-Session: {session.name}\nAutoresearch-Undo: {tried.number}\n"
-        ),
+    return session.commit(
+        merged.changes,
+        f"undo experiment {tried.number}: {clean_line(tried.message, 200)}\n\n"
+        f"Autoresearch-Session: {session.name}\nAutoresearch-Undo: {tried.number}\n",
     )
-    return built.oid, built.tree
 
 
 def _judge_without(session: Session, caller: Caller, number: int, tree: TreeMap) -> Raced:
@@ -316,33 +261,24 @@ def _judge_without(session: Session, caller: Caller, number: int, tree: TreeMap)
     bench, label = session.bench(), _label(number)
     with turn_to_measure(session.places.measure_lock, "undo", caller.say):
         try:
-            _require_checks(session, bench, tree, label, caller.say)
-            return race_without(session, bench, caller, tree, label)
+            found = run_checks(bench, tree, session.epoch.same_sha256, label, caller.say)
+            if found.failed is None:
+                return race_without(session, bench, caller, tree, label)
         except (CandidateFailed, ProtectedTouched) as error:
             raise AutoresearchError(
                 f"without experiment {number} the program does not measure: {error.message}",
                 code="undo_failed",
                 hint="Nothing was changed.",
             ) from error
+    raise AutoresearchError(
+        f"without the experiment {found.text} ({shown_path(session.places.state / found.output)})",
+        code=f"{found.failed.value}_failed",
+        hint="Nothing was changed; undo what builds on it first, or edit and `try`.",
+    )
 
 
 def _label(number: int) -> str:
     return f"undo-{number:04d}"
-
-
-def _require_checks(
-    session: Session, bench: Bench, tree: TreeMap, label: str, say: Callable[[str], None]
-) -> None:
-    """Make sure that guard and `same` hold of the tree without the experiment."""
-    expected = session.epoch.same_sha256
-    found = run_checks(bench, tree, expected, label, say)
-    if found.failed is not None:
-        output = shown_path(session.places.state / found.output)
-        raise AutoresearchError(
-            f"without the experiment {found.text} ({output})",
-            code=f"{found.failed.value}_failed",
-            hint="Nothing was changed; undo what builds on it first, or edit and `try`.",
-        )
 
 
 def _finish(session: Session, parent: str, record: Undo) -> None:

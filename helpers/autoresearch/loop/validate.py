@@ -14,30 +14,25 @@ from autoresearch.core import wire
 from autoresearch.core.decision import is_proven_better
 from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_head, clean_line, fence
-from autoresearch.core.model import SCHEMA, Verdict
-from autoresearch.core.question import Question, policy_of
+from autoresearch.core.model import SCHEMA, CommandResult, Verdict
+from autoresearch.core.question import Caller, Question, policy_of
 from autoresearch.core.race import pairs_of
 from autoresearch.core.records import Ablation, Recovery, Validation
-from autoresearch.core.snapshot import with_changes
-from autoresearch.core.steps import Action
+from autoresearch.core.snapshot import TreeMap, with_changes
 from autoresearch.core.suspicion import ABLATION_PAIRS, worth_of
 from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.index import Search
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop import logbook
-from autoresearch.loop.bench import CandidateFailed, ProtectedTouched, must_hold
-from autoresearch.loop.measure import Race
+from autoresearch.loop.bench import Bench, CandidateFailed, ProtectedTouched, must_hold
+from autoresearch.loop.measure import Race, Raced
 from autoresearch.loop.merge import leave_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from autoresearch.core.history import Tried
-    from autoresearch.core.model import CommandResult
-    from autoresearch.core.question import Caller
-    from autoresearch.core.snapshot import TreeMap
-    from autoresearch.loop.bench import Bench
-    from autoresearch.loop.measure import Raced
+    from autoresearch.core.steps import Action
     from autoresearch.loop.session import Session
 
 
@@ -50,10 +45,6 @@ def validate(session: Session, caller: Caller) -> Validation:
     """Race the first commit against the incumbent under the latest epoch's evaluator.
 
     Then run the final guard on the incumbent, whatever came of the race.
-
-    Raises:
-        AutoresearchError: `nothing_kept`.
-        SessionBroken: one of the two does not run.
     """
     progress = session.progress
     if session.history.incumbent_number == 0:
@@ -106,8 +97,7 @@ def race_without(
     """
     race = Race(bench, caller, label, session.progress.sample_s)
     race.resume(session, label, candidate=label, told=(f"`{label}`", f"`{label}`"))
-    best = session.tree(session.progress.incumbent_commit)
-    return _fixed(session, race, best, tree, ABLATION_PAIRS)
+    return _fixed(session, race, session.best, tree, ABLATION_PAIRS)
 
 
 def _fixed(
@@ -128,7 +118,7 @@ def _final_guard(session: Session, bench: Bench, caller: Caller) -> CommandResul
     command, label = session.contract.final_guard, "validate-final-guard"
     if command is None:
         return None
-    slot, tree = bench.slots[2], session.tree(session.progress.incumbent_commit)
+    slot, tree = bench.slots[2], session.best
     with turn_to_measure(session.places.measure_lock, VALIDATE, caller.say):
         caller.say("the final guard")
         try:
@@ -179,16 +169,7 @@ def interrupted(session: Session) -> Interrupted | None:
 
 
 def ablate(session: Session, caller: Caller, done: tuple[Ablation, ...] = ()) -> Iterator[Ablation]:
-    """Leave out each kept experiment in turn, newest first; each answer is logged as it comes.
-
-    Args:
-        session: open for writing, with something kept.
-        caller: told where the races stand.
-        done: answers that are in the log already; they come first.
-
-    Raises:
-        SessionBroken: the incumbent itself does not run.
-    """
+    """Leave out each kept experiment in turn, newest first; each answer is logged as it comes."""
     yield from done
     answered = {record.experiment for record in done}
     for tried in _standing(session):
@@ -219,7 +200,7 @@ def _without(session: Session, caller: Caller, tried: Tried) -> Ablation:
         why = "nothing of it is left in the last commit"
     else:
         caller.say(f"without experiment {tried.number}")
-        tree = with_changes(session.tree(session.progress.incumbent_commit), merged.changes)
+        tree = with_changes(session.best, merged.changes)
         with turn_to_measure(session.places.measure_lock, VALIDATE, caller.say):
             try:
                 raced = race_without(session, bench, caller, tree, _label(tried.number))
@@ -249,18 +230,14 @@ def _without(session: Session, caller: Caller, tried: Tried) -> Ablation:
 
 def _log(session: Session, record: Validation | Ablation, label: str) -> None:
     """Log what a race found, once; its tape goes with it."""
-    values = (
-        ("kind", type(record).__name__.lower()),
-        ("record", wire.text(record)),
-        ("tape", session.tape(label).name),
-    )
-    session.journal.begin(Action(command=VALIDATE, stage="measured", at=now_utc(), values=values))
+    kind, tape = type(record).__name__.lower(), session.tape(label).name
+    session.begin(VALIDATE, "measured", kind=kind, record=wire.text(record), tape=tape)
     logbook.record(session, record)
     session.tape(label).unlink(missing_ok=True)
     session.journal.clear()
 
 
-def finish(session: Session, action: Action) -> str:
+def finish_validate(session: Session, action: Action) -> str:
     """Finish an interrupted `validate` whose race had ended; what was done, in one line."""
     kind = action.value("kind") or ""
     record = action.record(_KINDS[kind])
@@ -282,12 +259,7 @@ class Profiled(NamedTuple):
 
 
 def profile(session: Session, say: Callable[[str], None]) -> Profiled:
-    """Run the profiler on the incumbent in a bench checkout; `say` is told what is waited for.
-
-    Raises:
-        AutoresearchError: `no_profile`: the contract names no profiler.
-        SessionBroken: the incumbent does not build.
-    """
+    """Run the profiler on the incumbent in a bench checkout; `say` is told what is waited for."""
     command = session.contract.profile
     if command is None:
         raise AutoresearchError(
@@ -295,13 +267,9 @@ def profile(session: Session, say: Callable[[str], None]) -> Profiled:
             code="no_profile",
             hint="A human adds `profile:` to autoresearch.yaml and runs `autoresearch amend`.",
         )
-    bench = session.bench()
-    tree = session.tree(session.progress.incumbent_commit)
-    with (
-        turn_to_measure(session.places.measure_lock, "profile", say),
-        must_hold("set-up or build"),
-    ):
-        built = bench.bring(bench.slots[2], tree, label="profile")
+    bench, turn = session.bench(), turn_to_measure(session.places.measure_lock, "profile", say)
+    with turn, must_hold("set-up or build"):
+        built = bench.bring(bench.slots[2], session.best, label="profile")
         result, outcome = bench.command(built, command, label="profile")
     printed = outcome.stdout if outcome.stdout.strip() else outcome.stderr
     shown = clean_head(printed, SHOWN_LINES, SHOWN_BYTES)  # profilers list the worst first

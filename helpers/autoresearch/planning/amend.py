@@ -15,9 +15,7 @@ from autoresearch.core import wire
 from autoresearch.core.contract.comparison import differences, measures_differently
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.snapshot import Change, Status
-from autoresearch.core.steps import Action
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.worktree import take_snapshot
 from autoresearch.loop import logbook
@@ -106,18 +104,7 @@ def amend(
         require_asked(reaches, "amend")
     rehearsed = _rehearsed(session, plan, randomness, say) if measures else None
     epoch = rehearsed or _as_before(session, plan)
-    session.journal.begin(
-        Action(
-            command="amend",
-            stage="decided",
-            at=now_utc(),
-            values=(
-                ("parent", parent),
-                ("commit", plan.commit.oid),
-                ("epoch", wire.text(epoch)),
-            ),
-        )
-    )
+    session.begin("amend", "decided", parent=parent, commit=plan.commit.oid, epoch=wire.text(epoch))
     adopt_contract(session, parent, plan.commit.oid, epoch)
     return found._replace(epoch=epoch.number)
 
@@ -177,23 +164,18 @@ def _added(session: Session, snapshot: Snapshot) -> list[Change]:
 
 def _planned(session: Session, changes: tuple[Change, ...]) -> _Plan:
     """The amendment's commit; raises when it can be told without a rehearsal that it is wrong."""
-    repo, parent = session.repo, session.progress.incumbent_commit
+    repo = session.repo
     content = _content(session, changes)
     contract = preconditions.parsed(content, CONTRACT_FILE)
     if contract.session != session.name:
         message = f"the session's name cannot change ({session.name} to {contract.session})"
         raise refused("session_renamed", message)
     number = session.progress.epoch_number + 1
-    commit = commit_changes(
-        repo,
-        parents=[parent],
-        base=repo.tree_of(parent),
-        changes={change.path: change.new for change in changes},
-        contents=[change.content for change in changes if change.content is not None],
-        message=(
-            f"autoresearch: amend the contract of session {session.name}\n\n"
-            f"Autoresearch-Session: {session.name}\nAutoresearch-Amendment: {number}\n"
-        ),
+    commit = session.commit(
+        {change.path: change.new for change in changes},
+        f"autoresearch: amend the contract of session {session.name}\n\n"
+        f"Autoresearch-Session: {session.name}\nAutoresearch-Amendment: {number}\n",
+        [change.content for change in changes if change.content is not None],
     )
     tree = repo.tree(commit.oid)
     stands_in = preconditions.has_checks_guard(contract, tree)

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core.scope import compile_scope
-from autoresearch.edges.environment import find_environment, find_passed
+from autoresearch.edges.environment import find_environment
 from autoresearch.edges.files import remove_tree
 from autoresearch.edges.lock import Lock, turn_to_measure
 from autoresearch.edges.places import Places, places_for
@@ -62,9 +61,8 @@ class CheckContext(NamedTuple):
             places=places,
             repo=self.repo,
             contract=contract,
-            scope=compile_scope(contract.scope, contract.protect),
             frozen=frozen,
-            passed=find_passed(self.environ, contract.pass_through),
+            environ=self.environ,
         )
 
 

@@ -13,7 +13,6 @@ from autoresearch.core import contract
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_block, clean_line
 from autoresearch.core.model import SCHEMA
-from autoresearch.core.scope import compile_scope
 from autoresearch.core.security.catalog import rate
 from autoresearch.core.security.forms import MIN_REASON, FormError, foreign_hosts, read_finding
 from autoresearch.core.security.ledger import Finding, Proof, Resolution, State
@@ -123,6 +122,7 @@ def _bench(books: Books, script: Script, file: Path, command: str) -> Bench:
         "metric": {"name": "proof", "direction": "lower"},
         "verify": command,
         "scope": ["**"],
+        "env": {"pass": ["PYTHONPATH"]},
         "link": list(script.link),
         "holdout": {"command": command, "reads": [str(file)]},
     }
@@ -136,9 +136,8 @@ def _bench(books: Books, script: Script, file: Path, command: str) -> Bench:
         ),
         repo=books.repo,
         contract=contract.parse(json.dumps(terms), name="the bench of a proof"),
-        scope=compile_scope(("**",), ()),
         frozen=find_environment(books.environ, Path(books.environ.get("HOME", "/"))),
-        passed=(("PYTHONPATH", str(root / "a")),),
+        environ={"PYTHONPATH": str(root / "a")},
     )
 
 

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +23,7 @@ from autoresearch.core.question import Caller, watch_nothing
 from autoresearch.core.records import Experiment, Refusal
 from autoresearch.loop.candidate import Request
 from autoresearch.loop.experiment import try_experiment
-from autoresearch.loop.notes import add_note
+from autoresearch.loop.logbook import add_note
 from autoresearch.loop.session import loaded
 from autoresearch.loop.undo import drop
 from autoresearch.loop.validate import validate
@@ -32,6 +31,8 @@ from autoresearch.planning.init import initialise
 from autoresearch.trial.story import STORY, copy_project
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from autoresearch.core.records import Validation
     from autoresearch.loop.session import Session
     from autoresearch.trial.story import Proposal

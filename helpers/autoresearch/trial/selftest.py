@@ -11,7 +11,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ from autoresearch.core.contract import parse
 from autoresearch.core.model import Kind, Scale
 from autoresearch.core.noise import VISIBLE, extended, same_code_differences
 from autoresearch.core.question import Question, policy_of
-from autoresearch.core.scope import compile_scope
 from autoresearch.edges.files import remove_tree
 from autoresearch.edges.gitrefs import head
 from autoresearch.edges.gitrepo import GitRepo
@@ -35,6 +33,8 @@ from autoresearch.planning.workspace import frozen_environment
 from autoresearch.trial.demo import NOBODY, make_repository
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from autoresearch.loop.measure import Raced
 
 PAIRS = 20
@@ -134,9 +134,8 @@ def _races(
             ),
             repo=repo,
             contract=contract,
-            scope=compile_scope(contract.scope, contract.protect),
             frozen=frozen_environment(environ),
-            passed=(),
+            environ=environ,
         )
         tree = repo.tree(head(repo).commit or "")
         for number in range(1, races + 1):
