@@ -26,7 +26,7 @@ from autoresearch.planning.proof import (
     leaks_of,
     values_when_broken,
 )
-from autoresearch.planning.scanning.project import is_bench, is_test
+from autoresearch.planning.scanning.paths import is_bench, is_test
 from autoresearch.planning.screening import scripts_named
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from autoresearch.planning.scanning.candidates import ProjectSurvey, Role, Suggestion, Topic
-from autoresearch.planning.scanning.project import Project
+from autoresearch.planning.scanning.outline import Project
 from autoresearch.planning.scanning.survey import READS, survey
 
 

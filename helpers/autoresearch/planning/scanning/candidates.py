@@ -61,12 +61,7 @@ class Evidence(NamedTuple):
 
 
 class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a metric candidate's command yields.
-
-    Attributes:
-        name, unit, direction, source, pattern: as a contract's `metric` takes them.
-        recipe: page below skill/references/recipes that shows how to measure it, "" for none.
-    """
+    """What a metric's command yields, as a contract takes it; how is on the recipe's page."""
 
     name: str
     unit: str = ""
@@ -85,15 +80,10 @@ class Fact(NamedTuple):
 
 
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate for a part of a contract.
+    """A candidate for a part of a contract: a command, pattern, folder, or NAME=value.
 
-    Attributes:
-        role: which part.
-        value: the command, pattern, folder, or NAME=value.
-        evidence: what it rests on; at least one.
-        score: the higher, the sooner it is offered; comparable within a role only.
-        unknown: what a reader must still find out, a clause each.
-        measure: of a metric, else None.
+    It rests on one piece of evidence at least. Scores compare within a role only; `unknown` is
+    what a reader must still find out, a clause each.
     """
 
     role: Role
@@ -114,15 +104,7 @@ class Language(NamedTuple):
 
 
 class ProjectSurvey(msgspec.Struct, frozen=True, kw_only=True):
-    """What a scan reports.
-
-    Attributes:
-        files: how many were listed.
-        languages: largest first.
-        facts: in the order of topics.
-        candidates: of each role, best first.
-        hot: source files by the number of commits that changed them.
-    """
+    """What a scan reports: facts by topic, candidates of each role best first, hot files."""
 
     files: int
     languages: tuple[Language, ...]

@@ -10,27 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from autoresearch.planning.scanning.outline import (
-    ci_commands,
-    first_line,
-    json_object,
-    lined,
-    targets,
-)
-from autoresearch.planning.scanning.project import (
-    depth_of,
-    is_bench,
-    is_foreign,
-    is_generated,
-    is_test,
-    is_vendored,
-    language_of,
-    name_of,
-    stem_of,
-)
+from autoresearch.planning.scanning import outline, paths
 
 if TYPE_CHECKING:
-    from autoresearch.planning.scanning.project import Home
+    from autoresearch.planning.scanning.outline import Home
 
 Place = tuple[str, int, dict[str, str]]
 
@@ -52,8 +35,8 @@ def go_benchmarks(home: Home) -> Iterator[Place]:
     """The packages with the most Benchmark functions, each by its first function."""
     by_package: dict[str, list[Place]] = defaultdict(list)
     for path in home.files():
-        if path.endswith("_test.go") and not is_vendored(path):
-            for line, found in lined(home.text(path), _GO_BENCHMARK):
+        if path.endswith("_test.go") and not paths.is_vendored(path):
+            for line, found in outline.lined(home.text(path), _GO_BENCHMARK):
                 by_package[path.rpartition("/")[0]].append((path, line, {"function": found[1]}))
     ordered = sorted(by_package.items(), key=lambda item: (-len(item[1]), item[0]))
     for package, places in ordered[:MAX_PACKAGES]:
@@ -72,7 +55,7 @@ def go_benchmarks(home: Home) -> Iterator[Place]:
 def jmh_of_maven(home: Home) -> Iterator[Place]:
     """JMH in a pom.xml, and the option for the profile that holds it."""
     text = home.text("pom.xml")
-    line = first_line(text, "jmh")
+    line = outline.first_line(text, "jmh")
     if not line:
         return
     named = ""
@@ -89,19 +72,19 @@ def built_by_make(home: Home) -> Iterator[Place]:
     """Benchmark programs of C and C++ that a Makefile builds: a target of its name, and how."""
     seen: set[str] = set()
     known = {
-        path: {target.name for target in targets(home.text(path)) if target.recipe}
+        path: {target.name for target in outline.targets(home.text(path)) if target.recipe}
         for path in home.files()
-        if name_of(path) in MAKEFILES
+        if paths.name_of(path) in MAKEFILES
     }
     for path in home.files():
-        if not is_bench_program(path):
+        name = paths.name_of(path)
+        if paths.language_of(path) not in {"C", "C++"} or not _BENCH_NAME.search(name):
             continue
-        folder, stem = path.rpartition("/")[0], stem_of(path)
+        folder, stem = path.rpartition("/")[0], paths.stem_of(path)
         for place in dict.fromkeys((folder, "")):
             prefix = f"{place}/" if place else ""
-            if stem not in seen and any(
-                stem in known.get(f"{prefix}{name}", ()) for name in MAKEFILES
-            ):
+            makes = any(stem in known.get(f"{prefix}{make}", ()) for make in MAKEFILES)
+            if makes and stem not in seen:
                 seen.add(stem)
                 make = f"make -C {place}" if place else "make"
                 program = f"{place or '.'}/{stem}"
@@ -112,34 +95,27 @@ def built_by_make(home: Home) -> Iterator[Place]:
 def bench_targets(home: Home) -> Iterator[Place]:
     """Targets called a benchmark; without a recipe it is the program that they need which runs."""
     name = next((name for name in MAKEFILES if home.has(name)), "")
-    for target in targets(home.text(name)):
+    for target in outline.targets(home.text(name)):
         if _BENCH_NAME.search(target.name) and "/" not in target.name:
-            program = next((need for need in target.needs.split() if is_bench(need)), "")
+            program = next((need for need in target.needs.split() if paths.is_bench(need)), "")
             runs = f" && {program}" if program and not target.recipe else ""
             yield name, target.line, {"target": target.name, "runs": runs}
 
 
 def bench_scripts(home: Home) -> Iterator[Place]:
     """Scripts that are called a benchmark and that no table of a language looks at."""
-    for path in sorted(home.files(), key=depth_of):
-        name = name_of(path)
-        if not is_bench(name) or is_foreign(path) or is_test(path) or _INSTALLS.search(path):
-            continue
+    for path in sorted(home.files(), key=paths.depth_of):
+        name = paths.name_of(path)
+        is_other = paths.is_foreign(path) or paths.is_test(path) or _INSTALLS.search(path)
         is_script = home.text(path).startswith("#!")
-        if name.endswith((".sh", ".pl")) or ("." not in name and is_script):
+        is_run = name.endswith((".sh", ".pl")) or ("." not in name and is_script)
+        if paths.is_bench(name) and is_run and not is_other:
             yield path, int(is_script), {}
-
-
-def is_bench_program(path: str) -> bool:
-    """Whether it is source in C or C++ of a program that measures."""
-    name = name_of(path)
-    is_c = language_of(path) in {"C", "C++"} and not name.endswith((".h", ".hpp"))
-    return is_c and _BENCH_NAME.search(name) is not None
 
 
 def broken_json(home: Home) -> Iterator[Place]:
     """A package.json that is none."""
-    if json_object(home.text("package.json")) is None:
+    if outline.json_object(home.text("package.json")) is None:
         yield "package.json", 0, {}
 
 
@@ -147,7 +123,7 @@ def ci_lines(home: Home) -> Iterator[Place]:
     """Every command that CI runs, and where."""
     for path in home.project.texts:
         if _CI_FILE.search(path):
-            for command in ci_commands(home.text(path)):
+            for command in outline.ci_commands(home.text(path)):
                 yield path, command.line, {"command": command.text}
 
 
@@ -155,11 +131,11 @@ def foreign_trees(home: Home) -> Iterator[Place]:
     """Trees that nobody here writes by hand, each once, with the number of their files."""
     seen: dict[tuple[str, str], int] = {}
     for path in home.files():
-        if is_vendored(path):
+        if paths.is_vendored(path):
             parts = path.split("/")
             heads = ("/".join(parts[: n + 1]) for n in range(len(parts)))
-            key = ("vendored", next(f"{head}/" for head in heads if is_vendored(f"{head}/")))
-        elif is_generated(path) and language_of(path):
+            key = ("vendored", next(f"{head}/" for head in heads if paths.is_vendored(f"{head}/")))
+        elif paths.is_generated(path) and paths.language_of(path):
             key = ("generated", f"{path.rpartition('/')[0] or '.'}/")
         else:
             continue

@@ -1,18 +1,27 @@
-"""Reads just enough of manifests to quote a line: sections, keys, targets, commands.
+"""A project as a value, and just enough of its manifests to quote a line: keys, targets, commands.
 
-No parser of the formats themselves: a scan wants the line a fact stands on, must live with files
-that are malformed or templates, and TOML has no parser in Python 3.10. Every pattern is linear in
-what it reads: 24 KB of `[` once cost 17 s.
+There is no parser of the formats themselves: a scan wants the line a fact stands on, must live with
+files that are malformed or templates, and TOML has no parser in Python 3.10. Every pattern is
+linear in what it reads: 24 KB of `[` once cost 17 s.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+import msgspec
+
+from autoresearch.planning.scanning.candidates import Evidence
+from autoresearch.planning.scanning.paths import depth_of, is_foreign, name_of
+
 MAX_COMMANDS = 200
+MAX_HOMES = 3
+"""Folders of one ecosystem that are looked at: a monorepo of hundreds is told by its first."""
+
+MAX_DEPTH = 3
 
 _SECTION = re.compile(r"\[+([^\[\]]+)\]+[ \t]*(?:[#;].*)?$")
 _SETTING = re.compile(r"\s*([\w.\"'-]+)\s*[=:](.*)$")
@@ -20,6 +29,81 @@ _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|#.*")
 _TARGET = re.compile(r"([\w./-]+(?:\s+[\w./-]+)*)\s*::?(?![=:])([^=]*)$", re.ASCII)
 _RUN = re.compile(r"(\s*)(?:-\s+)?(run|script|before_script|install):(.*)$")
 _JSON_KEY = re.compile(r'"([^"\n]*)"\s*:')
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read.
+
+    Attributes:
+        sizes: bytes of each file, by path relative to the root, sorted.
+        texts: the content of the files that were asked for and small enough.
+        present: ignored folders that lie at the root, such as `node_modules`.
+        churn: source files with the number of commits that changed them, most first.
+    """
+
+    sizes: Mapping[str, int]
+    texts: Mapping[str, str]
+    present: frozenset[str] = frozenset()
+    churn: tuple[tuple[str, int], ...] = ()
+
+    def text(self, path: str) -> str:
+        """The content, empty where the file is not there or was not read."""
+        return self.texts.get(path, "")
+
+    def homes(self, *names: str) -> list[Home]:
+        """Folders that hold one of the files named, nearest to the root: deeper are their parts."""
+        found = {
+            path.rpartition("/")[0]
+            for path in self.sizes
+            if name_of(path) in names and not is_foreign(path) and depth_of(path) <= MAX_DEPTH
+        }
+        if not found:
+            return []
+        least = min(_depth(folder) for folder in found)
+        nearest = sorted(folder for folder in found if _depth(folder) == least)
+        return [Home(self, folder) for folder in nearest[:MAX_HOMES]]
+
+
+class Home(NamedTuple):
+    """A folder that one ecosystem's manifest makes a package of."""
+
+    project: Project
+    folder: str
+
+    def path(self, name: str) -> str:
+        """A path below this folder, relative to the root."""
+        return f"{self.folder}/{name}" if self.folder else name
+
+    def has(self, name: str) -> bool:
+        """Whether the file is there."""
+        return self.path(name) in self.project.sizes
+
+    def text(self, name: str) -> str:
+        """The content of a file of this folder, empty without."""
+        return self.project.text(self.path(name))
+
+    def at(self, name: str, line: int = 0) -> Evidence:
+        """A place in a file of this folder."""
+        return Evidence(self.path(name), line)
+
+    def files(self) -> list[str]:
+        """Paths below this folder, relative to it, in order."""
+        start = f"{self.folder}/" if self.folder else ""
+        size = len(start)
+        return [path[size:] for path in self.project.sizes if path.startswith(start)]
+
+    def command(self, text: str) -> str:
+        """The command as it runs from the root."""
+        return f"cd {self.folder} && {text}" if self.folder else text
+
+    @property
+    def penalty(self) -> int:
+        """What its candidates lose against those of the root."""
+        return 5 * _depth(self.folder)
+
+
+def _depth(folder: str) -> int:
+    return folder.count("/") + 1 if folder else 0
 
 
 class KeyValue(NamedTuple):

@@ -24,15 +24,9 @@ from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.places import places_for
 from autoresearch.loop.bench import last_words
 from autoresearch.planning.remedies import describe, find_missing
+from autoresearch.planning.scanning import paths
 from autoresearch.planning.scanning.candidates import ProjectSurvey, Role, survey_object
-from autoresearch.planning.scanning.project import (
-    Project,
-    depth_of,
-    is_bench,
-    is_foreign,
-    is_source,
-    is_test,
-)
+from autoresearch.planning.scanning.outline import Project
 from autoresearch.planning.scanning.survey import READS, survey
 from autoresearch.planning.workspace import CHECKED, CheckContext, opening_lock, workspace
 
@@ -149,7 +143,7 @@ def read_project(folder: Path, clock: Clock = SYSTEM_CLOCK) -> ProjectReading:
         texts[path] = _text(root / path)
     if len(texts) < len(wanted):
         left_out.append(f"the content of {len(wanted) - len(texts)} manifests, tests or benchmarks")
-    hot = [(path, n) for path, n in churn.most_common() if path in sizes and is_source(path)]
+    hot = [(path, n) for path, n in churn.most_common() if path in sizes and paths.is_source(path)]
     project = Project(
         sizes=sizes,
         texts=texts,
@@ -160,12 +154,12 @@ def read_project(folder: Path, clock: Clock = SYSTEM_CLOCK) -> ProjectReading:
 
 
 def _is_wanted(path: str) -> bool:
-    return not is_foreign(path) and READS.search(path) is not None
+    return not paths.is_foreign(path) and READS.search(path) is not None
 
 
 def _importance(path: str) -> tuple[bool, int, str]:
     """Manifests before tests and benchmarks, those near the root first."""
-    return (is_test(path) or is_bench(path), depth_of(path), path)
+    return (paths.is_test(path) or paths.is_bench(path), paths.depth_of(path), path)
 
 
 def _tracked(repo: GitRepo) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from autoresearch.planning.scanning import detectors
+from autoresearch.planning.scanning import detectors, paths, tables
 from autoresearch.planning.scanning.candidates import (
     Evidence,
     Fact,
@@ -17,20 +17,9 @@ from autoresearch.planning.scanning.candidates import (
     Role,
     Suggestion,
 )
-from autoresearch.planning.scanning.project import (
-    PROSE,
-    Home,
-    Project,
-    is_bench,
-    is_foreign,
-    is_source,
-    is_test,
-    language_of,
-    name_of,
-)
-from autoresearch.planning.scanning.tables import findings, shared, tables
+from autoresearch.planning.scanning.outline import Home, Project
 
-READS = re.compile("|".join(table.reads.pattern for table in tables()))
+READS = re.compile("|".join(table.reads.pattern for table in tables.tables()))
 """Searched in a path: whether a scan needs the content."""
 
 SHARE_POINTS = 20
@@ -44,26 +33,15 @@ MAX_PARTS = 12
 LEAST_SHARE = 0.02
 """Of the source: what is smaller is no place to begin."""
 
-SETTINGS = frozenset(
-    {
-        "setup.py", "conftest.py", "noxfile.py", "build.rs", "gulpfile.js", "Gruntfile.js",
-        "conf.py", "example.js", "example.mjs",
-    }
-)  # fmt: skip
-"""Source by their ending that no experiment should begin with."""
-
-SUBTREES = frozenset({"src", "lib", "crates", "packages", "app", "cmd", "pkg", "internal"})
-"""Folders that say nothing by themselves: the one below names the part."""
-
 
 def survey(project: Project) -> ProjectSurvey:
     """All that can be told without running anything."""
     languages = tuple(_languages(project))
     share = {language.name: language.share for language in languages}
     found: list[Fact | Suggestion] = []
-    for table in tables():
+    for table in tables.tables():
         points = round(SHARE_POINTS * sum(share.get(name, 0) for name in table.languages))
-        found += (_raised(one, points) for one in findings(table, project))
+        found += (_raised(one, points) for one in tables.findings(table, project))
     found += _scopes(project)
     seen_in_ci = [
         (command["command"], Evidence(path, line))
@@ -85,13 +63,13 @@ def _languages(project: Project) -> Iterator[Language]:
     sizes: Counter[str] = Counter()
     files: Counter[str] = Counter()
     for path, size in project.sizes.items():
-        language = language_of(path)
-        if language and not is_foreign(path):
+        language = paths.language_of(path)
+        if language and not paths.is_foreign(path):
             sizes[language] += size
             files[language] += 1
-    total = sum(size for name, size in sizes.items() if name not in PROSE) or 1
+    total = sum(size for name, size in sizes.items() if name not in paths.TOLD.prose) or 1
     for name, size in sizes.most_common():
-        share = 0.0 if name in PROSE else size / total
+        share = 0.0 if name in paths.TOLD.prose else size / total
         yield Language(name=name, files=files[name], size=size, share=share)
 
 
@@ -103,7 +81,7 @@ def _with_ci(found: Suggestion, lines: Iterable[tuple[str, Evidence]]) -> Sugges
     """A guard that CI runs too is the one its people trust."""
     if found.role is not Role.GUARD:
         return found
-    spellings = shared().ci_spellings
+    spellings = tables.shared().ci_spellings
     known = (how for key, how in spellings.items() if re.search(rf"\b{key}\b", found.value))
     pattern = next(known, re.compile(rf"(^|\s){re.escape(found.value)}\b"))
     places = [place for text, place in lines if pattern.search(text)]
@@ -127,50 +105,42 @@ def _ranked(candidates: list[Suggestion]) -> Iterator[Suggestion]:
 
 def _scopes(project: Project) -> Iterator[Suggestion]:
     """Scopes by folder and language, largest first; protect for what lies inside them."""
+    sources = {
+        path: size
+        for path, size in project.sizes.items()
+        if paths.is_source(path)
+        and paths.name_of(path) not in paths.TOLD.settings
+        and ".config." not in path
+    }
+    parts = {path: _part_of(path) for path in sources}
+    if len(set(parts.values())) > MAX_PARTS:  # of so many none stands for the project
+        parts = {path: part.partition("/")[0] for path, part in parts.items()}
     sizes: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], str] = {}
-    for path, size in project.sizes.items():
-        if not is_source(path) or name_of(path) in SETTINGS or ".config." in path:
-            continue
-        key = (_part_of(path), name_of(path).rpartition(".")[2])
+    for path, size in sources.items():
+        key = (parts[path], path.rpartition(".")[2])
         sizes[key] += size
         first.setdefault(key, path)
-    if len({folder for folder, _ in sizes}) > MAX_PARTS:
-        sizes, first = _rolled_up(sizes, first)
     total = sum(sizes.values()) or 1
-    patterns = []
+    folders = []
     for (folder, ending), size in sizes.most_common(MAX_SCOPES):
         if size < LEAST_SHARE * total:
             break
-        pattern = f"{folder}/**/*.{ending}" if folder else f"*.{ending}"
-        patterns.append((folder, pattern))
+        folders.append(folder)
         yield Suggestion(
             role=Role.SCOPE,
-            value=pattern,
+            value=f"{folder}/**/*.{ending}" if folder else f"*.{ending}",
             evidence=(Evidence(first[folder, ending]),),
             score=round(100 * size / total),
             unknown=("which of its files the metric depends on",),
         )
-    yield from _protected(project, [folder for folder, _ in patterns])
-
-
-def _rolled_up(
-    sizes: Counter[tuple[str, str]], first: dict[tuple[str, str], str]
-) -> tuple[Counter[tuple[str, str]], dict[tuple[str, str], str]]:
-    """The same by the first folder alone: of many parts none stands for the project."""
-    above: Counter[tuple[str, str]] = Counter()
-    example: dict[tuple[str, str], str] = {}
-    for (folder, ending), size in sizes.items():
-        key = (folder.partition("/")[0], ending)
-        above[key] += size
-        example.setdefault(key, first[folder, ending])
-    return above, example
+    yield from _protected(project, folders)
 
 
 def _part_of(path: str) -> str:
     """The folder that names the part a file belongs to."""
     parts = path.split("/")[:-1]
-    if len(parts) > 1 and parts[0] in SUBTREES:
+    if len(parts) > 1 and parts[0] in paths.TOLD.subtrees:
         return "/".join(parts[:2])
     return parts[0] if parts else ""
 
@@ -180,7 +150,7 @@ def _protected(project: Project, folders: list[str]) -> Iterator[Suggestion]:
     seen: dict[str, str] = {}
     for path in project.sizes:
         inside = any(not folder or path.startswith(f"{folder}/") for folder in folders)
-        if not inside or language_of(path) == "":
+        if not inside or paths.language_of(path) == "":
             continue
         pattern = _pattern_of(path, folders)
         if pattern:
@@ -191,9 +161,9 @@ def _protected(project: Project, folders: list[str]) -> Iterator[Suggestion]:
 
 def _pattern_of(path: str, folders: list[str]) -> str:
     """A pattern that takes the file and its like out, empty where it may stay."""
-    if not (is_test(path) or is_bench(path) or is_foreign(path)):
+    if not (paths.is_test(path) or paths.is_bench(path) or paths.is_foreign(path)):
         return ""
-    name = name_of(path)
+    name = paths.name_of(path)
     if name.endswith("_test.go"):
         return "**/*_test.go"
     if name.startswith("test_"):
@@ -204,7 +174,7 @@ def _pattern_of(path: str, folders: list[str]) -> str:
     parts = folder.split("/")
     for length in range(1, len(parts) + 1):
         head = "/".join(parts[:length])
-        if is_test(f"{head}/") or is_bench(head) or is_foreign(f"{head}/"):
+        if paths.is_test(f"{head}/") or paths.is_bench(head) or paths.is_foreign(f"{head}/"):
             covered = any(head.startswith(f"{f}/") for f in folders if f)
             return f"{head}/**" if covered else ""
     return path

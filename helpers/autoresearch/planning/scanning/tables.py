@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
-from autoresearch.core.model import Source
-from autoresearch.planning.scanning import detectors
+from autoresearch.planning.scanning import detectors, outline, paths
 from autoresearch.planning.scanning.candidates import (
     Evidence,
     Fact,
@@ -24,29 +23,15 @@ from autoresearch.planning.scanning.candidates import (
     Suggestion,
     Topic,
 )
-from autoresearch.planning.scanning.outline import entries, first_line, lined
-from autoresearch.planning.scanning.project import (
-    Home,
-    Project,
-    depth_of,
-    is_bench,
-    is_test,
-    is_vendored,
-    language_of,
-    name_of,
-    stem_of,
-)
+from autoresearch.planning.scanning.outline import Home, Project
 
-FOLDER = Path(__file__).parent / "ecosystems"
 ORDER = ("python", "npm", "go", "cargo", "maven", "gradle", "ruby", "native", "common")
-
 SUITE_TIME_SCORE = -40
-SUITE_TIME = Measure("test_s", "s", source=Source.WALL, recipe="test-suite-time")
-HOW_LONG = "how long it takes"
-TO_KEEP = "what a faster suite must keep: the number of tests, coverage"
+RUN = {Role.METRIC, Role.GUARD, Role.SETUP, Role.BUILD, Role.PROFILE}
+"""What is a command, and runs in the folder of its home."""
 
 _HOLE = re.compile(r"\{(\w+)\}")
-_KINDS = {"bench": is_bench, "test": is_test, "vendored": is_vendored}
+_KINDS = {"bench": paths.is_bench, "test": paths.is_test, "vendored": paths.is_vendored}
 
 
 class Emission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,7 +112,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def homes_in(self, project: Project) -> list[Home]:
         """The folders to look at."""
-        if self.only and not any(language_of(path) in self.languages for path in project.sizes):
+        listed = project.sizes
+        if self.only and not any(paths.language_of(path) in self.languages for path in listed):
             return []
         for names in self.homes:
             found = project.homes(*names)
@@ -145,24 +131,26 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ci_spellings: dict[str, re.Pattern[str]]
 
 
-def _compiled(_: object, text: object) -> re.Pattern[str]:
-    return re.compile(str(text), re.MULTILINE)
+Form = TypeVar("Form")
+
+
+def _read(name: str, form: type[Form]) -> Form:
+    content = (paths.TABLES / f"{name}.yaml").read_bytes()
+    return msgspec.yaml.decode(
+        content, type=form, dec_hook=lambda _, text: re.compile(text, re.MULTILINE)
+    )
 
 
 @cache
 def tables() -> tuple[Table, ...]:
     """All of them, in the order of their findings."""
-    return tuple(
-        msgspec.yaml.decode((FOLDER / f"{name}.yaml").read_bytes(), type=Table, dec_hook=_compiled)
-        for name in ORDER
-    )
+    return tuple(_read(name, Table) for name in ORDER)
 
 
 @cache
 def shared() -> Shared:
     """What all tables use."""
-    content = (FOLDER / "shared.yaml").read_bytes()
-    return msgspec.yaml.decode(content, type=Shared, dec_hook=_compiled)
+    return _read("shared", Shared)
 
 
 class _Sighting(NamedTuple):
@@ -206,7 +194,10 @@ class _Interpreter:
                 continue
             count = 0
             most = 1 if rule.file and rule.each_line is None else rule.most
-            for sighting in self._ordered(rule):
+            found: Iterable[_Sighting] = self._sightings(rule)
+            if first := rule.first:
+                found = sorted(found, key=lambda one: first.search(one.path) is None)
+            for sighting in found:
                 seen = self._looked_at(rule, sighting)
                 if seen is None:
                     continue
@@ -217,13 +208,6 @@ class _Interpreter:
                 if count == most:
                     break
 
-    def _ordered(self, rule: MarkerRule) -> Iterable[_Sighting]:
-        found = self._sightings(rule)
-        first = rule.first
-        if first is None:
-            return found
-        return sorted(found, key=lambda one: first.search(one.path) is None)
-
     def _sightings(self, rule: MarkerRule) -> Iterator[_Sighting]:
         if rule.code:
             for path, line, variables in detectors.BY_NAME[rule.code](self.home):
@@ -231,14 +215,14 @@ class _Interpreter:
         elif rule.entry is not None:
             yield from self._entries(rule.entry)
         elif rule.files is not None:
-            paths = self.read if rule.line or rule.holds else self.paths
-            yield from (_Sighting(path) for path in paths if rule.files.search(path))
+            listed = self.read if rule.line or rule.holds else self.paths
+            yield from (_Sighting(path) for path in listed if rule.files.search(path))
         elif rule.present:
             present = self.home.project.present
             yield from (_Sighting(name) for name in rule.present if name in present)
         elif rule.each_line is not None:
             for name in rule.file:
-                for line, found in lined(self.home.text(name), rule.each_line):
+                for line, found in outline.lined(self.home.text(name), rule.each_line):
                     yield _Sighting(name, line, _groups(found))
         else:
             yield from (_Sighting(name) for name in rule.file if self.home.has(name))
@@ -246,7 +230,7 @@ class _Interpreter:
             yield from (_Sighting(name, is_sure=True) for name in own)
 
     def _entries(self, wanted: KeyRule) -> Iterator[_Sighting]:
-        held = list(entries(wanted.inside, self.home.text(wanted.inside)))
+        held = list(outline.entries(wanted.inside, self.home.text(wanted.inside)))
         for pattern in wanted.key:
             for one in held:
                 if not (wanted.section.fullmatch(one.section) and pattern.fullmatch(one.key)):
@@ -276,8 +260,8 @@ class _Interpreter:
         variables = {
             **self.variables,
             "path": path,
-            "name": name_of(path),
-            "stem": stem_of(path),
+            "name": paths.name_of(path),
+            "stem": paths.stem_of(path),
             "top": path.partition("/")[0] if folder else ".",
             "here": f"./{folder}" if folder else ".",
             "package": folder.removeprefix("src/").replace("/", "."),
@@ -287,12 +271,12 @@ class _Interpreter:
         if any(self._filled(mark, variables) in self.marks for mark in rule.unless):
             return None
         if rule.line is not None and not sighting.is_sure:
-            line, found = next(lined(self.home.text(path), rule.line), (0, None))
+            line, found = next(outline.lined(self.home.text(path), rule.line), (0, None))
             if found is None:
                 return None
             variables.update(_groups(found))
         for pattern in rule.points:
-            line = line or first_line(self.home.text(path), pattern)
+            line = line or outline.first_line(self.home.text(path), pattern)
         return _Sighting(path, line, variables)
 
     def _given(
@@ -307,39 +291,39 @@ class _Interpreter:
         if rule.at:
             place = self.home.at(self._filled(rule.at, seen.variables))
         score = self.table.score - self.home.penalty + emission.score
-        score += emission.deeper * depth_of(seen.path)
+        score += emission.deeper * paths.depth_of(seen.path)
         if emission.fact is not None:
             topic, name = emission.fact
             yield Fact(topic, self._filled(name, seen.variables), place)
         elif emission.suite:
+            guard = replace(emission, guard=emission.suite, unknown=("how-long",))
+            time = replace(emission, metric=emission.suite, of="tests", unknown=("to-keep",))
             command = self.home.command(self._filled(emission.suite, seen.variables))
-            yield from test_suite(command, place, score)
+            yield Fact(Topic.RUNNER, command, place)
+            yield self._suggested(guard, place, score, seen.variables)
+            yield self._suggested(time, place, score + SUITE_TIME_SCORE, seen.variables)
         else:
             yield self._suggested(emission, place, score, seen.variables)
 
     def _suggested(
         self, emission: Emission, place: Evidence, score: int, variables: Mapping[str, str]
     ) -> Suggestion:
+        def filled(text: str) -> str:
+            return self._filled(text, variables)
+
         role = next(role for role in Role if getattr(emission, role.value, ""))
-        value = self._filled(getattr(emission, role.value), variables)
-        if role in {Role.METRIC, Role.GUARD, Role.SETUP, Role.BUILD, Role.PROFILE}:
-            value = self.home.command(value)
-        common = shared()
-        measure = common.measures[emission.of] if role is Role.METRIC else None
+        value = filled(getattr(emission, role.value))
+        told = shared()
+        measure = told.measures.get(emission.of)
         if measure is not None:
-            measure = msgspec.structs.replace(
-                measure,
-                name=self._filled(measure.name, variables),
-                pattern=self._filled(measure.pattern, variables),
-            )
+            name, pattern = filled(measure.name), filled(measure.pattern)
+            measure = replace(measure, name=name, pattern=pattern)
         return Suggestion(
             role=role,
-            value=value,
+            value=self.home.command(value) if role in RUN else value,
             evidence=(place,),
             score=score,
-            unknown=tuple(
-                self._filled(common.unknown.get(text, text), variables) for text in emission.unknown
-            ),
+            unknown=tuple(filled(told.unknown.get(text, text)) for text in emission.unknown),
             measure=measure,
         )
 
@@ -350,19 +334,3 @@ class _Interpreter:
 
 def _groups(found: re.Match[str]) -> dict[str, str]:
     return {str(number): text or "" for number, text in enumerate(found.groups(), 1)}
-
-
-def test_suite(command: str, place: Evidence, score: int) -> Iterator[Fact | Suggestion]:
-    """The guard that runs a project's tests, and the time it takes as a metric."""
-    yield Fact(Topic.RUNNER, command, place)
-    yield Suggestion(
-        role=Role.GUARD, value=command, evidence=(place,), score=score, unknown=(HOW_LONG,)
-    )
-    yield Suggestion(
-        role=Role.METRIC,
-        value=command,
-        evidence=(place,),
-        score=score + SUITE_TIME_SCORE,
-        unknown=(TO_KEEP,),
-        measure=SUITE_TIME,
-    )
