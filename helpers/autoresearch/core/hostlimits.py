@@ -59,12 +59,7 @@ _OTHERS = (
 
 
 def permission_advice(mode: str | None) -> str:
-    """Which setting lets a night pass, in one line; empty when nothing stands in its way.
-
-    Args:
-        mode: the permission mode that a hook of ours was told; empty when the host names none,
-            None when no hook was called.
-    """
+    """Which setting lets a night pass, in one line; empty when nothing stands in its way."""
     if mode is None:
         return (
             "permissions: our hooks were not called, so edits may wait for a human; tell yours "

@@ -91,11 +91,7 @@ class Action(_Step, frozen=True, kw_only=True):
         return dict(self.values).get(name)
 
     def record(self, kind: type[T], name: str = "record") -> T:
-        """The record that is kept under this name.
-
-        Raises:
-            CorruptLogError: it is not one.
-        """
+        """The record that is kept under this name."""
         try:
             return wire.read(self.value(name) or "{}", kind)
         except ValueError as error:

@@ -197,11 +197,7 @@ class Slot:
         return replaced(overlay.written, self._tree, self._needed)
 
     def clear(self) -> None:
-        """Remove the slot and its manifest, caches included.
-
-        Raises:
-            AutoresearchError: as the disk refuses.
-        """
+        """Remove the slot and its manifest, caches included."""
         remove_tree(self._manifest)
         remove_tree(self.root)
         self._tree, self._saved, self._above = {}, {}, set()

@@ -116,9 +116,6 @@ def put_back(repo: GitRepo, before: Mapping[Path, Kept], aside: Path) -> PutBack
         repo: whose set-up it is.
         before: from `capture`.
         aside: the folder for what is found; where it is there already, one beside it.
-
-    Raises:
-        AutoresearchError: as the disk refuses; what was found is then where it was, or aside.
     """
     names: list[str] = []
     folder = None

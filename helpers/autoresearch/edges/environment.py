@@ -146,15 +146,6 @@ def sample_environment(
 
     Where a name stands twice the later wins: frozen, HOME and TMPDIR, passed, the contract's own,
     and last the AUTORESEARCH names, which nobody sets but the helper.
-
-    Args:
-        frozen: from `find_environment`.
-        contract_env: `env` of the contract.
-        passed: from `find_passed`.
-        home: private folder of this run, which stands for the home.
-        tmp: private folder for temporary files.
-        seed: of the pair, the same for both arms; None outside a race.
-        time_budget_s: what verify may spend, where the contract fixes it.
     """
     env = dict(frozen)
     env.update(HOME=str(home), TMPDIR=str(tmp))

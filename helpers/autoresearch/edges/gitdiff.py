@@ -86,9 +86,6 @@ def id_of_patch(text: bytes) -> str:
 
     Like `git patch-id --stable`, it leaves out where hunks stand and the objects' ids. Unlike it,
     white space counts (it is code in many languages), and binary files count by their bytes.
-
-    Args:
-        text: of `difference`.
     """
     digest = hashlib.sha256()
     for line in text.split(b"\n"):

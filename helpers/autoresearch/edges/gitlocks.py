@@ -63,9 +63,6 @@ def set_aside(repo: GitRepo, locks: list[Path], folder: Path) -> tuple[Path, ...
     """Move locks that nobody holds into a folder; the ones that were moved.
 
     Nothing is moved while any git works in the repository, or where that cannot be told.
-
-    Raises:
-        AutoresearchError: as the disk refuses.
     """
     if not locks or is_git_at_work(repo) or any(map(_is_open, locks)):
         return ()

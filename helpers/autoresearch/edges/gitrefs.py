@@ -62,11 +62,7 @@ def _branch_by_file(repo: GitRepo) -> str | None:
 
 
 def set_head(repo: GitRepo, branch: str, reason: str) -> None:
-    """Point HEAD at the branch of that full name; index and files stay as they are.
-
-    Raises:
-        GitError: when git refuses the name or HEAD cannot be written.
-    """
+    """Point HEAD at the branch of that full name; index and files stay as they are."""
     repo.run("symbolic-ref", "-m", reason, "HEAD", branch)
 
 

@@ -302,9 +302,6 @@ class GitRepo:
             env: variables beyond the pinned ones.
             check: raise when the status is not 0.
             settings: `name=value` beyond the pinned ones, for this call.
-
-        Raises:
-            GitError: with git's own words, or `git_missing`.
         """
         self.processes += 1
         done = _execute(self.toplevel, [*_flags(settings), *self._place, *args], stdin, env)

@@ -94,9 +94,6 @@ def store(repo: GitRepo, objects: Sequence[tuple[str, bytes]]) -> list[str]:
     Args:
         repo: where they go.
         objects: (type, content) of each.
-
-    Raises:
-        GitError: when the repository cannot be written.
     """
     if not objects:
         return []
@@ -215,11 +212,7 @@ def _entries(repo: GitRepo, tree: str) -> dict[str, Entry]:
 
 
 def commit_tree(repo: GitRepo, tree: str, parents: Sequence[str], message: str) -> str:
-    """A commit of `tree`, by whom git is set up for, or in our name where it is not.
-
-    Raises:
-        GitError: when git cannot write it.
-    """
+    """A commit of `tree`, by whom git is set up for, or in our name where it is not."""
     args = [
         "commit-tree",
         tree,
@@ -251,9 +244,6 @@ def sync_index(repo: GitRepo, changes: Sequence[IndexChange]) -> IndexSync:
     Entries that are staged otherwise, in conflict, or marked (assume-unchanged, skip-worktree) are
     left. A lock held for longer than a second, or left behind by a killed git, is not touched:
     the warning says so, and nothing depends on the index.
-
-    Raises:
-        GitError: when git fails for another reason.
     """
     wanted, left = outdated(repo, changes)
     if not wanted:

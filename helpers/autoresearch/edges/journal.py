@@ -60,9 +60,6 @@ class Journal:
 
         The file is replaced whole, so an unreadable one was damaged from outside; the candidate
         refs and the log still tell what was tried.
-
-        Raises:
-            AutoresearchError: when the disk refuses.
         """
         self._steps = ()
         try:
@@ -77,27 +74,15 @@ class Journal:
         return JournalContent(Pending(self._steps), None, "")
 
     def begin(self, step: Step) -> None:
-        """Write the first step of a command; whatever stood here is settled.
-
-        Raises:
-            AutoresearchError: when the disk refuses; then the step must not be taken.
-        """
+        """Write the first step of a command; whatever stood here is settled."""
         self._write((step,))
 
     def add(self, step: Step) -> None:
-        """Write the next step behind those before it.
-
-        Raises:
-            AutoresearchError: as `begin`.
-        """
+        """Write the next step behind those before it."""
         self._write((*self._steps, step))
 
     def clear(self) -> None:
-        """Forget the steps: the command is complete.
-
-        Raises:
-            AutoresearchError: when the disk refuses.
-        """
+        """Forget the steps: the command is complete."""
         self.require_lock()
         with named_errors(self.path):
             self.path.unlink(missing_ok=True)

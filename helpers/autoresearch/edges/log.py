@@ -166,9 +166,6 @@ class Chain(Generic[R]):
         Args:
             expected: the end as somebody else remembers it; only so is a change of the last line,
                 or its loss, seen.
-
-        Raises:
-            CorruptLogError: at the first line that is not what was written.
         """
         position = START
         seen = expected is None or expected == START

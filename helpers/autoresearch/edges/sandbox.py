@@ -247,9 +247,6 @@ def find_sandbox(path: str, memory: Path, ground: Path) -> Confiner:
         path: PATH on which the program is looked for.
         memory: the file that remembers a probe that passed.
         ground: a folder of the disk that checkouts lie on, for the probe's own.
-
-    Raises:
-        AutoresearchError: as the disk refuses.
     """
     if sys.platform != "linux":
         system = "macOS" if sys.platform == "darwin" else sys.platform

@@ -81,11 +81,7 @@ def load(path: Path) -> dict[str, Row] | None:
 
 
 def save(path: Path, table: Mapping[str, Row]) -> None:
-    """Write the table, in one step.
-
-    Raises:
-        AutoresearchError: when the disk refuses.
-    """
+    """Write the table, in one step."""
     words = "\0".join((*table, *(holds for _, holds in table.values()), ""))
     rows = b"".join([_ROW.pack(*status) for status, _ in table.values()])
     body = _COUNT.pack(len(table)) + os.fsencode(words) + rows

@@ -60,9 +60,6 @@ def set_aside(path: Path, name: Path, content: bytes | None = None) -> Path:
         path: whatever lies there is moved as it is, to another disk too; nothing is no failure.
         name: of what is kept, without its number; the folder is made.
         content: written instead of moving `path`, for a caller who replaces that next.
-
-    Raises:
-        AutoresearchError: as the disk refuses.
     """
     number = 1
     while os.path.lexists(kept := name.with_name(f"{name.name}-{number}")):
