@@ -11,6 +11,8 @@ from autoresearch.core.views import (
     estimate,
     failures,
     fit,
+    kept_lines,
+    review_lines,
     size,
     whole_lines,
 )
@@ -122,3 +124,19 @@ def test_claim_says_what_the_validation_covers():
     assert claim(history(first, passed), "") == f"validated: {covered}"
     weak = make(Validation, after=1, effect=effect(-0.1), proven=False)
     assert claim(history(first, weak), "") == f"no proven improvement: {covered}"
+
+
+def test_status_lists_the_newest_keeps_and_what_to_review_first():
+    """A list that fills the screen, or that looks complete and is not."""
+    assert kept_lines(history(), "") == ["kept: nothing yet"]
+    assert review_lines(history(), "") == []
+    odd = {"flags": (Flag.SUSPICIOUS,), "suspicions": ("odd",)}
+    found = history(*(experiment(number, Verdict.KEEP, **odd) for number in range(1, 11)))
+    kept, review = kept_lines(found, ""), review_lines(found, "")
+    assert kept[0] == "kept: 10 (estimates of single races)"
+    assert kept[1] == "    10  no estimate (suspicious)         change 10"
+    assert kept[9:] == ["  … 2 earlier"]
+    assert review[0] == "REVIEW FIRST: 10 suspicious keeps"
+    assert review[1] == "    10  no estimate (suspicious): odd"
+    assert review[5] == "  … 6 earlier"
+    assert "undo N" in review[-1]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from autoresearch.core import wire
+from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import Kind
 from autoresearch.core.steps import Action, Begun, Candidate, Decided, Pending, Settled
 from support.records import experiment
@@ -39,3 +42,14 @@ def test_action_gives_its_latest_stage_and_values():
     assert Pending((ACTION, later)).action == later
     assert ACTION.value("ref") == "refs/x"
     assert ACTION.value("other") is None
+
+
+def test_action_gives_back_the_record_that_it_keeps():
+    """A record of another layout that crashes the recovery, or is logged half read."""
+    kept = experiment(4)
+    action = Action(
+        command="undo", stage="made", at=ACTION.at, values=(("record", wire.text(kept)),)
+    )
+    assert action.record(type(kept)) == kept
+    with pytest.raises(CorruptLogError, match="holds no record of `drop` that can be finished"):
+        ACTION.record(type(kept))

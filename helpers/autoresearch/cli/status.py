@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.cli.app import few, picked
+from autoresearch.cli.app import picked
 from autoresearch.cli.verdicts import is_unvalidated
 from autoresearch.core import budget, formatting, wire
 from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.budget import cost_line
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Reason, Verdict
-from autoresearch.core.views import claim, counts, estimate
+from autoresearch.core.views import claim, counts, kept_lines, review_lines
 from autoresearch.edges.index import Search
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.briefing import at_work, briefing
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from autoresearch.loop.session import Session
 
 BRIEF_BYTES = 6144
-KEPT_SHOWN = 8
-REVIEW_SHOWN = 4
 LOG_SHOWN = 20
 
 
@@ -47,10 +45,10 @@ def status_command() -> Answer:
             f"session {session.name}: {counts(history)}",
             *([f"DONE: {halt.text}"] if halt else []),
             *([f"now: {doing}"] if doing else []),
-            *_review_lines(history, unit),
+            *review_lines(history, unit),
             f"goal: {clean_line(contract.goal)}",
             f"gain: {claim(history, unit)}",
-            *_kept_lines(history, unit),
+            *kept_lines(history, unit),
             f"budget: {budget.remaining(history, contract.budget).described()}",
             *([cost] if cost else []),
             *([] if halt else [f"outlook: {outlook}"]),
@@ -64,35 +62,6 @@ def status_command() -> Answer:
             on = "" if halt else ", or `brief` goes on"
             step = f"`autoresearch validate` measures the gain{on}"
         return Answer(lines=tuple(lines), data=_facts(session, history, holdout), next_step=step)
-
-
-def _review_lines(history: History, unit: str) -> list[str]:
-    """What a human is to look at first."""
-    found = history.suspicious
-    if not found:
-        return []
-    rows = (
-        f"  {kept.number:>4}  {estimate(kept, unit)}: {clean_line('; '.join(kept.suspicions), 160)}"
-        for kept in found
-    )
-    return [
-        f"REVIEW FIRST: {formatting.count(len(found), 'suspicious keep')}",
-        *few(rows, REVIEW_SHOWN, "  … {} earlier"),
-        "  `autoresearch show N` prints its diff, `autoresearch undo N` takes it back",
-    ]
-
-
-def _kept_lines(history: History, unit: str) -> list[str]:
-    if not history.kept:
-        return ["kept: nothing yet"]
-    lines = [f"kept: {history.kept_count} (estimates of single races)"]
-    lines += [
-        f"  {kept.number:>4}  {estimate(kept, unit):<32} {clean_line(kept.message, 60)}"
-        for kept in history.kept[:KEPT_SHOWN]
-    ]
-    if history.kept_count > KEPT_SHOWN:
-        lines.append(f"  … {history.kept_count - KEPT_SHOWN} earlier")
-    return lines
 
 
 def _holdout_line(found: HoldoutStanding) -> str:

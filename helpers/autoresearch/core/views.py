@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _REST_BYTES = 24
 """Room for the line that counts what was left out."""
 
+_STATUS_KEPT = 8
+_STATUS_REVIEW = 4
+
 
 class Section(Struct, frozen=True, kw_only=True):
     """A title and its lines, the most important first.
@@ -138,6 +141,39 @@ def estimate(kept: Tried, unit: str) -> str:
     if kept.undone:
         marks.append("undone")
     return f"{shown} ({', '.join(marks)})" if marks else shown
+
+
+def kept_lines(history: History, unit: str) -> list[str]:
+    """The newest keeps, as `status` lists them."""
+    if not history.kept:
+        return ["kept: nothing yet"]
+    rows = [
+        f"  {kept.number:>4}  {estimate(kept, unit):<32} {clean_line(kept.message, 60)}"
+        for kept in history.kept[:_STATUS_KEPT]
+    ]
+    title = f"kept: {history.kept_count} (estimates of single races)"
+    return [title, *rows, *_earlier(history.kept_count - _STATUS_KEPT)]
+
+
+def review_lines(history: History, unit: str) -> list[str]:
+    """What a human is to look at first, as `status` lists it."""
+    found = history.suspicious
+    if not found:
+        return []
+    rows = [
+        f"  {kept.number:>4}  {estimate(kept, unit)}: {clean_line('; '.join(kept.suspicions), 160)}"
+        for kept in found[:_STATUS_REVIEW]
+    ]
+    return [
+        f"REVIEW FIRST: {formatting.count(len(found), 'suspicious keep')}",
+        *rows,
+        *_earlier(len(found) - _STATUS_REVIEW),
+        "  `autoresearch show N` prints its diff, `autoresearch undo N` takes it back",
+    ]
+
+
+def _earlier(amount: int) -> list[str]:
+    return [f"  … {amount} earlier"] if amount > 0 else []
 
 
 def claim(history: History, unit: str) -> str:
