@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
+from autoresearch.core.security.catalog import Scanner, scanners
 from autoresearch.core.security.ledger import Lead
 from autoresearch.core.security.quotes import redact
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import read_bytes_limited
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from autoresearch.security.books import Books
@@ -49,60 +49,54 @@ class Hint(NamedTuple):
         return hashlib.sha256(parts.encode("utf-8", "replace")).hexdigest()[:32]
 
 
-class Format(NamedTuple):
-    """How the JSON of a scanner is read.
-
-    Attributes:
-        marks: keys by which its reports are known.
-        items: what each lead is made of, one mapping a lead.
-        keys: field of a Hint -> where the mapping has it: keys with dots between, `?` behind one
-            that may be missing. A field that is not named stands under its own name, if at all.
-    """
-
-    tool: str
-    marks: tuple[str, ...]
-    items: Callable[[Any], Iterable[Mapping[str, Any]]]
-    keys: Mapping[str, str]
-
-
 def hints(report: object) -> tuple[Hint, ...]:
     """The leads of a scanner's report; ValueError where it has no known format."""
-    for form in _FORMATS:
-        if isinstance(report, dict) and all(mark in report for mark in form.marks):
+    for tool, scanner in scanners().items():
+        if isinstance(report, dict) and all(mark in report for mark in scanner.marks):
             try:
-                found = (_hint(form, item) for item in form.items(report))
-                listed = list(islice(found, MAX_LEADS + 1))
+                items = _READERS.get(tool, _listed)(report)
+                found = list(islice((_hint(tool, scanner, one) for one in items), MAX_LEADS + 1))
             except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
                 raise ValueError(
                     f"a key is missing or odd: {clean_line(str(error), 80)}"
                 ) from error
-            if len(listed) > MAX_LEADS:
+            if len(found) > MAX_LEADS:
                 raise ValueError(f"more than {MAX_LEADS} leads")
-            return tuple(dict.fromkeys(listed))
+            return tuple(dict.fromkeys(found))
     raise ValueError("neither SARIF nor JSON of bandit, semgrep, pip-audit, npm, detect-secrets")
 
 
-def _hint(form: Format, item: Mapping[str, Any]) -> Hint:
-    at = {name: _value(item, form.keys.get(name, f"{name}?")) for name in Hint._fields}
+def _hint(tool: str, scanner: Scanner, item: Mapping[str, Any]) -> Hint:
+    named = {name: f"{name}?" for name in Hint._fields} if not scanner.keys else scanner.keys
+    at = {name: _value(item, path) for name, path in named.items()}
     path = str(at["path"]).replace("\\", "/").removeprefix("file://").removeprefix("./")
+    cwe = f"CWE-{at['cwe']}" if isinstance(at["cwe"], int) else str(at["cwe"])
     return Hint(
-        tool=clean_line(at["tool"] or form.tool, 40),
+        tool=clean_line(at.get("tool") or tool, 40),
         rule=clean_line(str(at["rule"]), 120),
         message=clean_line(redact(str(at["message"])), MAX_MESSAGE),
-        level=clean_line(at["level"].lower(), 20),
+        level=clean_line(at.get("level", "").lower(), 20),
         path=clean_line(path, 400),
         line=int(at["line"] or 0),
-        cwe=tuple(dict.fromkeys(map(int, _CWE.findall(str(at["cwe"]))))),
+        cwe=tuple(dict.fromkeys(map(int, _CWE.findall(cwe)))),
     )
 
 
 def _value(item: Any, path: str) -> Any:  # noqa: ANN401 - JSON of anybody's
-    keys = path.removesuffix("?").split(".")
-    for key in keys:
+    if path.startswith("="):
+        return path[1:]
+    for key in path.removesuffix("?").split("."):
         if path.endswith("?") and key not in item:
             return ""
         item = item[key]
     return item
+
+
+def _listed(report: Any) -> Iterable[Mapping[str, Any]]:  # noqa: ANN401 - as above
+    """The results: one after the other, or by file."""
+    if isinstance(report["results"], list):
+        return list(report["results"])
+    return [{**one, "path": path} for path, found in report["results"].items() for one in found]
 
 
 def _sarif(log: Any) -> Iterable[Mapping[str, Any]]:  # noqa: ANN401 - as above
@@ -145,39 +139,8 @@ def _npm_audit(report: Any) -> Iterable[Mapping[str, Any]]:  # noqa: ANN401 - as
                 }
 
 
-def _detect_secrets(report: Any) -> Iterable[Mapping[str, Any]]:  # noqa: ANN401 - as above
-    for path, items in report["results"].items():
-        for item in items:
-            yield {**item, "path": path, "message": "a secret may stand here", "cwe": "CWE-798"}
-
-
-def _bandit(report: Any) -> Iterable[Mapping[str, Any]]:  # noqa: ANN401 - as above
-    for item in report["results"]:
-        yield {**item, "cwe": f"CWE-{item.get('issue_cwe', {}).get('id', '')}"}
-
-
 _SUPPLY = "CWE-1395"
-_BANDIT = {
-    "rule": "test_id", "message": "issue_text", "level": "issue_severity", "path": "filename",
-    "line": "line_number",
-}  # fmt: skip
-_SEMGREP = {
-    "rule": "check_id", "message": "extra.message", "level": "extra.severity?", "path": "path",
-    "line": "start.line", "cwe": "extra.metadata.cwe?",
-}  # fmt: skip
-_FORMATS = (
-    Format("", ("runs", "version"), _sarif, {}),
-    Format("npm audit", ("vulnerabilities", "auditReportVersion"), _npm_audit, {}),
-    Format("pip-audit", ("dependencies",), _pip_audit, {}),
-    Format(
-        "detect-secrets",
-        ("results", "plugins_used"),
-        _detect_secrets,
-        {"rule": "type", "line": "line_number"},
-    ),
-    Format("bandit", ("results", "metrics"), _bandit, _BANDIT),
-    Format("semgrep", ("results", "paths"), itemgetter("results"), _SEMGREP),
-)
+_READERS = {"SARIF": _sarif, "npm audit": _npm_audit, "pip-audit": _pip_audit}
 
 
 class Imported(NamedTuple):

@@ -15,7 +15,7 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.security import inventory as code
-from autoresearch.core.security.catalog import threats
+from autoresearch.core.security.catalog import scanners, threats
 from autoresearch.core.security.forms import CellForm, read_examined, read_model
 from autoresearch.core.security.inventory import Site, draft_boundaries, draft_elements, sites_in
 from autoresearch.core.security.ledger import (
@@ -49,15 +49,6 @@ if TYPE_CHECKING:
 
 CACHE_VERSION = 1
 """Of the table of places; another version is made anew."""
-
-SCANNERS = {
-    "bandit": "bandit -r . -f json -o bandit.json",
-    "semgrep": "semgrep scan --config RULES.yaml --json --output semgrep.json --metrics off",
-    "pip-audit": "pip-audit -f json -o pip-audit.json",
-    "npm": "npm audit --json > npm-audit.json",
-    "detect-secrets": "detect-secrets scan > secrets.json",
-}
-"""Program -> how its report is made; pip-audit and npm ask their registries."""
 
 
 class KnownSites(Struct, frozen=True, kw_only=True):
@@ -98,7 +89,11 @@ def begin(books: Books) -> Drafted:
         kept=kept,
         draft=str(draft),
         counts=dict(Counter(kinds).most_common()),
-        scanners={name: call for name, call in SCANNERS.items() if shutil.which(name)},
+        scanners={
+            program: one.call
+            for one in scanners().values()
+            if one.call and shutil.which(program := one.call.split()[0])
+        },
     )
 
 

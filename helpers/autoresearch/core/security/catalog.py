@@ -56,6 +56,14 @@ class LineRule(NamedTuple):
     pattern: re.Pattern[str]
 
 
+class Scanner(NamedTuple):
+    """Another scanner: how its report is made, known and read; see `threats.yaml`."""
+
+    marks: tuple[str, ...]
+    call: str = ""
+    keys: Mapping[str, str] = {}
+
+
 class Rated(NamedTuple):
     """A CVSS 4.0 vector in its canonical form, and what it is worth."""
 
@@ -145,3 +153,9 @@ def name_rules() -> tuple[tuple[PlaceKind, re.Pattern[str]], ...]:
     return tuple(
         (PlaceKind(one["kind"]), re.compile("|".join(one["any"]))) for one in _data()["names"]
     )
+
+
+@cache
+def scanners() -> Mapping[str, Scanner]:
+    """Tool -> how it is called and read."""
+    return {name: Scanner(**one) for name, one in _data()["scanners"].items()}

@@ -1,5 +1,7 @@
 """The security ledger: its words, its lines, and what they add up to.
 
+docs/security-ledger.md says what each field of a line means.
+
 STRIDE per element is Shostack's table (Threat Modeling: Designing for Security, Wiley 2014, chapter
 3; first in Hernan, Lambert, Ostwald, Shostack, MSDN Magazine, November 2006): repudiation is asked
 of a data store only where it is the record of who did what.
@@ -116,15 +118,7 @@ class State(str, Enum):
 
 
 class Quote(Struct, frozen=True, kw_only=True):
-    """Lines of a file, as the helper read them at the record's commit.
-
-    Attributes:
-        path: relative to the repository's root.
-        first, last: line numbers, from 1, both included.
-        text: the lines, redacted, common indentation removed.
-        blob: git's id of the file's content.
-        note: what these lines show; may be empty.
-    """
+    """Lines of a file, as the helper read them at the record's commit; redacted."""
 
     path: str
     first: int
@@ -135,15 +129,7 @@ class Quote(Struct, frozen=True, kw_only=True):
 
 
 class Element(Struct, frozen=True, kw_only=True, rename={"kind": "element_kind"}):
-    """A part of the system as a data flow diagram has it.
-
-    Attributes:
-        name: unique in the model.
-        kind: decides which threats apply.
-        files: patterns of the files that implement it, or that meet it where it is external.
-        description: what it does and whom it trusts.
-        source, target: of a flow, the names of the elements it connects; empty for all others.
-    """
+    """A part of the system as a data flow diagram has it; a flow has a source and a target."""
 
     name: str
     kind: ElementKind
@@ -170,11 +156,7 @@ class Asset(Struct, frozen=True, kw_only=True):
 
 
 class Model(Struct, frozen=True, kw_only=True):
-    """The threat model from here on; the latest one counts.
-
-    Attributes:
-        drafted: True when the helper derived it from the code and nobody completed it.
-    """
+    """The threat model from here on; the latest one counts."""
 
     schema: int
     at: str
@@ -186,16 +168,7 @@ class Model(Struct, frozen=True, kw_only=True):
 
 
 class Sweep(Struct, frozen=True, kw_only=True):
-    """A bounded stretch of examining.
-
-    Attributes:
-        number: from 1.
-        host_session: the agent session that opened it.
-        iterations: how many cells are to be answered in it.
-        scope: patterns of the files it looks at; empty: all.
-        base: with `--diff`, the commit that is compared with; else None.
-        paths: with `--diff`, the files that changed and those that reach them by imports.
-    """
+    """A bounded stretch of examining: so many cells, of files in scope or reached from `base`."""
 
     schema: int
     at: str
@@ -209,12 +182,7 @@ class Sweep(Struct, frozen=True, kw_only=True):
 
 
 class Examined(Struct, frozen=True, kw_only=True):
-    """A cell that was looked at and holds: the places read, and why.
-
-    Attributes:
-        sweep: the sweep it belongs to; None outside of one.
-        lead: the scanner's lead that it dismisses, or None.
-    """
+    """A cell that was looked at and holds: the places read, and why."""
 
     schema: int
     at: str
@@ -231,17 +199,7 @@ class Examined(Struct, frozen=True, kw_only=True):
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """A flaw with its evidence.
-
-    Attributes:
-        cwe: numbers, the primary one first.
-        lists: codes of the OWASP LLM and API lists that fit.
-        vector: CVSS 4.0; score and severity are computed from it.
-        fingerprint: stays the same when the lines move.
-        evidence: the flaw's own lines first.
-        flow: how data gets there, source first; may be empty.
-        lead: the scanner's lead that it confirms, or None.
-    """
+    """A flaw with its evidence, its own lines first; score and severity come from the vector."""
 
     schema: int
     at: str
@@ -268,15 +226,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class Proof(Struct, frozen=True, kw_only=True):
-    """One run of a finding's proof of concept, by the helper, in a clean checkout.
-
-    Attributes:
-        finding: its number.
-        script: the script's file name in the state folder.
-        script_sha256: of its bytes.
-        link: ignored directories that the checkout could read.
-        sandbox: what was in force; `none` without.
-    """
+    """One run of a finding's proof of concept, by the helper, in a clean checkout."""
 
     schema: int
     at: str
@@ -294,10 +244,8 @@ class Proof(Struct, frozen=True, kw_only=True):
 class Resolution(Struct, frozen=True, kw_only=True):
     """A finding's state from here on.
 
-    Attributes:
-        until: last day on which an acceptance holds, `2026-12-31`; None for other states.
-        checked: what the helper saw for itself: `proof`, `gone` (the quoted lines are no longer
-            there), or `word` (somebody's word only).
+    `checked` is what the helper saw for itself: `proof`, `gone` (the quoted lines are no longer
+    there), or `word` (somebody's word only).
     """
 
     schema: int
@@ -311,14 +259,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
 
 
 class Lead(Struct, frozen=True, kw_only=True):
-    """What a scanner said: a hint, never a finding.
-
-    Attributes:
-        tool, rule, message, level: as the scanner has them.
-        path, line: where; line 0 for a whole file.
-        cwe: numbers it names.
-        key: tells the same lead imported twice.
-    """
+    """What a scanner said, a hint and never a finding; line 0 for a whole file."""
 
     schema: int
     at: str

@@ -13,6 +13,7 @@ from autoresearch.core.security.overview import tally
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from autoresearch.core.security.ledger import Finding
     from autoresearch.core.security.overview import Coverage, Located, Overview, Row, Shown
 
 LONG = 1_000
@@ -89,13 +90,17 @@ def _finding(one: Shown) -> Iterable[str]:
         steps = [(place.path, place.first, place.last) for place in one.flow]
         yield f"Flow: {_places(steps)}"
         yield ""
-    for title, text in (
+    for title, text in _told(finding):
+        yield f"**{title}.** {markdown_line(text, LONG)}"
+        yield ""
+
+
+def _told(finding: Finding) -> tuple[tuple[str, str], ...]:
+    return (
         ("Attack", finding.scenario),
         ("Reproduction", finding.reproduction),
         ("Remedy", finding.remedy),
-    ):
-        yield f"**{title}.** {markdown_line(text, LONG)}"
-        yield ""
+    )
 
 
 def _state(one: Shown) -> str:
@@ -173,11 +178,7 @@ def _article(one: Shown) -> Iterable[str]:
         code = "\n".join(clean_line(line) for line in place.text.split("\n"))
         yield f"<p>{_escaped(where)}{'' if place.stands else ' (no longer there)'}</p>"
         yield f"<pre><code>{html.escape(code)}</code></pre>"
-    for title, text in (
-        ("Attack", finding.scenario),
-        ("Reproduction", finding.reproduction),
-        ("Remedy", finding.remedy),
-    ):
+    for title, text in _told(finding):
         yield f"<p><strong>{title}.</strong> {_escaped(text)}</p>"
     yield "</article>"
 
