@@ -51,25 +51,21 @@ def forecast(
     experiments: int | None,
     tokens_each: float | None,
 ) -> Forecast:
-    """The cost of a run.
+    """The cost of a run of the planned experiments, else of the budget's number, else of 20.
 
     Args:
-        contract: its budget says how many experiments where the caller does not.
-        rehearsal: its times.
-        experiments: how many are planned, None for the budget's number, else 20.
+        contract: has the budget.
+        rehearsal: has the times.
+        experiments: how many are planned, None where nobody says.
         tokens_each: what one took in earlier sessions of this repository, None if unknown.
     """
     count = experiments or contract.budget.experiments or DEFAULT_EXPERIMENTS
-    known = tokens_each is not None
-    each = tokens_each if tokens_each is not None else DEFAULT_TOKENS
-    return Forecast(
-        experiments=count,
-        seconds=rehearsal.forecast_s(count),
-        tokens=round(each * count),
-        tokens_from="earlier sessions of this repository"
-        if known
-        else f"a default of {DEFAULT_TOKENS:,} an experiment",
-    )
+    seconds = rehearsal.forecast_s(count)
+    if tokens_each is not None:
+        source = "earlier sessions of this repository"
+        return Forecast(count, seconds, round(tokens_each * count), source)
+    source = f"a default of {DEFAULT_TOKENS:,} an experiment"
+    return Forecast(count, seconds, DEFAULT_TOKENS * count, source)
 
 
 def advice_about(contract: Contract, rehearsal: Rehearsal, planned: Forecast) -> tuple[str, ...]:
@@ -132,15 +128,11 @@ def _about_limits(contract: Contract, rehearsal: Rehearsal) -> Iterator[str]:
         pool = same_code_differences(Arm.INCUMBENT.value * len(values), values, scale)
         seen = smallest_visible(pool, rehearsal.pairs, scale, secondary.direction)
         if seen is not None and seen > limit:
+            sizes = (formatting.magnitude(size, scale, secondary.unit) for size in (limit, seen))
             yield (
-                f"the limit of {secondary.name} is {_size(limit, scale, secondary.unit)}, but its "
-                f"noise hides losses below {_size(seen, scale, secondary.unit)}, so good changes "
-                "will be rejected: widen the limit, make the number steadier, or only watch it"
-            )
-
-
-def _size(value: float, scale: Scale, unit: str) -> str:
-    return formatting.magnitude(value, scale, unit)
+                "the limit of {} is {}, but its noise hides losses below {}, so good changes will "
+                "be rejected: widen the limit, make the number steadier, or only watch it"
+            ).format(secondary.name, *sizes)
 
 
 def _cpu_is_quieter(contract: Contract, rehearsal: Rehearsal) -> bool:

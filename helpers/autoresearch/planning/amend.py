@@ -143,23 +143,20 @@ def _added(session: Session, snapshot: Snapshot) -> list[Change]:
         return []
     listed = session.repo.run("ls-files", "-z", "--", *snapshot.outside).out
     staged = listed.decode("utf-8", "surrogateescape").split("\0")[:-1]
-    walk, found = session.walk(), []
-    for path in staged:
-        here = walk.at(path)
-        fine = here.obstacle is None
-        found.append(
-            Change(
-                path=path,
-                status=Status.ADDED,
-                old=None,
-                new=here.entry if fine else None,
-                content=here.content if fine else None,
-                before=None,
-                found=here.entry,
-                obstacle=here.obstacle,
-            )
+    walk = session.walk()
+    return [
+        Change(
+            path=path,
+            status=Status.ADDED,
+            old=None,
+            new=None if here.obstacle else here.entry,
+            content=None if here.obstacle else here.content,
+            before=None,
+            found=here.entry,
+            obstacle=here.obstacle,
         )
-    return found
+        for path, here in ((path, walk.at(path)) for path in staged)
+    ]
 
 
 def _planned(session: Session, changes: tuple[Change, ...]) -> _Plan:

@@ -43,17 +43,7 @@ _JS = re.compile(r"""(?:require\(|from\s+|import\s*(?:\(\s*)?)['"](\.{1,2}/[^'"]
 _RUBY = re.compile(r"""require_relative\s*\(?['"]([^'"]+)['"]""")
 _INCLUDE = re.compile(r"""^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)\"""", re.MULTILINE)
 _AS_IT_IS: tuple[str, ...] = ("",)
-_ENDINGS: tuple[str, ...] = (
-    "",
-    ".js",
-    ".ts",
-    ".tsx",
-    ".jsx",
-    ".mjs",
-    ".cjs",
-    "/index.js",
-    "/index.ts",
-)
+_ENDINGS = ("", ".js", ".ts", ".tsx", ".jsx", ".mjs", ".cjs", "/index.js", "/index.ts")
 _ROOTS = ("", "src/", "lib/", "python/")
 
 
@@ -134,16 +124,9 @@ FIRST_CALLS = 20
 
 _CODE = re.compile(r"\.(?:[cm]?[jt]sx?|go|rs|java|kt|rb|c|cc|cpp|cxx|h|hpp|cs|swift|scala|php)$")
 _COMMENT = re.compile(r"^\s*(?://|/?\*|#|--|import\b|use\b|package\b)")
-_FLIPS = (
-    ("===", "!=="),
-    ("==", "!="),
-    ("!=", "=="),
-    ("<=", ">"),
-    (">=", "<"),
-    ("&&", "||"),
-    ("<", ">="),
-    (">", "<="),
-)
+_FLIPS = {
+    "===": "!==", "==": "!=", "!=": "==", "<=": ">", ">=": "<", "&&": "||", "<": ">=", ">": "<="
+}  # fmt: skip
 
 
 class Mutant(NamedTuple):
@@ -162,13 +145,6 @@ class Mutant(NamedTuple):
     content: bytes
 
 
-class _Site(NamedTuple):
-    """A place that can be broken, and how much code it stands for."""
-
-    weight: int
-    mutant: Mutant
-
-
 class Mutants(NamedTuple):
     """Those to be shown, and how many places in scope could have been broken so."""
 
@@ -178,17 +154,14 @@ class Mutants(NamedTuple):
 
 def mutants_of(contents: Mapping[str, bytes]) -> Mutants:
     """At most three, in different functions, of different files first, the largest first."""
-    sites = [
-        site
-        for path, content in contents.items()
-        for site in (
-            _python_mutants(path, content) if path.endswith(".py") else _other(path, content)
-        )
-    ]
-    sites.sort(key=lambda site: (-site.weight, site.mutant.path, site.mutant.line))
-    first = {site.mutant.path: site.mutant for site in reversed(sites)}
-    chosen = [site.mutant for site in sites if first[site.mutant.path] is site.mutant]
-    rest = [site.mutant for site in sites if first[site.mutant.path] is not site.mutant]
+    weighed: list[tuple[int, Mutant]] = []
+    for path, content in contents.items():
+        weighed += (_python_mutants if path.endswith(".py") else _other)(path, content)
+    weighed.sort(key=lambda site: (-site[0], site[1].path, site[1].line))
+    sites = [mutant for _, mutant in weighed]
+    first = {mutant.path: mutant for mutant in reversed(sites)}
+    chosen = [mutant for mutant in sites if first[mutant.path] is mutant]
+    rest = [mutant for mutant in sites if first[mutant.path] is not mutant]
     return Mutants(tuple((*chosen, *rest)[:MAX_MUTANTS]), len(sites))
 
 
@@ -205,8 +178,8 @@ def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunction
             yield node
 
 
-def _python_mutants(path: str, content: bytes) -> Iterator[_Site]:
-    """Each function that returns something returns None instead."""
+def _python_mutants(path: str, content: bytes) -> Iterator[tuple[int, Mutant]]:
+    """Each function that returns something returns None instead; weighed by its lines."""
     tree = _tree(content)
     if tree is None:
         return
@@ -225,7 +198,7 @@ def _python_mutants(path: str, content: bytes) -> Iterator[_Site]:
         ]
         weight = (function.end_lineno or function.lineno) - function.lineno + 1
         what = f"{function.name}() returns None"
-        yield _Site(weight, Mutant(path, site.lineno, what, b"\n".join(changed)))
+        yield weight, Mutant(path, site.lineno, what, b"\n".join(changed))
 
 
 def _says_something(node: ast.Return) -> bool:
@@ -234,7 +207,7 @@ def _says_something(node: ast.Return) -> bool:
     )
 
 
-def _other(path: str, content: bytes) -> Iterator[_Site]:
+def _other(path: str, content: bytes) -> Iterator[tuple[int, Mutant]]:
     """The first comparison of the file is turned round."""
     if not _CODE.search(path):
         return
@@ -242,7 +215,7 @@ def _other(path: str, content: bytes) -> Iterator[_Site]:
     for number, line in enumerate(lines, 1):
         if _COMMENT.match(line):
             continue
-        for old, new in _FLIPS:
+        for old, new in _FLIPS.items():
             spaced = f" {old} "
             if spaced in line and '"' not in line and "'" not in line:
                 flipped = line.replace(spaced, f" {new} ", 1)
@@ -251,7 +224,7 @@ def _other(path: str, content: bytes) -> Iterator[_Site]:
                     path, number, f"`{old}` became `{new}`",
                     changed.encode("utf-8", "surrogateescape"),
                 )  # fmt: skip
-                yield _Site(len(lines), mutant)
+                yield len(lines), mutant
                 return
 
 
@@ -355,115 +328,157 @@ def examine(
     say: Callable[[str], None],
 ) -> Examination:
     """Ask the questions of a contract that has been rehearsed on `tree`."""
-    scoped = scoped_paths(bench.contract, tree)
-    contents = _contents(bench, tree, scoped)
+    asked = _Questions(bench, tree, rehearsal, randomness, scoped_paths(bench.contract, tree))
+    contents = asked.contents()
     say("does the guard notice a broken function")
     places = mutants_of(contents)
-    mutants = _mutants(bench, tree, places.chosen, rehearsal)
+    mutants = asked.mutants(places.chosen)
     say("does verify notice each part of the scope")
-    parts = _parts(bench, tree, scoped, rehearsal, randomness)
+    parts = asked.parts()
     say("does the metric move when the code is slower")
-    moved = _slowed(bench, tree, contents, rehearsal, randomness)
-    profile_s, unprofiled = _profiled(bench, tree, say)
-    findings = (
-        *_mutant_findings(mutants),
-        *(
-            f"breaking only {part} changed nothing that verify prints: verify does not run it, or "
-            "runs it from elsewhere"
-            for part, noticed in parts
-            if not noticed
-        ),
-        *_slow_findings(moved),
-        *unprofiled,
-        *import_findings(bench.contract, tree, contents),
-        *_leak_findings(bench),
-    )
+    moved = asked.slowed(contents)
+    if bench.contract.profile is not None:
+        say("does the profiler run")
+    profile_s, unprofiled = asked.profiled()
     return Examination(
         mutants=mutants,
         places=places.places,
         parts=parts,
         slowed=moved,
         profile_s=profile_s,
-        findings=findings,
+        findings=(
+            *_unnoticed(mutants, parts, moved),
+            *([unprofiled] if unprofiled else []),
+            *import_findings(bench.contract, tree, contents),
+            *(f"{clean_line(one.where, 120)} is {one.remedy}" for one in leaks_of(bench)[:3]),
+        ),
     )
 
 
-def _profiled(
-    bench: Bench, tree: TreeMap, say: Callable[[str], None]
-) -> tuple[float | None, tuple[str, ...]]:
-    """Elapsed seconds of the profiler on the unchanged code, or the finding that it fails."""
-    command = bench.contract.profile
-    if command is None:
-        return None, ()
-    say("does the profiler run")
-    try:
-        built = bench.bring(bench.slots[GUARD_SLOT], tree, label="0000-profile")
-        result, _ = bench.command(built, command, label="0000-profile")
-    except ProtectedTouched as error:
-        how = f"changes protected files ({clean_line(', '.join(error.paths[:3]), 120)})"
-    else:
-        if result.passed:
-            return result.duration_s, ()
-        how = "times out" if result.timed_out else f"fails with exit code {result.exit_code}"
-    return None, (f"`profile` {how} in a bench checkout, so it would not help the agent",)
+def _unnoticed(
+    mutants: Sequence[tuple[str, bool]], parts: Sequence[tuple[str, bool]], moved: bool | None
+) -> Iterator[str]:
+    """The findings about what was broken on purpose, a sentence each."""
+    if mutants and not any(noticed for _, noticed in mutants):
+        named = "; ".join(what for what, _ in mutants)
+        yield (
+            f"the guard passes although code in scope is broken ({named}): it does not test that "
+            "code"
+        )
+    for part, noticed in parts:
+        if not noticed:
+            yield (
+                f"breaking only {part} changed nothing that verify prints: verify does not run "
+                "it, or runs it from elsewhere"
+            )
+    if moved is False:
+        yield (
+            "the metric did not get worse when every function in scope was slowed down: it does "
+            "not measure that code"
+        )
 
 
-def _contents(bench: Bench, tree: TreeMap, scoped: Sequence[str]) -> dict[str, bytes]:
-    """The files in scope, as many as are worth a look."""
-    looked_at = list(scoped)[:MAX_CONTENTS]
-    held = zip(looked_at, bench.repo.blobs(tree[path].oid for path in looked_at), strict=True)
-    return {path: content for path, (_, content) in held if len(content) <= MAX_CONTENT_BYTES}
+class _Questions(NamedTuple):
+    """What is asked, and of what: a contract's bench, the commit, and its files in scope."""
 
+    bench: Bench
+    tree: TreeMap
+    rehearsal: Rehearsal
+    randomness: Randomness
+    scoped: tuple[str, ...]
 
-def _mutants(
-    bench: Bench, tree: TreeMap, chosen: Sequence[Mutant], rehearsal: Rehearsal
-) -> tuple[tuple[str, bool], ...]:
-    """Show the guard one broken function after the other, until it notices one."""
-    guard = bench.contract.guard
-    if guard is None:
-        return ()
-    allowed = max(1, int(GUARDS_S / max(rehearsal.guard_s or 0.0, 0.01)))
-    shown: list[tuple[str, bool]] = []
-    for mutant in chosen[:allowed]:
-        slot = bench.slots[GUARD_SLOT]
-        with altered(bench, slot, tree, {mutant.path: mutant.content}) as built:
-            if not builds(bench, built):
-                continue  # it says nothing about the guard
-            outcome = bench.run(built, guard, timeout_s=bench.contract.guard_timeout_s)
-        noticed = outcome.exit_code != 0 or outcome.timed_out
-        shown.append((clean_line(f"{mutant.path}:{mutant.line} {mutant.what}", 120), noticed))
-        if noticed:
-            break
-    return tuple(shown)
+    def contents(self) -> dict[str, bytes]:
+        """The files in scope, as many as are worth a look."""
+        some = self.scoped[:MAX_CONTENTS]
+        blobs = self.bench.repo.blobs(self.tree[path].oid for path in some)
+        held = zip(some, blobs, strict=True)
+        return {path: content for path, (_, content) in held if len(content) <= MAX_CONTENT_BYTES}
 
+    def mutants(self, chosen: Sequence[Mutant]) -> tuple[tuple[str, bool], ...]:
+        """Show the guard one broken function after the other, until it notices one."""
+        guard, bench = self.bench.contract.guard, self.bench
+        if guard is None:
+            return ()
+        allowed = max(1, int(GUARDS_S / max(self.rehearsal.guard_s or 0.0, 0.01)))
+        shown: list[tuple[str, bool]] = []
+        for mutant in chosen[:allowed]:
+            slot = bench.slots[GUARD_SLOT]
+            with altered(bench, slot, self.tree, {mutant.path: mutant.content}) as built:
+                if not builds(bench, built):
+                    continue  # it says nothing about the guard
+                outcome = bench.run(built, guard, timeout_s=bench.contract.guard_timeout_s)
+            noticed = outcome.exit_code != 0 or outcome.timed_out
+            shown.append((clean_line(f"{mutant.path}:{mutant.line} {mutant.what}", 120), noticed))
+            if noticed:
+                break
+        return tuple(shown)
 
-def _mutant_findings(mutants: Sequence[tuple[str, bool]]) -> tuple[str, ...]:
-    if not mutants or any(noticed for _, noticed in mutants):
-        return ()
-    named = "; ".join(what for what, _ in mutants)
-    return (
-        f"the guard passes although code in scope is broken ({named}): it does not test that code",
-    )
+    def parts(self) -> tuple[tuple[str, bool], ...]:
+        """Break one part of the scope after the other: a leak of one shows only alone."""
+        parts = parts_of(self.scoped)
+        if len(parts) < 2:  # noqa: PLR2004 - one part is the whole, which was broken already
+            return ()
+        allowed = min(MAX_PARTS, int(PARTS_S / max(2 * self.rehearsal.sample_s, 0.01)))
+        sound = [sample.value for sample in self.rehearsal.samples]
+        shown = []
+        for name, paths in list(parts.items())[:allowed]:
+            broken = values_when_broken(self.bench, self.tree, paths, self.randomness)
+            shown.append((clean_line(name, 80), not is_unnoticed(sound, broken)))
+        return tuple(shown)
 
+    def slowed(self, contents: Mapping[str, bytes]) -> bool | None:
+        """Whether a time gets worse when every Python function waits; None: no such case."""
+        if self.rehearsal.deterministic or not is_time(self.bench.contract):
+            return None
+        changes = {
+            path: changed
+            for path, content in contents.items()
+            if path.endswith(".py")
+            and (changed := slowed(content, self.rehearsal.sample_s)) is not None
+        }
+        value = self._value_when_changed(changes) if changes else None
+        if value is None:
+            return None
+        sound = [sample.value for sample in self.rehearsal.samples]
+        spread = max(sound) - min(sound)
+        if self.bench.contract.metric.direction is Direction.LOWER:
+            return value > max(sound) + spread
+        return value < min(sound) - spread
 
-def _parts(
-    bench: Bench,
-    tree: TreeMap,
-    scoped: Sequence[str],
-    rehearsal: Rehearsal,
-    randomness: Randomness,
-) -> tuple[tuple[str, bool], ...]:
-    """Break one part of the scope after the other: a leak of one shows only alone."""
-    parts = parts_of(scoped)
-    allowed = min(MAX_PARTS, int(PARTS_S / max(2 * rehearsal.sample_s, 0.01)))
-    if len(parts) < 2:  # noqa: PLR2004 - one part is the whole, which was broken already
-        return ()
-    sound = [sample.value for sample in rehearsal.samples]
-    shown = []
-    for name, paths in list(parts.items())[:allowed]:
-        broken = values_when_broken(bench, tree, paths, randomness)
-        shown.append((clean_line(name, 80), not is_unnoticed(sound, broken)))
-    return tuple(shown)
+    def _value_when_changed(self, changes: Mapping[str, bytes]) -> float | None:
+        """What verify prints then, the worst there is where it takes too long; None if it fails.
+
+        What the wait broke says nothing about the metric.
+        """
+        bench, contract = self.bench, self.bench.contract
+        timeout_s = min(contract.timeout_s, SLOW_FACTOR * self.rehearsal.sample_s + 1.0)
+        seed = self.randomness.getrandbits(SEED_BITS)
+        try:
+            with altered(bench, bench.slots[1], self.tree, changes) as built:
+                if not builds(bench, built):
+                    return None
+                outcome = bench.run(built, contract.verify, timeout_s=timeout_s, seed=seed)
+                if outcome.timed_out:
+                    return math.inf if contract.metric.direction is Direction.LOWER else -math.inf
+                return bench.read(outcome, self.rehearsal.samples[0].arm, "0000-slowed").value
+        except (CandidateFailed, ProtectedTouched):
+            return None
+
+    def profiled(self) -> tuple[float | None, str]:
+        """Elapsed seconds of the profiler on the unchanged code, or the finding that it fails."""
+        bench, command = self.bench, self.bench.contract.profile
+        if command is None:
+            return None, ""
+        try:
+            built = bench.bring(bench.slots[GUARD_SLOT], self.tree, label="0000-profile")
+            result, _ = bench.command(built, command, label="0000-profile")
+        except ProtectedTouched as error:
+            how = f"changes protected files ({clean_line(', '.join(error.paths[:3]), 120)})"
+        else:
+            if result.passed:
+                return result.duration_s, ""
+            how = "times out" if result.timed_out else f"fails with exit code {result.exit_code}"
+        return None, f"`profile` {how} in a bench checkout, so it would not help the agent"
 
 
 def parts_of(scoped: Sequence[str]) -> dict[str, list[str]]:
@@ -478,75 +493,11 @@ def parts_of(scoped: Sequence[str]) -> dict[str, list[str]]:
     return dict(sorted(parts.items(), key=lambda item: -len(item[1])))
 
 
-def _slowed(
-    bench: Bench,
-    tree: TreeMap,
-    contents: Mapping[str, bytes],
-    rehearsal: Rehearsal,
-    randomness: Randomness,
-) -> bool | None:
-    """Whether a time gets worse when every Python function in scope waits; None: no such case."""
-    if rehearsal.deterministic or not is_time(bench.contract):
-        return None
-    changes = {
-        path: changed
-        for path, content in contents.items()
-        if path.endswith(".py") and (changed := slowed(content, rehearsal.sample_s)) is not None
-    }
-    if not changes:
-        return None
-    value = _value_when_changed(bench, tree, changes, rehearsal, randomness)
-    sound = [sample.value for sample in rehearsal.samples]
-    if value is None:
-        return None
-    spread = max(sound) - min(sound)
-    if bench.contract.metric.direction is Direction.LOWER:
-        return value > max(sound) + spread
-    return value < min(sound) - spread
-
-
-def _value_when_changed(
-    bench: Bench,
-    tree: TreeMap,
-    changes: Mapping[str, bytes],
-    rehearsal: Rehearsal,
-    randomness: Randomness,
-) -> float | None:
-    """What verify prints then, the worst there is where it takes too long; None where it fails.
-
-    What the wait broke says nothing about the metric.
-    """
-    contract = bench.contract
-    timeout_s = min(contract.timeout_s, SLOW_FACTOR * rehearsal.sample_s + 1.0)
-    seed = randomness.getrandbits(SEED_BITS)
-    try:
-        with altered(bench, bench.slots[1], tree, changes) as built:
-            if not builds(bench, built):
-                return None
-            outcome = bench.run(built, contract.verify, timeout_s=timeout_s, seed=seed)
-            if outcome.timed_out:
-                return math.inf if contract.metric.direction is Direction.LOWER else -math.inf
-            return bench.read(outcome, rehearsal.samples[0].arm, "0000-slowed").value
-    except (CandidateFailed, ProtectedTouched):
-        return None
-
-
 def is_time(contract: Contract) -> bool:
     """Whether slower code must show in the metric: a time, or a rate per second."""
-    metric = contract.metric
-    unit = metric.unit
-    return metric.source is not Source.OUTPUT or (
-        (unit != "" and unit in SECONDS_PER_UNIT) or unit.endswith("/s")
-    )
-
-
-def _slow_findings(moved: bool | None) -> tuple[str, ...]:
-    if moved is not False:
-        return ()
-    return (
-        "the metric did not get worse when every function in scope was slowed down: it does not "
-        "measure that code",
-    )
+    unit = contract.metric.unit
+    is_rate = unit.endswith("/s") or (unit != "" and unit in SECONDS_PER_UNIT)
+    return is_rate or contract.metric.source is not Source.OUTPUT
 
 
 def import_findings(
@@ -564,7 +515,3 @@ def import_findings(
         "measures or tests: code under test can tamper with its judge"
         for one in found[:3]
     )
-
-
-def _leak_findings(bench: Bench) -> tuple[str, ...]:
-    return tuple(f"{clean_line(one.where, 120)} is {one.remedy}" for one in leaks_of(bench)[:3])

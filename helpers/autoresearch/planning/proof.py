@@ -50,12 +50,10 @@ class Leak(NamedTuple):
 def find_leaks(
     toplevel: Path, contract: Contract, environment: Mapping[str, str]
 ) -> tuple[Leak, ...]:
-    """Everything found that leads to `toplevel`, in a fixed order.
+    """Everything found that leads to the user's working tree, in a fixed order.
 
-    Args:
-        toplevel: the user's working tree.
-        contract: its links lead into that tree, its commands name interpreters.
-        environment: what samples run with; PATH and VIRTUAL_ENV name the Python that is used.
+    The contract's links lead into that tree, its commands name interpreters; PATH and VIRTUAL_ENV
+    of what samples run with name the Python that is used.
     """
     linked = [toplevel / link for link in contract.link]
     commands = [text for text in (contract.verify, contract.build) if text is not None]
