@@ -36,7 +36,7 @@ together. Windows too short for chance are for the list of every call ([faults.m
 
 The commands of the first two rows were `try`, `drop` and `note` alone. Before the third row a
 sitting that is not listed found a lock file that a git killed with its helper left (mended in
-`edges/gitlocks.py`). The violation listed was a lock that the fork of a dead holder kept (mended
+`edges/gitwrite.py`). The violation listed was a lock that the fork of a dead holder kept (mended
 in `edges/lock.py`).
 
 | date (UTC) | commit | seeds | kills | of these in the middle | violations | bound |

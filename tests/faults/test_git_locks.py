@@ -9,7 +9,7 @@ import signal
 import subprocess
 
 import pytest
-from autoresearch.edges import gitlocks, gitwrite
+from autoresearch.edges import gitwrite
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.planning import freeze
 from faults.rig import Plan
@@ -76,7 +76,7 @@ def test_state_on_another_disk_than_the_repository(rig, monkeypatch):
 
 def test_lock_stays_while_a_git_is_at_work(rig, monkeypatch):
     """A living git's lock taken from under it."""
-    monkeypatch.setattr(gitlocks, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(gitwrite, "PATIENCE_S", 0.0)
     plant(rig, ["index.lock"])
     with subprocess.Popen(["git", "cat-file", "--batch"], cwd=rig.root, stdin=subprocess.PIPE):
         assert rig.run("recover").code == 0
@@ -89,14 +89,14 @@ def test_git_that_outlives_its_helper_is_waited_for(rig, monkeypatch):
     """The next command failing at a lock that is let go a moment later."""
     plant(rig, ["index.lock"])
     lock = rig.root / ".git/index.lock"
-    monkeypatch.setattr(gitlocks.time, "sleep", lambda _: lock.unlink())
+    monkeypatch.setattr(gitwrite.time, "sleep", lambda _: lock.unlink())
     pipe, command = subprocess.PIPE, ["sh", "-c", "git cat-file --batch-check; :"]
     with subprocess.Popen(command, cwd=rig.root, stdin=pipe, stdout=pipe) as shell:
         shell.stdin.write(b"HEAD\n")
         shell.stdin.flush()
         assert shell.stdout.readline()  # by now git is at work, and not as a child of ours
         with GitRepo.open(rig.root) as repo:
-            assert gitlocks.outlived(repo, "cheaper", "refs/heads/autoresearch/cheaper") == []
+            assert gitwrite.outlived_locks(repo, "cheaper", "refs/heads/autoresearch/cheaper") == []
 
 
 def test_lock_stays_while_it_is_open(rig):

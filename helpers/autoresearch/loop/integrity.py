@@ -18,7 +18,7 @@ from autoresearch.core.pruning import Survey, survey
 from autoresearch.core.records import Epoch, Experiment, Record, Undo
 from autoresearch.edges import dotgit, gitdiff, gitrefs
 from autoresearch.edges.files import OURS, atomic_write
-from autoresearch.edges.gitlocks import locks_of
+from autoresearch.edges.gitwrite import locks_of
 from autoresearch.edges.lock import Lock
 from autoresearch.loop import logbook
 from autoresearch.loop.session import CONTRACT_FILE, SESSION_FILE, environment_hash, frozen_contract

@@ -21,7 +21,7 @@ from autoresearch.core.pruning import Survey, survey
 from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.snapshot import Entry, TreeMap
 from autoresearch.core.steps import Action
-from autoresearch.edges import gitlocks, gitrefs, notices
+from autoresearch.edges import gitrefs, gitwrite, notices
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import file_error
 from autoresearch.edges.gitrepo import GitRepo
@@ -264,9 +264,9 @@ class Session(Struct):
         self.trees[oid] = tree
 
     def set_locks_aside(self) -> tuple[Path, ...]:
-        """Move the locks of a killed git out of the way; see `gitlocks.set_aside`."""
-        locks = gitlocks.outlived(self.repo, self.name, self.branch)
-        return gitlocks.set_aside(self.repo, locks, self.places.state / "set-aside" / "locks")
+        """Move the locks of a killed git out of the way; see `gitwrite.set_locks_aside`."""
+        locks = gitwrite.outlived_locks(self.repo, self.name, self.branch)
+        return gitwrite.set_locks_aside(self.repo, locks, self.places.state / "set-aside" / "locks")
 
     def keep_overrides(self, changed: Mapping[str, Entry | None], now: Mapping[str, Entry]) -> None:
         """Remember how changed paths differ from git from now on, and forget those that do not."""

@@ -17,7 +17,7 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.core.steps import Action
-from autoresearch.edges import gitlocks, gitrefs
+from autoresearch.edges import gitrefs, gitwrite
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import OURS, atomic_write, named_errors, remove_tree
 from autoresearch.edges.gitrepo import GitRepo, object_id
@@ -205,8 +205,8 @@ def take_back_interrupted(repo: GitRepo, places: Places) -> None:
     published = places.copies.exists()
     found = None if published else Journal(places.journal).load().pending
     if found is not None and found.action is not None and found.action.command == INIT:
-        locks = gitlocks.outlived(repo, places.session, BRANCHES + places.session)
-        gitlocks.set_aside(repo, locks, places.state.with_name(".set-aside"))
+        locks = gitwrite.outlived_locks(repo, places.session, BRANCHES + places.session)
+        gitwrite.set_locks_aside(repo, locks, places.state.with_name(".set-aside"))
         take_back(repo, BeforeInit.from_journal(found.action), places)
         return
     if published or places.index.exists():
