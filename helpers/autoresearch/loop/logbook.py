@@ -27,7 +27,7 @@ from autoresearch.core.views import Situation, brief, next_step
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import append_once, atomic_write
-from autoresearch.edges.gitrepo import object_id
+from autoresearch.edges.gitrepo import GitRepo, object_id
 from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.places import Places, shown_path
 from autoresearch.edges.stored import Stored, keep_edited, plain_content
@@ -37,7 +37,6 @@ from autoresearch.loop.briefing import situation_of
 if TYPE_CHECKING:
     from autoresearch.core.history import History
     from autoresearch.core.steps import Action
-    from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.loop.session import Session
 
 
