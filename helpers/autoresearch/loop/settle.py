@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from autoresearch.core.errors import SessionBroken
+from autoresearch.core.errors import GitError, SessionBroken
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Epoch
-from autoresearch.core.snapshot import Change, Entry, Status, Step, differing_paths, put_back_steps
+from autoresearch.core.snapshot import (
+    LINK_MODE,
+    Change,
+    Entry,
+    Status,
+    Step,
+    TreeMap,
+    differing_paths,
+    put_back_steps,
+)
 from autoresearch.edges import gitrefs
 from autoresearch.edges.files import atomic_write, file_error, named_errors
 from autoresearch.edges.gitrepo import GitRepo, object_id
-from autoresearch.edges.gitwrite import IndexChange, outdated, sync_index
+from autoresearch.edges.gitwrite import IndexChange, outdated, sync_index, write_blobs
 from autoresearch.edges.putback import Left, carry_out
 from autoresearch.edges.stored import Stored
 from autoresearch.edges.worktree import with_crlf
@@ -31,8 +42,10 @@ from autoresearch.loop.session import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from autoresearch.core.history import Tried
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.core.steps import Action
+    from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.edges.places import Places
     from autoresearch.loop.session import Session
 
@@ -281,3 +294,65 @@ def finish_amend(session: Session, action: Action) -> str:
     epoch = action.record(Epoch, "epoch")
     adopt_contract(session, action.value("parent") or "", action.value("commit") or "", epoch)
     return f"the amendment of epoch {epoch.number} was interrupted and is now finished"
+
+
+_MOST_CONFLICTS = 127
+"""`git merge-file` exits with the number of conflicts up to here; beyond, it failed."""
+
+
+class Merged(NamedTuple):
+    """The new entry of each path that changes; paths whose edits collide hold both versions."""
+
+    changes: dict[str, Entry | None]
+    conflicts: tuple[str, ...]
+
+
+def merge_change(repo: GitRepo, base: TreeMap, theirs: TreeMap, ours: TreeMap) -> Merged:
+    """Lay the change from `base` to `theirs` over `ours`: by lines where both edit a path."""
+    changes: dict[str, Entry | None] = {}
+    conflicts = []
+    for path in sorted({*base, *theirs}):
+        old, new, here = base.get(path), theirs.get(path), ours.get(path)
+        if new in (old, here):
+            continue
+        if here == old:
+            changes[path] = new
+            continue
+        merged = _merged_file(repo, old, new, here)
+        if merged is None:
+            conflicts.append(path)
+        else:
+            changes[path], collided = merged
+            if collided:
+                conflicts.append(path)
+    return Merged(changes, tuple(conflicts))
+
+
+def leave_out(session: Session, tried: Tried) -> Merged:
+    """The changes to the incumbent's tree that take a kept experiment out of it."""
+    ours = session.best
+    before, after = session.tree(tried.parent), session.tree(tried.commit)
+    return merge_change(session.repo, after, before, ours)
+
+
+def _merged_file(
+    repo: GitRepo, old: Entry | None, new: Entry | None, here: Entry | None
+) -> tuple[Entry, bool] | None:
+    """The file with both edits, and whether they collide; None where no lines can be merged."""
+    if old is None or new is None or here is None or LINK_MODE in {old.mode, new.mode, here.mode}:
+        return None
+    with tempfile.TemporaryDirectory(prefix="autoresearch-") as folder:
+        names = []
+        for name, entry in (("incumbent", here), ("base", old), ("experiment", new)):
+            path = Path(folder) / name
+            path.write_bytes(repo.blob(entry.oid))
+            names.append(str(path))
+        labels = ("-L", "incumbent", "-L", "base", "-L", "experiment")
+        done = repo.run("merge-file", "-p", *labels, *names, check=False)
+    if not 0 <= done.code <= _MOST_CONFLICTS:
+        if b"\0" in done.out or "binary" in done.err:
+            return None
+        raise GitError(f"git merge-file failed: {done.err.strip()}", hint="Merge it by hand.")
+    oid = write_blobs(repo, [done.out])[0]
+    mode = new.mode if old.mode != new.mode else here.mode
+    return Entry(mode, oid), done.code > 0

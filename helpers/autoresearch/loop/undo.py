@@ -18,9 +18,9 @@ from autoresearch.edges.places import shown_path
 from autoresearch.loop import logbook, settle
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.candidate import snapshot_of
-from autoresearch.loop.merge import Merged, leave_out, merge_change
 from autoresearch.loop.referee import run_checks
 from autoresearch.loop.session import Session, require_on_branch
+from autoresearch.loop.settle import Merged, leave_out, merge_change
 from autoresearch.loop.validate import race_without
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop import logbook
 from autoresearch.loop.bench import Bench, CandidateFailed, ProtectedTouched, must_hold
 from autoresearch.loop.measure import Race, Raced
-from autoresearch.loop.merge import leave_out
+from autoresearch.loop.settle import leave_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
