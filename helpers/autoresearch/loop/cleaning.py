@@ -25,7 +25,7 @@ from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import named_errors, remove_tree
 from autoresearch.edges.lock import Lock
 from autoresearch.edges.places import Places
-from autoresearch.loop import logbook, tape
+from autoresearch.loop import logbook, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,8 +79,8 @@ def look(session: Session, keep: int) -> Removable:
     may = prunable(session.survey(), keep)
     border = session.progress.last_number - keep
     numbers, refs = _refs(session, may)
-    incumbent, races = session.progress.incumbent_commit, tape.kept_in(session.places.raw)
-    dead = [path for path in races if not tape.may_go_on(path, incumbent)]
+    incumbent, races = session.progress.incumbent_commit, measure.kept_in(session.places.raw)
+    dead = [path for path in races if not measure.may_go_on(path, incumbent)]
     files = (*_output(session.places.output, border), *dead)
     return Removable(
         keep=keep,
