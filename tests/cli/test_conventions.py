@@ -80,7 +80,7 @@ def test_bug_is_one_line_with_a_report_and_exit_code_three(tmp_path):
     """A traceback on the screen, or a bug that leaves nothing to report."""
     helper = open_session(tmp_path)
     code = (
-        "import autoresearch.loop.briefing as broken; broken.at_work = None\n"
+        "import autoresearch.loop.logbook as broken; broken.at_work = None\n"
         "from autoresearch.cli import main; main({!r})"
     )
     for arguments, lines in ((["brief"], 2), (["brief", "--json"], 1)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from autoresearch.loop.briefing import forecast_s
+from autoresearch.loop.logbook import forecast_s
 from support.histories import contract, history
 from support.hooks import AGENT, Host
 from support.project import set_cost

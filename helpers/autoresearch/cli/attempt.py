@@ -13,9 +13,9 @@ from autoresearch.core.answer import Answer
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Kind, Verdict
 from autoresearch.core.records import Experiment
-from autoresearch.loop.briefing import forecast_s
 from autoresearch.loop.candidate import Request
 from autoresearch.loop.experiment import try_experiment
+from autoresearch.loop.logbook import forecast_s
 from autoresearch.loop.recover import writing
 
 if TYPE_CHECKING:

@@ -16,9 +16,8 @@ from autoresearch.core.model import Reason, Verdict
 from autoresearch.core.views import claim, counts, kept_lines, review_lines
 from autoresearch.edges.index import Search
 from autoresearch.edges.places import shown_path
-from autoresearch.loop.briefing import at_work, briefing
 from autoresearch.loop.holdout_log import standing
-from autoresearch.loop.logbook import plateau_line
+from autoresearch.loop.logbook import at_work, briefing, plateau_line
 from autoresearch.loop.session import reading
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from autoresearch.edges.gitdiff import diff
 from autoresearch.edges.places import shown_path
 from autoresearch.loop import logbook
 from autoresearch.loop import undo as edits
-from autoresearch.loop.briefing import forecast_s
+from autoresearch.loop.logbook import forecast_s
 from autoresearch.loop.recover import writing
 from autoresearch.loop.runs import open_run, run_advice
 from autoresearch.loop.session import reading

@@ -12,7 +12,7 @@ from autoresearch.edges.clock import now_utc
 from autoresearch.edges.hostfiles import CLAUDE_CODE, host_session, is_over, known, mark
 from autoresearch.edges.transcript import read_meter, transcripts
 from autoresearch.loop import logbook
-from autoresearch.loop.briefing import forecast_s
+from autoresearch.loop.logbook import forecast_s
 
 if TYPE_CHECKING:
     from autoresearch.core.budget import Halt, Remaining
