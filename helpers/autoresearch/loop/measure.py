@@ -1,4 +1,4 @@
-"""Runs a race: asks the pure rules what comes next, runs just that, and writes it down as it is run.
+"""Runs a race: asks the rules what comes next, runs just that, and writes it down as it is run.
 
 What chance decided is written before it is used, what was measured as soon as it is there. Played
 back, it is the same race: same question, same coins, same seeds, same samples, then the next one.
