@@ -13,21 +13,21 @@ from support.session import open_session
 DIE = """\
 import os, random, sys
 import random
-from autoresearch.loop import tape
+from autoresearch.loop import measure
 from autoresearch.edges import clock
 seed, after, machine, kind = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[5:]
 if machine:
     import autoresearch.loop.measure as measure
     measure.machine_id = lambda: machine
 random.SystemRandom = lambda: random.Random(seed)
-real = tape.Tape._add
+real = measure.Tape._add
 def add(self, entry):
     global after
     real(self, entry)
     after -= self.path.name.startswith(sys.argv[4])
     if after == 0:
         os._exit(9)
-tape.Tape._add = add
+measure.Tape._add = add
 from autoresearch.cli import main
 main([*kind, "--json"])
 """
