@@ -161,7 +161,7 @@ def test_file_beside_the_log_gone_or_damaged(helper, monkeypatch):
 
 def test_empty_folders_of_the_state_gone(helper):
     """A copy of the state by a tool that leaves empty folders out, and no `try` ever again."""
-    for name in ("raw", "output", "indexes"):
+    for name in ("raw", "output"):
         shutil.rmtree(helper.state / name)
     goes_on(helper)
     assert (helper.state / "raw").stat().st_mode & 0o777 == 0o700
