@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -178,6 +178,10 @@ class Books:
             schema=SCHEMA, offset=end.offset, sha256=end.sha256, page=""
         )
         self.chain.require_tail(self.written.end)
+
+    def stamp(self) -> dict[str, Any]:
+        """What every new line says of itself but a lead: version, time, commit."""
+        return {"schema": SCHEMA, "at": now_utc(), "commit": self.tree.commit}
 
     def write(self, *records: Line) -> None:
         """Append records, each by one synced write; then remember where the log ends."""

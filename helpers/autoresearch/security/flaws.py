@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core import contract
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_block, clean_line
-from autoresearch.core.model import SCHEMA
 from autoresearch.core.security.catalog import rate
 from autoresearch.core.security.forms import MIN_REASON, FormError, foreign_hosts, read_finding
 from autoresearch.core.security.ledger import Finding, Proof, Resolution, State
 from autoresearch.core.security.quotes import fingerprint, occurrence, redact
-from autoresearch.edges.clock import now_utc
 from autoresearch.edges.environment import find_environment
 from autoresearch.edges.files import atomic_write, read_bytes_limited
 from autoresearch.edges.places import bases_of
@@ -95,10 +93,7 @@ def run(books: Books, number: int, script: Script) -> Ran:
     if outcome.timed_out or outcome.stdout_truncated:
         result = ProofResult.BROKEN
     proof = Proof(
-        schema=SCHEMA,
-        at=now_utc(),
         finding=number,
-        commit=books.tree.commit,
         script=f"finding-{number:03d}{script.ending}",
         script_sha256=sha256(script.content),
         link=script.link,
@@ -106,6 +101,7 @@ def run(books: Books, number: int, script: Script) -> Ran:
         exit_code=outcome.exit_code,
         duration_s=outcome.wall_s,
         sandbox=bench.confinement.found.name,
+        **books.stamp(),
     )
     said = outcome.stdout + b"\n" + outcome.stderr
     return Ran(proof, clean_block(redact(said.decode("utf-8", "replace")), 8, 1_000))
@@ -315,14 +311,12 @@ def _decide(
     books: Books, number: int, state: State, reason: str, checked: str, until: str | None = None
 ) -> Resolution:
     decision = Resolution(
-        schema=SCHEMA,
-        at=now_utc(),
         finding=number,
-        commit=books.tree.commit,
         state=state,
         reason=reason,
         until=until,
         checked=checked,
+        **books.stamp(),
     )
     books.write(decision)
     return decision

@@ -16,17 +16,7 @@ from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import Chain
 from autoresearch.edges.places import places_for, shown_path
 from autoresearch.edges.stored import keep_edited, plain_content
-from autoresearch.security.books import (
-    FOLDER,
-    LOG_COPY,
-    LOG_NAME,
-    PAGE_COPY,
-    REMEDY,
-    Books,
-    is_plain,
-    no_ledger,
-    sha256,
-)
+from autoresearch.security import books as shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,13 +24,13 @@ if TYPE_CHECKING:
 
 FORMS = "autoresearch.forms"
 """Where agents write what they hand in: inside the folder that their host lets them write."""
-EXCLUDED = (f"/{LOG_COPY}", f"/{PAGE_COPY}", f"/{FORMS}/")
+EXCLUDED = (f"/{shelf.LOG_COPY}", f"/{shelf.PAGE_COPY}", f"/{FORMS}/")
 
 
 @contextmanager
 def writing(
     cwd: Path, environ: Mapping[str, str], command: str, *, begin: bool = False
-) -> Iterator[Books]:
+) -> Iterator[shelf.Books]:
     """The books, ours alone until the end; copies are made anew when the block ends well.
 
     Args:
@@ -54,41 +44,41 @@ def writing(
         CorruptLogError: the ledger is not what was written.
     """
     with GitRepo.open(cwd) as repo:
-        places = places_for(environ, repo.toplevel, repo.common_dir, FOLDER)
-        source, copy = places.state / LOG_NAME, repo.toplevel / LOG_COPY
-        if not (begin or source.is_file() or is_plain(copy)):
-            raise no_ledger()
+        places = places_for(environ, repo.toplevel, repo.common_dir, shelf.FOLDER)
+        source, copy = places.state / shelf.LOG_NAME, repo.toplevel / shelf.LOG_COPY
+        if not (begin or source.is_file() or shelf.is_plain(copy)):
+            raise shelf.no_ledger()
         places.prepare()
         with named_errors(places.state):
             places.state.mkdir(mode=0o700, exist_ok=True)
         with Lock(places.state / "lock").acquire(command):
             news = notices.current()
-            if is_plain(copy) and not source.exists():
-                for _ in Chain(copy, LEDGER, REMEDY).records():
+            if shelf.is_plain(copy) and not source.exists():
+                for _ in Chain(copy, LEDGER, shelf.REMEDY).records():
                     pass  # a chain that breaks raises
                 atomic_write(source, copy.read_bytes(), mode=0o600)
-                news.append(f"the ledger was taken from {LOG_COPY}: this machine had none")
-            torn = Chain(source, LEDGER, REMEDY).repair()
+                news.append(f"the ledger was taken from {shelf.LOG_COPY}: this machine had none")
+            torn = Chain(source, LEDGER, shelf.REMEDY).repair()
             if torn is not None:
                 where = shown_path(torn.moved_to)
                 news.append(f"half a line ({torn.size} bytes) was moved to {where}")
-            books = Books(repo, places, source, environ, news)
+            books = shelf.Books(repo, places, source, environ, news)
             yield books
             exclude(repo, EXCLUDED)
             _publish(books)
 
 
-def _publish(books: Books) -> None:
+def _publish(books: shelf.Books) -> None:
     """Bring both copies up to the ledger; what somebody wrote into one is set aside and told."""
     whole = books.chain.path.read_bytes() if books.chain.path.exists() else b""
-    _copy(books, LOG_COPY, whole, whole.startswith)
+    _copy(books, shelf.LOG_COPY, whole, whole.startswith)
     text = page.markdown(books.overview()).encode("utf-8", "surrogateescape")
-    _copy(books, PAGE_COPY, text, lambda found: sha256(found) == books.written.page)
-    if sha256(text) != books.written.page:
-        books.keep(books.written.end, sha256(text))
+    _copy(books, shelf.PAGE_COPY, text, lambda found: shelf.sha256(found) == books.written.page)
+    if shelf.sha256(text) != books.written.page:
+        books.keep(books.written.end, shelf.sha256(text))
 
 
-def _copy(books: Books, name: str, content: bytes, known: Callable[[bytes], bool]) -> None:
+def _copy(books: shelf.Books, name: str, content: bytes, known: Callable[[bytes], bool]) -> None:
     """Write a copy; what is not `known` to be ours there is kept aside first."""
     path = books.repo.toplevel / name
     found = plain_content(path)

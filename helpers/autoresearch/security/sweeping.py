@@ -12,28 +12,14 @@ from msgspec import Struct, structs
 from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.model import SCHEMA
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.security import inventory as code
+from autoresearch.core.security import ledger
 from autoresearch.core.security.catalog import scanners, threats
 from autoresearch.core.security.forms import CellForm, read_examined, read_model
 from autoresearch.core.security.inventory import Site, draft_boundaries, draft_elements, sites_in
-from autoresearch.core.security.ledger import (
-    APPLIES,
-    Asset,
-    Boundary,
-    Element,
-    Examined,
-    Lead,
-    Model,
-    Persona,
-    PlaceKind,
-    Stride,
-    Sweep,
-)
 from autoresearch.core.security.overview import Cell, files_of, next_cell
 from autoresearch.core.security.quotes import redact
-from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.gitdiff import changed_paths
 from autoresearch.edges.hostfiles import host_session
@@ -55,13 +41,13 @@ class KnownSites(Struct, frozen=True, kw_only=True):
     """The places of files that were read: by blob and path, kind and line."""
 
     version: int
-    sites: dict[str, list[tuple[PlaceKind, int]]]
+    sites: dict[str, list[tuple[ledger.PlaceKind, int]]]
 
 
 class Drafted(NamedTuple):
     """What `init` found: the model, in a file to complete too, places by kind, scanners."""
 
-    model: Model
+    model: ledger.Model
     kept: bool
     draft: str
     counts: Mapping[str, int]
@@ -80,9 +66,13 @@ def begin(books: Books) -> Drafted:
         )
     kept = books.ledger.model is not None
     if not kept:
-        _record(books, elements, draft_boundaries(elements), (), drafted=True)
+        lines = draft_boundaries(elements)
+        drafted = ledger.Model(
+            drafted=True, elements=elements, boundaries=lines, assets=(), **books.stamp()
+        )
+        books.write(drafted)
     draft = books.state / "model.yaml"
-    kinds = [kind.value for kind in PlaceKind for site in sites if site.kind is kind]
+    kinds = [kind.value for kind in ledger.PlaceKind for site in sites if site.kind is kind]
     atomic_write(draft, _as_form(books.require_model()).encode("utf-8"), mode=0o600, sync=False)
     return Drafted(
         model=books.require_model(),
@@ -97,10 +87,10 @@ def begin(books: Books) -> Drafted:
     )
 
 
-def complete(books: Books, text: str) -> Model:
+def complete(books: Books, text: str) -> ledger.Model:
     """Take a completed model for the model from here on."""
     form = read_model(text)
-    elements = tuple(Element(**structs.asdict(one)) for one in form.elements)
+    elements = tuple(ledger.Element(**structs.asdict(one)) for one in form.elements)
     for element in elements:
         if not files_of(element, books.tree.entries):
             raise AutoresearchError(
@@ -108,27 +98,12 @@ def complete(books: Books, text: str) -> Model:
                 code="no_files",
                 hint="Name files that implement it, or that meet it where it is external.",
             )
-    boundaries = tuple(Boundary(**structs.asdict(one)) for one in form.boundaries)
-    assets = tuple(Asset(**structs.asdict(one)) for one in form.assets)
-    return _record(books, elements, boundaries, assets, drafted=False)
-
-
-def _record(
-    books: Books,
-    elements: tuple[Element, ...],
-    boundaries: tuple[Boundary, ...],
-    assets: tuple[Asset, ...],
-    *,
-    drafted: bool,
-) -> Model:
-    model = Model(
-        schema=SCHEMA,
-        at=now_utc(),
-        commit=books.tree.commit,
-        drafted=drafted,
+    model = ledger.Model(
+        drafted=False,
         elements=elements,
-        boundaries=boundaries,
-        assets=assets,
+        boundaries=tuple(ledger.Boundary(**structs.asdict(one)) for one in form.boundaries),
+        assets=tuple(ledger.Asset(**structs.asdict(one)) for one in form.assets),
+        **books.stamp(),
     )
     books.write(model)
     return model
@@ -153,11 +128,11 @@ def inventory(books: Books) -> tuple[Site, ...]:
     )
 
 
-def _found(path: str, content: bytes) -> list[tuple[PlaceKind, int]]:
+def _found(path: str, content: bytes) -> list[tuple[ledger.PlaceKind, int]]:
     return [(site.kind, site.line) for site in sites_in(path, content)]
 
 
-def _as_form(model: Model) -> str:
+def _as_form(model: ledger.Model) -> str:
     """The model as the file that `security model` reads: JSON, which is YAML."""
     elements = [
         {
@@ -184,7 +159,7 @@ DEFAULT_ITERATIONS = 10
 class SweepState(NamedTuple):
     """Where a sweep stands; `opened`: whether this call opened it."""
 
-    sweep: Sweep
+    sweep: ledger.Sweep
     used: int
     coverage: Coverage
     opened: bool
@@ -202,13 +177,13 @@ class Task(NamedTuple):
     """
 
     progress: SweepState
-    element: Element
-    stride: Stride
-    persona: Persona
+    element: ledger.Element
+    stride: ledger.Stride
+    persona: ledger.Persona
     looks: tuple[str, ...]
     files: tuple[str, ...]
     sites: tuple[code.Site, ...]
-    leads: tuple[Lead, ...]
+    leads: tuple[ledger.Lead, ...]
 
 
 def open_sweep(
@@ -231,16 +206,14 @@ def open_sweep(
     ):
         return _state(books, current)
     require_scope(scope)
-    sweep = Sweep(
-        schema=SCHEMA,
-        at=now_utc(),
+    sweep = ledger.Sweep(
         number=1 if current is None else current.number + 1,
         host_session=host,
-        commit=books.tree.commit,
         iterations=iterations or DEFAULT_ITERATIONS,
         scope=scope,
         base=base,
         paths=() if base is None else _reached(books, base),
+        **books.stamp(),
     )
     if not books.covered(sweep).cells:
         raise AutoresearchError(
@@ -287,7 +260,7 @@ def _reached(books: Books, base: str) -> tuple[str, ...]:
     return tuple(sorted(path for path in found if path in tree.entries))
 
 
-def _state(books: Books, sweep: Sweep, *, opened: bool = False) -> SweepState:
+def _state(books: Books, sweep: ledger.Sweep, *, opened: bool = False) -> SweepState:
     return SweepState(sweep, books.ledger.used(sweep.number), books.covered(sweep), opened)
 
 
@@ -326,12 +299,12 @@ def next_task(books: Books) -> Task | SweepState:
     )
 
 
-def examine(books: Books, text: str) -> Examined:
+def examine(books: Books, text: str) -> ledger.Examined:
     """Record a cell that holds; the form or a quote is refused otherwise."""
     form = read_examined(text)
     cell = checked_cell(books, form)
     number = max(books.ledger.examined, default=0) + 1
-    record = Examined(number=number, reason=redact(form.reason), **cell)
+    record = ledger.Examined(number=number, reason=redact(form.reason), **cell)
     for other in books.ledger.examined.values():
         if _looked(record) == _looked(other):
             raise AutoresearchError(
@@ -343,7 +316,7 @@ def examine(books: Books, text: str) -> Examined:
     return record
 
 
-def _looked(cell: Examined) -> tuple[object, ...]:
+def _looked(cell: ledger.Examined) -> tuple[object, ...]:
     """Whose eyes saw which lines of a cell: the same ones see nothing new."""
     lines = {(quote.path, quote.text) for quote in cell.evidence}
     return cell.element, cell.stride, cell.persona, lines
@@ -357,8 +330,8 @@ def checked_cell(books: Books, cell: CellForm) -> dict[str, Any]:
         AutoresearchError: `no_element`, `no_cell`, `elsewhere`, `no_lead`.
     """
     element = books.element(cell.element)
-    if cell.stride not in APPLIES[element.kind]:
-        asked = ", ".join(threat.value for threat in APPLIES[element.kind])
+    if cell.stride not in ledger.APPLIES[element.kind]:
+        asked = ", ".join(threat.value for threat in ledger.APPLIES[element.kind])
         raise AutoresearchError(
             f"{cell.stride.value} is not asked of a {element.kind.value} like '{element.name}'",
             code="no_cell",
@@ -380,10 +353,8 @@ def checked_cell(books: Books, cell: CellForm) -> dict[str, Any]:
     sweep = books.ledger.sweep
     is_open = sweep is not None and books.ledger.used(sweep.number) < sweep.iterations
     return {
-        "schema": SCHEMA,
-        "at": now_utc(),
+        **books.stamp(),
         "sweep": sweep.number if sweep is not None and is_open else None,
-        "commit": books.tree.commit,
         "element": cell.element,
         "stride": cell.stride,
         "persona": cell.persona,
