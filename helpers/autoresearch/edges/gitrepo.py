@@ -196,7 +196,7 @@ _QUESTIONS = (
     "--git-common-dir",
 )
 
-_TREE_LINE = re.compile(r"([0-7]{6}) [a-z]+ ([0-9a-f]+)\t([^\0]+)\0")
+_TREE_LINE = re.compile(r"(?:\A|(?<=\0))([0-7]{6}) [a-z]+ ([0-9a-f]+)\t([^\0]+)\0")
 _SUSPECT = re.compile(rb"[\t/](?:\.\.?|\.git)?[/\0]", re.IGNORECASE)
 """What a line of `ls-tree -z` that holds an unsafe path matches, and hardly any other."""
 

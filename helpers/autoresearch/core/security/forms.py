@@ -43,7 +43,7 @@ _REMEDIES = {
 }
 """Key -> what to do about a value that does not fit."""
 
-_LINES = re.compile(r"\s*([0-9]{1,7})(?:\s*-\s*([0-9]{1,7}))?\s*")
+_LINES = re.compile(r"([0-9]{1,7})(?:\s*-\s*([0-9]{1,7}))?")
 _CWE = re.compile(r"(?:CWE-)?([1-9][0-9]{0,3})")
 _HOST = re.compile(
     r"\b[a-z][a-z0-9+.-]{0,30}://(?:[^\s/@'\"]*@)?(\[[^\]\s]{0,80}\]|[^\s/:'\"?#]*)", re.IGNORECASE
@@ -72,7 +72,7 @@ class Claim(HandedIn, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what is no range of lines."""
-        if not _LINES.fullmatch(str(self.lines)):
+        if not _LINES.fullmatch(str(self.lines).strip()):
             raise ValueError("lines is no line or range of lines, such as `12` or `12-15`")
 
     @property
