@@ -30,8 +30,8 @@ ANY = st.one_of(*(any_object(kind) for kind in LEDGER.kinds.values()))
 @given(ANY)
 def test_line_is_read_as_it_was_written(record):
     """A ledger that says something else after a restart."""
-    value = LEDGER.encode(record, records.FIRST_PREV)
-    assert LEDGER.decode(value) == (record, records.FIRST_PREV)
+    line = LEDGER.to_line(record, records.FIRST_PREV)
+    assert LEDGER.from_line(line) == (record, records.FIRST_PREV)
 
 
 def test_line_of_a_session_is_no_line_of_the_ledger():

@@ -366,8 +366,8 @@ class Codec(Generic[R]):
         self.kinds = {**{kind.__name__.lower(): kind for kind in kinds}, **named}
         self._names = {kind: name for name, kind in self.kinds.items()}
 
-    def encode(self, record: R, prev: str) -> wire.JsonObject:
-        """The JSON object of a line.
+    def to_line(self, record: R, prev: str) -> bytes:
+        """The line, in ASCII and without newline.
 
         Raises:
             ValueError: when the record would not be read back as it is (a nan, a list where a
@@ -376,17 +376,14 @@ class Codec(Generic[R]):
         kind = self._names[type(record)]
         fields = wire.to_object(record)
         value = {"schema": fields.pop("schema"), "kind": kind, **fields, "prev": prev}
+        line = wire.dumps(value).encode("ascii")
         try:
-            same = self.decode(wire.loads(wire.dumps(value)))[0] == record
+            same = self.decode(wire.loads(line))[0] == record
         except CorruptLogError as error:
             raise ValueError(f"the {kind} record cannot be logged: {error.message}") from error
         if not same:
             raise ValueError(f"the {kind} record would change in the log")
-        return value
-
-    def to_line(self, record: R, prev: str) -> bytes:
-        """The line, without newline; raises as `encode`."""
-        return wire.dumps(self.encode(record, prev)).encode("ascii")
+        return line
 
     def decode(self, value: wire.JsonObject) -> tuple[R, str]:
         """The record and `prev` of a line's object.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Generic, NamedTuple, TypeVar
 import jsonlines
 from msgspec import Struct
 
-from autoresearch.core import records, wire
+from autoresearch.core import records
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.records import Record
 from autoresearch.edges.files import append_once, file_error, named_errors
@@ -115,8 +115,8 @@ class Chain(Generic[R]):
                 _size(file) == start.offset, "ends in half a line; `autoresearch recover` moves it"
             )
         buffer = io.BytesIO()
-        with jsonlines.Writer(buffer, dumps=wire.dumps) as writer:
-            writer.write(self.form.encode(record, start.sha256))
+        with jsonlines.Writer(buffer, dumps=bytes) as writer:  # what was read back is written
+            writer.write(self.form.to_line(record, start.sha256))
         line = buffer.getvalue()
         append_once(self.path, line)
         end = Position(start.offset + len(line), records.line_hash(line[:-1]))
