@@ -8,7 +8,6 @@ ratios to the shortest log within one call of this script.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import statistics
 import sys
@@ -51,12 +50,11 @@ def fill(repo: Repository, count: int) -> None:
         parent = index.progress().incumbent_commit
     if first is None or first.race is None:
         sys.exit("the first experiment left no race in the log")
-    race = dataclasses.replace(first.race, values=first.race.values)
     prev, lines = log.tail().sha256, []
     for number in range(2, count + 1):
-        line = records.SESSION.to_line(made_up(number, parent, race), prev)
-        prev = records.line_hash(line[:-1])
-        lines.append(line)
+        line = records.SESSION.to_line(made_up(number, parent, first.race), prev)
+        prev = records.line_hash(line)
+        lines.append(line + b"\n")
     with places.log.open("ab") as file:
         file.write(b"".join(lines))
     repo.helper("recover")  # catches the index up and renews the copies, once
