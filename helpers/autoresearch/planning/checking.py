@@ -15,8 +15,7 @@ from autoresearch.edges.log import Log
 from autoresearch.edges.places import places_for, sessions_of
 from autoresearch.planning import preconditions, workspace
 from autoresearch.planning.examining import examine
-from autoresearch.planning.rehearsal import rehearse
-from autoresearch.planning.reuse import keep
+from autoresearch.planning.rehearsal import keep, rehearse
 from autoresearch.planning.workspace import CHECKED, CheckContext
 
 if TYPE_CHECKING:

@@ -34,9 +34,8 @@ from autoresearch.loop.session import (
 )
 from autoresearch.planning import preconditions, workspace
 from autoresearch.planning.freeze import freeze, take_back_interrupted
-from autoresearch.planning.rehearsal import rehearse
+from autoresearch.planning.rehearsal import recall, rehearse
 from autoresearch.planning.remedies import refused
-from autoresearch.planning.reuse import recall
 from autoresearch.planning.workspace import CheckContext
 
 if TYPE_CHECKING:

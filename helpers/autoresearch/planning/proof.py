@@ -215,12 +215,7 @@ def _values(bench: Bench, built: Built, randomness: Randomness) -> tuple[float, 
 
 
 def is_unnoticed(sound: Sequence[float], broken: Sequence[float]) -> bool:
-    """Whether a value of the broken checkout lies among those of the sound one.
-
-    Args:
-        sound: values of the unchanged code, at least one; their range is widened by its width.
-        broken: from `values_when_broken`.
-    """
+    """Whether a value of the broken checkout lies in the range of the sound ones, widened by it."""
     spread = max(sound) - min(sound)
     low, high = min(sound) - spread, max(sound) + spread
     return any(low <= value <= high for value in broken)

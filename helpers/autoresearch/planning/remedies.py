@@ -55,11 +55,6 @@ _SESSION = {
 }
 _GATE = {
     "absolute_path": "Write it relative to the repository's root: `{relative}`.",
-    "build_failed": "{hint}",
-    "final_guard_failed": "{hint}",
-    "guard_failed": "{hint}",
-    "holdout_failed": "{hint}",
-    "no_metric": "{hint}",
     "not_confined": (
         "Remove that from the draft, or run `autoresearch check` without `--confined`; the host "
         "then asks its human."
@@ -67,18 +62,16 @@ _GATE = {
     "not_deterministic": (
         "Remove `deterministic: true`, or make verify print the same value every time."
     ),
-    "not_measured": "{hint}",
-    "same_failed": "{hint}",
     "same_too_long": "Let it print less, or a digest: `| sha256sum`.",
     "same_varies": "Remove times, addresses and hash order from its output.",
     "scope_all": "Name only the files to be improved, or exclude others with `protect`.",
-    "scope_empty": "{hint}",
     "scope_odd": "Exclude it with `protect`{otherwise}.",
-    "verify_failed": "{hint}",
-    "verify_timeout": "{hint}",
     "touched": "Let it write to $TMPDIR or to an untracked path.",
 }
-"""Codes of a contract that does not hold (exit code 4); those above are for the caller to mend."""
+"""Codes of a contract that does not hold (exit code 4); those above are for the caller to mend.
+
+A code of neither table is of such a contract too, and brings its remedy as `hint`.
+"""
 
 
 def refused(code: str, message: str, **words: str) -> AutoresearchError:
@@ -89,7 +82,8 @@ def refused(code: str, message: str, **words: str) -> AutoresearchError:
         message: what happened, with the offending value.
         words: what the remedy names.
     """
-    kind, hint = (GateFailed, _GATE[code]) if code in _GATE else (AutoresearchError, _SESSION[code])
+    kind = AutoresearchError if code in _SESSION else GateFailed
+    hint = {**_SESSION, **_GATE}.get(code, "{hint}")
     return kind(message, code=code, hint=hint.format(**words) if words else hint)
 
 
