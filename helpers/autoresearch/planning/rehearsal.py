@@ -383,9 +383,8 @@ def warnings_about(
 
 # --- what `check` measured, for an `init` of the very same thing soon after -----------------
 #
-# Taken over only where nothing can have changed what was measured: the contract's bytes, the files
-# of the commit, machine and start of it, environment, sandbox, linked folders, and this version. The
-# log says that it was taken over, and from when.
+# Taken over only where nothing can have changed what was measured: contract, files, machine since
+# its start, environment, sandbox, linked folders, this version. The log says from when it is.
 
 FILE = "rehearsed.json"
 FRESH_S = 3600.0
