@@ -121,7 +121,6 @@ class Sample(Struct, frozen=True, kw_only=True):
 
     Attributes:
         arm: whose code ran.
-        value: the primary metric, in its own unit.
         wall_s: elapsed seconds, by the helper's clock.
         cpu_s: user + system seconds of the process and the children it waited for.
         secondary: (name, value) of every secondary metric of the contract, in its order.
@@ -181,7 +180,6 @@ class RaceRecord(Struct, frozen=True, kw_only=True):
     Attributes:
         alpha: level this race was allowed, retest share already applied.
         pairs_planned: N of the decision rule.
-        direction, scale, min_effect: the rest of the race's policy.
         recorded: the incumbent's exact value, None unless the deterministic path decided.
         carried, allowed: of a simplification, the loss spent before and the most in all; else None.
         deterministic: True when the deterministic path decided.
@@ -224,8 +222,6 @@ class LimitResult(Struct, frozen=True, kw_only=True):
     """A secondary metric against its bound, relative to the epoch's baseline.
 
     Attributes:
-        name: the secondary metric.
-        direction: which way it improves.
         relative: whether `limit` is a fraction of the incumbent, else in the metric's unit.
         carried: estimated loss of the keeps since the epoch's baseline, before this candidate.
         worst: upper confidence bound of the loss since the baseline (fraction, or unit when the
@@ -260,7 +256,6 @@ class CommandResult(Struct, frozen=True, kw_only=True):
 
     Attributes:
         exit_code: the command's own status; 128 + n when killed by signal n.
-        duration_s: elapsed seconds.
         timed_out: True when the helper ended it.
         output: path of the captured output, below the state folder.
     """
@@ -280,7 +275,6 @@ class Meter(Struct, frozen=True, kw_only=True):
     """What an agent session had used in all when a line was written, by its host's transcript.
 
     Attributes:
-        host_session: identifier of the agent session.
         input, output, cache_write, cache_read: tokens by kind; none is counted twice.
         usd: dollars of all answers whose price is known.
         unpriced: tokens of the answers whose price is not.

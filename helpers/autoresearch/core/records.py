@@ -63,15 +63,10 @@ class Epoch(Struct, frozen=True, kw_only=True):
 
     Attributes:
         commit: the commit whose protected files measure; first line of the session's branch.
-        contract_sha256: of the frozen contract's bytes.
         values: calibration samples of the incumbent, in the order run.
         deterministic: whether all of a full calibration agreed.
-        sample_s: median elapsed seconds of one sample.
-        guard_s: elapsed seconds of the guard, or None without one.
-        machine: as in `RaceRecord`.
         sandbox: what was in force while measuring ("none" without).
         restarts_measuring: False when only budget, goal or notify changed.
-        holdout_s: elapsed seconds of one run of the holdout, or None without one.
         guard_tests: how many tests the guard said it ran, or None where it does not say.
         environment_sha256: of the environment frozen by `init`; empty in older logs.
         rehearsed_at: when `check` took these samples, of the same bytes, machine and sandbox, and
@@ -105,12 +100,10 @@ class Experiment(Struct, frozen=True, kw_only=True, rename={"kind": "experiment_
 
     Attributes:
         number: from 1, without gap.
-        parent: the incumbent's commit when it was tried.
         commit: the candidate; reachable as refs/autoresearch/<session>/exp/NNNN, unless `Pruned`.
         tree, patch_id: for finding duplicates.
         paths: (status letter A, M, D or T; path), sorted by path.
         lines_added, lines_removed: of the diff against the parent (binary files count 0).
-        detail: one line saying why, for people.
         attempt: 0 for a first try, 1 or 2 for a rework.
         retest: how many times this tree, or this change to another incumbent, was raced before.
         related: the experiment that this one reworks, repeats or nearly duplicates.
@@ -119,7 +112,6 @@ class Experiment(Struct, frozen=True, kw_only=True, rename={"kind": "experiment_
         suspicions: what made it look too good, a sentence each; empty when nothing did.
         first_race: the race that looked too good; `race` is then the one that measured again.
         guard_tests: how many tests the guard said it ran, or None where it does not say.
-        touched: what a violation touched.
         duration_s: from call to record.
         spent: by the agent since the record before it; None when unknown, as in older logs.
         meter: what the agent session had used in all; None likewise.
@@ -198,8 +190,6 @@ class Run(Struct, frozen=True, kw_only=True):
     """One bounded stretch of the loop, opened by `run N`.
 
     Attributes:
-        number: from 1.
-        host_session: identifier of the agent session that shares it.
         experiments: how many it may take.
         after: number of the last experiment when it was opened.
         meter: what the agent session had used before it; None when unknown.
