@@ -200,6 +200,31 @@ def test_proof_sees_neither_repository_nor_ledger_where_a_sandbox_works(repo, tm
     assert proof.sandbox != "none"
 
 
+def test_proof_reads_what_is_linked_and_leaves_nothing_behind(repo, tmp_path):
+    """A proof without its libraries, or one that meets what the run before it wrote."""
+    repo.write(".gitignore", "deps/\n")
+    repo.commit("ignore")
+    repo.write("deps/library.txt", "linked")
+    script = tmp_path / "linked.py"
+    script.write_text(
+        "import os, sys\n"
+        "assert open('deps/library.txt').read() == 'linked'\n"
+        "assert '# mine' not in open('desk/store.py').read()\n"
+        "assert not os.path.exists('left')\n"
+        "open('desk/store.py', 'a').write('# mine')\n"
+        "open('left', 'w').close()\n"
+        "import desk.store\n"
+        "print('PROOF exploited')\nsys.exit(1)\n",
+        "utf-8",
+    )
+    with write(repo) as books:
+        flaws.add(books, finding("pickle"))
+        assert flaws.prove(books, 1, script, ("deps",)).link == ("deps",)
+        assert flaws.recheck(books).ran == 1
+        assert books.ledger.proofs[1].result.value == "exploited"
+    assert repo("status", "--porcelain") == ""
+
+
 def test_fix_is_believed_when_it_was_seen(repo):
     """A finding closed by somebody's word, by a broken proof, or by nobody after a real fix."""
     with write(repo) as books:
