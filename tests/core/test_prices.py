@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from autoresearch.core import wire
 from autoresearch.core.usage import Price, Turn, dollars, plain_name, price_of
-from autoresearch.edges.transcript import our_prices
+from autoresearch.edges.hostfiles import our_prices
 
 OURS = our_prices().dollars_for_a_million_tokens
 

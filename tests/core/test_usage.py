@@ -14,7 +14,7 @@ from autoresearch.core.usage import (
     spent_between,
     turn_of,
 )
-from autoresearch.edges.transcript import our_prices
+from autoresearch.edges.hostfiles import our_prices
 from hypothesis import given
 from hypothesis import strategies as st
 from support.records import make

@@ -7,8 +7,17 @@ import os
 from pathlib import Path
 
 import pytest
-from autoresearch.edges.hostfiles import HostSession, is_over, known, mark
-from autoresearch.edges.transcript import our_prices, price_trouble, prices, read_meter, transcripts
+from autoresearch.edges.hostfiles import (
+    HostSession,
+    is_over,
+    known,
+    mark,
+    our_prices,
+    price_trouble,
+    prices,
+    read_meter,
+    transcripts,
+)
 
 HOST = "3f0c-agent"
 

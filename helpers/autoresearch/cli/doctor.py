@@ -18,10 +18,17 @@ from autoresearch.core.records import Experiment
 from autoresearch.edges import gitrepo, whereabouts
 from autoresearch.edges.files import file_error, is_writable
 from autoresearch.edges.gitrepo import GitRepo
-from autoresearch.edges.hostfiles import NO_HOST, host_session, known
+from autoresearch.edges.hostfiles import (
+    NO_HOST,
+    host_session,
+    known,
+    our_prices,
+    price_trouble,
+    prices_path,
+    transcripts,
+)
 from autoresearch.edges.places import bases_of, shown_path
 from autoresearch.edges.sandbox import find_sandbox
-from autoresearch.edges.transcript import our_prices, price_trouble, prices_path, transcripts
 from autoresearch.edges.whereabouts import FAILURES, state_folder
 from autoresearch.loop.confinement import MEMORY
 from autoresearch.loop.integrity import Diagnosis, finding, good, invariants

@@ -25,8 +25,7 @@ from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import keep_newest
 from autoresearch.edges.gitrepo import ended_by, under_way, unmerged
 from autoresearch.edges.gitwrite import commit_tree
-from autoresearch.edges.hostfiles import host_session
-from autoresearch.edges.transcript import read_meter
+from autoresearch.edges.hostfiles import host_session, read_meter
 from autoresearch.loop import logbook, settle
 from autoresearch.loop.candidate import (
     Refused,

@@ -9,8 +9,15 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Run, RunEnd
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.hostfiles import CLAUDE_CODE, host_session, is_over, known, mark
-from autoresearch.edges.transcript import read_meter, transcripts
+from autoresearch.edges.hostfiles import (
+    CLAUDE_CODE,
+    host_session,
+    is_over,
+    known,
+    mark,
+    read_meter,
+    transcripts,
+)
 from autoresearch.loop import logbook
 from autoresearch.loop.logbook import forecast_s
 
