@@ -1,6 +1,6 @@
 """Git as the helper needs it: plumbing with pinned settings, and nothing inherited.
 
-Objects are read here; refs stand in `gitrefs`, what writes objects or the user's index in
+Objects are read here; what writes objects, refs or the user's index in
 `gitwrite`, what compares commits in `gitdiff`.
 """
 
