@@ -1,7 +1,7 @@
 """Git as the helper needs it: plumbing with pinned settings, and nothing inherited.
 
-Objects are read here; what writes objects, refs or the user's index in
-`gitwrite`, what compares commits in `gitdiff`.
+Objects are read here; `gitwrite` writes objects, refs and the user's index, `gitdiff` compares
+commits.
 """
 
 from __future__ import annotations
