@@ -1,4 +1,9 @@
-"""What a host leaves on disk: its agent sessions, and their transcripts with what they cost."""
+"""What is known of agent sessions: small files, and what their hosts' transcripts say they cost.
+
+The hooks write what the host told them (`hosts.sessions`), the helper where a run is open. All of
+it is a convenience: a missing or damaged file says nothing, and nothing fails for it. Of a
+transcript a call reads only what was added since the one before.
+"""
 
 from __future__ import annotations
 
