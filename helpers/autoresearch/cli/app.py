@@ -216,11 +216,7 @@ def quiet_pipe() -> int:
 
 
 class Screen:
-    """What is said while a command works.
-
-    Args:
-        live: whether stderr is a terminal that can redraw a line.
-    """
+    """What is said while a command works, if stderr is a terminal that can redraw a line."""
 
     def __init__(self, *, live: bool) -> None:
         self.live = live

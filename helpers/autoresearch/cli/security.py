@@ -64,12 +64,7 @@ FORM = click.argument("text", metavar="FILE", type=form_text)
 def security(
     *, write: bool, begin: bool = False
 ) -> Callable[[Callable[Concatenate[Books, P], Answer]], Callable[P, Answer]]:
-    """Hand a command the open books.
-
-    Args:
-        write: whether it may write to the ledger, which is then locked meanwhile.
-        begin: whether it may begin a ledger.
-    """
+    """Hand a command the open books, locked to `write`; only some may `begin` a ledger."""
 
     def decorated(function: Callable[Concatenate[Books, P], Answer]) -> Callable[P, Answer]:
         @functools.wraps(function)

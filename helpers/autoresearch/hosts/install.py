@@ -75,13 +75,7 @@ _SHARED_BUNDLE = "share/autoresearch"
 
 
 class Bundle(NamedTuple):
-    """What there is to install.
-
-    Attributes:
-        skill: the files of the skill by their path in its folder, links within it included.
-        commands: name of a slash command -> its Markdown with frontmatter.
-        launcher: the program `autoresearch`, by absolute path.
-    """
+    """What there is to install: texts by path in the skill's folder and by name of a command."""
 
     skill: Mapping[str, str]
     commands: Mapping[str, str]
@@ -172,24 +166,14 @@ LAYOUTS = {
 
 
 class InstallPlace(NamedTuple):
-    """Where to install.
-
-    Attributes:
-        base: the home, or the project's top folder.
-        project: whether it is a project, whose files may be shared between machines.
-    """
+    """Where to install: the home, or a project, whose files machines may share."""
 
     base: Path
     project: bool
 
 
 class Wanted(NamedTuple):
-    """What a host is to have.
-
-    Attributes:
-        files: absolute path -> content.
-        folders: those that hold nothing but files of ours.
-    """
+    """What a host is to have: files by absolute path, and folders that hold nothing else."""
 
     files: dict[Path, bytes]
     folders: list[Path]
@@ -221,13 +205,7 @@ def _moved(layout: Layout, folder: str, place: InstallPlace, environ: Mapping[st
 
 
 class InstalledFile(msgspec.Struct, omit_defaults=True):
-    """One file or link of ours.
-
-    Attributes:
-        owners: for which host, and which project, it is there.
-        sha256: of a file's content.
-        link: the target of a link.
-    """
+    """One file (its SHA-256) or link (its target) of ours, and for which hosts it is there."""
 
     owners: list[str]
     sha256: str = ""
@@ -285,12 +263,7 @@ PROGRAM = "autoresearch"
 
 
 class ProgramReach(NamedTuple):
-    """How hosts will find the program.
-
-    Attributes:
-        text: one sentence for people.
-        fine: whether a shell finds it by its name.
-    """
+    """How hosts will find the program, in one sentence; fine if a shell finds it by its name."""
 
     text: str
     fine: bool
@@ -335,13 +308,7 @@ _NAMED = 5
 
 
 class Installed(NamedTuple):
-    """What `install` did.
-
-    Attributes:
-        written, unchanged, removed: files; removed are those that an earlier version had.
-        aside: what was in the way -> where it is now.
-        reach: how the program will be found.
-    """
+    """What `install` did; `aside` is what was in the way -> where it is now."""
 
     written: list[Path]
     unchanged: list[Path]
@@ -351,13 +318,7 @@ class Installed(NamedTuple):
 
 
 class Removed(NamedTuple):
-    """What `uninstall` did.
-
-    Attributes:
-        removed: files and links of ours that are gone.
-        edited: files of ours that somebody changed: left where they are.
-        shared: files that another host still uses.
-    """
+    """What `uninstall` did: gone, left because somebody changed it, still used by another host."""
 
     removed: list[Path]
     edited: list[Path]

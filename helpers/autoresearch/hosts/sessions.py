@@ -194,13 +194,9 @@ def known(state: str, host_session: str) -> dict[str, Any]:
 def update(state: str, host_session: str, *, create: bool = False, **now: object) -> None:
     """Merge into what is remembered; None forgets. Written only when something changed.
 
-    Args:
-        state: the folder of all state.
-        host_session: the agent session.
-        create: whether to begin to remember an agent session that nothing is known of.
-        now: `permission_mode`, `transcript_path` and `cwd`; `amending`, and `agreed` with the
-            prompt: what the human asked for in this turn; `draft` of a contract; `blocked`, the
-            session and its log's length when the agent was last sent on; `ended` and `reason`.
+    Keys: `permission_mode`, `transcript_path`, `cwd`; what the human asked for in this turn,
+    `amending` and `agreed` (with the prompt); the `draft` of a contract; `blocked`, the session
+    and its log's length when the agent was last sent on; `ended` and its `reason`.
     """
     path = host_file(state, host_session, ".json")
     if path is None:
