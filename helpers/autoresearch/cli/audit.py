@@ -36,15 +36,12 @@ def init_command(books: Books) -> Answer:
     found = sweeping.begin(books)
     places = ", ".join(f"{number} {kind}" for kind, number in found.counts.items())
     elements = found.model.elements
+    drafted = (f"  {e.kind.value:<8} {clean_line(e.name, 60)}" for e in elements)
     return Answer(
         lines=(
             f"model: {formatting.count(len(elements), 'element')}"
             + (", kept from before" if found.kept else " drafted from the code"),
-            *few(
-                (f"  {e.kind.value:<8} {clean_line(e.name, 60)}" for e in elements),
-                SHOWN,
-                "  … {} more",
-            ),
+            *few(drafted, SHOWN, "  … {} more"),
             f"places by pattern: {places}",
             f"draft to complete: {found.draft}",
             *(f"scanner {name}: {call}" for name, call in found.scanners.items()),
@@ -319,14 +316,12 @@ def recheck_command(books: Books) -> Answer:
     Example: autoresearch security recheck
     """
     found = flaws.recheck(books)
+    gone = (f"F{n}: its lines are gone; `state {n} fixed` records the fix" for n in found.gone)
     return Answer(
         lines=(
             f"{formatting.count(found.ran, 'proof')} run at {books.tree.commit[:12]}",
             *found.news,
-            *(
-                f"F{number}: its lines are gone; `state {number} fixed` records the fix"
-                for number in found.gone
-            ),
+            *gone,
         ),
         data=picked(found, "ran gone news"),
         next_step="`autoresearch security status`",
@@ -376,17 +371,14 @@ def fix_command(books: Books, session: str, guard: str, scope: tuple[str, ...]) 
     return Answer(
         lines=(
             f"frozen: {formatting.count(len(found.findings), 'finding')}, weight {weight:.1f}",
-            *(
-                f"  F{finding.number} {finding.score:.1f} {clean_line(finding.title, 100)}"
-                for finding in found.findings
-            ),
+            *(f"  F{f.number} {f.score:.1f} {clean_line(f.title, 100)}" for f in found.findings),
             *([f"left out, no proof that succeeds: {left}"] if left else []),
             f"proofs: {fixing.FOLDER}/",
             f"contract: {found.draft}",
         ),
         data={
             "findings": [finding.number for finding in found.findings],
-            "left_out": list(found.left_out),
+            "left_out": found.left_out,
             "weight": weight,
             "folder": fixing.FOLDER,
             "draft": str(found.draft),

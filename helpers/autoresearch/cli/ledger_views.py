@@ -66,17 +66,14 @@ def status_command(books: Books) -> Answer:
     """
     found = books.overview()
     drafted = found.model is not None and found.model.drafted
+    rows = map(_finding_line, found.findings)
     return Answer(
         lines=(
             f"open findings: {sums.tally(found.open())}",
             coverage_line(found.coverage) + (" of a drafted model" if drafted else ""),
             f"leads not answered: {len(found.leads)}",
             *_matrix(found.coverage),
-            *few(
-                map(_finding_line, found.findings),
-                FINDINGS_SHOWN,
-                "… {} more findings: --json lists all",
-            ),
+            *few(rows, FINDINGS_SHOWN, "… {} more findings: --json lists all"),
         ),
         data={
             "commit": found.commit,
