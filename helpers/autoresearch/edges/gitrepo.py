@@ -1,6 +1,6 @@
 """Git as the helper needs it: plumbing with pinned settings, and nothing inherited.
 
-Objects are read here; `gitwrite` writes objects, refs and the user's index, `gitdiff` compares
+Objects are read here; `gitrefs` reads and writes refs, `gitwrite` all else, `gitdiff` compares
 commits.
 """
 
