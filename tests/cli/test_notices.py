@@ -7,8 +7,8 @@ import json
 import click
 import pytest
 from autoresearch.cli.app import answers, run
-from autoresearch.core.answer import Answer
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.formatting import Answer
 from autoresearch.edges import notices
 
 NOTICE = "a drop was interrupted and is now finished"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoresearch.core.answer import Answer, bounded
+from autoresearch.core.formatting import Answer, bounded
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,8 +9,7 @@ import click
 from autoresearch.cli import verdicts
 from autoresearch.cli.app import listed, screen
 from autoresearch.core import budget, hostlimits, wire
-from autoresearch.core.answer import Answer
-from autoresearch.core.formatting import clean_line
+from autoresearch.core.formatting import Answer, clean_line
 from autoresearch.core.model import Kind, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.loop.candidate import Request

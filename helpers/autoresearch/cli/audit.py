@@ -9,8 +9,7 @@ import click
 from autoresearch.cli.app import few, picked
 from autoresearch.cli.security import FILE, FORM, cells, coverage_line, security
 from autoresearch.core import formatting
-from autoresearch.core.answer import WIDE_BYTES, Answer
-from autoresearch.core.formatting import clean_line
+from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
 from autoresearch.core.security.catalog import categories, threats
 from autoresearch.core.security.ledger import State
 from autoresearch.security import fixing, flaws, scanners, sweeping

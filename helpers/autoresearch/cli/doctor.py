@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch import __version__
-from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.formatting import clean_line
+from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
 from autoresearch.core.limits import limits_again, recompute
 from autoresearch.core.model import RULE, Reason, Verdict
 from autoresearch.core.records import Experiment

@@ -13,7 +13,7 @@ import click
 
 from autoresearch.cli.app import picked
 from autoresearch.core import formatting
-from autoresearch.core.answer import Answer
+from autoresearch.core.formatting import Answer
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.hosts import entry
 from autoresearch.hosts.hook import EVENTS

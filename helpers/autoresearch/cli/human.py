@@ -9,8 +9,7 @@ import click
 
 from autoresearch.cli.app import few, screen
 from autoresearch.core import formatting, wire
-from autoresearch.core.answer import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer
-from autoresearch.core.formatting import clean_line
+from autoresearch.core.formatting import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer, clean_line
 from autoresearch.core.pruning import ranges
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop import cleaning, logbook

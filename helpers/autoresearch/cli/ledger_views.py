@@ -13,9 +13,8 @@ import click
 from autoresearch.cli.app import few, picked
 from autoresearch.cli.security import FILE, cells, coverage_line, security
 from autoresearch.core import formatting, wire
-from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.formatting import clean_block, clean_line, fence
+from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_block, clean_line, fence
 from autoresearch.core.security import overview as sums
 from autoresearch.core.security import page
 from autoresearch.core.security import sarif as form

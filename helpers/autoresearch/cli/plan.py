@@ -10,8 +10,7 @@ import click
 
 from autoresearch.cli.app import listed, picked, screen
 from autoresearch.core import formatting
-from autoresearch.core.answer import WIDE_BYTES, Answer
-from autoresearch.core.formatting import clean_line
+from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
 from autoresearch.core.model import Scale, Source
 from autoresearch.edges import notices
 from autoresearch.edges.places import shown_path

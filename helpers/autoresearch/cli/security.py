@@ -15,7 +15,7 @@ from autoresearch.cli.app import LazyGroup
 from autoresearch.edges.files import read_bytes_limited
 
 if TYPE_CHECKING:
-    from autoresearch.core.answer import Answer
+    from autoresearch.core.formatting import Answer
     from autoresearch.core.security.overview import Coverage
     from autoresearch.security.books import Books
 

@@ -9,9 +9,8 @@ import click
 from autoresearch.cli.app import picked
 from autoresearch.cli.verdicts import is_unvalidated
 from autoresearch.core import budget, formatting, wire
-from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.budget import cost_line
-from autoresearch.core.formatting import clean_line
+from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
 from autoresearch.core.model import Reason, Verdict
 from autoresearch.core.views import claim, counts, kept_lines, review_lines
 from autoresearch.edges.index import Search

@@ -11,8 +11,7 @@ import click
 
 from autoresearch.cli.app import picked, screen
 from autoresearch.core import formatting, wire
-from autoresearch.core.answer import Answer
-from autoresearch.core.formatting import clean_line
+from autoresearch.core.formatting import Answer, clean_line
 from autoresearch.core.model import Arm, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.trial.demo import run_demo, values_of

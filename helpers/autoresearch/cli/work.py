@@ -10,9 +10,8 @@ import click
 from autoresearch.cli import verdicts
 from autoresearch.cli.app import listed, picked, screen
 from autoresearch.core import budget, formatting, wire
-from autoresearch.core.answer import WIDE_BYTES, Answer
 from autoresearch.core.budget import spent_words
-from autoresearch.core.formatting import clean_block, clean_line, fence
+from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_block, clean_line, fence
 from autoresearch.core.model import NoteKind
 from autoresearch.edges.gitdiff import diff
 from autoresearch.edges.places import shown_path

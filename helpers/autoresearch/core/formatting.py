@@ -1,4 +1,4 @@
-"""Text as it is shown: numbers, times and effects in words, and the one sanitiser of foreign text.
+"""Text as it is shown: answers and their bounds, numbers in words, one sanitiser of foreign text.
 
 Shown text cannot move the cursor, hide, reorder, fill the screen or pose as the helper's own
 words. It can still persuade; the fence around it tells the reader that it is data.
@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from autoresearch.core.model import Direction, Scale, Verdict
+from msgspec import Struct, field
+
+from autoresearch.core.model import SCHEMA, Direction, Scale, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -308,3 +311,52 @@ def numbers(values: Sequence[int], shown: int = 12) -> str:
 def count(amount: int, noun: str) -> str:
     """An amount and its noun in the right number: `1 experiment`, `3 experiments`."""
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
+
+
+MAX_LINES = 30
+MAX_BYTES = 2048
+WIDE_BYTES = 8192
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """The result of a command.
+
+    Attributes:
+        lines: for people and agents, the most important first; `next:` is added from `next_step`.
+        data: the same facts for programs; keys are only ever added.
+        next_step: what the reader needs to act.
+        exit_code: 0, or 1 for a refused experiment.
+        max_lines, max_bytes: bound of the printed text.
+    """
+
+    lines: tuple[str, ...]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    next_step: str = ""
+    exit_code: int = 0
+    max_lines: int = MAX_LINES
+    max_bytes: int = MAX_BYTES
+
+    def text(self, notices: Sequence[str] = ()) -> str:
+        """The printed form, notices first, within its bound; the `next:` line always survives."""
+        tail = f"next: {self.next_step}" if self.next_step else ""
+        return bounded((*notices, *self.lines), tail, self.max_lines, self.max_bytes)
+
+    def envelope(self, notices: Sequence[str] = ()) -> dict[str, Any]:
+        """The `--json` form; `news` holds the notices, then what the command itself calls news."""
+        head = {"schema": SCHEMA, "ok": self.exit_code == 0}
+        news = {"news": [*notices, *self.data.get("news", ())]}
+        tail = {"next": self.next_step} if self.next_step else {}
+        return {**head, **self.data, **news, **tail}
+
+
+def bounded(lines: Sequence[str], tail: str, max_lines: int, max_bytes: int) -> str:
+    """Whole lines from the top that fit beside `tail`, then how many were left out."""
+    room = max_bytes - len(tail.encode("utf-8", "replace")) - 40
+    kept: list[str] = []
+    for line in lines:
+        room -= len(line.encode("utf-8", "replace")) + 1
+        if room < 0 or len(kept) >= max_lines - 2:
+            kept.append(f"… {len(lines) - len(kept)} more lines")
+            break
+        kept.append(line)
+    return "\n".join([*kept, tail] if tail else kept)
