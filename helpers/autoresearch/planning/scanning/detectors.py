@@ -1,13 +1,14 @@
 """What no table can say: Go's benchmarks by package, JMH's profile, programs that make builds.
 
-Each detector yields places below a home: path, line (0 for the file) and variables for texts.
+Each function is a detector, which rules name: it yields places below a home, as path, line (0 for
+the file) and variables for texts.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from autoresearch.planning.scanning import outline, paths
@@ -142,18 +143,3 @@ def foreign_trees(home: Home) -> Iterator[Place]:
         seen[key] = seen.get(key, 0) + 1
     for (kind, tree), count in list(seen.items())[:MAX_FOREIGN]:
         yield tree, 0, {"tree": f"{kind} {tree} ({count} files)"}
-
-
-BY_NAME: dict[str, Callable[[Home], Iterator[Place]]] = {
-    one.__name__: one
-    for one in (
-        go_benchmarks,
-        jmh_of_maven,
-        built_by_make,
-        bench_targets,
-        bench_scripts,
-        broken_json,
-        ci_lines,
-        foreign_trees,
-    )
-}

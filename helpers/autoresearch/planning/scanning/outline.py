@@ -32,13 +32,9 @@ _JSON_KEY = re.compile(r'"([^"\n]*)"\s*:')
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read.
+    """What was read: bytes of each file by path, sorted, and the content of those asked for.
 
-    Attributes:
-        sizes: bytes of each file, by path relative to the root, sorted.
-        texts: the content of the files that were asked for and small enough.
-        present: ignored folders that lie at the root, such as `node_modules`.
-        churn: source files with the number of commits that changed them, most first.
+    `present` are ignored folders at the root; `churn` counts the commits that changed a source.
     """
 
     sizes: Mapping[str, int]

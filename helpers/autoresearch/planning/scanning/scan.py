@@ -49,16 +49,7 @@ SCANNED = ".scan"
 
 
 class Scanned(NamedTuple):
-    """A scan that was made.
-
-    Attributes:
-        root: what paths are relative to.
-        tracked: whether git told which files there are.
-        survey: what was found.
-        timed: the test command's run, None unless asked for.
-        left_out: a sentence for each bound that was met.
-        report: the file that holds all of it, None where none could be written.
-    """
+    """A scan that was made: a sentence for each bound that was met, and the file with all of it."""
 
     root: Path
     tracked: bool

@@ -210,7 +210,7 @@ class _Interpreter:
 
     def _sightings(self, rule: MarkerRule) -> Iterator[_Sighting]:
         if rule.code:
-            for path, line, variables in detectors.BY_NAME[rule.code](self.home):
+            for path, line, variables in getattr(detectors, rule.code)(self.home):
                 yield _Sighting(path, line, variables)
         elif rule.entry is not None:
             yield from self._entries(rule.entry)
