@@ -155,10 +155,8 @@ def try_experiment(session: Session, caller: Caller, request: Request) -> Result
     _require_nothing_under_way(session)
     require_on_branch(session)
     _require_budget(session, request)
-    progress = session.progress
     begun = begin(session.history, request)
-    tree = session.tree(progress.incumbent_commit)
-    plan = plan_candidate(snapshot_of(session), tree, session.scope.covers)
+    plan = plan_candidate(snapshot_of(session), session.incumbent_tree, session.scope.covers)
     if not isinstance(plan, CandidatePlan):
         return _refuse(session, begun, Refused(plan.reason, plan.paths, plan.detail), ())
     prepared = prepare(session, begun, plan)

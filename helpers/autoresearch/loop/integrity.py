@@ -410,8 +410,7 @@ def _refs(session: Session, records: list[Record]) -> Iterator[Diagnosis]:
 
 
 def _tree(session: Session) -> Iterator[Diagnosis]:
-    tree = session.best
-    differing = sorted(session.walk().differing(tree, session.overrides))
+    differing = sorted(session.walk().differing(session.incumbent_tree, session.overrides))
     outside = [path for path in differing if not session.scope.covers(path)]
     inside = len(differing) - len(outside)
     yield good(f"tree: {inside} files in scope differ from the incumbent")

@@ -18,7 +18,7 @@ from autoresearch.core.decision import Decision, Rule, still_open
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.limits import LimitCheck, judge_limit, under_limits
 from autoresearch.core.model import RULE, SCHEMA, Arm, LimitResult, Pair, RaceRecord, Reason, Sample
-from autoresearch.core.question import Caller, Question, RaceStanding, Round
+from autoresearch.core.question import Caller, Question, RaceStanding, Randomness, Round
 from autoresearch.core.race import deterministic_step
 from autoresearch.core.stats import effect_of
 from autoresearch.edges.clock import machine_id, now_utc
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autoresearch.core.contract import Holdout
-    from autoresearch.core.question import Question, Randomness
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.loop.bench import Bench, Built
     from autoresearch.loop.session import Session

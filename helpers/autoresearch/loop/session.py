@@ -225,7 +225,7 @@ class Session(Struct):
         )
 
     @property
-    def best(self) -> TreeMap:
+    def incumbent_tree(self) -> TreeMap:
         """All files of the incumbent."""
         return self.tree(self.progress.incumbent_commit)
 

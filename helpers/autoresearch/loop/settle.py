@@ -43,9 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from autoresearch.core.history import Tried
-    from autoresearch.core.snapshot import TreeMap
     from autoresearch.core.steps import Action
-    from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.edges.places import Places
     from autoresearch.loop.session import Session
 
@@ -330,7 +328,7 @@ def merge_change(repo: GitRepo, base: TreeMap, theirs: TreeMap, ours: TreeMap) -
 
 def leave_out(session: Session, tried: Tried) -> Merged:
     """The changes to the incumbent's tree that take a kept experiment out of it."""
-    ours = session.best
+    ours = session.incumbent_tree
     before, after = session.tree(tried.parent), session.tree(tried.commit)
     return merge_change(session.repo, after, before, ours)
 

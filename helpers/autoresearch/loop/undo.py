@@ -137,7 +137,7 @@ def _merged(session: Session, number: int) -> tuple[Merged, tuple[Step, ...]]:
     tried = find(session, number)
     if session.repo.resolve(tried.commit) is None:
         raise _gone(session, number)
-    ours = session.best
+    ours = session.incumbent_tree
     base, theirs = session.tree(tried.parent), session.tree(tried.commit)
     merged = merge_change(session.repo, base, theirs, ours)
     checked_out = {**ours, **{p: e for p, e in session.overrides.items() if e is not None}}
@@ -231,7 +231,7 @@ def undo(session: Session, caller: Caller, number: int) -> Undo:
 
 
 def _require_clean(session: Session) -> None:
-    differing = session.walk().differing(session.best, session.overrides)
+    differing = session.walk().differing(session.incumbent_tree, session.overrides)
     if differing:
         raise AutoresearchError(
             f"the tree holds an edit: {clean_line(', '.join(sorted(differing)[:5]))}",

@@ -97,7 +97,7 @@ def race_without(
     """
     race = Race(bench, caller, label, session.progress.sample_s)
     race.resume(session, label, candidate=label, told=(f"`{label}`", f"`{label}`"))
-    return _fixed(session, race, session.best, tree, ABLATION_PAIRS)
+    return _fixed(session, race, session.incumbent_tree, tree, ABLATION_PAIRS)
 
 
 def _fixed(
@@ -118,7 +118,7 @@ def _final_guard(session: Session, bench: Bench, caller: Caller) -> CommandResul
     command, label = session.contract.final_guard, "validate-final-guard"
     if command is None:
         return None
-    slot, tree = bench.slots[2], session.best
+    slot, tree = bench.slots[2], session.incumbent_tree
     with turn_to_measure(session.places.measure_lock, VALIDATE, caller.say):
         caller.say("the final guard")
         try:
@@ -200,7 +200,7 @@ def _without(session: Session, caller: Caller, tried: Tried) -> Ablation:
         why = "nothing of it is left in the last commit"
     else:
         caller.say(f"without experiment {tried.number}")
-        tree = with_changes(session.best, merged.changes)
+        tree = with_changes(session.incumbent_tree, merged.changes)
         with turn_to_measure(session.places.measure_lock, VALIDATE, caller.say):
             try:
                 raced = race_without(session, bench, caller, tree, _label(tried.number))
@@ -269,7 +269,7 @@ def profile(session: Session, say: Callable[[str], None]) -> Profiled:
         )
     bench, turn = session.bench(), turn_to_measure(session.places.measure_lock, "profile", say)
     with turn, must_hold("set-up or build"):
-        built = bench.bring(bench.slots[2], session.best, label="profile")
+        built = bench.bring(bench.slots[2], session.incumbent_tree, label="profile")
         result, outcome = bench.command(built, command, label="profile")
     printed = outcome.stdout if outcome.stdout.strip() else outcome.stderr
     shown = clean_head(printed, SHOWN_LINES, SHOWN_BYTES)  # profilers list the worst first
