@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from autoresearch.core.security.overview import Coverage
     from autoresearch.security.books import Books
 
-
 CACHE_VERSION = 1
 """Of the table of places; another version is made anew."""
 

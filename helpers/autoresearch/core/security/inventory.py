@@ -17,7 +17,6 @@ from autoresearch.core.security.quotes import holds_secret
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-
 MAX_FILE_BYTES = 1 << 20
 MAX_LINE = 2_000
 """Longer lines are generated or minified; nobody reads them."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
 MASK = "[redacted]"
 
 _KEY_BLOCK = re.compile(
