@@ -24,14 +24,14 @@ P = ParamSpec("P")
 MAX_FORM_BYTES = 64 * 1024
 FILE = click.Path(path_type=Path)
 
-_MODULES = {
-    "audit": (
-        "init", "model", "sweep", "next", "examined", "add", "prove", "import", "recheck", "state",
-        "fix",
-    ),
-    "ledger_views": ("leads", "status", "show", "report", "gate"),
+_VIEWS = {"leads", "status", "show", "report", "gate"}
+COMMANDS = {
+    command: "ledger_views" if command in _VIEWS else "audit"
+    for command in (
+        "init", "model", "sweep", "next", "examined", "add", "prove", "import", "leads", "status",
+        "show", "recheck", "state", "report", "gate", "fix",
+    )
 }  # fmt: skip
-COMMANDS = {command: module for module, commands in _MODULES.items() for command in commands}
 """Subcommand -> module of this package that defines it."""
 
 
