@@ -21,10 +21,9 @@ from autoresearch.core.snapshot import (
     plan_candidate,
     put_back_steps,
 )
-from autoresearch.edges import gitdiff, gitwrite, putback, worktree
+from autoresearch.edges import gitdiff, gitwrite, worktree
 from autoresearch.edges.gitrepo import GitRepo, object_id
-from autoresearch.edges.putback import carry_out
-from autoresearch.edges.worktree import Walk
+from autoresearch.edges.worktree import Walk, carry_out
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.harness import Git
@@ -459,7 +458,7 @@ def test_filter_like_lfs(tmp_path, make):
     assert isinstance(refusal, CandidateRefusal)
     assert refusal.paths == ("src/x.bin", "src/y.bin")
     carried = project.put_back(put_back_steps(project.snapshot().changes))
-    assert carried.left == (("src/x.bin", putback.UNKNOWN), ("src/y.bin", putback.UNKNOWN))
+    assert carried.left == (("src/x.bin", worktree.UNKNOWN), ("src/y.bin", worktree.UNKNOWN))
     assert (user.root / "src/x.bin").read_text() == "edited\n"
 
 
@@ -517,7 +516,7 @@ def test_captured_bytes_are_the_candidate(project):
     assert project.user("show", f"{made.oid}:src/a.py") == "a = 2"
     carried = project.put_back(plan.put_back)
     paths = ("src/a.py", "src/new")
-    assert carried == ((), tuple((path, putback.MEANWHILE) for path in paths))
+    assert carried == ((), tuple((path, worktree.MEANWHILE) for path in paths))
     assert (project.user.root / "src/a.py").read_text() == "a = 3\n"
     assert (project.user.root / "src/new").read_text() == "3\n"
 
@@ -556,7 +555,7 @@ def test_put_back_when_something_else_is_in_the_way(project):
     (project.user.root / "src/a.py").unlink()
     project.user.write("src/a.py/x.log", "ignored")
     steps = put_back_steps(project.snapshot().changes)
-    assert project.put_back(steps).left == (("src/a.py", putback.BLOCKED),)
+    assert project.put_back(steps).left == (("src/a.py", worktree.BLOCKED),)
     assert (project.user.root / "src/a.py/x.log").exists()
 
 
@@ -565,7 +564,7 @@ def test_put_back_keeps_a_file_that_came_meanwhile(project):
     (project.user.root / "src/a.py").unlink()
     steps = put_back_steps(project.snapshot().changes)
     project.user.write("src/a.py", "new\n")
-    assert project.put_back(steps).left == (("src/a.py", putback.MEANWHILE),)
+    assert project.put_back(steps).left == (("src/a.py", worktree.MEANWHILE),)
 
 
 def test_put_back_does_not_write_through_a_link(project, tmp_path):
@@ -575,7 +574,7 @@ def test_put_back_does_not_write_through_a_link(project, tmp_path):
     (project.user.root / "src/deep/er").rmdir()
     (tmp_path / "elsewhere").mkdir()
     (project.user.root / "src/deep/er").symlink_to(tmp_path / "elsewhere")
-    assert project.put_back(steps).left == (("src/deep/er/b.py", putback.BLOCKED),)
+    assert project.put_back(steps).left == (("src/deep/er/b.py", worktree.BLOCKED),)
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
@@ -658,7 +657,7 @@ def test_apply_lays_a_candidate_over_the_incumbent_only(project):
     tree = project.repo.tree(made.oid)
     steps = apply_steps(project.tree, {path: tree.get(path) for path in paths})
     carried = project.put_back(steps)
-    assert carried.left == (("src/run.sh", putback.MEANWHILE),)
+    assert carried.left == (("src/run.sh", worktree.MEANWHILE),)
     assert (project.user.root / "src/a.py").read_text() == "a = 2\n"
     assert (project.user.root / "src/new/x").read_text() == "1"
     assert not (project.user.root / "src/deep").exists()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from autoresearch.core.history import History
     from autoresearch.core.records import Experiment
-    from autoresearch.edges.putback import Left
+    from autoresearch.edges.worktree import Left
     from autoresearch.loop.runs import RunState
     from autoresearch.loop.session import Session
 

@@ -246,8 +246,13 @@ class Slot:
 
     def _save(self) -> None:
         """Write the table down, unless what the manifest lacks is made again faster than that."""
-        behind = [row for path, row in self._table.items() if self._saved.get(path) != row]
-        gone = [row for path, row in self._saved.items() if path not in self._table]
+        saved = self._saved
+        behind = [
+            row
+            for path, row in self._table.items()
+            if (known := saved.get(path)) is not row and known != row
+        ]
+        gone = [row for path, row in saved.items() if path not in self._table]
         if not behind and not gone:
             return
         self._let_clock_tick(behind)

@@ -196,7 +196,6 @@ _QUESTIONS = (
     "--git-common-dir",
 )
 
-_TREE_LINE = re.compile(r"(?:\A|(?<=\0))([0-7]{6}) [a-z]+ ([0-9a-f]+)\t([^\0]+)\0")
 _SUSPECT = re.compile(rb"[\t/](?:\.\.?|\.git)?[/\0]", re.IGNORECASE)
 """What a line of `ls-tree -z` that holds an unsafe path matches, and hardly any other."""
 
@@ -350,8 +349,10 @@ class GitRepo:
             raise _no_revision(commit)
         # The constructor of a tuple itself: 30,000 calls of that of a NamedTuple take 10 ms.
         entry = partial(tuple.__new__, Entry)
-        lines = _TREE_LINE.findall(to_text(done.out))
-        entries: dict[str, Entry] = {path: entry((mode, oid)) for mode, oid, path in lines}
+        entries: dict[str, Entry] = {}
+        for line in to_text(done.out).split("\0")[:-1]:
+            facts, path = line.split("\t", 1)
+            entries[path] = entry((facts[:6], facts.rpartition(" ")[2]))
         if _SUSPECT.search(done.out) is not None:
             for path in entries:
                 if not is_safe_path(path):

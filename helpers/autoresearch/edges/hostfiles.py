@@ -224,11 +224,5 @@ def _read_on(path: Path, known: _Bookmark, prices: Mapping[str, Price]) -> _Book
 
 
 def _file(environ: Mapping[str, str], host_session: str) -> Stored[dict[str, _Bookmark]] | None:
-    path = _path_transcript(environ, host_session)
+    path = _path(environ, host_session, ".meter.json")
     return None if path is None else Stored(path, dict[str, _Bookmark], sync=False)
-
-
-def _path_transcript(environ: Mapping[str, str], host_session: str) -> Path | None:
-    state = state_folder(environ)
-    found = None if state is None else host_file(state, host_session, ".meter.json")
-    return None if found is None else Path(found)

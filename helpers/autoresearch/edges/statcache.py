@@ -13,6 +13,7 @@ from __future__ import annotations
 # Names come from scandir in bulk; a Path for each would cost more than the call it makes.
 # ruff: noqa: PTH101
 import contextlib
+import functools
 import hashlib
 import os
 import stat
@@ -39,6 +40,7 @@ _ROWS_A_FILE = 100
 
 _BYTES_A_FILE = 1 << 14  # beyond which one takes as long as several
 
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = (0, 0, 0, 0, 0)  # status of a sealed folder: only that it is there matters
 _ROW = struct.Struct("<QQqqI")
 _COUNT = struct.Struct("<Q")
@@ -59,6 +61,7 @@ def status_of(st: os.stat_result) -> StatusKey:
     return (st.st_size, st.st_ino, st.st_mtime_ns, st.st_ctime_ns, st.st_mode)
 
 
+@functools.cache
 def mode_of(st_mode: int) -> str | None:
     """Git's mode of a file, or None for what git cannot store."""
     return _MODES.get(st_mode & _TELLING)
@@ -133,41 +136,72 @@ def differences(
     Raises:
         OSError: as the disk refuses.
     """
-    seen: set[str] = set()
+    new, folders = _unknown(prefix, table, known, ours=ours, is_kept=is_kept)
+    changed: list[str] = []
+    last, descriptor = None, -1
+    try:
+        # In the table's order, and by the last name alone: a third faster than as they are listed.
+        for path, row in table.items():
+            folder, _, name = path.rpartition("/")
+            if folder != last:
+                last, descriptor = folder, _reopened(descriptor, prefix, folder, folders)
+            try:
+                st = os.stat(name, dir_fd=descriptor, follow_symlinks=False) if name else None
+            except OSError:
+                changed.append(path)  # gone, or not ours to see
+                continue
+            if st is not None and row[0] != (
+                st.st_size,
+                st.st_ino,
+                st.st_mtime_ns,
+                st.st_ctime_ns,
+                st.st_mode,
+            ):
+                changed.append(path)
+                if stat.S_ISDIR(st.st_mode):
+                    new.append(path)
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+    return Differences(changed, new, folders)
+
+
+def _unknown(
+    prefix: str,
+    table: Mapping[str, Row],
+    known: AbstractSet[str],
+    *,
+    ours: bool,
+    is_kept: Callable[[str, os.DirEntry[str]], bool] | None,
+) -> tuple[list[str], set[str]]:
+    """Names that are neither in the table nor known folders, and those folders that are there."""
     new: list[str] = []
     folders: set[str] = set()
     waiting = [""]
     while waiting:
         folder = waiting.pop()
-        # Through an open folder each status is looked up by its last name alone.
         with _listed(prefix + folder, ours=ours) as items:
             for item in items:
                 path = folder + item.name
-                row = table.get(path)
-                if row is not None:
-                    try:
-                        st = item.stat(follow_symlinks=False)
-                    except OSError:
-                        continue  # gone again, or not ours to see: it is not as it was left
-                    if row[0] == (
-                        st.st_size,
-                        st.st_ino,
-                        st.st_mtime_ns,
-                        st.st_ctime_ns,
-                        st.st_mode,
-                    ):
-                        seen.add(path)
-                    elif stat.S_ISDIR(st.st_mode):
-                        new.append(path)
-                elif path in known and item.is_dir(follow_symlinks=False):
+                if path in table:
+                    continue
+                if path in known and item.is_dir(follow_symlinks=False):
                     folders.add(path)
                     waiting.append(f"{path}/")
                 elif is_kept is None or not is_kept(path, item):
                     new.append(path)
-    changed = []
-    if len(seen) != len(table):
-        changed = [path for path in table if path not in seen and not path.endswith("/")]
-    return Differences(changed, new, folders)
+    return new, folders
+
+
+def _reopened(descriptor: int, prefix: str, folder: str, folders: AbstractSet[str]) -> int:
+    """Another folder in place of an open one; a file, in which nothing is found, for none."""
+    if descriptor >= 0:
+        os.close(descriptor)
+    if folder and folder not in folders:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    with contextlib.suppress(OSError):  # gone, or forbidden as no folder of ours is
+        return os.open(prefix + folder, _FOLDER_FLAGS)
+    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def rows_at(prefix: str, path: str, holds: str) -> dict[str, Row]:
@@ -207,11 +241,10 @@ def folders_above(paths: Iterable[str]) -> set[str]:
 @contextlib.contextmanager
 def _listed(folder: str, *, ours: bool) -> Iterator[Iterable[os.DirEntry[str]]]:
     """What lies in a folder; one of ours is first made readable, whatever was done to it."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     if ours and os.lstat(folder).st_mode & stat.S_IRWXU != stat.S_IRWXU:
         os.chmod(folder, stat.S_IRWXU)
     try:
-        descriptor = os.open(folder.rstrip("/"), flags)
+        descriptor = os.open(folder.rstrip("/"), _FOLDER_FLAGS)
     except OSError:
         if ours:
             raise

@@ -230,6 +230,7 @@ class Bench:
         self._ran: Slot | None = None
         self._written: tuple[str, ...] | None = None
         self._unconfirmed: dict[Slot, None] = {}
+        self._waiting: dict[Slot, TreeMap] = {}
         self.slots = tuple(self._slot(name) for name in SLOT_NAMES)
 
     def _slot(self, name: str) -> Slot:
@@ -243,13 +244,25 @@ class Bench:
 
     # --- preparing -------------------------------------------------------------------------
 
-    def bring(self, slot: Slot, tree: TreeMap, *, label: str) -> Built:
+    def bring(self, slot: Slot, tree: TreeMap, *, label: str, later: bool = False) -> Built:
         """Make `slot` hold exactly `tree`, set up and built.
+
+        Args:
+            slot: one of ours.
+            tree: what it is to hold.
+            label: names captured output.
+            later: put it off until something is to run there, where no other program can reach it:
+                many a race is over before the incumbent runs.
 
         Raises:
             CandidateFailed: `setup` or `build` failed.
             ProtectedTouched: one of them changed a protected file.
         """
+        prepares = self.contract.setup or self.contract.build
+        if later and not prepares and self.confinement.shuts_out:
+            self._waiting[slot] = tree
+            return Built(slot, tree)
+        self._waiting.pop(slot, None)
         built = Built(slot, tree)
         marker = self.places.manifests / f"{slot.root.name}.setup"
         key = setup_key(self.contract, self.scope, tree) if self.contract.setup else ""
@@ -353,8 +366,11 @@ class Bench:
         return result, outcome
 
     def _require_untouched(self, built: Built, label: str) -> None:
-        """Make sure that the rival, which ran since, left this checkout alone."""
-        if self._ran is built.slot:
+        """Make sure that the rival, which ran since, left this checkout alone.
+
+        Where a sandbox shuts it out, it cannot reach this one.
+        """
+        if self._ran is built.slot or self.confinement.shuts_out:
             return
         touched = self._restored(built.slot)
         found = (*touched.changed, *touched.removed, *touched.broken)
@@ -412,6 +428,8 @@ class Bench:
         purpose: Purpose = Purpose.MEASURE,
     ) -> Outcome:
         """Run a command in a slot as it is, and leave what it did there."""
+        if built.slot in self._waiting:
+            built.slot.bring(self._waiting.pop(built.slot))
         over = self.confinement.lays_over(purpose)
         self._ran, self._written = None if over else built.slot, None
         with private_folders(self.places.cache / RUN, overlay=over) as own:

@@ -341,7 +341,8 @@ class Race:
             first, second = second, first
         self.caller.say("preparing the bench checkouts")
         with must_hold("set-up or build", self.base):
-            built = self.bench.bring(first, incumbent, label=f"{self.label}-incumbent")
+            label = f"{self.label}-incumbent"
+            built = self.bench.bring(first, incumbent, label=label, later=True)
         self.built[Arm.INCUMBENT] = built
         self.built[Arm.CANDIDATE] = self.bench.bring(second, candidate, label=self.label)
 

@@ -27,9 +27,8 @@ from autoresearch.edges import gitrefs
 from autoresearch.edges.files import atomic_write, file_error, named_errors
 from autoresearch.edges.gitrepo import GitRepo, object_id
 from autoresearch.edges.gitwrite import IndexChange, outdated, sync_index, write_blobs
-from autoresearch.edges.putback import Left, carry_out
 from autoresearch.edges.stored import Stored
-from autoresearch.edges.worktree import with_crlf
+from autoresearch.edges.worktree import Left, carry_out, with_crlf
 from autoresearch.loop import logbook
 from autoresearch.loop.session import (
     CHECKS_FILE,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from autoresearch.core.question import Caller
     from autoresearch.core.steps import Action
     from autoresearch.edges.gitwrite import Commit
-    from autoresearch.edges.putback import Left
+    from autoresearch.edges.worktree import Left
     from autoresearch.loop.measure import Raced
 
 
