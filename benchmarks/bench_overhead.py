@@ -126,7 +126,7 @@ def main() -> None:
     rounds = 5 if parser.parse_args().quick else 15
     print("| files | keep | discard | commit + reset | bare import | keep / import | keep / git |")
     print("|---|---|---|---|---|---|---|")
-    for files in (100, 30_000):
+    for files in (100, 30_000, 100_000):
         m = measure(files, rounds)
         print(
             f"| {files:,} | {m['keep'] * 1e3:.0f} ms | {m['discard'] * 1e3:.0f} ms "

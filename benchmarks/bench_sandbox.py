@@ -18,11 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from autoresearch.edges.checkout import Slot
 from autoresearch.edges.command import Limits, run_command
-from autoresearch.edges.environment import find_environment
+from autoresearch.edges.environment import find_environment, find_visible, wanted_paths
 from autoresearch.edges.gitrefs import head
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.sandbox import Rules, private_folders
-from autoresearch.edges.visible import find_visible, wanted_paths
 from support.confined import found_here, overlays_here
 from support.harness import Git
 

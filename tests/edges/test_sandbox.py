@@ -12,9 +12,9 @@ import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges import sandbox as sandboxes
 from autoresearch.edges.command import Limits, Outcome, run_command
+from autoresearch.edges.environment import Visible
 from autoresearch.edges.files import remove_tree
 from autoresearch.edges.sandbox import Confiner, Overlay, Rules, find_sandbox, replaced
-from autoresearch.edges.visible import Visible
 from support import confined
 from support.confined import overlay_path, overlay_sandbox, working_sandbox
 from support.programs import leaving_nothing

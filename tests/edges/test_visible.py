@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from autoresearch.edges.visible import Visible, find_visible, wanted_paths
+from autoresearch.edges.environment import Visible, find_visible, wanted_paths
 
 
 class Home:

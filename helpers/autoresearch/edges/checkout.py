@@ -153,7 +153,7 @@ class Slot:
             self._save()
         return Brought(
             len(missing) + len(found.changed),
-            any(row[1] == Layer.SETUP for row in self._table.values()),
+            self._has_layers and any(row[1] == Layer.SETUP for row in self._table.values()),
         )
 
     def seal(self, layer: Layer) -> Touched:

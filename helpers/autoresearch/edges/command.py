@@ -350,11 +350,7 @@ class _Watch:
         return True
 
     def finish(self) -> int:
-        """Kill what is left, reap all; the number of processes left behind that had to be killed.
-
-        Raises:
-            AutoresearchError: something survived SIGKILL for seconds.
-        """
+        """Kill what is left, reap all; how many had to be killed."""
         with self._selector:
             # The command is not reaped yet, so its number cannot belong to another group.
             processes.kill_group(self._process.pid)

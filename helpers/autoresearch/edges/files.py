@@ -142,9 +142,6 @@ def atomic_write(
     A symbolic link at `path` is replaced, not followed. The mode is subject to the umask. Without
     `sync` a power loss may take it: only for what can be made again. `temporary` is as for
     `replace_file`: a name that whoever comes after a kill knows.
-
-    Raises:
-        AutoresearchError: when the disk refuses; the earlier file is then untouched.
     """
     with named_errors(path):
         beside = None if temporary is None else os.fspath(temporary)
@@ -206,9 +203,6 @@ def append_once(path: Path, content: bytes, *, sync: bool = True) -> int:
     """Add `content` to the end of `path` by one synced write; the offset where it starts.
 
     Without `sync` a power loss may take it: only for what can be made again.
-
-    Raises:
-        AutoresearchError: when the disk refuses; a part that was written is cut off again.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     with named_errors(path):
@@ -259,11 +253,7 @@ def read_bytes_limited(path: Path, limit: int) -> bytes:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable.
-
-    Raises:
-        OSError: as the disk refuses.
-    """
+    """Make the names in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -276,9 +266,6 @@ def remove_tree(path: Path) -> None:
 
     Folders without permissions are opened up first. Chains of folders deeper than a path may be
     long are cut into pieces that are moved up, so depth is limited by nothing.
-
-    Raises:
-        AutoresearchError: when something cannot be removed; names it.
     """
     with named_errors(path):
         top = os.fspath(path)
@@ -354,9 +341,6 @@ def keep_newest(
         files: how many may stay.
         size: bytes that they may have together; the newest file stays whatever its size.
         pattern: of the names that count; all others are left alone.
-
-    Raises:
-        AutoresearchError: as the disk refuses.
     """
     with named_errors(folder):
         found = [(path.lstat(), path) for path in folder.glob(pattern)] if folder.is_dir() else []

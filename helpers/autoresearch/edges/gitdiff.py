@@ -38,11 +38,7 @@ class Lines(NamedTuple):
 
 
 def diff(repo: GitRepo, parent: str, commit: str) -> bytes:
-    """The change from `parent` to `commit` as a patch that can be applied, binary files included.
-
-    Raises:
-        GitError: when either is missing.
-    """
+    """The change from `parent` to `commit` as a patch to apply, binary files included."""
     return repo.run(*_PLAIN, *_PATCH, "--binary", parent, commit).out
 
 
@@ -68,11 +64,7 @@ class Difference(NamedTuple):
 
 
 def difference(repo: GitRepo, parent: str, commit: str) -> Difference:
-    """What changes from `parent` to `commit`.
-
-    Raises:
-        GitError: when either commit is missing.
-    """
+    """What changes from `parent` to `commit`."""
     out = repo.run(*_PLAIN, *_PATCH, "--text", "--numstat", parent, commit).out
     listed, _, text = out.partition(b"\n\n")
     counts = [line.split(b"\t", 2)[:2] for line in listed.splitlines()]
@@ -97,11 +89,7 @@ def id_of_patch(text: bytes) -> str:
 
 
 def changed_paths(repo: GitRepo, parent: str, commit: str) -> list[tuple[str, str]]:
-    """(status letter, path) of each path that differs between two commits, sorted by path.
-
-    Raises:
-        GitError: when either commit is missing.
-    """
+    """(status letter, path) of each path that differs between two commits, sorted by path."""
     out = to_text(repo.run(*_PLAIN, "--name-status", "-z", parent, commit).out)
     words = out.split("\0")[:-1]
     return sorted(zip(words[::2], words[1::2], strict=True), key=lambda pair: pair[1])

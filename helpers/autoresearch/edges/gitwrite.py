@@ -370,11 +370,7 @@ def outdated(repo: GitRepo, changes: Sequence[IndexChange]) -> Outdated:
 
 
 def exclude(repo: GitRepo, patterns: Sequence[str]) -> bool:
-    """Add the missing ones of `patterns` to `info/exclude`; whether there were any.
-
-    Raises:
-        AutoresearchError: when it cannot be read or written.
-    """
+    """Add the missing ones of `patterns` to `info/exclude`; whether there were any."""
     path = repo.common_dir / "info" / "exclude"
     with named_errors(path):
         path.parent.mkdir(exist_ok=True)

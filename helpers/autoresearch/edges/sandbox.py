@@ -30,9 +30,9 @@ from msgspec import Struct
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.edges.command import Limits, run_command
+from autoresearch.edges.environment import NOTHING_HIDDEN, SCRATCH, Visible
 from autoresearch.edges.files import is_folder, is_there, named_errors, remove_tree
 from autoresearch.edges.stored import Stored
-from autoresearch.edges.visible import NOTHING_HIDDEN, SCRATCH, Visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

@@ -132,9 +132,6 @@ def differences(
         ours: enter every folder, whatever its permissions; else one that may not be entered holds
             nothing.
         is_kept: whether an unknown name is to be passed over.
-
-    Raises:
-        OSError: as the disk refuses.
     """
     new, folders = _unknown(prefix, table, known, ours=ours, is_kept=is_kept)
     changed: list[str] = []

@@ -33,12 +33,7 @@ class Stored(Generic[T]):
         self.sync = sync
 
     def read(self) -> T:
-        """The record.
-
-        Raises:
-            OSError: as the disk refuses; FileNotFoundError where there is none.
-            ValueError: it is damaged, or another version's; names the key and the value.
-        """
+        """The record."""
         return wire.read(self.path.read_bytes(), self.kind)
 
     def load(self) -> T | None:

@@ -352,9 +352,6 @@ def find_overrides(walk: Walk, repo: GitRepo, tree: TreeMap) -> dict[str, Entry 
 
     To be run when a session starts, for it trusts git's own idea of clean: paths that git takes
     for edited are left out.
-
-    Raises:
-        AutoresearchError: when a tracked file cannot be read.
     """
     differing = walk.differing(tree, {})
     if not differing:

@@ -17,9 +17,9 @@ from autoresearch.core.contract import Sandbox as Policy
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.scope import Mounts, Scope, lock_mounts
 from autoresearch.edges import environment as toolchains
+from autoresearch.edges.environment import Visible, below, find_visible, seen_in, wanted_paths
 from autoresearch.edges.files import is_folder
 from autoresearch.edges.sandbox import Confiner, Private, Rules, find_sandbox
-from autoresearch.edges.visible import Visible, below, find_visible, seen_in, wanted_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -30,12 +30,12 @@ from autoresearch.core.snapshot import PLAIN_MODE, Entry
 from autoresearch.core.views import Situation, brief, next_step
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
+from autoresearch.edges.environment import below
 from autoresearch.edges.files import append_once, atomic_write
 from autoresearch.edges.gitrepo import GitRepo, object_id
 from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.places import Places, shown_path
 from autoresearch.edges.stored import Stored, keep_edited, plain_content
-from autoresearch.edges.visible import below
 
 if TYPE_CHECKING:
     from autoresearch.core.history import History

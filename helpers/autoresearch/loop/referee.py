@@ -6,6 +6,7 @@ It knows commits, the frozen contract and the bench; it does not know what the a
 from __future__ import annotations
 
 import hashlib
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -455,12 +456,12 @@ def _earlier(session: Session, effect: Effect | None) -> tuple[float, ...]:
 def _data(session: Session, incumbent: str) -> dict[str, bytes]:
     """Protected files that look like data, as many as may be searched."""
     covers, tree = session.scope.covers, session.tree(incumbent)
-    paths = [
+    paths = (
         path
-        for path, entry in tree.items()
-        if path.endswith(DATA_SUFFIXES) and entry.mode.startswith("100") and not covers(path)
-    ]
-    chosen = sorted(paths)[:DATA_FILES]
+        for path in sorted(tree)
+        if path.endswith(DATA_SUFFIXES) and tree[path].mode.startswith("100") and not covers(path)
+    )
+    chosen = list(islice(paths, DATA_FILES))
     sizes = gitdiff.blob_sizes(session.repo, [tree[path].oid for path in chosen])
     room, read = DATA_BYTES, []
     for path, size in zip(chosen, sizes, strict=True):
