@@ -82,6 +82,9 @@ def test_human_commands_are_found_in_longer_lines():
     assert asked_for("myautoresearch stop") is None
     assert asked_for("autoresearch stopwatch") is None
     assert asked_for("cd x && autoresearch gc '--prune'") == ("gc", " '--prune'")
+    long_way = "autoresearch gc " + 2000 * " " + "--prune"
+    assert asked_for(long_way) == ("gc", long_way[15:])
+    assert asked_for("autoresearch gc autoresearch undo 3") == ("undo", " 3")
     assert asked_for("autoresearch gc | head; git remote prune") is None
 
 

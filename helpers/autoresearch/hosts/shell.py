@@ -11,9 +11,7 @@ import re
 _SPECIAL = frozenset(";&|<>()$`\\\n\r{}*?[]~#!")
 """Unquoted, each of these can make a command more than its words."""
 
-_OURS_ANYWHERE = re.compile(
-    r"(?:^|[\s;&|(/])autoresearch\s+(amend|stop|undo|finalize|init|gc(?=[^;&|\n]{0,999}prune))\b([^;&|\n]*)"
-)
+_OURS = re.compile(r"(?:^|[\s(/])autoresearch\s+(amend|stop|undo|finalize|init|gc)\b")
 _REDIRECTED = re.compile(
     r"(?:^|[^<>&0-9=-])[0-9]?(?:&>>?|>>?\|?)\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s;&|<>()]+))"
 )
@@ -54,8 +52,12 @@ def plain_words(command: str) -> list[str] | None:
 
 def asked_for(command: str) -> tuple[str, str] | None:
     """A command of the human's that some part of a longer command line calls, and its arguments."""
-    found = _OURS_ANYWHERE.search(command)
-    return None if found is None else (found[1], found[2])
+    for part in re.split(r"[;&|\n]", command):
+        prunes_until = part.rfind("prune")
+        for found in _OURS.finditer(part):
+            if found[1] != "gc" or found.end() <= prunes_until:
+                return found[1], part[found.end() :]
+    return None
 
 
 def written_paths(command: str) -> list[str]:
