@@ -24,14 +24,13 @@ import msgspec
 from autoresearch import __version__
 from autoresearch.core import formatting
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.formatting import MAX_BYTES, MAX_LINES, bounded, clean_line
+from autoresearch.core.formatting import MAX_BYTES, MAX_LINES, Answer, bounded, clean_line
 from autoresearch.edges import files, notices, places
 from autoresearch.edges.interruption import termination_raises
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from autoresearch.core.formatting import Answer
     from autoresearch.core.question import Caller, RaceStanding
 
 EXIT_BUG = 3

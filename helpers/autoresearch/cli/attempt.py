@@ -13,12 +13,11 @@ from autoresearch.core.formatting import Answer, clean_line
 from autoresearch.core.model import Kind, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.loop.candidate import Request
-from autoresearch.loop.experiment import try_experiment
+from autoresearch.loop.experiment import Result, try_experiment
 from autoresearch.loop.logbook import forecast_s
 from autoresearch.loop.recover import writing
 
 if TYPE_CHECKING:
-    from autoresearch.loop.experiment import Result
     from autoresearch.loop.session import Session
 
 

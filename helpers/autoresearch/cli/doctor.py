@@ -27,17 +27,14 @@ from autoresearch.edges.hostfiles import (
     transcripts,
 )
 from autoresearch.edges.places import bases_of, shown_path
-from autoresearch.edges.sandbox import find_sandbox
+from autoresearch.edges.sandbox import Confiner, find_sandbox
 from autoresearch.edges.whereabouts import FAILURES, state_folder
 from autoresearch.loop.confinement import MEMORY
 from autoresearch.loop.integrity import Diagnosis, finding, good, invariants
-from autoresearch.loop.session import environment, loaded
+from autoresearch.loop.session import Session, environment, loaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from autoresearch.edges.sandbox import Confiner
-    from autoresearch.loop.session import Session
 
 
 def doctor_command() -> Answer:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.cli.app import few, screen
+from autoresearch.cli.app import Screen, few, screen
 from autoresearch.core import formatting, wire
 from autoresearch.core.formatting import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer, clean_line
 from autoresearch.core.pruning import ranges
@@ -17,17 +17,15 @@ from autoresearch.loop import recover as recovery
 from autoresearch.loop.integrity import invariants
 from autoresearch.loop.logbook import stop_session
 from autoresearch.loop.recover import writing
-from autoresearch.loop.session import environment, find_session, loaded, reading
+from autoresearch.loop.session import Session, environment, find_session, loaded, reading
 from autoresearch.loop.undo import undo
 from autoresearch.loop.validate import ablate, interrupted, validate
 from autoresearch.planning.init import take_back_half_opened
 
 if TYPE_CHECKING:
-    from autoresearch.cli.app import Screen
     from autoresearch.core.model import CommandResult
     from autoresearch.core.records import Ablation, Validation
     from autoresearch.loop.cleaning import Removable
-    from autoresearch.loop.session import Session
 
 RANGES_SHOWN = 12
 CHECKOUTS_SHOWN = 8

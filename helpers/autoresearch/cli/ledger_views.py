@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,6 @@ from autoresearch.core.security.ledger import LETTERS, Severity, Stride
 from autoresearch.edges.files import atomic_write, read_bytes_limited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from autoresearch.core.security.overview import Coverage, Row, Shown
     from autoresearch.security.books import Books
 

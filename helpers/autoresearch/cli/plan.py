@@ -16,24 +16,21 @@ from autoresearch.edges import notices
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.recover import writing
 from autoresearch.loop.session import environment
-from autoresearch.planning.advice import advice_about, forecast
+from autoresearch.planning.advice import Forecast, advice_about, forecast
 from autoresearch.planning.amend import amend
 from autoresearch.planning.checking import check
 from autoresearch.planning.init import initialise
 from autoresearch.planning.proof import lay_out
-from autoresearch.planning.rehearsal import noise_of
+from autoresearch.planning.rehearsal import Rehearsal, noise_of
 from autoresearch.planning.scanning.candidates import Role, Suggestion, Topic, survey_object
-from autoresearch.planning.scanning.scan import scan
+from autoresearch.planning.scanning.scan import Scanned, scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from autoresearch.core.contract import Contract
-    from autoresearch.planning.advice import Forecast
     from autoresearch.planning.examining import Examination
-    from autoresearch.planning.rehearsal import Rehearsal
     from autoresearch.planning.scanning.candidates import ProjectSurvey
-    from autoresearch.planning.scanning.scan import Scanned
 
 FILE = click.Path(path_type=Path)
 FORECAST_EXPERIMENTS = 20

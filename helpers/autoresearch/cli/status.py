@@ -15,14 +15,12 @@ from autoresearch.core.model import Reason, Verdict
 from autoresearch.core.views import claim, counts, kept_lines, review_lines
 from autoresearch.edges.index import Search
 from autoresearch.edges.places import shown_path
-from autoresearch.loop.holdout_log import standing
+from autoresearch.loop.holdout_log import HoldoutStanding, standing
 from autoresearch.loop.logbook import at_work, briefing, plateau_line
-from autoresearch.loop.session import reading
+from autoresearch.loop.session import Session, reading
 
 if TYPE_CHECKING:
     from autoresearch.core.history import History, Tried
-    from autoresearch.loop.holdout_log import HoldoutStanding
-    from autoresearch.loop.session import Session
 
 BRIEF_BYTES = 6144
 LOG_SHOWN = 20

@@ -5,22 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
-from autoresearch.cli.app import picked, screen
+from autoresearch.cli.app import Screen, picked, screen
 from autoresearch.core import formatting, wire
 from autoresearch.core.formatting import Answer, clean_line
 from autoresearch.core.model import Arm, Verdict
 from autoresearch.core.records import Experiment
-from autoresearch.trial.demo import run_demo, values_of
-from autoresearch.trial.selftest import run_selftest
-
-if TYPE_CHECKING:
-    from autoresearch.cli.app import Screen
-    from autoresearch.trial.demo import Demo, DemoStep
-    from autoresearch.trial.selftest import SelfTest
+from autoresearch.trial.demo import Demo, DemoStep, run_demo, values_of
+from autoresearch.trial.selftest import SelfTest, run_selftest
 
 BAR = 36
 DEMO_LINES = 60

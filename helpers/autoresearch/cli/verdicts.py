@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from autoresearch.cli.app import listed
 from autoresearch.core import formatting
 from autoresearch.core.formatting import clean_block, clean_line, fence
-from autoresearch.core.model import Arm, Kind, Reason, Scale, Verdict
+from autoresearch.core.model import Arm, Kind, LimitResult, RaceRecord, Reason, Scale, Verdict
 from autoresearch.edges.places import shown_path
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from autoresearch.core.budget import Halt
     from autoresearch.core.contract import Contract, Secondary
     from autoresearch.core.history import History, Tried
-    from autoresearch.core.model import LimitResult, RaceRecord
     from autoresearch.core.records import Experiment, Refusal
 
 _OUTPUT = re.compile(r"\((output/[^/()]+\.txt)\)$")

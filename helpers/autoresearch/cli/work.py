@@ -19,8 +19,8 @@ from autoresearch.loop import logbook
 from autoresearch.loop import undo as edits
 from autoresearch.loop.logbook import forecast_s
 from autoresearch.loop.recover import writing
-from autoresearch.loop.runs import open_run, run_advice
-from autoresearch.loop.session import reading
+from autoresearch.loop.runs import RunState, open_run, run_advice
+from autoresearch.loop.session import Session, reading
 from autoresearch.loop.validate import profile
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from autoresearch.core.history import History
     from autoresearch.core.records import Experiment
     from autoresearch.edges.worktree import Left
-    from autoresearch.loop.runs import RunState
-    from autoresearch.loop.session import Session
 
 DIFF_LINES = 120
 GONE = (

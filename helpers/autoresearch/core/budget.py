@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 
 from autoresearch.core import formatting
-from autoresearch.core.model import Direction
+from autoresearch.core.model import Direction, Spent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from autoresearch.core.contract import Budget, Contract, Metric
     from autoresearch.core.history import History
-    from autoresearch.core.model import Spent
 
 
 _DISCOUNT = 0.95

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from autoresearch.core.model import Direction, Scale
-
-if TYPE_CHECKING:
-    from autoresearch.core.model import Effect, Flag, Reason
+from autoresearch.core.model import Direction, Effect, Flag, Reason, Scale
 
 _PROVEN_LEVEL = 0.95
 """An interval of lower coverage proves nothing: two pairs that agree are a coin toss."""

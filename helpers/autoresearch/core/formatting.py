@@ -11,17 +11,11 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct, field
 
-from autoresearch.core.model import SCHEMA, Direction, Scale, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from autoresearch.core.model import Effect, Flag, Reason
-
+from autoresearch.core.model import SCHEMA, Direction, Effect, Flag, Reason, Scale, Verdict
 
 LINE_CHARS = 400
 """Most characters of one shown line."""

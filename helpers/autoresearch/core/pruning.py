@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.history import FAILED_SHOWN
 from autoresearch.core.model import NoteKind, Verdict
-from autoresearch.core.records import Experiment, Note, Pruned
+from autoresearch.core.records import Experiment, Note, Pruned, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autoresearch.core.records import Record
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 

@@ -357,12 +357,7 @@ class Codec(Generic[R]):
         self._names = {kind: name for name, kind in self.kinds.items()}
 
     def to_line(self, record: R, prev: str) -> bytes:
-        """The line, in ASCII and without newline.
-
-        Raises:
-            ValueError: when the record would not be read back as it is (a nan, a list where a
-                tuple belongs, a malformed time): better no line than one that nobody can read.
-        """
+        """The line, in ASCII and without newline."""
         kind = self._names[type(record)]
         fields = wire.to_object(record)
         value = {"schema": fields.pop("schema"), "kind": kind, **fields, "prev": prev}

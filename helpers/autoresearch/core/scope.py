@@ -25,12 +25,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 
 from autoresearch.core.inscope import covers
-from autoresearch.core.snapshot import GITLINK_MODE, LINK_MODE
+from autoresearch.core.snapshot import GITLINK_MODE, LINK_MODE, TreeMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from autoresearch.core.snapshot import TreeMap
 
 
 MAX_PATTERN = 400

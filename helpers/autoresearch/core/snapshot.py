@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 
@@ -17,7 +17,6 @@ from autoresearch.core.model import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import TypeAlias
 
 
 PLAIN_MODE = "100644"

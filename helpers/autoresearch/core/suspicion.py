@@ -20,13 +20,11 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.decision import gain_of
-from autoresearch.core.model import Pair, Scale
+from autoresearch.core.model import Direction, Effect, Pair, Sample, Scale
 from autoresearch.core.stats import swap_scores, tail_probability
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from autoresearch.core.model import Direction, Effect, Sample
 
 
 FACTOR = 3.0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 
 from autoresearch.core import formatting, hostlimits
-from autoresearch.core.contract import told
+from autoresearch.core.contract import Contract, told
 from autoresearch.core.formatting import clean_line, markdown_line
 from autoresearch.core.model import Flag, Scale, Verdict
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from autoresearch.core.budget import Halt, Outlook, Remaining
-    from autoresearch.core.contract import Contract
     from autoresearch.core.history import History, Notes, Tried
 
 _REST_BYTES = 24

@@ -19,13 +19,12 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.edges import processes
 from autoresearch.edges.clock import SYSTEM_CLOCK, Clock, Instant, time_lost
-from autoresearch.edges.interruption import held_signals
+from autoresearch.edges.interruption import HeldSignals, held_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from autoresearch.edges.interruption import HeldSignals
 
 _SHELL = "/bin/sh"
 

@@ -7,12 +7,11 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import GitError
-from autoresearch.edges.gitrepo import failure, to_bytes, to_text
+from autoresearch.edges.gitrepo import GitRepo, failure, to_bytes, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autoresearch.edges.gitrepo import GitRepo
 
 _PLAIN = (
     "diff-tree", "-r", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import GitError
 from autoresearch.edges.files import sync_folder
-from autoresearch.edges.gitrepo import failure, to_bytes, to_text
+from autoresearch.edges.gitrepo import GitRepo, failure, to_bytes, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autoresearch.edges.gitrepo import GitRepo
 
 _ON_BRANCH = re.compile(rb"ref: (refs/heads/(?!\.invalid\n)[^\n]+)\n")
 """What HEAD says on a branch; git names `.invalid` there where refs are no files."""

@@ -23,13 +23,12 @@ from autoresearch.core.model import Kind, NoteKind, Reason, Verdict
 from autoresearch.core.records import FIRST_PREV, Experiment, Note, Record, Refusal, Undo
 from autoresearch.core.snapshot import sample
 from autoresearch.edges.files import file_error
-from autoresearch.edges.log import LogEntry, Position
+from autoresearch.edges.log import Log, LogEntry, Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from autoresearch.edges.log import Log
 
 T = TypeVar("T")
 

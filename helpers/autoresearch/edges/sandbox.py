@@ -29,7 +29,7 @@ from msgspec import Struct
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
-from autoresearch.edges.command import Limits, run_command
+from autoresearch.edges.command import Limits, Outcome, run_command
 from autoresearch.edges.environment import NOTHING_HIDDEN, SCRATCH, Visible
 from autoresearch.edges.files import is_folder, is_there, named_errors, remove_tree
 from autoresearch.edges.stored import Stored
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from autoresearch.edges.command import Outcome
 
 NONE = "none"
 """What records say where nothing confined a command."""

@@ -17,7 +17,7 @@ import os
 import stat
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.snapshot import (
@@ -38,17 +38,14 @@ from autoresearch.edges.files import (
     replace_link,
     sync_folder,
 )
-from autoresearch.edges.gitrepo import is_repository, object_id
-from autoresearch.edges.statcache import folders_above, mode_of, status_of
+from autoresearch.edges.gitrepo import GitRepo, is_repository, object_id
+from autoresearch.edges.statcache import Row, folders_above, mode_of, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from io import FileIO
-    from typing import TypeAlias
 
     from autoresearch.core.snapshot import Step, TreeMap
-    from autoresearch.edges.gitrepo import GitRepo
-    from autoresearch.edges.statcache import Row
 
 
 Overrides: TypeAlias = "Mapping[str, Entry | None]"

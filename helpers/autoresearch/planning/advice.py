@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import formatting
-from autoresearch.core.contract import RaceRule
+from autoresearch.core.contract import Contract, RaceRule
 from autoresearch.core.model import Arm, Scale, Source
 from autoresearch.core.noise import same_code_differences, smallest_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autoresearch.core.contract import Contract
     from autoresearch.planning.rehearsal import Rehearsal
 
 DEFAULT_EXPERIMENTS = 20

@@ -14,28 +14,25 @@ from msgspec.structs import replace
 from autoresearch.core import wire
 from autoresearch.core.contract.comparison import differences, measures_differently
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.snapshot import Change, Status
+from autoresearch.core.snapshot import Change, Snapshot, Status
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.worktree import take_snapshot
 from autoresearch.loop import logbook
-from autoresearch.loop.session import CONTRACT_FILE, require_on_branch, with_checks
+from autoresearch.loop.session import CONTRACT_FILE, Session, require_on_branch, with_checks
 from autoresearch.loop.settle import adopt_contract
 from autoresearch.planning import preconditions
 from autoresearch.planning.init import epoch_record
 from autoresearch.planning.rehearsal import rehearse
 from autoresearch.planning.remedies import refused
-from autoresearch.planning.screening import require_asked
+from autoresearch.planning.screening import Reach, require_asked
 from autoresearch.planning.workspace import reaches_in
 
 if TYPE_CHECKING:
     from autoresearch.core.contract import Contract
     from autoresearch.core.question import Randomness
     from autoresearch.core.records import Epoch
-    from autoresearch.core.snapshot import Snapshot
     from autoresearch.edges.gitwrite import Commit
-    from autoresearch.loop.session import Session
-    from autoresearch.planning.screening import Reach
 
 
 class Amendment(NamedTuple):

@@ -14,18 +14,13 @@ from autoresearch.edges.index import Index
 from autoresearch.edges.log import Log
 from autoresearch.edges.places import places_for, sessions_of
 from autoresearch.planning import preconditions, workspace
-from autoresearch.planning.examining import examine
-from autoresearch.planning.rehearsal import keep, rehearse
+from autoresearch.planning.examining import Examination, examine
+from autoresearch.planning.rehearsal import Rehearsal, keep, rehearse
 from autoresearch.planning.workspace import CHECKED, CheckContext
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from autoresearch.core.contract import Contract
     from autoresearch.core.question import Randomness
-    from autoresearch.planning.examining import Examination
-    from autoresearch.planning.rehearsal import Rehearsal
 
 
 def tokens_each(environ: Mapping[str, str], toplevel: Path, common_dir: Path) -> float | None:

@@ -10,13 +10,13 @@ import ast
 import math
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core.contract import judges
+from autoresearch.core.contract import Contract, judges
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Source
-from autoresearch.loop.bench import SECONDS_PER_UNIT, CandidateFailed, ProtectedTouched
+from autoresearch.loop.bench import SECONDS_PER_UNIT, Bench, CandidateFailed, ProtectedTouched
 from autoresearch.loop.measure import SEED_BITS
 from autoresearch.planning.preconditions import scoped_paths
 from autoresearch.planning.proof import (
@@ -30,12 +30,8 @@ from autoresearch.planning.scanning.paths import is_bench, is_test
 from autoresearch.planning.screening import scripts_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from autoresearch.core.contract import Contract
     from autoresearch.core.question import Randomness
     from autoresearch.core.snapshot import TreeMap
-    from autoresearch.loop.bench import Bench
     from autoresearch.planning.rehearsal import Rehearsal
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
-from autoresearch.core.snapshot import PLAIN_MODE, Entry
+from autoresearch.core.snapshot import PLAIN_MODE, Entry, TreeMap
 from autoresearch.core.steps import Action
 from autoresearch.edges import gitrefs, gitwrite
 from autoresearch.edges.clock import now_utc
@@ -38,15 +38,13 @@ from autoresearch.loop.session import (
     as_overrides,
     write_session_file,
 )
-from autoresearch.planning.preconditions import is_ignored
+from autoresearch.planning.preconditions import StartingPoint, is_ignored
 from autoresearch.planning.remedies import refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.places import Places
-    from autoresearch.planning.preconditions import StartingPoint
     from autoresearch.planning.workspace import FrozenEnvironment, Workspace
 
 INIT = "init"

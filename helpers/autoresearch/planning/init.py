@@ -34,15 +34,13 @@ from autoresearch.loop.session import (
 )
 from autoresearch.planning import preconditions, workspace
 from autoresearch.planning.freeze import freeze, take_back_interrupted
-from autoresearch.planning.rehearsal import recall, rehearse
+from autoresearch.planning.rehearsal import Rehearsal, recall, rehearse
 from autoresearch.planning.remedies import refused
-from autoresearch.planning.workspace import CheckContext
+from autoresearch.planning.workspace import CheckContext, FrozenEnvironment
 
 if TYPE_CHECKING:
     from autoresearch.core.question import Randomness
     from autoresearch.planning.preconditions import StartingPoint
-    from autoresearch.planning.rehearsal import Rehearsal
-    from autoresearch.planning.workspace import FrozenEnvironment
 
 
 class Started(NamedTuple):

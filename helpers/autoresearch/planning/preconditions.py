@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 
 from autoresearch.core import formatting
-from autoresearch.core.contract import commands_of, parse
+from autoresearch.core.contract import Contract, commands_of, parse
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import compile_scope
-from autoresearch.core.snapshot import GITLINK_MODE, PLAIN_MODE, Entry
+from autoresearch.core.snapshot import GITLINK_MODE, PLAIN_MODE, Entry, TreeMap
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.files import read_bytes_limited
-from autoresearch.edges.gitrepo import object_id, under_way
+from autoresearch.edges.gitrepo import GitRepo, object_id, under_way
 from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.worktree import Walk, find_overrides, untracked, with_crlf
 from autoresearch.loop.logbook import DOCUMENT, LOG_COPY
@@ -30,10 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from autoresearch.core.contract import Contract
     from autoresearch.core.errors import AutoresearchError
-    from autoresearch.core.snapshot import TreeMap
-    from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.edges.places import Places
 
 MAX_CONTRACT_BYTES = 64 * 1024

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -25,8 +25,6 @@ from autoresearch.loop.measure import SEED_BITS
 from autoresearch.planning.remedies import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
     from autoresearch.core.contract import Contract
     from autoresearch.core.question import Randomness
     from autoresearch.core.snapshot import TreeMap

@@ -26,7 +26,7 @@ from autoresearch.core.noise import (
     same_code_differences,
     smallest_visible,
 )
-from autoresearch.core.question import policy_of
+from autoresearch.core.question import Randomness, policy_of
 from autoresearch.core.suspicion import count_tests
 from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
 from autoresearch.edges.clock import machine_id, now_utc, seconds_since
@@ -40,7 +40,7 @@ from autoresearch.loop.bench import (
     median_wall,
 )
 from autoresearch.loop.measure import SEED_BITS
-from autoresearch.planning.preconditions import scoped_paths
+from autoresearch.planning.preconditions import StartingPoint, scoped_paths
 from autoresearch.planning.proof import (
     describe_leaks,
     imports_of_scope,
@@ -56,12 +56,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autoresearch.core.contract import Contract, Metric
-    from autoresearch.core.question import Randomness
     from autoresearch.core.snapshot import TreeMap
     from autoresearch.edges.command import Outcome
     from autoresearch.edges.places import Places
     from autoresearch.loop.bench import Bench, Built
-    from autoresearch.planning.preconditions import StartingPoint
 
 
 Ready = TypeVar("Ready")

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from autoresearch.core.contract import commands_of
+from autoresearch.core.contract import Contract, commands_of
 from autoresearch.core.errors import GateFailed
 from autoresearch.core.formatting import clean_line
-
-if TYPE_CHECKING:
-    from autoresearch.core.contract import Contract
 
 MAX_SHOWN = 3
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autoresearch import share
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.security.ledger import State
+from autoresearch.core.security.ledger import Finding, State
 from autoresearch.edges.files import atomic_write
-from autoresearch.security.books import sha256
+from autoresearch.security.books import Books, sha256
 from autoresearch.security.flaws import filed, run_filed
 from autoresearch.security.sweeping import require_scope
 from autoresearch.share import proving
-
-if TYPE_CHECKING:
-    from autoresearch.core.security.ledger import Finding
-    from autoresearch.security.books import Books
 
 FOLDER = "autoresearch.proofs"
 """At the repository's root, committed before the session starts: its evaluator."""

@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autoresearch.core import contract
 from autoresearch.core.errors import AutoresearchError
@@ -21,12 +21,9 @@ from autoresearch.edges.files import atomic_write, read_bytes_limited
 from autoresearch.edges.places import bases_of
 from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.loop.confinement import Purpose
-from autoresearch.security.books import sha256
+from autoresearch.security.books import Books, sha256
 from autoresearch.security.sweeping import checked_cell
 from autoresearch.share.proving import TIMEOUT_S, ProofResult, command_for, judge
-
-if TYPE_CHECKING:
-    from autoresearch.security.books import Books
 
 MAX_SCRIPT_BYTES = 64 * 1024
 

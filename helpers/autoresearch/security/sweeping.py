@@ -12,13 +12,13 @@ from msgspec import Struct, structs
 from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.scope import compile_scope
+from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.security import inventory as code
 from autoresearch.core.security import ledger
 from autoresearch.core.security.catalog import scanners, threats
 from autoresearch.core.security.forms import CellForm, read_examined, read_model
 from autoresearch.core.security.inventory import Site, draft_boundaries, draft_elements, sites_in
-from autoresearch.core.security.overview import Cell, files_of, next_cell
+from autoresearch.core.security.overview import Cell, Coverage, files_of, next_cell
 from autoresearch.core.security.quotes import redact
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.gitdiff import changed_paths
@@ -28,8 +28,6 @@ from autoresearch.edges.stored import Stored
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autoresearch.core.scope import Scope
-    from autoresearch.core.security.overview import Coverage
     from autoresearch.security.books import Books
 
 CACHE_VERSION = 1

@@ -20,22 +20,19 @@ from msgspec import Struct
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import Arm, Kind, NoteKind, Verdict
 from autoresearch.core.question import Caller, watch_nothing
-from autoresearch.core.records import Experiment, Refusal
+from autoresearch.core.records import Experiment, Refusal, Validation
 from autoresearch.loop.candidate import Request
 from autoresearch.loop.experiment import try_experiment
 from autoresearch.loop.logbook import add_note
-from autoresearch.loop.session import loaded
+from autoresearch.loop.session import Session, loaded
 from autoresearch.loop.undo import drop
 from autoresearch.loop.validate import validate
 from autoresearch.planning.init import initialise
-from autoresearch.trial.story import STORY, copy_project
+from autoresearch.trial.story import STORY, Proposal, copy_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autoresearch.core.records import Validation
-    from autoresearch.loop.session import Session
-    from autoresearch.trial.story import Proposal
 
 CONTRACT = """\
 session: demo

@@ -26,7 +26,7 @@ from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.loop.candidate import Request
 from autoresearch.loop.experiment import try_experiment
-from autoresearch.loop.measure import Race
+from autoresearch.loop.measure import Race, Raced
 from autoresearch.loop.session import loaded
 from autoresearch.planning.init import initialise
 from autoresearch.planning.workspace import frozen_environment
@@ -35,7 +35,6 @@ from autoresearch.trial.demo import NOBODY, make_repository
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from autoresearch.loop.measure import Raced
 
 PAIRS = 20
 PROGRAM = """\

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from autoresearch.core.contract.keys import Secondary, terms_of
+from autoresearch.core.contract.keys import Contract, Secondary, terms_of
 from autoresearch.core.contract.scalars import percentage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from autoresearch.core.contract.keys import Contract
 
 
 def measures_differently(old: Contract, new: Contract) -> bool:

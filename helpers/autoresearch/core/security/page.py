@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from autoresearch.core.formatting import clean_line, markdown_line
 from autoresearch.core.security.catalog import categories
-from autoresearch.core.security.ledger import LETTERS, State, Stride
-from autoresearch.core.security.overview import tally
+from autoresearch.core.security.ledger import LETTERS, Finding, State, Stride
+from autoresearch.core.security.overview import Coverage, Located, Overview, Row, Shown, tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from autoresearch.core.security.ledger import Finding
-    from autoresearch.core.security.overview import Coverage, Located, Overview, Row, Shown
 
 LONG = 1_000
 

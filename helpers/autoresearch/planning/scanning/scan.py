@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch.core.contract import parse
+from autoresearch.core.contract import Contract, parse
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.edges.clock import SYSTEM_CLOCK, Clock
@@ -31,7 +31,6 @@ from autoresearch.planning.scanning.survey import READS, survey
 from autoresearch.planning.workspace import CHECKED, CheckContext, opening_lock, workspace
 
 if TYPE_CHECKING:
-    from autoresearch.core.contract import Contract
     from autoresearch.core.question import Randomness
 
 MAX_FILES = 500_000
