@@ -166,6 +166,7 @@ def test_every_race_goes_on(helper):
     assert helper.json("doctor")["ok"]
 
 
+@pytest.mark.long
 def test_an_ablation_goes_on_where_it_was(helper):
     """Its validation measured anew, an answer told twice, or half of its samples thrown away."""
     first = WORK.replace("1000\n", "800\n")
