@@ -1,4 +1,4 @@
-"""What a race is asked, and what it answers."""
+"""The rules that a race is under (`Policy`), and its answer (`Decision`)."""
 
 from __future__ import annotations
 

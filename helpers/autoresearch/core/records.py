@@ -66,7 +66,7 @@ class Epoch(Struct, frozen=True, kw_only=True):
         values: calibration samples of the incumbent, in the order run.
         deterministic: whether all of a full calibration agreed.
         sandbox: what was in force while measuring ("none" without).
-        restarts_measuring: False when only budget, goal or notify changed.
+        restarts_measuring: False when only keys changed that do not measure, such as the budget.
         guard_tests: how many tests the guard said it ran, or None where it does not say.
         environment_sha256: of the environment frozen by `init`; empty in older logs.
         rehearsed_at: when `check` took these samples, of the same bytes, machine and sandbox, and

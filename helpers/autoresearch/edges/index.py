@@ -294,7 +294,7 @@ class Index(contextlib.AbstractContextManager["Index"]):
         self._connection.close()
 
     def append(self, record: Record) -> LogEntry[Record]:
-        """Add a record to the log and then to the index.
+        """Add a record to the log, which alone counts, and then to the index.
 
         Raises:
             CorruptLogError: when the record cannot follow (see `history.advance`); nothing is

@@ -387,7 +387,8 @@ class Bench:
     def _tidy(self, built: Built, label: str, *, more: bool = False) -> None:
         """Bring the checkout back to what was sealed; build again what cannot be restored.
 
-        What was written over it is gone already: then the checkout was only to be left alone.
+        An overlay has discarded what was written: then it only remains to confirm that the checkout
+        itself was left alone.
         """
         if self._written is not None:
             self._unconfirmed[built.slot] = None

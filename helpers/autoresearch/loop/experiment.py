@@ -109,7 +109,7 @@ def _record(
     if ruling.verdict is Verdict.REWORK and begun.attempt >= MAX_REWORKS:
         ruling = structs.replace(ruling, verdict=Verdict.DISCARD, reason=Reason.GUARD)
     related = near.number if begun.related is None and near is not None else begun.related
-    # What was asked for and what came of it have these names in the record, too.
+    # Every field of Begun (message, hypothesis, idea, ...) and of Judgement, by its own name.
     facts = structs.asdict(begun) | structs.asdict(ruling)
     facts |= {"at": now_utc(), "related": related, "detail": clean_line(ruling.detail)}
     del facts["output"]

@@ -142,7 +142,7 @@ class Rehearsal(Struct, frozen=True, kw_only=True):
 def rehearse(
     bench: Bench, tree: TreeMap, randomness: Randomness, say: Callable[[str], None]
 ) -> Rehearsal:
-    """Run verify, the guard, `same` and the proof of self-measurement on `tree`."""
+    """Run all that the contract names on `tree`, and the proof of self-measurement."""
     contract, confinement = bench.contract, bench.confinement
     scoped = scoped_paths(contract, tree)
     say("bench checkout, set-up and build")

@@ -2,7 +2,8 @@
 
 The reader, the differences that `amend` shows, the contract in words, the brief, the screening of
 commands and the tables of docs/contract.md (`make docs`, from the text below a field) follow from
-these declarations. A field `…_relative` is no key of the file: it tells how the one before it was
+these declarations. What a key does is written where it is used: `planning.rehearsal` tries it, the
+loop applies it. A field `…_relative` is no key of the file: it tells how the one before it was
 written.
 """
 
