@@ -140,6 +140,10 @@ def test_other_spellings_of_paths_are_never_covered(path: str) -> None:
         "src/.git /config",
         "src/git~1/config",
         "src/\uff0egit",
+        "src/.git:x",
+        "src/.git::$INDEX_ALLOCATION/config",
+        "src/GITMOD~1",
+        "src/gi7eba~2",
         ".gitattributes",
         "src/.gitattributes",
         "src/.GitAttributes",
@@ -155,7 +159,16 @@ def test_never_in_scope(path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["src/autoresearch.yaml", ".gitignore", "git", "src/.github/x", "my.git", "autoresearch"],
+    [
+        "src/autoresearch.yaml",
+        ".gitignore",
+        "git",
+        "src/.github/x",
+        "my.git",
+        "autoresearch",
+        "a:b",
+        "gitmod",
+    ],
 )
 def test_look_alikes_may_be_in_scope(path: str) -> None:
     """The project's own files taken for ours."""

@@ -288,6 +288,30 @@ def test_head_on_a_branch_detached_and_unborn(tmp_path, user, repo):
         assert gitrefs.head(empty) == ("refs/heads/main", None)
 
 
+def test_branch_that_names_another_one_is_followed(repo, user):
+    """A session's branch that became a name for somebody else's, which HEAD's own file hides."""
+    user("branch", "other")
+    user("symbolic-ref", "refs/heads/main", "refs/heads/other")
+    assert gitrefs.head(repo).branch == "refs/heads/other"
+
+
+def test_folder_of_an_old_tree_is_one(repo, user):
+    """Git once wrote the mode of folders as 040000: a change in one lost its siblings."""
+    blob = bytes.fromhex(HELLO)
+    inner = b"100644 one\0" + blob + b"100644 two\0" + blob
+    inside = object_id(repo.object_format, inner, "tree")
+    outer = b"040000 src\0" + bytes.fromhex(inside)
+    gitwrite.store(repo, [("tree", inner), ("tree", outer)])
+    changed = gitwrite.commit_changes(
+        repo,
+        parents=(),
+        base=object_id(repo.object_format, outer, "tree"),
+        changes={"src/one": None},
+        message="x",
+    )
+    assert list(repo.tree(changed.tree)) == ["src/two"]
+
+
 def test_set_head_leaves_index_and_files(user, repo):
     """Moving HEAD to the session's branch touches nothing the user has staged."""
     user.write("hello", "staged\n")
@@ -611,7 +635,9 @@ def test_commits_are_those_that_git_would_build(repo, user):
     assert (repo.tree(emptied.tree), emptied.tree) == ({}, user("mktree", stdin=""))
 
 
-@pytest.mark.parametrize("name", [".git/config", "a/../b", "/a", "a//b"])
+@pytest.mark.parametrize(
+    "name", [".git/config", "a/../b", "/a", "a//b", "a/.git:x", "a/git~1/x", "a/.git /x"]
+)
 def test_commit_of_an_unsafe_path_is_refused(repo, name):
     """A tree that git itself would not check out."""
     with pytest.raises(GitError) as caught:

@@ -20,6 +20,9 @@ GIT_FILES = frozenset({".git", "git~1", ".gitattributes", ".gitmodules"})
 """Anywhere, never in scope: they change what git does with other files. `git~1` is `.git` on
 file systems that keep short names."""
 
+_SHORT_NAMES = ("gitmod~", "gi7eba~", "gitatt~", "gi7d29~")
+"""How file systems that keep short names spell `.gitmodules` and `.gitattributes`."""
+
 _NO_NAMES = frozenset({"", ".", ".."})
 
 
@@ -48,8 +51,20 @@ def covers(
 
 def is_never_in_scope(path: str) -> bool:
     """Whether the path, or a pattern spelled like one, names what no contract can open."""
-    segments = [folded(segment) for segment in path.split("/")]
-    return segments[0] in SESSION_FILES or not GIT_FILES.isdisjoint(segments)
+    segments = [folded(plain(segment)) for segment in path.split("/")]
+    if segments[0] in SESSION_FILES or not GIT_FILES.isdisjoint(segments):
+        return True
+    return any(segment.startswith(_SHORT_NAMES) for segment in segments)
+
+
+def is_git_folder(segment: str) -> bool:
+    """Whether some file system reads this name as `.git`, so that git refuses to check it out."""
+    return folded(plain(segment)) in {".git", "git~1"}
+
+
+def plain(segment: str) -> str:
+    """The segment up to what NTFS takes for a stream or for a separator of folders."""
+    return segment.partition(":")[0].partition("\\")[0]
 
 
 def folded(segment: str) -> str:

@@ -56,7 +56,11 @@ def _branch_by_file(repo: GitRepo) -> str | None:
     path = repo.git_dir / "HEAD"
     with contextlib.suppress(OSError):
         found = _ON_BRANCH.fullmatch(b"" if path.is_symlink() else path.read_bytes())
-        return None if found is None else to_text(found[1])
+        if found is None:
+            return None
+        branch = to_text(found[1])
+        loose = repo.common_dir / branch  # a branch that names another one is git's to follow
+        return None if loose.is_file() and loose.read_bytes().startswith(b"ref:") else branch
     return None
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import GitError
 from autoresearch.core.formatting import clean_line
+from autoresearch.core.inscope import is_git_folder
 from autoresearch.core.snapshot import Entry
 from autoresearch.edges.processes import MARK, our_mark
 
@@ -412,7 +413,8 @@ def require_sound(object_format: str, found: GitObject, oid: str) -> None:
 
 def is_safe_path(path: str) -> bool:
     """Whether every component is a plain name that stays in the tree and outside `.git`."""
-    return all(part.lower() not in {"", ".", "..", ".git"} for part in path.split("/"))
+    parts = path.split("/")
+    return not any(part in {"", ".", ".."} or is_git_folder(part) for part in parts)
 
 
 def is_repository(folder: str) -> bool:

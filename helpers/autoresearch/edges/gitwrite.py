@@ -305,7 +305,7 @@ def _entries(repo: GitRepo, tree: str) -> dict[str, Entry]:
     while rest:
         facts, _, rest = rest.partition(b"\0")
         mode, _, name = facts.partition(b" ")
-        entries[to_text(name)] = Entry(mode.decode("ascii"), rest[:size].hex())
+        entries[to_text(name)] = Entry(mode.decode("ascii").lstrip("0"), rest[:size].hex())
         rest = rest[size:]
     return entries
 

@@ -437,9 +437,7 @@ def _leftovers(session: Session) -> Iterator[Diagnosis]:
     text = f"staged as an earlier incumbent had it: {late}" if late else ""
     yield _leftover("git's index", text, "It brings it up to date.", "up to date")
     halves = clean_line(", ".join(map(str, sorted(half_written(session))[:3])))
-    yield _leftover(
-        "half-written files", clean_line(", ".join(map(str, halves))), "It removes them."
-    )
+    yield _leftover("half-written files", halves, "It removes them.")
 
 
 def _leftover(what: str, found: str, remedy: str, none: str = "none") -> Diagnosis:
