@@ -7,7 +7,7 @@ import time
 import unicodedata
 
 import pytest
-from autoresearch.core.inscope import is_never_in_scope
+from autoresearch.core.inscope import is_git_folder, is_never_in_scope
 from autoresearch.core.scope import compile_scope, expression
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -338,3 +338,10 @@ def test_any_pattern_compiles_or_is_refused(pattern: str) -> None:
     except ValueError:
         return
     assert not scope.covers(unicodedata.normalize("NFC", pattern))
+
+
+@pytest.mark.parametrize("name", [".git", ".GIT", ".git ", "git~1", ".git:x", ".git\\x"])
+def test_names_that_some_file_system_reads_as_gits_folder(name: str) -> None:
+    """A file that is kept, and for which nobody can check the branch out."""
+    assert is_git_folder(name)
+    assert not is_git_folder(f"a{name}")
