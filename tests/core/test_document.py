@@ -242,4 +242,4 @@ def test_suspicious_keeps_come_first_until_undone():
     assert "## Review first: suspicious keeps" in head
     assert "- **1** no estimate (suspicious): a \\| b; two" in head
     undone = history(kept, make(Undo, experiment=1, commit="d" * 40))
-    assert "To be reviewed" not in document(undone, [], plateau="", notes="")
+    assert "Review first" not in document(undone, [], plateau="", notes="")

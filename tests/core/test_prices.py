@@ -45,6 +45,7 @@ def test_table_keeps_the_usual_factors():
         fresh, answer, write, write_1h, read = price.rates
         assert read < fresh < write < write_1h
         assert answer == 5 * fresh, name
+        assert (write, write_1h) == pytest.approx((1.25 * fresh, 2 * fresh)), name
 
 
 def test_each_kind_of_token_has_its_price():

@@ -142,7 +142,7 @@ def test_own_prices_are_read_and_their_trouble_is_named(main, tmp_path, monkeypa
     assert read_meter(os.environ, HOST).usd == 2.0
     (config / "prices.json").write_text('{"mine": 2}')
     assert prices(os.environ) == our_prices().dollars_for_a_million_tokens
-    assert "mine" in price_trouble(os.environ)
+    assert "key 'mine' holds 2 where an object belongs" in price_trouble(os.environ)
     monkeypatch.setenv("AUTORESEARCH_PRICES", str(tmp_path / "none.json"))
     assert "none.json" in price_trouble(os.environ)
 

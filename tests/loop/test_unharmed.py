@@ -11,8 +11,10 @@ import pytest
 from autoresearch.cli import group
 from autoresearch.cli.app import run
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.model import Arm
 from autoresearch.edges import dotgit
 from autoresearch.edges.sandbox import Bubblewrap, Confiner
+from autoresearch.loop.bench import Bench
 from autoresearch.loop.confinement import Confinement
 from autoresearch.loop.referee import Referee
 from autoresearch.loop.session import loaded
@@ -127,6 +129,32 @@ def test_sandbox_shuts_programs_out(tmp_path, capsys, meanwhile, monkeypatch):
     answer = tried(capsys)
     assert (answer["verdict"], answer["news"]) == ("keep", [])
     assert helper.repo("remote") == "mine"
+
+
+def test_what_runs_outside_the_sandbox_is_noticed_too(tmp_path, capsys, monkeypatch):
+    """A process that an agent left running, which slows the incumbent down between its samples."""
+    working_sandbox()
+    helper = open_session(
+        tmp_path,
+        extra="sandbox: require\ncache: [built]\n",  # no overlay then, whatever the sandbox can
+        replace={
+            "name: cost, direction: lower": "name: cost, direction: lower, deterministic: false"
+        },
+    )
+    set_cost(helper.repo, 99)
+    monkeypatch.chdir(helper.root)
+    real, spoilt = Bench.sample, []
+
+    def sample(self, built, arm, **rest):
+        found = real(self, built, arm, **rest)
+        if arm is Arm.INCUMBENT and not spoilt:
+            work = built.slot.root / "src/work.py"
+            work.write_text(work.read_text().replace("return 100", "return 900"))
+            spoilt.append(work)
+        return found
+
+    monkeypatch.setattr(Bench, "sample", sample)
+    assert (tried(capsys)["verdict"], len(spoilt)) == ("violation", 1)
 
 
 def test_downloads_may_open_what_a_sandbox_hides(helper, tmp_path):
