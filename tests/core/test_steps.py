@@ -6,14 +6,14 @@ import pytest
 from autoresearch.core import wire
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import Kind
-from autoresearch.core.steps import Action, Begun, Candidate, Decided, Pending, Settled
+from autoresearch.core.steps import Action, Begun, CandidateMade, Decided, Pending, Settled
 from support.records import experiment
 
 BEGUN = Begun(
     number=3, message="m", kind=Kind.PLAIN, hypothesis=None, idea=None, related=None, attempt=0,
     parent="a" * 40, at="2026-01-02T03:04:05Z", run=None,
 )  # fmt: skip
-CANDIDATE = Candidate(commit="b" * 40, tree="c" * 40, patch_id="d" * 40, changes=())
+CANDIDATE = CandidateMade(commit="b" * 40, tree="c" * 40, patch_id="d" * 40, changes=())
 DECIDED = Decided(experiment=experiment(3))
 SETTLED = Settled(head="b" * 40)
 ACTION = Action(

@@ -10,7 +10,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.steps import (
     Action,
     Begun,
-    Candidate,
+    CandidateMade,
     Changed,
     Decided,
     Pending,
@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from support.records import any_object, experiment, make
 
 BEGUN = make(Begun, number=3, message="faster", parent="p" * 40)
-CANDIDATE = Candidate(
+CANDIDATE = CandidateMade(
     commit="c" * 40,
     tree="t" * 40,
     patch_id="d" * 40,

@@ -24,7 +24,7 @@ def table(heading):
 def test_every_state_of_the_journal_stands_in_the_table():
     """A step that nobody says how to come back from, or one that is no more."""
     named = [cell.strip("`") for cell in table("What each step leaves behind")]
-    assert named == ["nothing yet", *(step.__name__.lower() for step in get_args(Step))]
+    assert named == ["nothing yet", *(step.__struct_config__.tag for step in get_args(Step))]
 
 
 def test_every_command_that_is_finished_is_named():

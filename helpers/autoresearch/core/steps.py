@@ -47,7 +47,7 @@ class Changed(Struct, frozen=True, kw_only=True):
     oid: str | None
 
 
-class Candidate(_Step, frozen=True, kw_only=True):
+class CandidateMade(_Step, frozen=True, kw_only=True, tag="candidate"):
     """The candidate is a commit under its own ref; branch and working tree are as they were."""
 
     commit: str
@@ -100,7 +100,7 @@ class Action(_Step, frozen=True, kw_only=True):
             ) from error
 
 
-Step = Begun | Candidate | Decided | Settled | Action
+Step = Begun | CandidateMade | Decided | Settled | Action
 
 
 class Pending(NamedTuple):
@@ -119,9 +119,9 @@ class Pending(NamedTuple):
         return next((step for step in self.steps if isinstance(step, Begun)), None)
 
     @property
-    def candidate(self) -> Candidate | None:
+    def candidate(self) -> CandidateMade | None:
         """The candidate, when it was made."""
-        return next((step for step in self.steps if isinstance(step, Candidate)), None)
+        return next((step for step in self.steps if isinstance(step, CandidateMade)), None)
 
     @property
     def decided(self) -> Decided | None:

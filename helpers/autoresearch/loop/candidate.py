@@ -13,7 +13,7 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.history import MAX_REWORKS, History, Tried
 from autoresearch.core.model import Kind, Reason
 from autoresearch.core.snapshot import CandidatePlan, Snapshot, changed_lines, with_changes
-from autoresearch.core.steps import Begun, Candidate, Changed
+from autoresearch.core.steps import Begun, CandidateMade, Changed
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.worktree import take_snapshot
@@ -48,7 +48,7 @@ class Prepared(NamedTuple):
 
     begun: Begun
     plan: CandidatePlan
-    candidate: Candidate
+    candidate: CandidateMade
     patch: bytes
     lines: gitdiff.Lines
     hashes: frozenset[int]
@@ -132,7 +132,7 @@ def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | R
         return Refused(Reason.DUPLICATE, (), detail, earlier.number)
     if earlier is not None and begun.related is None:
         begun = replace(begun, related=earlier.number)
-    candidate = Candidate(
+    candidate = CandidateMade(
         commit=commit.oid,
         tree=commit.tree,
         patch_id=patch_id,
