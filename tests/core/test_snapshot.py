@@ -15,7 +15,6 @@ from autoresearch.core.snapshot import (
     Step,
     apply_steps,
     differing_paths,
-    entries_between,
     plan_candidate,
     put_back_steps,
     with_changes,
@@ -222,14 +221,6 @@ def test_two_new_paths_that_clash():
     refusal = plan(change("src/N", None, ONE), change("src/n", None, ONE))
     assert isinstance(refusal, CandidateRefusal)
     assert refusal.paths == ("src/N", "src/n")
-
-
-def test_entries_between():
-    """Only what differs is named, deletions included."""
-    base = {"same": ONE, "edited": ONE, "gone": ONE}
-    wanted = {"same": ONE, "edited": TWO, "new": LINK}
-    assert entries_between(base, wanted) == {"edited": TWO, "new": LINK, "gone": None}
-    assert entries_between(base, base) == {}
 
 
 @given(st.dictionaries(st.text("ab/ \n\udcff", min_size=1), st.sampled_from([ONE, TWO, None])))

@@ -128,14 +128,6 @@ class Remaining(Struct, frozen=True, kw_only=True):
     run_used: int | None
     run_total: int | None
 
-    @property
-    def run_left(self) -> int | None:
-        """Experiments left in the run, within what the session has left."""
-        if self.run_used is None or self.run_total is None:
-            return None
-        left = max(0, self.run_total - self.run_used)
-        return left if self.experiments is None else min(left, self.experiments)
-
     def described(self) -> str:
         """In words: `run 7 of 20 used; session: 13 experiments and 3.2 h left`."""
         parts = []

@@ -220,14 +220,6 @@ def apply_steps(
     )
 
 
-def entries_between(base: TreeMap, wanted: TreeMap) -> dict[str, Entry | None]:
-    """What to change in `base` to have `wanted`: the new entry of each path, None to delete."""
-    changed: dict[str, Entry | None] = {
-        path: entry for path, entry in wanted.items() if base.get(path) != entry
-    }
-    return changed | dict.fromkeys(path for path in base if path not in wanted)
-
-
 def _refusal(reason: Reason, paths: Iterable[str], what: str) -> CandidateRefusal:
     every = tuple(sorted(paths))
     shown = ", ".join(every[:SHOWN_PATHS])
