@@ -132,7 +132,7 @@ def test_sandbox_shuts_programs_out(tmp_path, capsys, meanwhile, monkeypatch):
 
 
 def test_what_runs_outside_the_sandbox_is_noticed_too(tmp_path, capsys, monkeypatch):
-    """A process that an agent left running, which slows the incumbent down between its samples."""
+    """A process that an agent left running, which slows the incumbent down while its rival runs."""
     working_sandbox()
     helper = open_session(
         tmp_path,
@@ -143,12 +143,14 @@ def test_what_runs_outside_the_sandbox_is_noticed_too(tmp_path, capsys, monkeypa
     )
     set_cost(helper.repo, 99)
     monkeypatch.chdir(helper.root)
-    real, spoilt = Bench.sample, []
+    real, incumbent, spoilt = Bench.sample, [], []
 
     def sample(self, built, arm, **rest):
         found = real(self, built, arm, **rest)
-        if arm is Arm.INCUMBENT and not spoilt:
-            work = built.slot.root / "src/work.py"
+        if arm is Arm.INCUMBENT:
+            incumbent.append(built.slot.root / "src/work.py")
+        elif incumbent and not spoilt:  # two samples of one program in a row leave no such chance
+            work = incumbent[0]
             work.write_text(work.read_text().replace("return 100", "return 900"))
             spoilt.append(work)
         return found
