@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from itertools import chain, islice
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from autoresearch.core import formatting
+from autoresearch.core.contract import Budget, Contract, Metric
+from autoresearch.core.history import History
 from autoresearch.core.model import Direction, Spent
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from autoresearch.core.contract import Budget, Contract, Metric
-    from autoresearch.core.history import History
-
 
 _DISCOUNT = 0.95
 """Weight of an experiment against the one after it."""

@@ -8,7 +8,8 @@ stay in the log and are read back one at a time.
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -47,10 +48,7 @@ from autoresearch.core.records import (
     Undo,
     Validation,
 )
-from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads this type)
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from autoresearch.core.wire import Finite
 
 KEPT_SHOWN = 50
 RECENT_SHOWN = 20

@@ -11,7 +11,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
+from autoresearch.core.wire import Finite
 
 SCHEMA = 1
 """Version of every persisted record. History: 1 (2026-11) first release."""

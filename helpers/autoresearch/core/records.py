@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import re
 import typing
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
@@ -34,10 +35,7 @@ from autoresearch.core.model import (
     Spent,
     Verdict,
 )
-from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+from autoresearch.core.wire import Finite
 
 
 class Opened(Struct, frozen=True, kw_only=True):

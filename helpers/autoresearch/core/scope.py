@@ -20,16 +20,13 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from autoresearch.core.inscope import covers
 from autoresearch.core.snapshot import GITLINK_MODE, LINK_MODE, TreeMap
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
 
 MAX_PATTERN = 400
 """Longest pattern, in characters."""

@@ -16,16 +16,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autoresearch.core.decision import gain_of
 from autoresearch.core.model import Direction, Effect, Pair, Sample, Scale
 from autoresearch.core.stats import swap_scores, tail_probability
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
 
 FACTOR = 3.0
 MEDIAN_STEPS = 5.0

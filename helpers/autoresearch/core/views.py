@@ -7,20 +7,17 @@ last, so that nothing in them can hide or pose as a part of the page.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from autoresearch.core import formatting, hostlimits
+from autoresearch.core.budget import Halt, Outlook, Remaining
 from autoresearch.core.contract import Contract, told
 from autoresearch.core.formatting import clean_line, markdown_line
+from autoresearch.core.history import History, Notes, Tried
 from autoresearch.core.model import Flag, Scale, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from autoresearch.core.budget import Halt, Outlook, Remaining
-    from autoresearch.core.history import History, Notes, Tried
 
 _REST_BYTES = 24
 """Room for the line that counts what was left out."""

@@ -16,13 +16,11 @@ import re
 import sys
 import types
 import typing
+from collections.abc import Iterable
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn, TypeVar, cast
+from typing import Annotated, Any, NamedTuple, NoReturn, TypeVar, cast
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 JsonObject = dict[str, Any]
 """What `json` makes of an object; lives only between this module and the files."""

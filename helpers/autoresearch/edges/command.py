@@ -13,18 +13,15 @@ import selectors
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.edges import processes
 from autoresearch.edges.clock import SYSTEM_CLOCK, Clock, Instant, time_lost
 from autoresearch.edges.interruption import HeldSignals, held_signals
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
 
 _SHELL = "/bin/sh"
 

@@ -8,14 +8,10 @@ import os
 import secrets
 import stat
 import tempfile
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 from autoresearch.core.errors import AutoresearchError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 
 # Names come from scandir or git in bulk; a Path for each would cost more than the call it makes.
 # ruff: noqa: PTH101, PTH104, PTH105, PTH106, PTH108, PTH110, PTH112, PTH118, PTH120, PTH211

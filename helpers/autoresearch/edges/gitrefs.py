@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from autoresearch.core.errors import GitError
 from autoresearch.edges.files import sync_folder
 from autoresearch.edges.gitrepo import GitRepo, failure, to_bytes, to_text
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 _ON_BRANCH = re.compile(rb"ref: (refs/heads/(?!\.invalid\n)[^\n]+)\n")
 """What HEAD says on a branch; git names `.invalid` there where refs are no files."""

@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,8 +24,6 @@ from autoresearch.core.snapshot import Entry
 from autoresearch.edges.processes import MARK, our_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
     from typing_extensions import Self
 
 

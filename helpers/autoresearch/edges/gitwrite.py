@@ -18,15 +18,17 @@ import struct
 import tempfile
 import time
 import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autoresearch.core.errors import GitError
 from autoresearch.core.snapshot import Entry
 from autoresearch.edges import stored
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
 from autoresearch.edges.gitrepo import (
+    GitRepo,
     failure,
     is_safe_path,
     object_id,
@@ -36,12 +38,6 @@ from autoresearch.edges.gitrepo import (
     was_killed,
 )
 from autoresearch.edges.processes import processes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from autoresearch.edges.gitrepo import GitRepo
-
 
 _PROC = Path("/proc")
 

@@ -12,7 +12,9 @@ import errno
 import fcntl
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct, structs
 
@@ -24,11 +26,6 @@ from autoresearch.core.records import FIRST_PREV, Experiment, Note, Record, Refu
 from autoresearch.core.snapshot import sample
 from autoresearch.edges.files import file_error
 from autoresearch.edges.log import Log, LogEntry, Position
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
-
 
 T = TypeVar("T")
 

@@ -11,6 +11,9 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -24,10 +27,6 @@ from autoresearch.edges.processes import Leader
 from autoresearch.edges.stored import Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-    from types import TracebackType
-
     from typing_extensions import Self
 
 _OWNER_BYTES = 4096

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING, BinaryIO, Generic, NamedTuple, TypeVar
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Generic, NamedTuple, TypeVar
 
 import jsonlines
 from msgspec import Struct
@@ -18,10 +20,6 @@ from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.records import Record
 from autoresearch.edges.files import append_once, file_error, named_errors
 from autoresearch.edges.stored import set_aside
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 R = TypeVar("R")
 

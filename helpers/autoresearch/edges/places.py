@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.edges import whereabouts
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import as_owner, atomic_write, is_there, keep_newest, other_owner
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _PRIVATE = 0o700
 RUN = "run"

@@ -6,14 +6,12 @@ import contextlib
 import os
 import shutil
 import stat
-from typing import TYPE_CHECKING, Generic, TypeVar
+from pathlib import Path
+from typing import Generic, TypeVar
 
 from autoresearch.core import wire
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 T = TypeVar("T")
 

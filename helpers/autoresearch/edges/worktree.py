@@ -16,8 +16,10 @@ import hashlib
 import os
 import stat
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.snapshot import (
@@ -29,6 +31,8 @@ from autoresearch.core.snapshot import (
     Obstacle,
     Snapshot,
     Status,
+    Step,
+    TreeMap,
 )
 from autoresearch.edges import gitdiff, statcache
 from autoresearch.edges.files import (
@@ -40,13 +44,6 @@ from autoresearch.edges.files import (
 )
 from autoresearch.edges.gitrepo import GitRepo, is_repository, object_id
 from autoresearch.edges.statcache import Row, folders_above, mode_of, status_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from io import FileIO
-
-    from autoresearch.core.snapshot import Step, TreeMap
-
 
 Overrides: TypeAlias = "Mapping[str, Entry | None]"
 """What the working tree holds where it rightly differs from git: raw entry, None = nothing."""

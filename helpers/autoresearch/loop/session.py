@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from msgspec import Struct, field, structs
 from msgspec.structs import replace
@@ -16,8 +16,10 @@ from msgspec.structs import replace
 from autoresearch.core.contract import Contract, parse
 from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_line
+from autoresearch.core.history import History, Progress
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.pruning import Survey, survey
+from autoresearch.core.records import Epoch
 from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.snapshot import Entry, TreeMap
 from autoresearch.core.steps import Action
@@ -33,14 +35,7 @@ from autoresearch.edges.log import Log
 from autoresearch.edges.places import Places, places_for, sessions_of
 from autoresearch.edges.stored import Stored
 from autoresearch.edges.worktree import Walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from autoresearch.core.history import History, Progress
-    from autoresearch.core.records import Epoch
-    from autoresearch.loop.bench import Bench
-
+from autoresearch.loop.bench import Bench
 
 _SHOWN = 3
 _PLAN = "Plan one: `/autoresearch:plan` in your agent, or `autoresearch init --help`."

@@ -8,17 +8,20 @@ races have no early end, so the first one's estimate is the only gain that is cl
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from autoresearch.core import wire
 from autoresearch.core.decision import is_proven_better
 from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_head, clean_line, fence
+from autoresearch.core.history import Tried
 from autoresearch.core.model import SCHEMA, CommandResult, Verdict
 from autoresearch.core.question import Caller, Question, policy_of
 from autoresearch.core.race import pairs_of
 from autoresearch.core.records import Ablation, Recovery, Validation
 from autoresearch.core.snapshot import TreeMap, with_changes
+from autoresearch.core.steps import Action
 from autoresearch.core.suspicion import ABLATION_PAIRS, worth_of
 from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.index import Search
@@ -26,15 +29,8 @@ from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop import logbook
 from autoresearch.loop.bench import Bench, CandidateFailed, ProtectedTouched, must_hold
 from autoresearch.loop.measure import Race, Raced
+from autoresearch.loop.session import Session
 from autoresearch.loop.settle import leave_out
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from autoresearch.core.history import Tried
-    from autoresearch.core.steps import Action
-    from autoresearch.loop.session import Session
-
 
 VALIDATION_PAIRS = 20
 VALIDATE = "validate"

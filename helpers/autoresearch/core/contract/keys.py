@@ -10,8 +10,9 @@ written.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple, get_args
 
 from msgspec import Meta, Struct, field
 from msgspec.structs import fields
@@ -19,9 +20,6 @@ from msgspec.structs import fields
 from autoresearch.core.contract import scalars
 from autoresearch.core.contract.scalars import Notation
 from autoresearch.core.model import Direction, Scale, Source
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 
 class Key(NamedTuple):

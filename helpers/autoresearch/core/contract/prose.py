@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 from autoresearch.core import formatting
 from autoresearch.core.contract.keys import Contract, Metric, Sandbox, Secondary, terms_of
 from autoresearch.core.contract.scalars import percentage
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Source
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
 
 _LONGEST_CODE = 160
 _MOST_LISTED = 12

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import yaml
+from msgspec import Struct
 from msgspec.structs import replace
 
 from autoresearch.core import wire
@@ -19,20 +21,14 @@ from autoresearch.core.contract.scalars import (
     COMMAND,
     LITERAL,
     WHOLE,
+    Notation,
     Quantity,
     RefusedValueError,
     compose,
     failure,
     quoted,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from msgspec import Struct
-
-    from autoresearch.core.contract.scalars import Notation
-    from autoresearch.core.errors import ContractError
+from autoresearch.core.errors import ContractError
 
 MAX_READS = 20
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import textwrap
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 MASK = "[redacted]"
 
