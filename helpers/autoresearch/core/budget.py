@@ -54,13 +54,10 @@ class Outlook(Struct, frozen=True, kw_only=True):
 def outlook(
     keeps: Sequence[bool], gains: Sequence[float], *, alpha: float, min_effect: float
 ) -> Outlook:
-    """Return the outlook after a series of experiments, oldest first.
+    """The outlook after a series of experiments, oldest first.
 
-    Args:
-        keeps: whether each was kept.
-        gains: of the kept ones, improvements positive, in the unit of `min_effect`.
-        alpha: share of worthless candidates that is kept.
-        min_effect: the gain an experiment is expected to bring; 0 for none.
+    `gains` are those of the kept ones, improvements positive, in the unit of `min_effect`, which is
+    the gain that an experiment is expected to bring; `alpha` is the share of worthless ones kept.
     """
     weights = [_DISCOUNT**age for age in range(len(keeps))]
     newest_first = list(zip(weights, reversed(keeps), strict=True))

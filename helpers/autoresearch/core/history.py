@@ -327,17 +327,12 @@ class History(Progress, frozen=True, kw_only=True):
 def advance(
     progress: Progress | None, record: Record, *, undone: Experiment | None = None
 ) -> Progress:
-    """The progress after one more record.
+    """The progress after one more record; None is that before the first, which must be `Opened`.
 
-    Args:
-        progress: None before the first record, which must be `Opened`.
-        record: the next line of the log.
-        undone: the full record of the experiment that an `Undo` takes back, so that the losses
-            it carried are given back with it.
+    With an `Undo` comes the full record of the experiment `undone`, whose losses are given back.
 
-    Raises:
-        CorruptLogError: when the record cannot follow: a second `Opened`, an experiment whose
-            number is taken or leaves a gap.
+    Raises CorruptLogError where the record cannot follow: a second `Opened`, an experiment whose
+    number is taken or leaves a gap.
     """
     kind = type(record).__name__.lower()
     if progress is None:

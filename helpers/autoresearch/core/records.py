@@ -369,11 +369,7 @@ class Codec(Generic[R]):
         return line
 
     def decode(self, value: wire.JsonObject) -> tuple[R, str]:
-        """The record and `prev` of a line's object.
-
-        Raises:
-            CorruptLogError: when the line was not written by this schema; names kind and key.
-        """
+        """The record and `prev` of a line's object; CorruptLogError names kind and key."""
         kind = _kind_of(value, self.kinds)
         prev, at = value.get("prev"), value.get("at")
         if not isinstance(prev, str) or not _HASH.fullmatch(prev):

@@ -52,11 +52,7 @@ class Scope(Struct, frozen=True, kw_only=True):
 
 
 def compile_scope(patterns: Sequence[str], protect: Sequence[str]) -> Scope:
-    """The scope of a contract.
-
-    Raises:
-        ValueError: a pattern is malformed; the message says how.
-    """
+    """The scope of a contract; ValueError says how a pattern is malformed."""
     exact = [re.compile(expression(text), re.DOTALL) for text in protect]
     # Neither spelling includes the other: `[!a]` without regard to case leaves out more.
     composed = [expression(unicodedata.normalize("NFC", text)) for text in protect]
@@ -73,9 +69,7 @@ def expression(pattern: str) -> str:
 
     Its time is bounded by a small power of the path's length: whatever stands between two stars
     is matched at its first place only, which loses no match because a later star can skip more.
-
-    Raises:
-        ValueError: the pattern is malformed; the message says how.
+    ValueError says how a pattern is malformed.
     """
     below_only = pattern.endswith("/")
     segments = pattern.removesuffix("/").split("/")

@@ -315,8 +315,7 @@ _MIN_LETTERS = 4
 def changed_lines(diff: bytes) -> frozenset[int]:
     """Hashes of the added and removed lines of a unified diff; white space does not count.
 
-    Returns:
-        At most 512 signed 64-bit numbers; empty when no line says anything.
+    At most 512 signed 64-bit numbers; empty when no line says anything.
     """
     found = (_hash(line) for line in _touched(diff.splitlines()))
     return sample(number for number in found if number is not None)

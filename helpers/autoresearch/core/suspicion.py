@@ -188,11 +188,7 @@ def _checksums(facts: Facts) -> list[str]:
 
 
 def differing_checksums(rounds: Sequence[tuple[Sample, Sample]]) -> tuple[str, ...]:
-    """Return the names of checksums that differ between the arms in every round.
-
-    Args:
-        rounds: (incumbent's sample, candidate's), under the same seed each.
-    """
+    """The names of checksums that differ between the arms in every round."""
     pairs = [(dict(one.checksums), dict(two.checksums)) for one, two in rounds]
     names = dict.fromkeys(name for pair in pairs for sums in pair for name in sums)
     return tuple(

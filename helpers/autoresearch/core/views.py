@@ -214,12 +214,8 @@ def document(
 ) -> str:
     """The page, ending in a newline; the same input gives the same bytes.
 
-    Args:
-        history: what the log adds up to.
-        contract_words: the contract, one fact a line.
-        plateau: the outlook in one line; empty for none.
-        notes: free text as `extract_notes` gave it.
-        unit: the metric's unit.
+    `contract_words` has a fact a line, `plateau` is the outlook in one, empty for none; `notes` are
+    as `extract_notes` gave them.
     """
     opened = history.opened
     unit = markdown_line(unit, _UNIT)

@@ -91,13 +91,7 @@ def at(repo: GitRepo, ref: str) -> str | None:
 def update_refs(repo: GitRepo, updates: Sequence[RefUpdate], reason: str) -> None:
     """Move all refs or none, each only from its expected value. Symbolic refs are not followed.
 
-    Args:
-        repo: where they live.
-        updates: at most one for each ref.
-        reason: for the reflog, one line.
-
-    Raises:
-        GitError: `ref_moved` when one holds another value; `git` when it cannot be written.
+    Raises GitError `ref_moved` when one holds another value, `git` when it cannot be written.
     """
     zero = "0" * _ID_LENGTH[repo.object_format]
     lines = [b"start\0"]

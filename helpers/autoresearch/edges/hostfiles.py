@@ -120,12 +120,7 @@ _NOTHING = _Bookmark(0, *ReadSoFar())
 
 
 def read_meter(environ: Mapping[str, str], host_session: str) -> Meter | None:
-    """What the agent session used so far; None when its host shows no transcript.
-
-    Args:
-        environ: of the process.
-        host_session: as its host names it.
-    """
+    """What the agent session used so far; None when its host shows no transcript."""
     paths = transcripts(environ, host_session)
     if not paths:
         return None

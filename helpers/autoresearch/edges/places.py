@@ -89,9 +89,7 @@ class Places:
     def create(self) -> None:
         """Make the folders, readable by their owner only.
 
-        Raises:
-            AutoresearchError: code `state_not_writable`, naming the folder and the variable that
-                moves it.
+        Raises `state_not_writable`, naming the folder and the variable that moves it.
         """
         for folder, variable in (
             (self.raw, "XDG_STATE_HOME"),
@@ -120,17 +118,7 @@ class Places:
 def places_for(
     environ: Mapping[str, str], toplevel: Path, common_dir: Path, session: str
 ) -> Places:
-    """The folders of a session; nothing is made.
-
-    Args:
-        environ: of the process; `XDG_STATE_HOME`, `XDG_CACHE_HOME` and `HOME` are read.
-        toplevel: the repository's working tree.
-        common_dir: its git directory, the same for all its worktrees.
-        session: the session's name.
-
-    Raises:
-        AutoresearchError: code `no_home` when neither XDG variable nor HOME tells a folder.
-    """
+    """The folders of a session; nothing is made. Raises as `state_base`."""
     key = repository_key(toplevel, common_dir)
     state, cache = bases_of(environ)
     return Places(state=state / key / session, cache=cache / key / session)
@@ -189,8 +177,7 @@ def shown_path(path: Path) -> str:
 def state_base(environ: Mapping[str, str]) -> Path:
     """Our folder for state, which holds one folder a repository.
 
-    Raises:
-        AutoresearchError: code `no_home` when neither XDG variable nor HOME tells it.
+    Raises `no_home` when neither XDG variable nor HOME tells it.
     """
     return _known(whereabouts.state_folder(environ), "XDG_STATE_HOME")
 

@@ -295,12 +295,7 @@ def write_session_file(places: Places, file: SessionFile) -> None:
 
 
 def read_session_file(places: Places) -> SessionFile:
-    """Read what `init` fixed.
-
-    Raises:
-        SessionBroken: it is missing or not what was written.
-        AutoresearchError: `no_permission`.
-    """
+    """Read what `init` fixed."""
     stored = _file(places)
     try:
         file = stored.read()
@@ -324,10 +319,8 @@ def read_session_file(places: Places) -> SessionFile:
 def find_session(repo: GitRepo, environ: Mapping[str, str]) -> Places:
     """The session that a command in this working tree means.
 
-    The one whose branch is checked out; else the only one of this working tree.
-
-    Raises:
-        AutoresearchError: `no_session`, `half_opened` or `which_session`.
+    The one whose branch is checked out; else the only one of this working tree. Raises
+    AutoresearchError: `no_session`, `half_opened` or `which_session`.
     """
     names = sessions_of(environ, repo.toplevel, repo.common_dir)
     places = {name: places_for(environ, repo.toplevel, repo.common_dir, name) for name in names}
@@ -359,9 +352,7 @@ def loaded(
 ) -> Iterator[Session]:
     """Open the session of a working tree; a writer holds its lock until the end.
 
-    Raises:
-        AutoresearchError: no session here, or another command works on it (`locked`).
-        SessionBroken, CorruptLogError: its state is damaged.
+    Raises as `find_session`, `locked` where another command works on it, and for damaged state.
     """
     with ExitStack() as stack:
         repo = stack.enter_context(GitRepo.open(cwd))

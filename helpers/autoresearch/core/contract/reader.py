@@ -76,14 +76,9 @@ class _Place(NamedTuple):
 
 
 def parse(content: str, *, name: str = "autoresearch.yaml") -> Contract:
-    """The contract, with every default filled in.
+    """The contract in a file's text, with every default filled in.
 
-    Args:
-        content: text of the file.
-        name: the file, as errors show it.
-
-    Raises:
-        ContractError: the text is malformed; names line, value and remedy.
+    Raises ContractError, which names line, value and remedy.
     """
     return _Reader(name).read(compose(content, name))
 

@@ -30,12 +30,7 @@ _SHOWN = 60
 
 
 def compose(text: str, file: str) -> yaml.Node:
-    """The root of the document.
-
-    Raises:
-        ContractError: too large, not YAML, empty, more than one document, nested too deeply, or
-            with anchors, aliases or tags.
-    """
+    """The root of the document; no anchors, aliases or tags, and nothing nested too deeply."""
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
         message = f"the contract has {size} bytes, more than {MAX_BYTES}"
