@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from autoresearch.core import formatting, hostlimits
 from autoresearch.core.budget import Halt, Outlook, Remaining
-from autoresearch.core.contract import Contract, told
+from autoresearch.core.contract import Contract, brief_lines
 from autoresearch.core.formatting import clean_line, markdown_line
 from autoresearch.core.history import History, Notes, Tried
 from autoresearch.core.model import Flag, Scale, Verdict
@@ -497,7 +497,7 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
     history, contract = situation.history, situation.contract
     yield f"session {clean_line(contract.session, _TEXT_BRIEF)}: {counts(history)}"
     yield f"goal: {clean_line(contract.goal, _GOAL)}"
-    yield from told(contract)
+    yield from brief_lines(contract)
     yield _incumbent(history, unit)
     yield f"gain: {claim(history, unit)}"
     yield f"budget: {situation.remaining.described()}{_forecast(situation.forecast_s)}"

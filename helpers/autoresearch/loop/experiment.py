@@ -42,7 +42,7 @@ from autoresearch.loop.referee import Judgement, Referee
 from autoresearch.loop.session import Session, require_on_branch
 
 
-def decide(
+def record_decision(
     session: Session, prepared: Prepared, ruling: Judgement, *, duration_s: float
 ) -> Experiment:
     """Journal the experiment with its verdict; from here on it will be finished."""
@@ -171,7 +171,7 @@ def _judged(session: Session, prepared: Prepared, referee: Referee, started: flo
         # No verdict, and nothing changed but the candidate's own ref: there is nothing to finish.
         session.journal.clear()
         raise
-    record = decide(session, prepared, ruling, duration_s=time.monotonic() - started)
+    record = record_decision(session, prepared, ruling, duration_s=time.monotonic() - started)
     settled = finish(session, record, prepared.hashes)
     left = tuple(f"{path} {why}" for path, why in settled.left)
     return Result(

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from autoresearch.core.contract import Contract, judges
+from autoresearch.core.contract import Contract, verdict_keys
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Source
 from autoresearch.core.question import Randomness
@@ -497,7 +497,7 @@ def import_findings(
     contract: Contract, tree: Mapping[str, object], contents: Mapping[str, bytes]
 ) -> tuple[str, ...]:
     """What code in scope imports from outside it, when that is part of the evaluator."""
-    named = set(scripts_named(contract, tree, judges()))
+    named = set(scripts_named(contract, tree, verdict_keys()))
     found = [
         one
         for one in protected_imports(contents, tree)

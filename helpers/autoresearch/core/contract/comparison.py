@@ -36,7 +36,7 @@ def _evaluator(held: Any) -> Any:  # noqa: ANN401  (of any key)
     if not isinstance(held, Struct):
         return held
     terms = terms_of(type(held)).values()
-    return tuple(_evaluator(getattr(held, term.field)) for term in terms if term.key.measures)
+    return tuple(_evaluator(getattr(held, term.field)) for term in terms if term.key.starts_epoch)
 
 
 def _texts(section: Struct, before: str) -> Iterator[tuple[str, str]]:
