@@ -42,8 +42,10 @@ from autoresearch.core.records import (
     Record,
     Recovery,
     Refusal,
+    Review,
     Run,
     RunEnd,
+    Shipment,
     Stop,
     Undo,
     Validation,
@@ -222,6 +224,7 @@ class Progress(Struct, frozen=True, kw_only=True):
         rebuilt: when the state was made again from refs, the last time; None for never.
         guard_tests: how many tests the guard ran on the incumbent, None where it does not say.
         walls: elapsed seconds of the incumbent's 20 newest samples; none before the baseline.
+        accepted: keeps that a human reviewed and accepted.
     """
 
     opened: Opened
@@ -250,6 +253,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     rebuilt: str | None = None
     guard_tests: int | None = None
     walls: tuple[Finite, ...] = ()
+    accepted: tuple[int, ...] = ()
 
     @property
     def sample_s(self) -> float:
@@ -308,8 +312,9 @@ class History(Progress, frozen=True, kw_only=True):
 
     @property
     def suspicious(self) -> tuple[Tried, ...]:
-        """The keeps that a human is to review, newest first; none that was undone."""
-        return tuple(k for k in self.kept if Flag.SUSPICIOUS in k.flags and not k.undone)
+        """The keeps that a human is to review, newest first; none that was undone or accepted."""
+        doubtful = (k for k in self.kept if Flag.SUSPICIOUS in k.flags and not k.undone)
+        return tuple(kept for kept in doubtful if kept.number not in self.accepted)
 
     @property
     def pending_rework(self) -> Tried | None:
@@ -340,14 +345,15 @@ def advance(
             raise CorruptLogError(f"the log begins with {kind}, not with opened")
         return Progress(opened=record, incumbent_commit=record.base, last_at=record.at)
     step = _STEPS.get(type(record))
-    if step is None:
+    if step is None and not isinstance(record, _TELLING):
         raise CorruptLogError(f"{kind} cannot follow the line of {progress.last_at}")
     spent = record.duration_s if isinstance(record, Experiment) else 0.0
     gap = max(0.0, seconds_between(progress.last_at, record.at))
     active_s = progress.active_s + max(spent, min(gap, spent + THINKING_S))
     if isinstance(record, Undo):
         progress = _given_back(progress, undone)
-    return step(replace(progress, last_at=record.at, active_s=active_s), record)
+    told = replace(progress, last_at=record.at, active_s=active_s)
+    return told if step is None else step(told, record)
 
 
 def _opened(progress: Progress, record: Opened) -> Progress:
@@ -485,11 +491,12 @@ def _recovery(progress: Progress, record: Recovery) -> Progress:
     return replace(progress, rebuilt=rebuilt, epoch=epoch)
 
 
-def _unchanged(progress: Progress, record: Record) -> Progress:
-    """A suggestion for people, or fewer refs: what was learned stays."""
-    del record
-    return progress
+def _review(progress: Progress, record: Review) -> Progress:
+    others = tuple(number for number in progress.accepted if number != record.experiment)
+    return replace(progress, accepted=(*others, record.experiment) if record.accepted else others)
 
+
+_TELLING = (Ablation, Pruned, Shipment)  # for people, or of refs: what was learned stays
 
 _STEPS: dict[type, Callable[[Progress, Any], Progress]] = {
     Opened: _opened,
@@ -501,8 +508,7 @@ _STEPS: dict[type, Callable[[Progress, Any], Progress]] = {
     RunEnd: _run_end,
     Undo: _undo,
     Validation: _validation,
-    Ablation: _unchanged,
-    Pruned: _unchanged,
+    Review: _review,
     Stop: _stop,
     Recovery: _recovery,
 }

@@ -316,6 +316,64 @@ class Pruned(Struct, frozen=True, kw_only=True):
     keep: int
 
 
+class Review(Struct, frozen=True, kw_only=True):
+    """What a human said of a kept experiment; the latest word counts."""
+
+    schema: int
+    at: str
+    experiment: int
+    accepted: bool
+    by: str
+    reason: str
+
+
+class Shipped(Struct, frozen=True, kw_only=True):
+    """One branch that `finalize` built.
+
+    Attributes:
+        name: full name of the ref.
+        below: name of the branch that it stands on; empty where it stands on the base.
+        base: the commit that it was raced against.
+        experiments: what it holds beyond that commit; empty for what a human adopted.
+        guard, same: their runs on it; None where the contract has none.
+        effect, race: of `base` against it; None where it was not raced again.
+    """
+
+    name: str
+    below: str
+    base: str
+    commit: str
+    tree: str
+    experiments: tuple[int, ...]
+    guard: CommandResult | None
+    same: CommandResult | None
+    effect: Effect | None
+    race: RaceRecord | None
+
+
+class Shipment(Struct, frozen=True, kw_only=True):
+    """The branches that one `finalize` built, each stack from its base up.
+
+    Attributes:
+        base: what all stacks stand on.
+        tip: the session's commit that they were made of.
+        together: tree of all stacks on the base.
+        validated: whether `tip` was validated before.
+        left_out: kept experiments that are in none of them.
+    """
+
+    schema: int
+    at: str
+    epoch: int
+    base: str
+    tip: str
+    together: str
+    validated: bool
+    left_out: tuple[int, ...]
+    branches: tuple[Shipped, ...]
+    sandbox: str
+
+
 Record = (
     Opened
     | Epoch
@@ -330,6 +388,8 @@ Record = (
     | Stop
     | Recovery
     | Pruned
+    | Review
+    | Shipment
 )
 """What one log line can be; its `kind` is the class name in lower case."""
 

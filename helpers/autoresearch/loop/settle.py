@@ -16,6 +16,7 @@ from autoresearch.core.history import Tried
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Epoch
 from autoresearch.core.snapshot import (
+    GITLINK_MODE,
     LINK_MODE,
     Change,
     Entry,
@@ -332,7 +333,9 @@ def _merged_file(
     repo: GitRepo, old: Entry | None, new: Entry | None, here: Entry | None
 ) -> tuple[Entry, bool] | None:
     """The file with both edits, and whether they collide; None where no lines can be merged."""
-    if old is None or new is None or here is None or LINK_MODE in {old.mode, new.mode, here.mode}:
+    if old is None or new is None or here is None:
+        return None
+    if {LINK_MODE, GITLINK_MODE} & {old.mode, new.mode, here.mode}:
         return None
     with tempfile.TemporaryDirectory(prefix="autoresearch-") as folder:
         names = []

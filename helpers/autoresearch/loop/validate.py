@@ -62,7 +62,7 @@ def validate(session: Session, caller: Caller) -> Validation:
         race = Race(bench, caller, VALIDATE, progress.sample_s, base="the first commit")
         told = "this validation", "the validation"
         race.resume(session, VALIDATE, candidate=first, told=told)
-        raced = _fixed(session, race, {**evaluator, **code}, tip, VALIDATION_PAIRS)
+        raced = race_fixed(session, race, {**evaluator, **code}, tip, VALIDATION_PAIRS)
     effect = raced.decision.effect
     if effect is None:
         raise SessionBroken("the validation has no estimate", code="no_estimate", hint="Repeat it.")
@@ -93,12 +93,13 @@ def race_without(
     """
     race = Race(bench, caller, label, session.progress.sample_s)
     race.resume(session, label, candidate=label, told=(f"`{label}`", f"`{label}`"))
-    return _fixed(session, race, session.incumbent_tree, tree, ABLATION_PAIRS)
+    return race_fixed(session, race, session.incumbent_tree, tree, ABLATION_PAIRS)
 
 
-def _fixed(
+def race_fixed(
     session: Session, race: Race, incumbent: TreeMap, candidate: TreeMap, pairs: int
 ) -> Raced:
+    """Race two trees without an early end: an estimate; raises as `Race.run_fixed`."""
     progress, contract = session.progress, session.contract
     race.bring(incumbent, candidate)
     question = Question(
