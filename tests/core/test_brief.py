@@ -184,7 +184,7 @@ def test_interrupted_step_is_the_first_thing_to_mend():
 def test_end_is_said_once_and_what_comes_then():
     """A loop that goes on after its end."""
     stopped = situation(history(make(Stop, reason="enough")))
-    assert next_step(stopped) == "DONE, stopped: enough; `autoresearch validate`"
+    assert next_step(stopped) == "DONE, stopped: enough; `autoresearch status`"
     refused = situation(history(*[refusal()] * 5))
     assert next_step(refused) == ("DONE, 5 candidates in a row were refused; `autoresearch status`")
 

@@ -13,7 +13,7 @@ import pytest
 from support.harness import Git
 from support.project import PYTHON, make_project, set_cost, write_draft
 from support.session import Helper
-from support.untouched import left_behind, log_of, state_of, untouched
+from support.untouched import left_behind, log_of, untouched
 
 
 @pytest.fixture
@@ -70,8 +70,11 @@ def test_another_file_in_the_contracts_place_is_not_overwritten(
     helper.repo.write("autoresearch.yaml", "mine, edited\n")
     refused(helper, draft, "contract_exists")
     helper.repo.write("autoresearch.yaml", "mine\n")
+    refused(helper, draft, "foreign_contract")  # of another tool, which would miss it
+    helper.repo.write("autoresearch.yaml", "session: older\nverify: ./bench\n")
+    helper.repo.commit()
     helper("init", str(draft))  # as committed: git still has it
-    assert helper.repo("show", "HEAD~1:autoresearch.yaml") == "mine"
+    assert helper.repo("show", "HEAD~1:autoresearch.yaml").startswith("session: older")
 
 
 def test_on_a_detached_head(helper: Helper, tmp_path: Path) -> None:
@@ -264,16 +267,27 @@ def test_hooks_do_not_run(helper: Helper, tmp_path: Path) -> None:
 def test_staged_and_ignored_files_stay(helper: Helper, tmp_path: Path) -> None:
     """The user's own files are theirs, whatever git calls them."""
     helper.repo.write("__pycache__/x", "ignored")
-    helper.repo.write("autoresearch.md", "my notes\n")
-    answer = helper.json("init", str(write_draft(tmp_path)))
+    helper("init", str(write_draft(tmp_path)))
     assert (helper.root / "__pycache__/x").read_text() == "ignored"
-    kept = [
-        path
-        for path in (state_of("cheaper") / "set-aside").iterdir()
-        if "autoresearch.md" in path.name
-    ]
-    assert [path.read_text() for path in kept] == ["my notes\n"]
-    assert any("autoresearch.md" in note for note in answer["notes"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("autoresearch.md", "my notes\n"),
+        ("autoresearch.jsonl", '{"type":"config","name":"old"}\n'),
+        ("autoresearch.jsonl", "not json"),
+    ],
+)
+def test_files_of_others_under_our_names(
+    helper: Helper, tmp_path: Path, name: str, content: str
+) -> None:
+    """Notes of another tool that `init` replaces, or that only `init` says are in the way."""
+    draft = write_draft(tmp_path)
+    helper.repo.write(name, content)
+    refused(helper, draft, "foreign_file")
+    assert f"{name} exists and was not written by" in helper("check", str(draft)).out
+    assert (helper.root / name).read_text() == content
 
 
 def test_a_stale_index_lock(helper: Helper, tmp_path: Path) -> None:

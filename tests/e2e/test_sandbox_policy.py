@@ -169,7 +169,7 @@ def test_home_repository_state_and_cache_are_hidden_wherever_they_lie(tmp_path, 
             "import os\n"
             f"assert os.listdir({str(maven)!r}) == ['repository']\n"
             f"assert os.listdir({str(maven / 'repository')!r}) == ['library']\n"
-            f"for top in ('home/keys', 'project', 'state', 'cache/autoresearch'):\n"
+            f"for top in ('home/keys', 'project', 'state', 'cache/autoresearch-bench'):\n"
             f"    for folder, _, files in os.walk(os.path.join({str(place)!r}, top)):\n"
             "        if files and not os.getcwd().startswith(folder) and not "
             "folder.startswith((os.getcwd(), os.environ['HOME'], os.environ['TMPDIR'])):\n"

@@ -21,7 +21,7 @@ def test_folders_follow_xdg(tmp_path):
     assert key.startswith("my-repo-")
     assert len(key) == len("my-repo-") + 10
     assert places.state == Path(f"/state/autoresearch/{key}/speed")
-    assert places.cache == Path(f"/cache/autoresearch/{key}/speed")
+    assert places.cache == Path(f"/cache/autoresearch-bench/{key}/speed")
     assert places.measure_lock == Path("/state/autoresearch/measure.lock")
     assert places.session == "speed"
     assert [
@@ -36,7 +36,7 @@ def test_xdg_variable_that_is_no_absolute_path_is_ignored(tmp_path, named):
     environ = {"XDG_STATE_HOME": named, "XDG_CACHE_HOME": named, "HOME": "/home/me"}
     places = places_for(environ, tmp_path, tmp_path, "s")
     assert places.state.parent.parent == Path("/home/me/.local/state/autoresearch")
-    assert places.cache.parent.parent == Path("/home/me/.cache/autoresearch")
+    assert places.cache.parent.parent == Path("/home/me/.cache/autoresearch-bench")
 
 
 def test_no_home_at_all_is_named(tmp_path):

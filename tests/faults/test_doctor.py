@@ -10,7 +10,7 @@ from autoresearch.edges.lock import Lock
 def half_done(rig):
     """A step in the journal and the folder of a run, as while a `try` is at work; the folder."""
     (rig.state / "journal.json").write_text("{}")
-    (run := next(rig.cache_home.glob("autoresearch/*/cheaper")) / "run").mkdir()
+    (run := next(rig.cache_home.glob("autoresearch-bench/*/cheaper")) / "run").mkdir()
     return run
 
 
@@ -71,7 +71,7 @@ def test_undo_names_what_is_kept(rig):
     assert said.out == "error: experiment 2 is undone already\nnext: Kept: 1.\n"
     rig.edit(99)
     rig.run("try", "-m", "worse")
-    assert "experiment 3 is no kept one\nnext: Kept: 1." in rig.run("undo", "3").out
+    assert "experiment 3 was not kept\nnext: Kept: 1." in rig.run("undo", "3").out
 
 
 def test_undo_names_a_file_that_it_left(rig, monkeypatch):

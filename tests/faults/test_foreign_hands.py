@@ -302,7 +302,7 @@ def test_branch_deleted_renamed_or_rebased(helper):
     repo("checkout", "-q", "--detach")
     repo("branch", "-q", "-D", BRANCH)
     assert "autoresearch recover" in helper.json("try", "-m", "x", code=1)["error"]["hint"]
-    assert "was gone; it is at the incumbent again" in helper("recover").out
+    assert "was gone; it is at the incumbent again" in helper("recover", code=1).out
     repo("switch", "-q", BRANCH)
     assert repo("rev-parse", "HEAD") == tip
     repo("update-ref", "-d", f"refs/heads/{BRANCH}")
@@ -334,7 +334,7 @@ def test_candidates_refs_deleted_or_moved(helper):
     repo("update-ref", "-d", f"{refs}/exp/0002")
     repo("reflog", "expire", "--expire=now", "--all")
     repo("gc", "-q", "--prune=now")
-    assert "Their commits are not in this repository" in helper("recover").out
+    assert "Their commits are not in this repository" in helper("recover", code=1).out
     assert helper.error("apply", "2") == "lost_commit"
 
 

@@ -154,7 +154,7 @@ def test_a_ref_that_git_cannot_remove_is_not_called_removed(fresh):
 def test_checkouts_of_sessions_that_are_over_go(fresh):
     """Gigabytes of build outputs that stay for ever; checkouts that are taken from under a race."""
     ours = fresh.state
-    key = fresh.cache_home / "autoresearch" / ours.parent.name
+    key = fresh.cache_home / "autoresearch-bench" / ours.parent.name
     for name, view in (("old", {"stopped": True}), ("busy", {"stopped": True}), ("live", {})):
         other = ours.with_name(name)
         other.mkdir()

@@ -23,8 +23,7 @@ BELOW = {
     "trial": {"core", "edges", "loop", "planning"},
     "hosts": {"core", "edges", "loop"},
     "security": {"core", "edges", "loop"},
-    "shipping": {"core", "edges", "loop", "planning"},
-    "cli": {"core", "edges", "loop", "planning", "trial", "hosts", "security", "shipping"},
+    "cli": {"core", "edges", "loop", "planning", "trial", "hosts", "security"},
 }
 """Layer -> the layers that it may import, beside itself."""
 

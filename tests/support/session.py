@@ -126,7 +126,6 @@ def open_session(
     folder: Path,
     *,
     extra: str = "",
-    contract: str = "",
     declared: bool = True,
     replace: Mapping[str, str] | None = None,
     repo: Git | None = None,
@@ -138,15 +137,12 @@ def open_session(
     Args:
         folder: gets the repository `r` and the draft.
         extra: further lines of the contract.
-        contract: another contract than that of the tiny project, taken as it is.
         declared: whether the contract says that the metric is deterministic; `init` finds out else.
         replace: texts of the contract and what stands for them.
         repo: a project that was made already.
         prepare: adds to the tiny project before it is committed; a function of a module.
         worked: what was done in the session already, once for all tests; a function of a module.
     """
-    if contract:
-        return Helper(_copied(folder / "r", contract, prepare, worked))
     text = contract_text(extra=extra).replace(
         sys.executable, f"{sys.executable} -S"
     )  # starts sooner
@@ -206,7 +202,7 @@ def _places(root: Path) -> dict[str, Path]:
     key = repository_key(root, root / ".git")
     return {
         "state": Path(os.environ["XDG_STATE_HOME"]) / "autoresearch" / key,
-        "cache": Path(os.environ["XDG_CACHE_HOME"]) / "autoresearch" / key,
+        "cache": Path(os.environ["XDG_CACHE_HOME"]) / "autoresearch-bench" / key,
     }
 
 

@@ -34,8 +34,6 @@ COMMANDS = {
     "doctor": "doctor",
     "validate": "human",
     "undo": "human",
-    "review": "shipping",
-    "finalize": "shipping",
     "stop": "human",
     "recover": "human",
     "gc": "human",

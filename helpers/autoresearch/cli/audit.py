@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +13,11 @@ from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
 from autoresearch.core.security.catalog import categories, threats
 from autoresearch.core.security.ledger import State
 from autoresearch.security import fixing, flaws, scanners, sweeping
-from autoresearch.security.books import Books
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autoresearch.security.books import Books
 
 SHOWN = 12
 DONE = "report what was found; the human opens the next sweep"

@@ -30,7 +30,7 @@ from autoresearch.edges.places import bases_of, shown_path
 from autoresearch.edges.sandbox import Confiner, find_sandbox
 from autoresearch.edges.whereabouts import FAILURES, state_folder
 from autoresearch.loop.confinement import MEMORY
-from autoresearch.loop.integrity import Diagnosis, finding, good, invariants
+from autoresearch.loop.integrity import Diagnosis, error_of, finding, good, invariants
 from autoresearch.loop.session import Session, environment, loaded
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ def doctor_command() -> Answer:
     found = examine()
     bad = [finding for finding in found if not finding.fine]
     told: list[object] = [{"ok": f.fine, "text": f.text, "remedy": f.remedy} for f in found]
-    data: dict[str, object] = {"findings": told}
-    if bad:
-        data["error"] = {"code": "findings", "message": bad[0].text, "hint": bad[0].remedy}
+    data: dict[str, object] = {"findings": told, **error_of(bad)}
     return Answer(
         lines=tuple(f"{'ok ' if one.fine else 'BAD'} {one.text}" for one in found),
         data=data,

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from autoresearch.cli.app import Screen, few, screen
 from autoresearch.core import formatting, wire
 from autoresearch.core.formatting import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer, clean_line
-from autoresearch.core.model import CommandResult
 from autoresearch.core.pruning import ranges
-from autoresearch.core.records import Ablation, Validation
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop import cleaning, logbook
 from autoresearch.loop import recover as recovery
-from autoresearch.loop.cleaning import Removable
-from autoresearch.loop.integrity import invariants
+from autoresearch.loop.integrity import error_of, invariants
 from autoresearch.loop.logbook import stop_session
 from autoresearch.loop.recover import writing
 from autoresearch.loop.session import Session, environment, find_session, loaded, reading
 from autoresearch.loop.undo import undo
 from autoresearch.loop.validate import ablate, interrupted, validate
 from autoresearch.planning.init import take_back_half_opened
+
+if TYPE_CHECKING:
+    from autoresearch.core.model import CommandResult
+    from autoresearch.core.records import Ablation, Validation
+    from autoresearch.loop.cleaning import Removable
 
 RANGES_SHOWN = 12
 CHECKOUTS_SHOWN = 8
@@ -45,16 +48,14 @@ def validate_command(*, ablate: bool) -> Answer:
         doubtful = [record.experiment for record in left_out if record.doubtful]
         moved = formatting.effect(found.effect, session.contract.metric.unit)
         claim = f"validated: {moved}" if found.proven else f"no proven improvement: {moved}"
-        pairs, alpha = len(found.race.order) // 2, session.contract.race.alpha
+        pairs = len(found.race.order) // 2
         return Answer(
             lines=(
                 *_final_guard_lines(found),
                 claim,
                 f"{found.first[:12]} against {found.last[:12]}, {formatting.count(pairs, 'pair')}, "
                 f"interval of {found.effect.level:.0%}",
-                f"{formatting.count(session.history.kept_count, 'keep')}, of which at most "
-                f"{session.progress.last_number * alpha:.2g} are expected to be worthless "
-                f"(alpha {alpha:.2g})",
+                *_by_chance(session, found),
                 *(_ablation_line(record, session.contract.metric.unit) for record in left_out),
             ),
             data={
@@ -66,6 +67,16 @@ def validate_command(*, ablate: bool) -> Answer:
             max_bytes=WIDE_BYTES if ablate else MAX_BYTES,
             max_lines=len(left_out) + MAX_LINES,
         )
+
+
+def _by_chance(session: Session, found: Validation) -> tuple[str, ...]:
+    """How many keeps may be worthless; an exact metric keeps none by chance."""
+    alpha, kept = session.contract.race.alpha, session.history.kept_count
+    expected = min(kept, session.progress.last_number * alpha)
+    if found.effect.level == 1.0 or not kept:
+        return ()
+    keeps = formatting.count(kept, "keep")
+    return (f"{keeps}; {expected:.2g} of them may be worthless by chance (alpha {alpha:.2g})",)
 
 
 def _measured(
@@ -145,11 +156,15 @@ def stop_command(message: str) -> Answer:
     with writing("stop") as session:
         stop_session(session, message)
         start = session.progress.opened.start_branch
-        back = "" if start is None else f"`git switch {start.removeprefix('refs/heads/')}`, then "
+        back = "" if start is None else f"`git switch {start.removeprefix('refs/heads/')}`"
+        step = f"nothing was kept, so there is nothing to merge{back and ': '}{back}"
+        if session.history.incumbent_number:
+            then = ", then " if back else ""
+            step = f"{back}{then}`git merge autoresearch/{session.name}` adopts what was kept"
         return Answer(
             lines=(f"session {session.name} is stopped",),
             data={"session": session.name},
-            next_step=f"{back}`git merge autoresearch/{session.name}` adopts what was kept",
+            next_step=step,
         )
 
 
@@ -190,8 +205,9 @@ def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
                 *([] if done else ["nothing was interrupted"]),
                 *(f"BAD {found.text}" for found in bad),
             ),
-            data={"done": done, "broken": [found.text for found in bad]},
+            data={"done": done, "broken": [found.text for found in bad], **error_of(bad)},
             next_step=bad[0].remedy if bad else "`autoresearch brief`",
+            exit_code=1 if bad else 0,
         )
 
 

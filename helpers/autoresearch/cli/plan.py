@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from autoresearch.cli.app import listed, picked, screen
 from autoresearch.core import formatting
-from autoresearch.core.contract import Contract
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
 from autoresearch.core.model import Scale, Source
 from autoresearch.edges import notices
@@ -20,18 +19,18 @@ from autoresearch.loop.session import environment
 from autoresearch.planning.advice import Forecast, advice_about, forecast
 from autoresearch.planning.amend import amend
 from autoresearch.planning.checking import check
-from autoresearch.planning.examining import Examination
 from autoresearch.planning.init import initialise
 from autoresearch.planning.proof import lay_out
 from autoresearch.planning.rehearsal import Rehearsal, noise_of
-from autoresearch.planning.scanning.candidates import (
-    ProjectSurvey,
-    Role,
-    Suggestion,
-    Topic,
-    survey_object,
-)
+from autoresearch.planning.scanning.candidates import Role, Suggestion, Topic, survey_object
 from autoresearch.planning.scanning.scan import Scanned, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from autoresearch.core.contract import Contract
+    from autoresearch.planning.examining import Examination
+    from autoresearch.planning.scanning.candidates import ProjectSurvey
 
 FILE = click.Path(path_type=Path)
 FORECAST_EXPERIMENTS = 20
@@ -255,20 +254,23 @@ def init_command(
 
 
 @click.option("--dry-run", is_flag=True, help="Show the differences; adopt nothing.")
+@click.option("--commits", is_flag=True, help="Adopt what people committed on the branch.")
 @OUTSIDE
-def amend_command(*, dry_run: bool, allow_outside: bool) -> Answer:
+def amend_command(*, dry_run: bool, commits: bool, allow_outside: bool) -> Answer:
     """Adopt the edited contract and protected files (for humans).
 
     The edited autoresearch.yaml is rehearsed first. Edited protected files are adopted with it,
     new ones if they are staged (`git add`). Changing what measures starts a new epoch: earlier
-    races then no longer count for noise, duplicates and limits.
+    races then no longer count for noise, duplicates and limits. --commits instead takes in what
+    was committed on the session's branch by hand, as a new epoch.
 
     Example: autoresearch amend --dry-run
     """
     with writing("amend") as session, screen() as shown:
         found = amend(
-            session, random.SystemRandom(), shown.say, dry_run=dry_run, allow_outside=allow_outside
-        )
+            session, random.SystemRandom(), shown.say,
+            dry_run=dry_run, allow_outside=allow_outside, commits=commits,
+        )  # fmt: skip
         lines = [
             *(f"{key}: {clean_line(a, 80)} -> {clean_line(b, 80)}" for key, a, b in found.keys),
             *(f"adopted with it: {clean_line(path)}" for path in found.paths),

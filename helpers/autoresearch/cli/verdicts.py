@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autoresearch.cli.app import listed
 from autoresearch.core import formatting
-from autoresearch.core.budget import Halt
-from autoresearch.core.contract import Contract, Secondary
 from autoresearch.core.formatting import clean_block, clean_line, fence
-from autoresearch.core.history import History, Tried
 from autoresearch.core.model import Arm, Kind, LimitResult, RaceRecord, Reason, Scale, Verdict
-from autoresearch.core.records import Experiment, Refusal
 from autoresearch.edges.places import shown_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from autoresearch.core.budget import Halt
+    from autoresearch.core.contract import Contract, Secondary
+    from autoresearch.core.history import History, Tried
+    from autoresearch.core.records import Experiment, Refusal
 
 _OUTPUT = re.compile(r"\((output/[^/()]+\.txt)\)$")
 
@@ -45,7 +49,11 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
     lines += _limit_lines(record, contract)
     if record.guard is not None:
         state = "passed" if record.guard.passed else "FAILED"
-        lines.append(f"guard: {state} in {formatting.duration(record.guard.duration_s)}")
+        flaky = f" (failed once, then passed twice; flaky: {listed(record.flaky)})"
+        lines.append(
+            f"guard: {state} in {formatting.duration(record.guard.duration_s)}"
+            f"{flaky if record.flaky else ''}"
+        )
     if record.same is not None:
         lines.append(f"same: {'equal' if record.reason is not Reason.SAME else 'DIFFERS'}")
     if record.holdout is not None:
@@ -54,6 +62,8 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
         lines.append(f"touched: {listed(record.touched)}")
     if record.meanwhile:
         lines.append(f"edited meanwhile, left alone: {clean_line(', '.join(record.meanwhile))}")
+    if record.raced_in is not None:
+        lines.append(f"race: that of experiment {record.raced_in}, only the guard was asked again")
     if record.retest:
         level = "unmeasured" if record.race is None else f"alpha {record.race.alpha:.3g}"
         lines.append(f"race {record.retest + 1} of this change: stricter, {level}")
@@ -156,7 +166,8 @@ def next_after(record: Experiment, halt: Halt | None, history: History) -> str:
         then = "" if halt is None else f"; then DONE, {halt.text}"
         return (
             "the edit is still in the tree: mend what broke the guard and "
-            f'`autoresearch try --rework -m "…"`, or `autoresearch drop`{then}'
+            f'`autoresearch try --rework -m "…"`; `try --again` if the guard is flaky (the race '
+            f"stands, only the guard is asked again); or `autoresearch drop`{then}"
         )
     learn = "`autoresearch note` what it taught, then the next idea"
     if record.verdict is Verdict.KEEP:
@@ -223,6 +234,6 @@ def next_after_refusal(record: Refusal) -> str:
     if record.reason is Reason.DUPLICATE:
         return (
             f"`autoresearch show {record.related}` shows how it went; change the idea, or race "
-            "the same tree once more with `--again`"
+            "the same tree once more with `--again` (where only the guard failed, the race stands)"
         )
     return "edit a file in scope, then try again"

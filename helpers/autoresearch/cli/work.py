@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,12 +12,9 @@ from autoresearch.cli.app import listed, picked, screen
 from autoresearch.core import budget, formatting, wire
 from autoresearch.core.budget import spent_words
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_block, clean_line, fence
-from autoresearch.core.history import History
 from autoresearch.core.model import NoteKind
-from autoresearch.core.records import Experiment
 from autoresearch.edges.gitdiff import diff
 from autoresearch.edges.places import shown_path
-from autoresearch.edges.worktree import Left
 from autoresearch.loop import logbook
 from autoresearch.loop import undo as edits
 from autoresearch.loop.logbook import forecast_s
@@ -25,6 +22,13 @@ from autoresearch.loop.recover import writing
 from autoresearch.loop.runs import RunState, open_run, run_advice
 from autoresearch.loop.session import Session, reading
 from autoresearch.loop.validate import profile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autoresearch.core.history import History
+    from autoresearch.core.records import Experiment
+    from autoresearch.edges.worktree import Left
 
 DIFF_LINES = 120
 GONE = (
@@ -127,6 +131,11 @@ def drop_command(*, outside: bool) -> Answer:
         if done.ref is not None:
             files = f"{formatting.count(len(done.paths), 'file')} ({listed(done.paths)})"
             lines = [f"put back {files}; the edit is kept as {done.ref}"]
+        if done.given_up is not None:
+            lines.append(
+                f"experiment {done.given_up} is given up; `autoresearch apply {done.given_up}` "
+                "brings its edit back"
+            )
         lines += _left_lines(done.left)
         step = NEXT_IDEA
         if outside:
@@ -134,7 +143,7 @@ def drop_command(*, outside: bool) -> Answer:
         if done.outside:
             lines.append(f"still edited outside the scope: {listed(done.outside)}")
             step = "`autoresearch drop --outside` puts those back"
-        data = picked(done, "ref paths outside")
+        data = picked(done, "ref paths outside given_up")
         return Answer(lines=tuple(lines), data=data, next_step=step)
 
 

@@ -8,8 +8,7 @@ stay in the log and are read back one at a time.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -42,15 +41,16 @@ from autoresearch.core.records import (
     Record,
     Recovery,
     Refusal,
-    Review,
     Run,
     RunEnd,
-    Shipment,
     Stop,
     Undo,
     Validation,
 )
-from autoresearch.core.wire import Finite
+from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads this type)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 KEPT_SHOWN = 50
 RECENT_SHOWN = 20
@@ -64,8 +64,8 @@ WALLS_SHOWN = 20
 TEXT_LIMIT = 400
 MAX_REWORKS = 2
 
-REBUILT = "rebuilt"
-"""Action of the line that says that what stands before was brought back from refs."""
+GIVEN_UP, REBUILT = "given up", "rebuilt"
+"""Actions: the last experiment's rework is not awaited; what stands before came from refs."""
 
 THINKING_S = 900.0
 """Most seconds between two records that count as work on the session."""
@@ -224,7 +224,7 @@ class Progress(Struct, frozen=True, kw_only=True):
         rebuilt: when the state was made again from refs, the last time; None for never.
         guard_tests: how many tests the guard ran on the incumbent, None where it does not say.
         walls: elapsed seconds of the incumbent's 20 newest samples; none before the baseline.
-        accepted: keeps that a human reviewed and accepted.
+        given_up: the latest experiment that awaited its rework and was dropped; 0 for none.
     """
 
     opened: Opened
@@ -253,7 +253,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     rebuilt: str | None = None
     guard_tests: int | None = None
     walls: tuple[Finite, ...] = ()
-    accepted: tuple[int, ...] = ()
+    given_up: int = 0
 
     @property
     def sample_s(self) -> float:
@@ -312,9 +312,8 @@ class History(Progress, frozen=True, kw_only=True):
 
     @property
     def suspicious(self) -> tuple[Tried, ...]:
-        """The keeps that a human is to review, newest first; none that was undone or accepted."""
-        doubtful = (k for k in self.kept if Flag.SUSPICIOUS in k.flags and not k.undone)
-        return tuple(kept for kept in doubtful if kept.number not in self.accepted)
+        """The keeps that a human is to review, newest first; none that was undone."""
+        return tuple(k for k in self.kept if Flag.SUSPICIOUS in k.flags and not k.undone)
 
     @property
     def pending_rework(self) -> Tried | None:
@@ -322,7 +321,7 @@ class History(Progress, frozen=True, kw_only=True):
         last = self.recent[0] if self.recent else None
         if last is None or last.verdict is not Verdict.REWORK or last.attempt >= MAX_REWORKS:
             return None
-        return last
+        return None if last.number == self.given_up else last
 
     def count(self, verdict: Verdict) -> int:
         """How many experiments, or refusals, had this verdict."""
@@ -332,12 +331,17 @@ class History(Progress, frozen=True, kw_only=True):
 def advance(
     progress: Progress | None, record: Record, *, undone: Experiment | None = None
 ) -> Progress:
-    """The progress after one more record; None is that before the first, which must be `Opened`.
+    """The progress after one more record.
 
-    With an `Undo` comes the full record of the experiment `undone`, whose losses are given back.
+    Args:
+        progress: None before the first record, which must be `Opened`.
+        record: the next line of the log.
+        undone: the full record of the experiment that an `Undo` takes back, so that the losses
+            it carried are given back with it.
 
-    Raises CorruptLogError where the record cannot follow: a second `Opened`, an experiment whose
-    number is taken or leaves a gap.
+    Raises:
+        CorruptLogError: when the record cannot follow: a second `Opened`, an experiment whose
+            number is taken or leaves a gap.
     """
     kind = type(record).__name__.lower()
     if progress is None:
@@ -345,15 +349,14 @@ def advance(
             raise CorruptLogError(f"the log begins with {kind}, not with opened")
         return Progress(opened=record, incumbent_commit=record.base, last_at=record.at)
     step = _STEPS.get(type(record))
-    if step is None and not isinstance(record, _TELLING):
+    if step is None:
         raise CorruptLogError(f"{kind} cannot follow the line of {progress.last_at}")
     spent = record.duration_s if isinstance(record, Experiment) else 0.0
     gap = max(0.0, seconds_between(progress.last_at, record.at))
     active_s = progress.active_s + max(spent, min(gap, spent + THINKING_S))
     if isinstance(record, Undo):
         progress = _given_back(progress, undone)
-    told = replace(progress, last_at=record.at, active_s=active_s)
-    return told if step is None else step(told, record)
+    return step(replace(progress, last_at=record.at, active_s=active_s), record)
 
 
 def _opened(progress: Progress, record: Opened) -> Progress:
@@ -404,7 +407,8 @@ def _experiment(progress: Progress, record: Experiment) -> Progress:
         violations_in_row=progress.violations_in_row + 1 if violated else 0,
         meter=record.meter or progress.meter,
     )
-    told = _timed(_raced(counted, record.race), record)
+    # A race that stands in the log twice is measured once.
+    told = counted if record.raced_in else _timed(_raced(counted, record.race), record)
     if record.verdict is not Verdict.KEEP:
         return told
     return replace(
@@ -485,18 +489,18 @@ def _stop(progress: Progress, record: Stop) -> Progress:
 
 def _recovery(progress: Progress, record: Recovery) -> Progress:
     rebuilt = record.at if record.action == REBUILT else progress.rebuilt
+    given_up = progress.last_number if record.action == GIVEN_UP else progress.given_up
     epoch, found = progress.epoch, record.environment_sha256
     if epoch is not None and found:
         epoch = replace(epoch, environment_sha256=found)
-    return replace(progress, rebuilt=rebuilt, epoch=epoch)
+    return replace(progress, rebuilt=rebuilt, epoch=epoch, given_up=given_up)
 
 
-def _review(progress: Progress, record: Review) -> Progress:
-    others = tuple(number for number in progress.accepted if number != record.experiment)
-    return replace(progress, accepted=(*others, record.experiment) if record.accepted else others)
+def _unchanged(progress: Progress, record: Record) -> Progress:
+    """A suggestion for people, or fewer refs: what was learned stays."""
+    del record
+    return progress
 
-
-_TELLING = (Ablation, Pruned, Shipment)  # for people, or of refs: what was learned stays
 
 _STEPS: dict[type, Callable[[Progress, Any], Progress]] = {
     Opened: _opened,
@@ -508,7 +512,8 @@ _STEPS: dict[type, Callable[[Progress, Any], Progress]] = {
     RunEnd: _run_end,
     Undo: _undo,
     Validation: _validation,
-    Review: _review,
+    Ablation: _unchanged,
+    Pruned: _unchanged,
     Stop: _stop,
     Recovery: _recovery,
 }

@@ -20,13 +20,16 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
 from autoresearch.core.inscope import covers
 from autoresearch.core.snapshot import GITLINK_MODE, LINK_MODE, TreeMap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
 
 MAX_PATTERN = 400
 """Longest pattern, in characters."""
@@ -52,7 +55,11 @@ class Scope(Struct, frozen=True, kw_only=True):
 
 
 def compile_scope(patterns: Sequence[str], protect: Sequence[str]) -> Scope:
-    """The scope of a contract; ValueError says how a pattern is malformed."""
+    """The scope of a contract.
+
+    Raises:
+        ValueError: a pattern is malformed; the message says how.
+    """
     exact = [re.compile(expression(text), re.DOTALL) for text in protect]
     # Neither spelling includes the other: `[!a]` without regard to case leaves out more.
     composed = [expression(unicodedata.normalize("NFC", text)) for text in protect]
@@ -69,7 +76,9 @@ def expression(pattern: str) -> str:
 
     Its time is bounded by a small power of the path's length: whatever stands between two stars
     is matched at its first place only, which loses no match because a later star can skip more.
-    ValueError says how a pattern is malformed.
+
+    Raises:
+        ValueError: the pattern is malformed; the message says how.
     """
     below_only = pattern.endswith("/")
     segments = pattern.removesuffix("/").split("/")

@@ -16,13 +16,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.decision import gain_of
+from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Effect, Pair, Sample, Scale
 from autoresearch.core.stats import swap_scores, tail_probability
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
 
 FACTOR = 3.0
 MEDIAN_STEPS = 5.0
@@ -188,7 +192,11 @@ def _checksums(facts: Facts) -> list[str]:
 
 
 def differing_checksums(rounds: Sequence[tuple[Sample, Sample]]) -> tuple[str, ...]:
-    """The names of checksums that differ between the arms in every round."""
+    """Return the names of checksums that differ between the arms in every round.
+
+    Args:
+        rounds: (incumbent's sample, candidate's), under the same seed each.
+    """
     pairs = [(dict(one.checksums), dict(two.checksums)) for one, two in rounds]
     names = dict.fromkeys(name for pair in pairs for sums in pair for name in sums)
     return tuple(
@@ -264,6 +272,25 @@ _COUNTED: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], int]], ...] = (
     (_CTEST, lambda line: int(line[1])),
 )
 """Lines that tell how many tests were run, and how many each tells of."""
+
+
+_FAILED = re.compile(
+    r"^(?:FAILED (\S+::\S+)|(?:FAIL|ERROR): (\S+(?: \(\S+\))?)$|[ \t]*--- FAIL: (\S+)"
+    r"|test (\S+) \.\.\. FAILED$|not ok \d+ -? ?(\S.*)|[ \t]*[✕\u00d7✗] (\S.*)"
+    r"|rspec (\./\S+) #|\[ERROR\] +(\w+[.#]\S+))",
+    re.MULTILINE,
+)
+"""What test runners print of a test that failed: pytest, unittest, go, cargo, TAP, jest and vitest,
+rspec, maven."""
+
+_NAMED_TESTS = 5
+
+
+def failed_tests(output: bytes) -> tuple[str, ...]:
+    """Return the first tests that a guard's output names as failed, each once."""
+    text = _ANSI.sub("", output.decode("utf-8", "replace")).replace("\r\n", "\n")
+    found = [next(name for name in line.groups() if name) for line in _FAILED.finditer(text)]
+    return tuple(clean_line(name, 120) for name in dict.fromkeys(found))[:_NAMED_TESTS]
 
 
 def count_tests(output: bytes) -> int | None:

@@ -6,9 +6,7 @@ finishes it or rolls it back, then clears it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
@@ -16,6 +14,10 @@ from autoresearch.core.model import SCHEMA
 from autoresearch.core.steps import Pending, Step
 from autoresearch.edges.files import file_error, named_errors, sync_folder
 from autoresearch.edges.stored import Stored, set_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 class _Written(Struct, frozen=True, kw_only=True):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.edges import whereabouts
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import as_owner, atomic_write, is_there, keep_newest, other_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PRIVATE = 0o700
 RUN = "run"
@@ -40,7 +43,8 @@ class Places:
         output: captured output of commands.
         manifests: what the bench checkouts were left as, beside `state`; there before it is.
         run: in the cache, what a run of the contract's commands may write to; there while one runs.
-        roots: the folders of all sessions of all repositories, state and cache.
+        roots: the folders of all sessions of all repositories, state and cache; of a session that
+            has its checkouts in the former cache, the repository's folder there.
     """
 
     def __init__(self, *, state: Path, cache: Path) -> None:
@@ -55,7 +59,10 @@ class Places:
         self.raw, self.output = state / "raw", state / "output"
         self.manifests = state.with_name(f".bench-{state.name}")
         self.run = cache / RUN
-        self.roots = state.parent.parent, cache.parent.parent
+        root = cache.parent.parent
+        # The root that was ours before holds folders of others: of it only the repository's counts.
+        root = cache.parent if root.name == whereabouts.OURS else root
+        self.roots = state.parent.parent, root
 
     @property
     def measure_lock(self) -> Path:
@@ -89,7 +96,9 @@ class Places:
     def create(self) -> None:
         """Make the folders, readable by their owner only.
 
-        Raises `state_not_writable`, naming the folder and the variable that moves it.
+        Raises:
+            AutoresearchError: code `state_not_writable`, naming the folder and the variable that
+                moves it.
         """
         for folder, variable in (
             (self.raw, "XDG_STATE_HOME"),
@@ -118,10 +127,22 @@ class Places:
 def places_for(
     environ: Mapping[str, str], toplevel: Path, common_dir: Path, session: str
 ) -> Places:
-    """The folders of a session; nothing is made. Raises as `state_base`."""
+    """The folders of a session; nothing is made.
+
+    Args:
+        environ: of the process; `XDG_STATE_HOME`, `XDG_CACHE_HOME` and `HOME` are read.
+        toplevel: the repository's working tree.
+        common_dir: its git directory, the same for all its worktrees.
+        session: the session's name.
+
+    Raises:
+        AutoresearchError: code `no_home` when neither XDG variable nor HOME tells a folder.
+    """
     key = repository_key(toplevel, common_dir)
     state, cache = bases_of(environ)
-    return Places(state=state / key / session, cache=cache / key / session)
+    former = cache.with_name(whereabouts.OURS)
+    base = former if (former / key / session).is_dir() else cache
+    return Places(state=state / key / session, cache=base / key / session)
 
 
 def repository_key(toplevel: Path, common_dir: Path) -> str:
@@ -177,7 +198,8 @@ def shown_path(path: Path) -> str:
 def state_base(environ: Mapping[str, str]) -> Path:
     """Our folder for state, which holds one folder a repository.
 
-    Raises `no_home` when neither XDG variable nor HOME tells it.
+    Raises:
+        AutoresearchError: code `no_home` when neither XDG variable nor HOME tells it.
     """
     return _known(whereabouts.state_folder(environ), "XDG_STATE_HOME")
 

@@ -6,12 +6,14 @@ import contextlib
 import os
 import shutil
 import stat
-from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from autoresearch.core import wire
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -49,8 +51,10 @@ class Stored(Generic[T]):
 def set_aside(path: Path, name: Path, content: bytes | None = None) -> Path:
     """Keep what lies at `path` as `<name>-<n>`, the first that is free; where.
 
-    It is moved as it is, to another disk too; nothing is no failure. With `content` that is written
-    instead, for a caller who replaces `path` next.
+    Args:
+        path: whatever lies there is moved as it is, to another disk too; nothing is no failure.
+        name: of what is kept, without its number; the folder is made.
+        content: written instead of moving `path`, for a caller who replaces that next.
     """
     number = 1
     while os.path.lexists(kept := name.with_name(f"{name.name}-{number}")):

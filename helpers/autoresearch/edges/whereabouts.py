@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OURS = "autoresearch"
+CACHE = "autoresearch-bench"
+"""Our folder in the cache. `autoresearch`, which it was before, is also the data folder of
+karpathy/autoresearch: what that one downloaded lies there."""
+
 HOSTS = "hosts"
 """Folder beside the repositories' folders: what is known of agent sessions."""
 
@@ -44,7 +48,9 @@ class Repository:
         self.common_dir = common_dir
 
 
-def our_folder(environ: Mapping[str, str], variable: str, below_home: str) -> str | None:
+def our_folder(
+    environ: Mapping[str, str], variable: str, below_home: str, name: str = OURS
+) -> str | None:
     """Our folder below an XDG base directory: the variable's when it is absolute, else HOME's."""
     named = environ.get(variable, "")
     if not named.startswith("/"):
@@ -52,7 +58,7 @@ def our_folder(environ: Mapping[str, str], variable: str, below_home: str) -> st
         if not home.startswith("/"):
             return None
         named = os.path.join(home, below_home)
-    return os.path.join(named, OURS)
+    return os.path.join(named, name)
 
 
 def state_folder(environ: Mapping[str, str]) -> str | None:
@@ -62,13 +68,17 @@ def state_folder(environ: Mapping[str, str]) -> str | None:
 
 def cache_folder(environ: Mapping[str, str]) -> str | None:
     """Where bench checkouts lie, or None without a home."""
-    return our_folder(environ, "XDG_CACHE_HOME", ".cache")
+    return our_folder(environ, "XDG_CACHE_HOME", ".cache", CACHE)
 
 
 def repository_name(toplevel: str, common_dir: str) -> str:
-    """The readable part of a repository's key, by the real paths of its folders.
+    """The readable part of a repository's key.
 
     That of the main working tree where git's directory is its `.git`, else that of `toplevel`.
+
+    Args:
+        toplevel: the working tree, by real path.
+        common_dir: its git directory, the same for all its worktrees, by real path.
     """
     parent, last = os.path.split(common_dir)
     named = os.path.basename(parent if last == ".git" else toplevel)
@@ -118,7 +128,10 @@ def branch_of(repository: Repository) -> str:
 def host_file(state: str, host_session: str, suffix: str) -> str | None:
     """The file that keeps something about an agent session; None for a name that is no name.
 
-    The helper writes those that end in `.run.json`, the hooks those in `.json`.
+    Args:
+        state: as `state_folder` gave it.
+        host_session: as its host names it.
+        suffix: `.run.json` is written by the helper, `.json` by the hooks.
     """
     if not 0 < len(host_session) <= _LONGEST_ID or not _PLAIN.issuperset(host_session):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,9 +16,11 @@ from autoresearch.core.snapshot import CandidatePlan, Snapshot, changed_lines, w
 from autoresearch.core.steps import Begun, CandidateMade, Changed
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.index import Near
 from autoresearch.edges.worktree import take_snapshot
-from autoresearch.loop.session import Session
+
+if TYPE_CHECKING:
+    from autoresearch.edges.index import Near
+    from autoresearch.loop.session import Session
 
 MESSAGE_LIMIT = 2000
 NEAR_SHARE = 0.5
@@ -42,6 +44,7 @@ class Prepared(NamedTuple):
         hashes: its changed lines, for finding near duplicates.
         retest: how many times this tree or this change was raced before in this epoch.
         near: an earlier experiment with mostly the same changed lines, or None.
+        proven: the experiment that raced this very tree and failed the guard alone, or None.
     """
 
     begun: Begun
@@ -52,6 +55,7 @@ class Prepared(NamedTuple):
     hashes: frozenset[int]
     retest: int
     near: Near | None
+    proven: Tried | None
 
 
 class Refused(NamedTuple):
@@ -130,6 +134,9 @@ def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | R
         return Refused(Reason.DUPLICATE, (), detail, earlier.number)
     if earlier is not None and begun.related is None:
         begun = replace(begun, related=earlier.number)
+    proven = next((one for one in before if _failed_guard_alone(one, commit.tree, parent)), None)
+    if proven is not None and proven.kind is Kind.SIMPLIFY:
+        begun = replace(begun, kind=Kind.SIMPLIFY)
     candidate = CandidateMade(
         commit=commit.oid,
         tree=commit.tree,
@@ -150,7 +157,7 @@ def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | R
     near = session.index.near(hashes) if begun.kind is Kind.PLAIN else None
     near = near if near is not None and near.share >= NEAR_SHARE else None
     retest = len({tried.number for tried in before if tried.samples})
-    return Prepared(begun, plan, candidate, patch, lines, hashes, retest, near)
+    return Prepared(begun, plan, candidate, patch, lines, hashes, retest, near, proven)
 
 
 def commit_message(begun: Begun, session: str) -> str:
@@ -176,6 +183,10 @@ def _point_ref(session: Session, number: int, commit: str) -> None:
         if gitrefs.at(session.repo, aside) is None:
             updates.append(gitrefs.RefUpdate(aside, there, None))
     gitrefs.update_refs(session.repo, updates, "autoresearch: try")
+
+
+def _failed_guard_alone(tried: Tried, tree: str, parent: str) -> bool:
+    return tried.reason is Reason.GUARD and (tried.tree, tried.parent) == (tree, parent)
 
 
 def _tried_before(session: Session, tree: str, patch: str) -> list[Tried]:

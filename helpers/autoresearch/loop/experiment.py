@@ -7,7 +7,7 @@ the bytes that were captured; nothing the caller says takes part in it.
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
@@ -16,7 +16,6 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.history import MAX_REWORKS
 from autoresearch.core.model import SCHEMA, Kind, Reason, Verdict
-from autoresearch.core.question import Caller
 from autoresearch.core.records import Experiment, Refusal
 from autoresearch.core.snapshot import CandidatePlan, changed_lines, plan_candidate
 from autoresearch.core.steps import Begun, Decided, Settled
@@ -27,10 +26,8 @@ from autoresearch.edges.files import keep_newest
 from autoresearch.edges.gitrepo import ended_by, under_way, unmerged
 from autoresearch.edges.gitwrite import commit_tree
 from autoresearch.edges.hostfiles import host_session, read_meter
-from autoresearch.edges.index import Near
 from autoresearch.loop import logbook, settle
 from autoresearch.loop.candidate import (
-    Prepared,
     Refused,
     Request,
     begin,
@@ -41,8 +38,13 @@ from autoresearch.loop.candidate import (
 from autoresearch.loop.referee import Judgement, Referee
 from autoresearch.loop.session import Session, require_on_branch
 
+if TYPE_CHECKING:
+    from autoresearch.core.question import Caller
+    from autoresearch.edges.index import Near
+    from autoresearch.loop.candidate import Prepared
 
-def record_decision(
+
+def decide(
     session: Session, prepared: Prepared, ruling: Judgement, *, duration_s: float
 ) -> Experiment:
     """Journal the experiment with its verdict; from here on it will be finished."""
@@ -75,8 +77,9 @@ def finish(
     session.journal.add(Settled(head=gitrefs.at(session.repo, session.branch) or ""))
     if session.progress.last_number < record.number:
         logbook.record(session, record)
-    for tape in session.places.raw.glob(f"{record.tree}*.jsonl"):
-        tape.unlink(missing_ok=True)
+    if record.reason is not Reason.GUARD:  # else the race stands, should the guard be asked again
+        for tape in session.places.raw.glob(f"{record.tree}*.jsonl"):
+            tape.unlink(missing_ok=True)
     if hashes is None:
         hashes = changed_lines(gitdiff.difference(session.repo, record.parent, record.commit).patch)
     session.index.remember_lines(record.number, hashes)
@@ -106,6 +109,8 @@ def _record(
     begun, candidate, near = prepared.begun, prepared.candidate, prepared.near
     if ruling.verdict is Verdict.REWORK and begun.attempt >= MAX_REWORKS:
         ruling = structs.replace(ruling, verdict=Verdict.DISCARD, reason=Reason.GUARD)
+    proven = None if ruling.raced_in is None else prepared.proven
+    retest = prepared.retest if proven is None else proven.retest
     related = near.number if begun.related is None and near is not None else begun.related
     # Every field of Begun (message, hypothesis, idea, ...) and of Judgement, by its own name.
     facts = structs.asdict(begun) | structs.asdict(ruling)
@@ -115,7 +120,7 @@ def _record(
     return Experiment(
         schema=SCHEMA,
         epoch=session.epoch.number,
-        retest=prepared.retest,
+        retest=retest,
         commit=commit,
         tree=candidate.tree,
         patch_id=candidate.patch_id,
@@ -171,7 +176,7 @@ def _judged(session: Session, prepared: Prepared, referee: Referee, started: flo
         # No verdict, and nothing changed but the candidate's own ref: there is nothing to finish.
         session.journal.clear()
         raise
-    record = record_decision(session, prepared, ruling, duration_s=time.monotonic() - started)
+    record = decide(session, prepared, ruling, duration_s=time.monotonic() - started)
     settled = finish(session, record, prepared.hashes)
     left = tuple(f"{path} {why}" for path, why in settled.left)
     return Result(
@@ -202,9 +207,13 @@ def _require_budget(session: Session, request: Request) -> None:
     reworks = request.kind is Kind.REWORK and session.history.pending_rework is not None
     if halt is None or (reworks and halt.may_rework):
         return
-    way_on = "" if halt.ends_session else "; a human opens the next run"
+    way_on = (
+        "`autoresearch init` opens another session"
+        if halt.ends_session
+        else ("a human opens the next run: `autoresearch run N --new`")
+    )
     raise AutoresearchError(
-        f"DONE: {halt.text}", code=f"done_{halt.rule.value}", hint=f"Report and stop{way_on}."
+        f"DONE: {halt.text}", code=f"done_{halt.rule.value}", hint=f"Report and stop; {way_on}."
     )
 
 

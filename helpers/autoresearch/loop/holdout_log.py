@@ -5,15 +5,18 @@ Only whether a keep passed ever leaves this module for an agent; the values stay
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import limits, wire
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import Verdict
 from autoresearch.edges.files import append_once, atomic_write
-from autoresearch.loop.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from autoresearch.loop.session import Session
 
 LOG = "holdout.jsonl"
 TABLE = "holdout.md"

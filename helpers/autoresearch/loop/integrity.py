@@ -9,31 +9,30 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError, CorruptLogError, GitError, SessionBroken
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Verdict
 from autoresearch.core.pruning import Survey, survey
 from autoresearch.core.records import Epoch, Experiment, Record, Undo
-from autoresearch.core.snapshot import CandidatePlan
 from autoresearch.edges import dotgit, gitdiff, gitrefs
 from autoresearch.edges.files import OURS, atomic_write
-from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.gitwrite import locks_of
 from autoresearch.edges.lock import Lock
 from autoresearch.loop import logbook
-from autoresearch.loop.candidate import Prepared
-from autoresearch.loop.session import (
-    CONTRACT_FILE,
-    SESSION_FILE,
-    Session,
-    environment_hash,
-    frozen_contract,
-)
+from autoresearch.loop.session import CONTRACT_FILE, SESSION_FILE, environment_hash, frozen_contract
 from autoresearch.loop.settle import behind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from autoresearch.core.snapshot import CandidatePlan
+    from autoresearch.edges.gitrepo import GitRepo
+    from autoresearch.loop.candidate import Prepared
+    from autoresearch.loop.session import Session
+
 
 GONE = "repository_gone"
 
@@ -264,6 +263,13 @@ def good(text: str) -> Diagnosis:
     return Diagnosis(fine=True, text=text, remedy="")
 
 
+def error_of(bad: Sequence[Diagnosis]) -> dict[str, object]:
+    """What `--json` says of findings that are not fine: the first one as the error."""
+    if not bad:
+        return {}
+    return {"error": {"code": "findings", "message": bad[0].text, "hint": bad[0].remedy}}
+
+
 def invariants(session: Session) -> Iterator[Diagnosis]:
     """Every invariant of a session, in a fixed order; for whom it does not suffice to be told.
 
@@ -337,7 +343,8 @@ def _branch(session: Session, records: list[Record]) -> Iterator[Diagnosis]:
         else RECOVER,
     )
     made = _made(records)
-    found = _commits(session, incumbent, len(made))
+    # Whatever lies between was taken in by a human: each of ours names all before it by its hash.
+    found = [oid for oid in _commits(session, incumbent) if oid in set(made)]
     yield finding(
         found == made,
         f"commits: {len(made)} on the branch, as the log has them"
@@ -364,11 +371,10 @@ def _made(records: list[Record]) -> list[str]:
     return list(dict.fromkeys(reversed(made)))
 
 
-def _commits(session: Session, tip: str, most: int) -> list[str]:
-    """The newest commits from `tip` back, in the order of first parents."""
-    done = session.repo.run(
-        "rev-list", "--first-parent", f"--max-count={most}", tip, "--", check=False
-    )
+def _commits(session: Session, tip: str) -> list[str]:
+    """The session's commits from `tip` back, in the order of first parents."""
+    since = f"^{session.progress.opened.base}"
+    done = session.repo.run("rev-list", "--first-parent", tip, since, "--", check=False)
     return done.out.decode("ascii").split()
 
 

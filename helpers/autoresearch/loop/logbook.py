@@ -11,7 +11,7 @@ import hashlib
 import re
 import statistics
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,16 +19,14 @@ from msgspec.structs import replace
 from autoresearch.core import budget, formatting, views, wire
 from autoresearch.core.budget import Outlook, outlook_of
 from autoresearch.core.contract import render_words
-from autoresearch.core.errors import AutoresearchError, SessionBroken
+from autoresearch.core.errors import AutoresearchError, CorruptLogError, SessionBroken
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.history import History
 from autoresearch.core.limits import is_due
 from autoresearch.core.model import SCHEMA, NoteKind
 from autoresearch.core.noise import most_seconds, smallest_visible
 from autoresearch.core.question import pairs_for
-from autoresearch.core.records import Note, Record, Recovery, Stop
+from autoresearch.core.records import SESSION, Note, Opened, Record, Recovery, Stop
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
-from autoresearch.core.steps import Action
 from autoresearch.core.views import Situation, brief, next_step
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
@@ -38,7 +36,12 @@ from autoresearch.edges.gitrepo import GitRepo, object_id
 from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.places import Places, shown_path
 from autoresearch.edges.stored import Stored, keep_edited, plain_content
-from autoresearch.loop.session import Session
+
+if TYPE_CHECKING:
+    from autoresearch.core.history import History
+    from autoresearch.core.steps import Action
+    from autoresearch.loop.session import Session
+
 
 NEIGHBOURS = 8
 EXACT_PAIRS = 2
@@ -272,6 +275,19 @@ def finish_init(session: Session, action: Action) -> str:
     return f"`{action.command}` was interrupted when the session was open; its document is written"
 
 
+def is_our_copy(path: Path) -> bool:
+    """Whether a file under the name of a copy is one that some session of ours wrote."""
+    content = plain_content(path)
+    if content is None:
+        return False
+    if path.name == DOCUMENT:
+        return not content or views.NOTES_BEGIN.encode() in content
+    try:
+        return not content or isinstance(SESSION.from_line(content.split(b"\n", 1)[0])[0], Opened)
+    except CorruptLogError:
+        return False
+
+
 def is_published(session: Session) -> bool:
     """Whether the copies hold the whole log."""
     copies = _load(session)
@@ -474,10 +490,34 @@ def _fingerprint(page: str) -> str:
 
 
 def _keep_edited(session: Session, path: Path, *, known: bool) -> None:
-    """Keep an unexpected copy and tell; `known`: what was written last is known."""
+    """Keep an unexpected copy and tell; `known`: what was written last is known.
+
+    The copy of an earlier session that its own ref holds is kept there already.
+    """
+    if not known and _is_former(session, path):
+        return
     kept = keep_edited(path, session.places.state / "set-aside")
-    what = "was edited; the edit" if known else "is not what this version writes; the earlier one"
+    what = "was edited; the edit" if known else "was there before the session; it"
     session.news.append(f"{path.name} {what} is kept as {shown_path(kept)}, the file made anew")
+
+
+def _is_former(session: Session, path: Path) -> bool:
+    """Whether the ref of another session of this repository holds the very bytes of a copy."""
+    repo, found = session.repo, plain_content(path)
+    for ref in gitrefs.refs(repo, "refs/autoresearch"):
+        name = ref.split("/")[2]
+        if ref != state_ref(name) or name == session.name:
+            continue
+        held = stored_log(repo, name)
+        if path.name == DOCUMENT:
+            held = _stored_document(repo, name).encode("utf-8", "surrogateescape")
+        if found == held:
+            if path.name == LOG_COPY:
+                session.news.append(
+                    f"{LOG_COPY} is this session's from now on; {ref} keeps {name}'s"
+                )
+            return True
+    return False
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -276,6 +276,7 @@ class Race:
     Attributes:
         tape: coins, seeds and samples, kept nowhere unless `resume` says where.
         built: either program, once it was brought to its slot.
+        stands: whether it is played back only, for it came to its end before.
     """
 
     bench: Bench
@@ -288,6 +289,7 @@ class Race:
     _samples: list[Sample] = field(default_factory=list)
     _seeds: list[int] = field(default_factory=list)
     _rounds: list[Round] = field(default_factory=list)
+    stands: bool = False
     _has_sound_base: bool = False
 
     def __post_init__(self) -> None:
@@ -302,11 +304,13 @@ class Race:
         told: tuple[str, str],
         simplify: bool = False,
         retest: int = 0,
+        proven: int | None = None,
     ) -> None:
         """Keep the race in a file; one that was interrupted goes on where it can, and it is told.
 
         `candidate` is the tree, or what else tells this race from others of that name; `told` says
         whose race it is, and what goes on with it: `this tree`, `experiment 17`. See `RaceSetting`.
+        One that came to its end as the `proven`-th retest is played back while all is as it was.
         """
         epoch = session.epoch
         setting = RaceSetting(
@@ -321,9 +325,14 @@ class Race:
             simplify=simplify,
             retest=retest,
         )
-        self.tape, why = open_tape(session.tape(name), setting, self.caller.randomness)
+        path, earlier = session.tape(name), replace(setting, retest=proven or 0)
+        self.stands = proven is not None and bool(_read(path, earlier)[0])
+        setting = earlier if self.stands else setting
+        self.tape, why = open_tape(path, setting, self.caller.randomness)
         if why:
             session.news.append(f"the race of {told[0]} was interrupted and starts anew: {why}")
+        elif self.stands:
+            session.news.append(f"the race of {told[0]} stands: only the guard is asked again")
         elif self.tape.samples:
             detail = f"{told[1]} goes on from {self.tape.samples} samples taken before"
             session.news.append(detail)

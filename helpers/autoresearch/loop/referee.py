@@ -6,32 +6,15 @@ It knows commits, the frozen contract and the bench; it does not know what the a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from autoresearch.core import formatting, limits, suspicion, wire
-from autoresearch.core.contract import Holdout
-from autoresearch.core.decision import Policy
 from autoresearch.core.errors import SessionBroken
-from autoresearch.core.model import (
-    SCHEMA,
-    Arm,
-    CommandResult,
-    Effect,
-    Flag,
-    Kind,
-    LimitResult,
-    Pair,
-    RaceRecord,
-    Reason,
-    Scale,
-    Source,
-    Verdict,
-)
+from autoresearch.core.model import SCHEMA, Arm, Flag, Kind, Reason, Scale, Source, Verdict
 from autoresearch.core.noise import retest_alpha
 from autoresearch.core.question import (
     Caller,
@@ -41,24 +24,26 @@ from autoresearch.core.question import (
     policy_of,
     watch_nothing,
 )
-from autoresearch.core.snapshot import TreeMap
 from autoresearch.core.stats import effect_of
 from autoresearch.edges import gitdiff
 from autoresearch.edges.clock import machine_id, now_utc
-from autoresearch.edges.command import Outcome
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.sandbox import NONE
 from autoresearch.loop import holdout_log, integrity
-from autoresearch.loop.bench import (
-    SECONDS_PER_UNIT,
-    Bench,
-    CandidateFailed,
-    ProtectedTouched,
-    must_hold,
-)
-from autoresearch.loop.candidate import Prepared
+from autoresearch.loop.bench import SECONDS_PER_UNIT, CandidateFailed, ProtectedTouched, must_hold
 from autoresearch.loop.measure import SEED_BITS, Race, Raced
-from autoresearch.loop.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from autoresearch.core.contract import Holdout
+    from autoresearch.core.decision import Policy
+    from autoresearch.core.model import CommandResult, Effect, LimitResult, Pair, RaceRecord
+    from autoresearch.core.snapshot import TreeMap
+    from autoresearch.edges.command import Outcome
+    from autoresearch.loop.bench import Bench, Built
+    from autoresearch.loop.candidate import Prepared
+    from autoresearch.loop.session import Session
 
 
 class GuardAnswer(NamedTuple):
@@ -67,12 +52,14 @@ class GuardAnswer(NamedTuple):
     Attributes:
         failed: GUARD, SAME, or None when both hold.
         text: what failed, in words; empty when nothing did.
+        flaky: tests of the guard that failed once and then passed twice; see `Experiment`.
     """
 
     guard: CommandResult | None
     same: CommandResult | None
     failed: Reason | None
     text: str
+    flaky: tuple[str, ...] = ()
 
     @property
     def output(self) -> str:
@@ -90,21 +77,44 @@ def run_checks(
         CandidateFailed: set-up or build failed.
         ProtectedTouched: a protected file of the checkout changed while one of them ran.
     """
-    contract, guard = bench.contract, None
+    contract = bench.contract
+    guard: CommandResult | None = None
+    flaky: tuple[str, ...] = ()
     if contract.guard is None and contract.same is None:
         return GuardAnswer(None, None, None, "")
     ground = bench.bring(bench.slots[2], tree, label=f"{label}-guard")
     if contract.guard is not None:
         say("guard")
-        guard, _ = bench.command(ground, contract.guard, label=f"{label}-guard")
+        guard, flaky = _believed(bench, ground, f"{label}-guard", say)
         if not guard.passed:
             return GuardAnswer(guard, None, Reason.GUARD, f"the guard {_ending(guard)}")
     if contract.same is None:
-        return GuardAnswer(guard, None, None, "")
+        return GuardAnswer(guard, None, None, "", flaky)
     say("same")
     same, outcome = bench.command(ground, contract.same, label=f"{label}-same")
     text = _difference(same, outcome, same_sha256)
-    return GuardAnswer(guard, same, Reason.SAME if text else None, text)
+    return GuardAnswer(guard, same, Reason.SAME if text else None, text, flaky)
+
+
+def _believed(
+    bench: Bench, ground: Built, label: str, say: Callable[[str], None]
+) -> tuple[CommandResult, tuple[str, ...]]:
+    """What the guard says of a program, and the flaky tests where it contradicts itself.
+
+    A failure is believed when it comes again. One that does not must be outweighed by two passes: a
+    candidate whose tests fail every other time is no good one. Who hangs is not asked again.
+    """
+    command = bench.contract.guard or ""
+    first, outcome = bench.command(ground, command, label=label)
+    if first.passed or first.timed_out:
+        return first, ()
+    for number in (2, 3):
+        say(f"guard, again: it failed (run {number} of 3)")
+        found, _ = bench.command(ground, command, label=f"{label}-{number}")
+        if not found.passed:
+            return found, ()
+    named = suspicion.failed_tests(outcome.stdout + b"\n" + outcome.stderr)
+    return found, named or ("guard",)
 
 
 def _difference(same: CommandResult, outcome: Outcome, expected: str | None) -> str:
@@ -172,6 +182,8 @@ class Judgement(Struct, frozen=True, kw_only=True):
     suspicions: tuple[str, ...] = ()
     first_race: RaceRecord | None = None
     guard_tests: int | None = None
+    flaky: tuple[str, ...] = ()
+    raced_in: int | None = None
 
 
 class Referee:
@@ -243,6 +255,7 @@ class Referee:
             told=("this tree", f"experiment {begun.number}"),
             simplify=begun.kind is Kind.SIMPLIFY,
             retest=prepared.retest,
+            proven=None if again or prepared.proven is None else prepared.proven.retest,
         )
         race.bring(session.tree(begun.parent), session.tree(prepared.candidate.commit))
         question = race.tape.asked(Question, lambda: self._question(prepared, race))
@@ -259,6 +272,8 @@ class Referee:
             guard=found.guard,
             same=found.same,
             output=found.output,
+            flaky=found.flaky,
+            raced_in=prepared.proven.number if race.stands and prepared.proven else None,
             guard_tests=_tests_run(session, found.guard),
         )
         if found.failed is None:
@@ -294,6 +309,7 @@ class Referee:
             guard=kept.guard,
             same=kept.same,
             guard_tests=kept.guard_tests,
+            flaky=kept.flaky,
             flags=flags,
             detail=f"{again.detail}; {how}",
             suspicions=found,

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import statistics
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.history import Tried
+from autoresearch.core.history import GIVEN_UP
 from autoresearch.core.model import SCHEMA, Verdict
-from autoresearch.core.question import Caller
 from autoresearch.core.records import Undo
 from autoresearch.core.snapshot import Change, Entry, Step, TreeMap, apply_steps
-from autoresearch.core.steps import Action
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
-from autoresearch.edges.gitwrite import Commit
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.places import shown_path
-from autoresearch.edges.worktree import Left
 from autoresearch.loop import logbook, settle
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.candidate import snapshot_of
-from autoresearch.loop.measure import Raced
 from autoresearch.loop.referee import run_checks
 from autoresearch.loop.session import Session, require_on_branch
 from autoresearch.loop.settle import Merged, leave_out, merge_change
 from autoresearch.loop.validate import race_without
+
+if TYPE_CHECKING:
+    from autoresearch.core.history import Tried
+    from autoresearch.core.question import Caller
+    from autoresearch.core.steps import Action
+    from autoresearch.edges.gitwrite import Commit
+    from autoresearch.edges.worktree import Left
+    from autoresearch.loop.measure import Raced
 
 
 class Dropped(NamedTuple):
@@ -37,12 +40,14 @@ class Dropped(NamedTuple):
         ref: where the dropped edit is kept; None when there was none.
         left: paths that were left alone, and why.
         outside: edited paths outside the scope that stay until `--outside`.
+        given_up: the experiment whose rework is not awaited any more; None for none.
     """
 
     ref: str | None
     paths: tuple[str, ...]
     left: tuple[Left, ...]
     outside: tuple[str, ...]
+    given_up: int | None
 
 
 class Applied(NamedTuple):
@@ -68,15 +73,31 @@ def drop(session: Session, *, outside: bool) -> Dropped:
     beyond = tuple(c.path for c in snapshot.changes if not covers(c.path))
     chosen = tuple(c for c in snapshot.changes if covers(c.path) != outside)
     if not chosen:
-        return Dropped(None, (), (), beyond)
+        return Dropped(None, (), (), beyond, None if outside else _give_up(session))
     ref = save_edit(session, chosen, "outside the scope" if outside else "in scope")
-    session.begin("drop", "saved", ref=ref, parent=session.progress.incumbent_commit)
+    facts = {"outside": "1"} if outside else {}
+    session.begin("drop", "saved", ref=ref, parent=session.progress.incumbent_commit, **facts)
     settled = settle.put_back(session, chosen)
     settle.tell(session, settled._replace(left=()))  # the answer has its own place for these
+    given_up = None if outside else _give_up(session)
     session.journal.clear()
     stuck = {item.path for item in settled.left}
     paths = tuple(c.path for c in chosen if c.path not in stuck)
-    return Dropped(ref, paths, settled.left, () if outside else beyond)
+    return Dropped(ref, paths, settled.left, () if outside else beyond, given_up)
+
+
+def _give_up(session: Session) -> int | None:
+    """Stop waiting for the rework of the last experiment; its number, None where none is awaited.
+
+    Its candidate stays under its ref, so that `apply` brings it back.
+    """
+    pending = session.history.pending_rework
+    if pending is None:
+        return None
+    detail = f"experiment {pending.number} is given up: its edit was dropped"
+    logbook.record_recovery(session, "drop", GIVEN_UP, detail)
+    logbook.publish(session)
+    return pending.number
 
 
 def save_edit(session: Session, changes: tuple[Change, ...], what: str) -> str:
@@ -183,6 +204,8 @@ def finish_drop(session: Session, action: Action) -> str:
     parent = session.tree(action.value("parent") or "")
     changes = settle.changes_between(session, parent, session.tree(commit))
     settle.tell(session, settle.put_back(session, changes))
+    if not action.value("outside"):
+        _give_up(session)
     session.journal.clear()
     return f"a drop was interrupted and is now finished; the edit is kept as {ref}"
 
@@ -203,7 +226,7 @@ def undo(session: Session, caller: Caller, number: int) -> Undo:
     if tried.verdict is not Verdict.KEEP or number in undone:
         kept = sorted(k.number for k in session.history.kept if k.number not in undone)
         raise AutoresearchError(
-            f"experiment {number} is {'undone already' if number in undone else 'no kept one'}",
+            f"experiment {number} {'is undone already' if number in undone else 'was not kept'}",
             code="not_kept",
             hint=f"Kept: {formatting.numbers(kept) or 'none'}.",
         )

@@ -7,17 +7,15 @@ journal, and the next command, whatever it is, finishes an interrupted one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
 from autoresearch.core import wire
-from autoresearch.core.contract import Contract
 from autoresearch.core.contract.comparison import differences, measures_differently
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.question import Randomness
-from autoresearch.core.records import Epoch
-from autoresearch.core.snapshot import Change, Snapshot, Status
+from autoresearch.core.snapshot import Change, Snapshot, Status, differing_paths
+from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitwrite import Commit
 from autoresearch.edges.lock import turn_to_measure
@@ -31,6 +29,11 @@ from autoresearch.planning.rehearsal import rehearse
 from autoresearch.planning.remedies import refused
 from autoresearch.planning.screening import Reach, require_asked
 from autoresearch.planning.workspace import reaches_in
+
+if TYPE_CHECKING:
+    from autoresearch.core.contract import Contract
+    from autoresearch.core.question import Randomness
+    from autoresearch.core.records import Epoch
 
 
 class Amendment(NamedTuple):
@@ -76,17 +79,23 @@ def amend(
     *,
     dry_run: bool,
     allow_outside: bool = False,
+    commits: bool = False,
 ) -> Amendment:
     """Rehearse the edited contract and adopt it as a commit of its own.
 
     What its commands do outside the checkout is asked about as by `init`, but for what the
-    contract before it did already.
+    contract before it did already. With `commits`, what people committed on the branch is adopted
+    instead, code in scope included.
     """
-    require_on_branch(session)
     parent = session.progress.incumbent_commit
-    changes, left_out = _edited(session)
-    plan = _planned(session, changes)
-    paths = tuple(change.path for change in changes if change.path != CONTRACT_FILE)
+    left_out: tuple[str, ...] = ()
+    if commits:
+        plan, paths = _committed(session)
+    else:
+        require_on_branch(session)
+        changes, left_out = _edited(session)
+        plan = _planned(session, changes)
+        paths = tuple(change.path for change in changes if change.path != CONTRACT_FILE)
     measures = bool(paths) or measures_differently(session.contract, plan.contract)
     keys = differences(session.contract, plan.contract)
     before = reaches_in(session.repo, session.contract, session.tree(parent))
@@ -154,14 +163,30 @@ def _added(session: Session, snapshot: Snapshot) -> list[Change]:
     ]
 
 
+def _committed(session: Session) -> tuple[_Plan, tuple[str, ...]]:
+    """The commits on top of the incumbent that somebody made by hand, and the paths they change."""
+    repo, incumbent = session.repo, session.progress.incumbent_commit
+    head = gitrefs.head(repo)
+    on_top = head.branch == session.branch and head.commit not in {None, incumbent}
+    ancestry = ("merge-base", "--is-ancestor", incumbent, head.commit or incumbent)
+    if not on_top or head.commit is None or repo.run(*ancestry, check=False).code:
+        named = f"no commit on {session.short_branch} follows the incumbent {incumbent[:12]}"
+        raise refused("no_commits", named)
+    tree = session.tree(head.commit)
+    edited = sorted(session.walk().differing(tree, session.overrides))
+    if edited:
+        shown = preconditions.shown_paths(edited)
+        raise refused("tree_edited", f"there are edits beside the commits: {shown}")
+    entry = tree.get(CONTRACT_FILE)
+    content = b"" if entry is None else repo.blob(entry.oid)
+    commit = Commit(head.commit, repo.tree_of(head.commit))
+    paths = [*differing_paths(session.tree(incumbent), tree)]
+    return _fitting(session, content, commit), tuple(p for p in paths if p != CONTRACT_FILE)
+
+
 def _planned(session: Session, changes: tuple[Change, ...]) -> _Plan:
     """The amendment's commit; raises when it can be told without a rehearsal that it is wrong."""
-    repo = session.repo
     content = _content(session, changes)
-    contract = preconditions.parsed(content, CONTRACT_FILE)
-    if contract.session != session.name:
-        message = f"the session's name cannot change ({session.name} to {contract.session})"
-        raise refused("session_renamed", message)
     number = session.progress.epoch_number + 1
     commit = session.commit(
         {change.path: change.new for change in changes},
@@ -169,12 +194,21 @@ def _planned(session: Session, changes: tuple[Change, ...]) -> _Plan:
         f"Autoresearch-Session: {session.name}\nAutoresearch-Amendment: {number}\n",
         [change.content for change in changes if change.content is not None],
     )
-    tree = repo.tree(commit.oid)
+    return _fitting(session, content, commit)
+
+
+def _fitting(session: Session, content: bytes, commit: Commit) -> _Plan:
+    """A commit that holds this contract, which has to fit it and the session."""
+    repo, tree = session.repo, session.repo.tree(commit.oid)
+    contract = preconditions.parsed(content, CONTRACT_FILE)
+    if contract.session != session.name:
+        message = f"the session's name cannot change ({session.name} to {contract.session})"
+        raise refused("session_renamed", message)
     stands_in = preconditions.has_checks_guard(contract, tree)
     contract = with_checks(contract, checks_guard=stands_in)
     preconditions.require_fitting(repo, contract, tree, session.overrides)
     preconditions.raise_first(preconditions.untracked_in_scope(repo, contract, tree))
-    return _Plan(contract, content, commit, number)
+    return _Plan(contract, content, commit, session.progress.epoch_number + 1)
 
 
 def _content(session: Session, changes: tuple[Change, ...]) -> bytes:

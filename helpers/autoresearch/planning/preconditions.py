@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
 from autoresearch.core import formatting
 from autoresearch.core.contract import Contract, commands_of, parse
-from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.snapshot import GITLINK_MODE, PLAIN_MODE, Entry, TreeMap
@@ -24,11 +21,17 @@ from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.files import read_bytes_limited
 from autoresearch.edges.gitrepo import GitRepo, object_id, under_way
 from autoresearch.edges.gitwrite import commit_changes
-from autoresearch.edges.places import Places
 from autoresearch.edges.worktree import Walk, find_overrides, untracked, with_crlf
-from autoresearch.loop.logbook import DOCUMENT, LOG_COPY
+from autoresearch.loop.logbook import DOCUMENT, LOG_COPY, is_our_copy
 from autoresearch.loop.session import BRANCHES, CHECKS_FILE, CONTRACT_FILE, with_checks
 from autoresearch.planning.remedies import refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from autoresearch.core.errors import AutoresearchError
+    from autoresearch.edges.places import Places
 
 MAX_CONTRACT_BYTES = 64 * 1024
 SHOWN = 5
@@ -166,6 +169,7 @@ def at_once(
 
 def obstacles(repo: GitRepo, start: StartingPoint) -> Iterator[AutoresearchError]:
     """What keeps a session from being opened here now; a dry run only warns of it."""
+    yield from foreign(repo)
     yield from unfinished(repo)
     yield from edits(repo, start.draft)
     yield from untracked_in_scope(repo, start.draft.contract, start.tree)
@@ -211,6 +215,21 @@ def is_ignored(repo: GitRepo, path: Path) -> bool:
     literal = {"GIT_LITERAL_PATHSPECS": "0"}
     command = ("check-ignore", "-q", "--no-index", str(path))
     return repo.run(*command, env=literal, check=False).code == 0
+
+
+def foreign(repo: GitRepo) -> Iterator[AutoresearchError]:
+    """Files of somebody else's where the session writes its own."""
+    for name in (DOCUMENT, LOG_COPY):
+        path = repo.toplevel / name
+        if (path.is_symlink() or path.exists()) and not is_our_copy(path):
+            yield refused("foreign_file", f"{name} exists and was not written by autoresearch")
+    committed = repo.object_at(f"HEAD:{CONTRACT_FILE}")
+    if committed is not None and not re.search(rb"(?m)^verify\s*:", committed.content):
+        yield refused(
+            "foreign_contract",
+            f"the committed {CONTRACT_FILE} is not a contract of autoresearch, and the session's "
+            "would replace it",
+        )
 
 
 def unfinished(repo: GitRepo) -> Iterator[AutoresearchError]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.errors import AutoresearchError, GateFailed
 from autoresearch.core.formatting import clean_line
-from autoresearch.loop.bench import Bench
 from autoresearch.planning.screening import words_named
+
+if TYPE_CHECKING:
+    from autoresearch.loop.bench import Bench
 
 _SESSION = {
     "branch_exists": "Choose another `session:`, or rename it: `git branch -m {branch} NAME`.",
@@ -24,6 +26,8 @@ _SESSION = {
     ),
     "dirty_tree": "Commit or stash them: a session starts from a commit.",
     "exists": "Name another folder, or move that file elsewhere.",
+    "foreign_file": "Rename it or move it elsewhere: the session writes a file of that name.",
+    "foreign_contract": "Rename it with `git mv` and commit: autoresearch needs that name.",
     "link_missing": (
         "Create it first (for example by installing), or use `setup` instead of `link`."
     ),
@@ -31,6 +35,7 @@ _SESSION = {
     "moved_meanwhile": "Repeat `autoresearch init` on what is checked out now.",
     "no_baseline": "Start it anew with `init`.",
     "no_commit": "Commit the project first: `git add . && git commit`.",
+    "no_commits": "Edit the files and use `autoresearch amend` without `--commits`.",
     "no_file": "Name the file that holds the contract; docs/contract.md has an example.",
     "no_parent": "Create it first, or name another place.",
     "nothing_to_amend": (

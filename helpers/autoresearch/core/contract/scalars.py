@@ -10,10 +10,9 @@ import math
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 from yaml.reader import ReaderError
@@ -21,6 +20,10 @@ from yaml.reader import ReaderError
 from autoresearch.core.errors import ContractError
 from autoresearch.core.inscope import is_never_in_scope
 from autoresearch.core.scope import expression
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 3
@@ -30,7 +33,12 @@ _SHOWN = 60
 
 
 def compose(text: str, file: str) -> yaml.Node:
-    """The root of the document; no anchors, aliases or tags, and nothing nested too deeply."""
+    """The root of the document.
+
+    Raises:
+        ContractError: too large, not YAML, empty, more than one document, nested too deeply, or
+            with anchors, aliases or tags.
+    """
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
         message = f"the contract has {size} bytes, more than {MAX_BYTES}"

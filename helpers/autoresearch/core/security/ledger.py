@@ -9,14 +9,16 @@ of a data store only where it is the record of who did what.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 
 from autoresearch.core.records import Codec
 from autoresearch.share.proving import ProofResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Stride(str, Enum):
@@ -86,6 +88,9 @@ class PlaceKind(str, Enum):
     LLM = "language model"
     DEPENDENCY = "dependencies"
     CI = "CI and containers"
+
+
+# ruff: noqa: TC001 - msgspec reads the types of fields at run time
 
 
 class Severity(str, Enum):

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.security.catalog import threats
-from autoresearch.core.security.ledger import (
-    APPLIES,
-    Element,
-    Examined,
-    Finding,
-    FindingStatus,
-    Lead,
-    Ledger,
-    Model,
-    Persona,
-    Quote,
-    Severity,
-    State,
-    Stride,
-)
+from autoresearch.core.security.ledger import APPLIES, Persona, Severity, State, Stride
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from autoresearch.core.security.ledger import (
+        Element,
+        Examined,
+        Finding,
+        FindingStatus,
+        Lead,
+        Ledger,
+        Model,
+        Quote,
+    )
 
 
 class Cell(NamedTuple):

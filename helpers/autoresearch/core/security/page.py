@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from autoresearch.core.formatting import clean_line, markdown_line
 from autoresearch.core.security.catalog import categories
 from autoresearch.core.security.ledger import LETTERS, Finding, State, Stride
 from autoresearch.core.security.overview import Coverage, Located, Overview, Row, Shown, tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
 
 LONG = 1_000
 

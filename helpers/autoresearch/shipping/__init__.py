@@ -1,1 +1,0 @@
-"""From the night to the merge: branches for review, their evidence, and races between commits."""

@@ -1,0 +1,171 @@
+"""What the field stumbled over: a set-up of each kind, and that nothing of it does harm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from autoresearch.core.suspicion import failed_tests
+from autoresearch.edges.places import places_for
+from support.project import make_project, set_cost, write_draft
+from support.session import UNCONFINED, Helper, open_session
+
+COUNTING = """\
+import os, sys
+path = os.environ["COUNTER"]
+run = int(open(path).read()) + 1
+open(path, "w").write(str(run))
+if run in {fails}:
+    print("FAILED tests/test_net.py::test_retry - TimeoutError")
+    sys.exit(1)
+print("3 passed")
+"""
+
+
+def flaky_session(folder: Path, *fails: int) -> Helper:
+    """A session whose guard fails in these of its runs; `init` makes the first one."""
+    repo = make_project(folder / "r")
+    repo.write("guard.py", COUNTING.replace("{fails}", str(set(fails))))
+    repo.write("count.sh", f"echo x >>'{folder}/verified'\n")
+    repo.commit("a guard")
+    (folder / "counter").write_text("0")
+    helper = Helper(repo)
+    draft = write_draft(
+        folder,
+        guard="python3 guard.py",
+        verify="sh count.sh; python3 -S bench.py",
+        env=f"{{COUNTER: {folder}/counter}}",
+        extra=UNCONFINED,
+    )
+    helper("init", str(draft))
+    return helper
+
+
+def test_a_guard_that_fails_once_undoes_nothing(tmp_path):
+    """A proven gain that is lost to a flaky test in another file."""
+    helper = flaky_session(tmp_path, 2)
+    set_cost(helper.repo, 90)
+    said = helper("try", "-m", "cheaper").out
+    assert said.startswith("experiment 1: keep")
+    assert "flaky: tests/test_net.py::test_retry" in said
+    assert helper.log()[-1]["flaky"] == ["tests/test_net.py::test_retry"]
+
+
+def test_a_proven_race_is_not_run_again_for_the_guard(tmp_path):
+    """`--again` after a failed guard that races anew, at half alpha, or counts the race twice."""
+    helper = flaky_session(tmp_path, 2, 3, 5, 6)
+    set_cost(helper.repo, 90)
+    first = helper.attempt("cheaper")
+    assert (first["verdict"], first["reason"], first["flaky"]) == ("rework", "guard", [])
+    refused = helper.json("try", "--rework", "-m", "the test is flaky", code=1)
+    assert "`--again`" in refused["error"]["hint"]
+    runs = (tmp_path / "verified").read_text()
+    second = helper.attempt("the test is flaky", "--again")
+    assert second["verdict"] == "rework"  # the guard failed twice more
+    third = helper.attempt("the test is flaky", "--again")
+    assert (third["verdict"], third["raced_in"], third["retest"]) == ("keep", 2, 0)
+    assert third["race"] == first["race"]
+    assert (tmp_path / "verified").read_text() == runs
+    assert helper.json("doctor")["ok"]
+
+
+def test_drop_ends_a_rework(tmp_path):
+    """`brief` that offers the same rework for ever."""
+    helper = open_session(tmp_path)
+    set_cost(helper.repo, 90, answer=41)
+    assert helper.verdict("wrong") == ("rework", "guard")
+    assert "experiment 1 is given up" in helper("drop").out
+    assert "REWORK" not in helper("brief").out
+    assert helper.error("try", "--rework", "-m", "x") == "no_rework"
+    assert "given up" not in helper("drop").out
+    helper("apply", "1")
+    set_cost(helper.repo, 90)
+    assert helper.verdict("mended") == ("keep", None)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o755, 0o600])
+def test_modes_of_the_disk_that_git_does_not_count(tmp_path, mode):
+    """Files on a Windows disk, all executable, whose modes are committed by a keep."""
+    repo = make_project(tmp_path / "r")
+    repo.write("src/tool.sh", "exit 0\n")
+    (tmp_path / "r/src/tool.sh").chmod(0o755)
+    repo.commit("a tool")
+    repo("config", "core.fileMode", "false")
+    for path in repo.root.rglob("src/*"):
+        path.chmod(mode)
+    helper = open_session(tmp_path, repo=repo)
+    set_cost(helper.repo, 90)
+    helper.repo.write("src/new.py", "X = 1\n")
+    for path in repo.root.rglob("src/*"):
+        path.chmod(mode)
+    assert helper.verdict("cheaper") == ("keep", None)
+    listed = helper.repo("ls-tree", "-r", "HEAD", "src").splitlines()
+    assert [line.split()[0] for line in listed] == ["100644", "100755", "100644"]
+    assert helper.repo("status", "--porcelain") == ""
+    set_cost(helper.repo, 99)
+    assert helper.verdict("worse") == ("discard", "worse")
+    assert helper.json("doctor")["ok"]
+
+
+def test_commits_of_people_are_taken_in(tmp_path):
+    """A commit made by hand that ends the session, or passes for an experiment."""
+    helper = open_session(tmp_path)
+    set_cost(helper.repo, 90)
+    assert helper.verdict("cheaper")[0] == "keep"
+    set_cost(helper.repo, 80)
+    helper.repo.commit("by hand")
+    helper.repo.write("bench2.py", "X = 1\n")
+    helper.repo.commit("a second one")
+    told = helper.json("try", "-m", "x", code=1)["error"]
+    assert (told["code"], "amend --commits" in told["hint"]) == ("branch_moved", True)
+    helper.repo.write("src/new.py", "edited meanwhile\n")
+    helper.repo("add", "src/new.py")
+    set_cost(helper.repo, 70)
+    assert helper.error("amend", "--commits") == "tree_edited"
+    helper.repo("rm", "-qf", "src/new.py")
+    set_cost(helper.repo, 80)
+    answer = helper.json("amend", "--commits")
+    assert (answer["paths"], answer["epoch"]) == (["bench2.py", "src/work.py"], 1)
+    assert helper.log()[-1]["values"] == [80.0]
+    set_cost(helper.repo, 70)
+    assert helper.verdict("cheaper still")[0] == "keep"
+    assert helper.json("doctor")["ok"]
+    assert helper.error("amend", "--commits") == "no_commits"
+
+
+def test_the_former_cache_holds_data_of_others(tmp_path):
+    """karpathy/autoresearch keeps its data in ~/.cache/autoresearch: masked, it trains on none."""
+    environ = {"HOME": str(tmp_path)}
+    new = places_for(environ, tmp_path / "r", tmp_path / "r/.git", "s")
+    assert new.roots[1] == tmp_path / ".cache/autoresearch-bench"
+    former = tmp_path / ".cache/autoresearch" / new.cache.parent.name / "s"
+    former.mkdir(parents=True)
+    old = places_for(environ, tmp_path / "r", tmp_path / "r/.git", "s")
+    assert (old.cache, old.roots[1]) == (former, former.parent)  # found, and `data` is not masked
+
+
+def test_end_of_a_session_without_keeps(tmp_path):
+    """A merge that would add the contract alone; a validation of nothing."""
+    helper = open_session(tmp_path)
+    said = helper("stop").out
+    assert "nothing was kept" in said
+    assert "git merge" not in said
+    assert "validate" not in helper("brief").out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("printed", "name"),
+    [
+        ("FAILED tests/a.py::test_x[1] - AssertionError", "tests/a.py::test_x[1]"),
+        ("FAIL: test_x (pkg.tests.A)", "test_x (pkg.tests.A)"),
+        ("    --- FAIL: TestX/sub (0.00s)", "TestX/sub"),
+        ("test mod::works ... FAILED", "mod::works"),
+        ("not ok 3 - parses", "parses"),
+        ("  ✕ parses (5 ms)", "parses (5 ms)"),
+        ("rspec ./spec/a_spec.rb:3 # A works", "./spec/a_spec.rb:3"),
+        ("[ERROR] ATest.works:12 expected", "ATest.works:12"),
+    ],
+)
+def test_failed_tests_are_named(printed, name):
+    """`flaky` without a name leaves its reader with the whole suite."""
+    assert failed_tests(f"before\n\x1b[31m{printed}\x1b[0m\r\nafter\n".encode()) == (name,)
