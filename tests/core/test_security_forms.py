@@ -68,6 +68,8 @@ def test_examined_cell_is_read():
     assert form.evidence == (Claim(file="app/db.py", lines="6-7", quote="a = 1\nb = 2\n"),)
     assert form.evidence[0].span == (6, 7)
     assert read_examined(text(EXAMINED, lead=None)).lead is None
+    (bare,) = read_examined(text(EXAMINED, evidence=[{"file": "a.py", "quote": "x = 1"}])).evidence
+    assert bare.span is None
 
 
 def test_finding_is_read():
@@ -99,6 +101,9 @@ def test_model_is_read():
     assert form.boundaries[0].inside == ("db",)
     assert form.assets[0].where == ("db",)
     assert read_model(text(MODEL, boundaries=..., assets=...)).assets == ()
+    for name in ("WSGI environ", "readers' sessions", "db (replica)"):
+        form = read_model(text(MODEL, assets=[{**MODEL["assets"][0], "name": name}]))
+        assert form.assets[0].name == name
 
 
 @pytest.mark.parametrize(
@@ -191,6 +196,13 @@ def test_what_is_no_plain_form_is_refused(form, complaint):
     with pytest.raises(FormError) as caught:
         read_examined(form)
     assert complaint in caught.value.message
+
+
+def test_block_whose_first_line_is_deepest_is_explained():
+    """A hint that says what the agent did already."""
+    with pytest.raises(FormError) as caught:
+        read_examined("evidence:\n- file: a\n  quote: |\n        deep = 1\n    shallow = 2\n")
+    assert "`quote: |2`" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,20 @@ from autoresearch.core.security.ledger import (
     Persona,
     Proof,
     Resolution,
+    Runs,
     Severity,
     State,
     Stride,
     Sweep,
 )
-from autoresearch.core.security.overview import Cell, coverage, files_of, next_cell
+from autoresearch.core.security.overview import (
+    Cell,
+    Located,
+    Standing,
+    coverage,
+    files_of,
+    next_cell,
+)
 from autoresearch.share.proving import ProofResult
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,7 +123,11 @@ def test_cell_is_covered_by_verified_evidence_of_its_own_files_only():
             finding(1, element="web", stride=Stride.ELEVATION),
         ]
     )
-    found = coverage(ledger, lambda q: q.text != "gone", lambda _: True)
+    found = coverage(
+        ledger,
+        lambda q, _: Standing(q.path, q.first, q.last) if q.text != "gone" else None,
+        lambda _: True,
+    )
     labels = {
         (row.element.name, threat.value): [look.label for look in looks]
         for row in found.rows
@@ -174,3 +186,25 @@ def test_files_of_an_element():
     """A pattern that covers too much."""
     paths = ("app/db.py", "app/web/x.py", "tests/db.py")
     assert files_of(element("x", ElementKind.STORE, "app/*"), paths) == ("app/db.py",)
+
+
+def test_proof_counts_when_it_ran_the_quoted_lines():
+    """A script that prints the word and touches nothing, counted as proven."""
+    for result, runs, proven in (
+        (ProofResult.EXPLOITED, Runs.YES, True),
+        (ProofResult.EXPLOITED, Runs.UNKNOWN, False),
+        (ProofResult.EXPLOITED, Runs.NO, False),
+        (ProofResult.WITHSTOOD, Runs.YES, False),
+    ):
+        ledger = read([finding(1), make(Proof, finding=1, result=result, runs=runs)])
+        assert ledger.standing(1).is_proven is proven
+    assert not read([finding(1)]).standing(1).is_proven
+
+
+def test_place_says_what_became_of_its_lines():
+    """A moved line that is shown as if it had always stood there."""
+    place = Located("b.py", 1, 1, "x", "", stands=True)
+    assert place.fate == ""
+    assert place._replace(changed=True).fate == " (the file changed since)"
+    assert place._replace(was="a.py", changed=True).fate == " (moved from a.py)"
+    assert place._replace(stands=False).fate == " (no longer there)"

@@ -224,7 +224,8 @@ def test_markdown_shows_everything_once():
     assert "app/db.py:6 (no longer there)" in text
     assert "accepted until 2026-05-31, ran out: until the next release" in text
     assert "accepted until 2026-12-31: behind the VPN" in text
-    assert "- Proof of concept: exploited at dddddddddddd (sandbox: none)" in text
+    assert "- Proof of concept: exploited at dddddddddddd (not isolated)" in text
+    assert "runs the quoted lines: yes" in text
     assert "Flow: app/web.py:2" in text
     assert "- E1 web, denial-of-service, as anonymous caller: the body is limited" in text
     ranged = make(type(quote()), path="a.py", first=3, last=5, text="x", note="")

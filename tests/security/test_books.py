@@ -20,6 +20,12 @@ from autoresearch.security.publishing import writing
 from support.session import COMMAND, Helper
 from support.vulnerable import FLAWS, PLANTED, PROOFS, evidence, examined, finding, make_fixture
 
+RUN = (
+    "import sys, pickle\nsys.path.insert(0, '.')\nfrom desk import imports\n"
+    "imports.desk_state(pickle.dumps({}))\n"
+)
+"""Lines of a proof that run the code of the finding `pickle`."""
+
 
 def write(repo):
     return writing(repo.root, environment(), "test", begin=True)
@@ -189,7 +195,7 @@ def test_proof_sees_neither_repository_nor_ledger_where_a_sandbox_works(repo, tm
         "device = '/proc/self/net/dev'\n"
         "lines = open(device).readlines()[2:] if os.path.exists(device) else []\n"
         "assert all(line.split(':')[0].strip() == 'lo' for line in lines), lines\n"
-        "print('PROOF exploited')\nsys.exit(1)\n",
+        f"{RUN}print('PROOF exploited')\nsys.exit(1)\n",
         "utf-8",
     )
     with write(repo) as books:
@@ -213,8 +219,7 @@ def test_proof_reads_what_is_linked_and_leaves_nothing_behind(repo, tmp_path):
         "assert not os.path.exists('left')\n"
         "open('desk/store.py', 'a').write('# mine')\n"
         "open('left', 'w').close()\n"
-        "import desk.store\n"
-        "print('PROOF exploited')\nsys.exit(1)\n",
+        f"{RUN}print('PROOF exploited')\nsys.exit(1)\n",
         "utf-8",
     )
     with write(repo) as books:
@@ -252,20 +257,28 @@ def test_fix_is_believed_when_it_was_seen(repo):
         assert news.startswith("F1 is open again")
 
 
-def test_finding_without_a_proof_is_fixed_when_its_lines_are_gone(repo):
-    """A finding that closes itself because a line was reformatted."""
+def test_finding_without_a_proof_is_fixed_when_somebody_names_the_commit(repo):
+    """A finding that closes itself because a line was reformatted, or because one is missing."""
     with write(repo) as books:
         flaws.add(books, finding("pickle"))
     path = repo.root / "desk/imports.py"
     text = path.read_text("utf-8")
     path.write_text(text.replace("pickle.loads(content)", "json.loads(content)"), "utf-8")
     repo.commit("no pickle")
+    mended = repo("rev-parse", "HEAD")
+    repo.write("README.md", "other\n")
+    repo.commit("something else")
     with write(repo) as books:
         found = flaws.recheck(books)
         assert (found.gone, found.news) == ((1,), ())
         assert not books.overview().findings[0].where.stands
-        reason = "state is JSON now, seen in imports.py"
-        assert flaws.decide(books, 1, State.FIXED, reason, None).checked == "gone"
+        call = (books, 1, State.FIXED, "state is JSON now, seen in imports.py", None)
+        assert codes(flaws.decide, *call) == "not_fixed"
+        for other in ("HEAD", "HEAD~2", books.ledger.findings[1].commit):
+            assert codes(flaws.decide, *call, other) == "not_fixed", other
+        assert codes(flaws.decide, *call, "nothing") == "no_revision"
+        decision = flaws.decide(*call, "HEAD~1")
+        assert (decision.checked, decision.by) == ("commit", mended)
     path.write_text(text, "utf-8")
     repo.commit("back")
     with write(repo) as books:

@@ -141,8 +141,8 @@ def test_invented_evidence_is_refused(repo):
     true = evidence(FLAWS["pickle"])
     lies = [
         {**true, "quote": "state = pickle.loads(unchecked)"},
-        {**true, "lines": true["lines"] + 1},
-        {**true, "lines": "9000"},
+        {**true, "lines": "9000", "quote": "state = pickle.loads(unchecked)"},
+        {"file": true["file"], "quote": "state = pickle . loads(content)"},
         {**true, "file": "desk/nowhere.py"},
         {**true, "file": "../outside.py"},
         {**true, "file": "/etc/passwd", "lines": 1, "quote": "root:x:0:0:root:/root:/bin/bash"},
@@ -181,9 +181,13 @@ def test_no_secret_reaches_the_ledger_by_anybodys_words(repo):
 def test_edit_of_the_working_tree_is_no_evidence(repo):
     """A flaw that somebody writes into the tree to have found it."""
     begin(repo)
-    repo.write("desk/imports.py", "state = pickle.loads(content)\n")
+    repo.write("desk/imports.py", "state = pickle.loads(content, mine)\n")
     with write(repo) as books:
-        lie = {"file": "desk/imports.py", "lines": 1, "quote": "state = pickle.loads(content)"}
+        lie = {
+            "file": "desk/imports.py",
+            "lines": 1,
+            "quote": "state = pickle.loads(content, mine)",
+        }
         assert refused(books, finding("pickle", evidence=[lie])) == "evidence"
         flaws.add(books, finding("pickle"))
 

@@ -20,6 +20,7 @@ from autoresearch.core.security.overview import (
     Located,
     Overview,
     Shown,
+    Standing,
     coverage,
     ordered,
 )
@@ -116,7 +117,7 @@ def _place(found: Quote, *, stands: bool) -> Located:
 
 def matrix(ledger: Ledger) -> Coverage:
     """The coverage of a ledger whose evidence all stands."""
-    return coverage(ledger, lambda _: True, lambda _: True)
+    return coverage(ledger, lambda q, _: Standing(q.path, q.first, q.last), lambda _: True)
 
 
 def overview(*lines: Line, stands: bool = True, name: str = "shop") -> Overview:

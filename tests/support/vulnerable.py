@@ -36,6 +36,49 @@ def make_fixture(root: Path) -> Git:
     return repo
 
 
+SMALL = {
+    "app/old.py": "def sp(x):\n    return eval(x)\n",
+    "app/run.py": (
+        "import os\nimport sqlite3\n\n\ndef run(cmd):\n    if cmd:\n        os.system(cmd)\n"
+        "    return 1\n"
+    ),
+}
+"""A repository with one flaw, for what needs no more."""
+SMALL_MODEL = {
+    "elements": [
+        {"name": "api", "kind": "process", "files": ["app/**"], "description": "runs things"}
+    ]
+}
+
+
+def make_small(root: Path, **files: str) -> Git:
+    """That repository; `files` replace or add some."""
+    repo = Git.create(root)
+    for path, text in {**SMALL, **files}.items():
+        repo.write(path, text)
+    repo.commit("one")
+    return repo
+
+
+def small_finding(path: str = "app/old.py", quote: str = "return eval(x)", **more: object) -> str:
+    """The form for its flaw."""
+    form = {
+        "title": "eval of what a caller sends",
+        "element": "api",
+        "stride": "tampering",
+        "persona": "anonymous caller",
+        "hypothesis": "the text that a caller sends is run as code",
+        "cwe": [95],
+        "vector": VECTOR.replace("PR:L", "PR:N"),
+        "evidence": [{"file": path, "quote": quote}],
+        "scenario": "send code and it runs in the process of the service",
+        "reproduction": "call the function with a text that writes a file",
+        "remedy": "parse the text instead of running it as code",
+        **more,
+    }
+    return json.dumps(form)
+
+
 def line_of(flaw: dict[str, Any]) -> int:
     """The line that a flaw or a decoy stands in."""
     lines = (FIXTURE / flaw["file"]).read_text("utf-8").split("\n")

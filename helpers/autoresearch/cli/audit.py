@@ -12,6 +12,7 @@ from autoresearch.core import formatting
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
 from autoresearch.core.security.catalog import categories, threats
 from autoresearch.core.security.ledger import State
+from autoresearch.core.security.overview import isolation
 from autoresearch.security import fixing, flaws, scanners, sweeping
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from autoresearch.security.books import Books
 
 SHOWN = 12
+UNCONFINED = click.option(
+    "--unconfined", is_flag=True, help="Run proofs though no sandbox works (for humans to say)."
+)
 DONE = "report what was found; the human opens the next sweep"
 
 
@@ -193,8 +197,8 @@ def examined_command(books: Books, text: str) -> Answer:
     reason: every handler below /admin goes through require_admin, which raises
     evidence:
     - file: app/admin.py
-      lines: 12-14
-      quote: |
+      lines: 12-14   # optional where the quote stands once
+      quote: |       # `|2` where the first line is the deepest
         the lines, exactly as they are at HEAD
     lead: 3          # optional: a scanner's lead that this dismisses
 
@@ -214,14 +218,15 @@ def examined_command(books: Books, text: str) -> Answer:
 
 
 @security(write=True)
+@click.option("--distinct", is_flag=True, help="Another flaw than the one in the same lines.")
 @FORM
-def add_command(books: Books, text: str) -> Answer:
+def add_command(books: Books, text: str, *, distinct: bool) -> Answer:
     r"""Record a flaw with its evidence.
 
     FILE (`-`: standard input) is YAML: the keys of `examined` except `reason`, and more.
 
     \b
-    title: any customer reads any order
+    title: any customer reads any order   # at most 120 characters
     cwe: [639]
     lists: [API1]                     # optional: OWASP LLM and API codes
     vector: CVSS:4.0/AV:N/AC:L/AT:N/PR:L/UI:N/VC:H/VI:N/VA:N/SC:N/SI:N/SA:N
@@ -233,7 +238,7 @@ def add_command(books: Books, text: str) -> Answer:
 
     Example: autoresearch security add finding.yaml
     """
-    finding = flaws.add(books, text)
+    finding = flaws.add(books, text, distinct=distinct)
     found = books.covered(books.ledger.sweep)
     labels = [category.label for category in categories(finding.cwe, finding.lists)]
     return Answer(
@@ -260,7 +265,10 @@ def add_command(books: Books, text: str) -> Answer:
 @click.argument("number", type=click.IntRange(min=1))
 @click.argument("file", type=FILE)
 @click.option("--link", multiple=True, help="Ignored folder that it may read, such as .venv.")
-def prove_command(books: Books, number: int, file: Path, link: tuple[str, ...]) -> Answer:
+@UNCONFINED
+def prove_command(
+    books: Books, number: int, file: Path, link: tuple[str, ...], *, unconfined: bool
+) -> Answer:
     r"""Run and keep a proof of concept for finding NUMBER.
 
     It runs on HEAD in a clean checkout. FILE is .py, .js or .sh, runs at the root of the checkout,
@@ -269,17 +277,25 @@ def prove_command(books: Books, number: int, file: Path, link: tuple[str, ...]) 
     \b
     PROOF exploited   and exit status 1, while the flaw stands (as it must now)
     PROOF withstood   and exit status 0, once the attack no longer works
-    Anything else is broken and does not prove a fix. It can reach only loopback.
+    Anything else is broken and does not prove a fix. It is stopped after 60 s, reaches only
+    loopback, and must run the lines that the finding quotes first.
 
     Example: autoresearch security prove 3 /tmp/proof.py --link .venv
     """
+    books.unconfined = unconfined
     proof = flaws.prove(books, number, file, link)
     return Answer(
         lines=(
             f"F{number}: {proof.result.value} at {proof.commit[:12]} in "
-            f"{formatting.duration(proof.duration_s)}, sandbox {proof.sandbox}",
+            f"{formatting.duration(proof.duration_s)}, {isolation(proof.sandbox)}",
+            f"runs the quoted lines: {proof.runs.value}",
         ),
-        data={"finding": number, "proof": proof.result.value, "sandbox": proof.sandbox},
+        data={
+            "finding": number,
+            "proof": proof.result.value,
+            "sandbox": proof.sandbox,
+            "runs": proof.runs.value,
+        },
         next_step="`autoresearch security next`",
     )
 
@@ -307,22 +323,27 @@ def import_command(books: Books, file: Path) -> Answer:
 
 
 @security(write=True)
-def recheck_command(books: Books) -> Answer:
+@UNCONFINED
+def recheck_command(books: Books, *, unconfined: bool) -> Answer:
     """Run all proofs on HEAD and look for all quoted lines.
 
     The states of the findings follow the results.
 
     Example: autoresearch security recheck
     """
+    books.unconfined = unconfined
     found = flaws.recheck(books)
-    gone = (f"F{n}: its lines are gone; `state {n} fixed` records the fix" for n in found.gone)
+    again = "read it again, then prove it or decide"
+    gone = (f"F{n}: its lines stand nowhere any more; {again}" for n in found.gone)
+    changed = (f"F{n}: its file changed; {again}" for n in found.changed)
     return Answer(
         lines=(
             f"{formatting.count(found.ran, 'proof')} run at {books.tree.commit[:12]}",
             *found.news,
             *gone,
+            *changed,
         ),
-        data=picked(found, "ran gone news"),
+        data=picked(found, "ran gone news moved changed"),
         next_step="`autoresearch security status`",
         max_bytes=WIDE_BYTES,
     )
@@ -333,16 +354,28 @@ def recheck_command(books: Books) -> Answer:
 @click.argument("state", type=click.Choice([state.value for state in State]))
 @click.option("--reason", required=True, help="Why, in a sentence.")
 @click.option("--until", metavar="YYYY-MM-DD", help="Last day on which an acceptance holds.")
-def state_command(books: Books, number: int, state: str, reason: str, until: str | None) -> Answer:
+@click.option("--commit", metavar="REV", help="The commit that mends it, when no proof does.")
+@UNCONFINED
+def state_command(
+    books: Books,
+    number: int,
+    state: str,
+    reason: str,
+    until: str | None,
+    commit: str | None,
+    *,
+    unconfined: bool,
+) -> Answer:
     """Decide what becomes of a finding (for humans).
 
     It becomes open, fixed, accepted or false-positive. `fixed` is accepted only if HEAD withstands
-    the proof or, without a proof, if the quoted lines are gone. `accepted` needs a last day;
-    afterwards the finding is open again.
+    the proof or, without a proof, if the quoted lines stand nowhere any more and `--commit` names
+    the commit that mends it. `accepted` needs a last day; afterwards the finding is open again.
 
     Example: autoresearch security state 3 accepted --until 2027-03-31 --reason "behind the VPN"
     """
-    decision = flaws.decide(books, number, State(state), reason, until)
+    books.unconfined = unconfined
+    decision = flaws.decide(books, number, State(state), reason, until, commit)
     last = f" until {decision.until}" if decision.until else ""
     return Answer(
         lines=(f"F{number} is {decision.state.value}{last} (seen: {decision.checked})",),
@@ -355,15 +388,19 @@ def state_command(books: Books, number: int, state: str, reason: str, until: str
 @click.option("--session", default="security-fix", show_default=True, help="Name of the session.")
 @click.option("--guard", required=True, help="Command that must pass: the tests.")
 @click.option("--scope", multiple=True, required=True, help="Files a fix may change; repeatable.")
-def fix_command(books: Books, session: str, guard: str, scope: tuple[str, ...]) -> Answer:
+@UNCONFINED
+def fix_command(
+    books: Books, session: str, guard: str, scope: tuple[str, ...], *, unconfined: bool
+) -> Answer:
     """Draft the contract of a session that fixes open findings.
 
     It freezes the findings with their proofs. The metric is the sum of the CVSS scores of findings
     whose proof is not withstood; the guard is yours plus every proof that the incumbent withstands.
-    Findings without a proof that succeeds today are left out.
+    Findings without a proof that succeeds today and runs their lines are left out.
 
     Example: autoresearch security fix --guard "python -m pytest -q" --scope "app/**"
     """
+    books.unconfined = unconfined
     found = fixing.prepare(books, session, guard, scope)
     weight = sum(finding.score for finding in found.findings)
     left = ", ".join(f"F{number}" for number in found.left_out)

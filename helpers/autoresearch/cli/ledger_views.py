@@ -110,11 +110,10 @@ def _row(row: Row, width: int) -> str:
 
 def _finding_line(one: Shown) -> str:
     finding, place, proof = one.finding, one.where, one.standing.proof
-    gone = "" if place.stands else " (lines gone)"
     proven = "unproven" if proof is None else proof.result.value
     return (
         f"{one.label:>4} {one.state.value:<14} {finding.severity.value:<8} {finding.score:>4.1f} "
-        f"{proven:<9} {clean_line(place.path, 80)}:{place.first}{gone} "
+        f"{proven:<9} {clean_line(place.path, 80)}:{place.first}{clean_line(place.fate, 120)} "
         f"{clean_line(finding.title, 80)}"
     )
 
@@ -130,6 +129,8 @@ def _facts(one: Shown) -> dict[str, object]:
         "evidence_stands": all(place.stands for place in one.evidence),
         "proof": None if proof is None else proof.result.value,
         "fingerprint": finding.fingerprint,
+        **picked(one.where, "changed was"),
+        "runs": None if proof is None else proof.runs.value,
     }
 
 
@@ -143,11 +144,14 @@ def show_command(books: Books, number: int) -> Answer:
     finding = books.finding(number)
     one = books.shown(books.ledger.standing(number))
     proof, decision = one.standing.proof, one.standing.decision
-    said = "none" if proof is None else f"{proof.result.value} at {proof.commit[:12]}"
+    said = "none"
+    if proof is not None:
+        said = f"{proof.result.value} at {proof.commit[:12]}, {sums.isolation(proof.sandbox)}"
+        said += f"; runs the quoted lines: {proof.runs.value}"
     quoted: list[str] = []
     for place in one.evidence:
-        gone = "" if place.stands else " (no longer there)"
-        quoted.append(f"{clean_line(place.path, 200)}:{place.first}-{place.last}{gone}")
+        where = f"{clean_line(place.path, 200)}:{place.first}-{place.last}"
+        quoted.append(where + clean_line(place.fate, 300))
         quoted += fence(clean_block(place.text, 40), secrets.token_hex(4)).splitlines()
     return Answer(
         lines=(

@@ -22,9 +22,10 @@ from autoresearch.core.scope import compile_scope
 from autoresearch.core.security import overview as sums
 from autoresearch.core.security import quotes
 from autoresearch.core.security.ledger import LEDGER, Ledger, Line, Quote
-from autoresearch.core.snapshot import GITLINK_MODE
+from autoresearch.core.snapshot import GITLINK_MODE, Entry
 from autoresearch.edges import gitrefs, notices
 from autoresearch.edges.clock import now_utc
+from autoresearch.edges.gitdiff import changed_paths
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.log import START, Chain, Position
 from autoresearch.edges.places import Places, places_for
@@ -43,6 +44,8 @@ LOG_NAME = "security.jsonl"
 LOG_COPY = "autoresearch.security.jsonl"
 PAGE_COPY = "autoresearch.security.md"
 LINK_MODE = "120000"
+MAX_READ = 1 << 21
+"""Bytes of a file that are read: nobody finds a flaw behind two megabytes by quoting lines."""
 
 REMEDY = f"Bring {LOG_NAME} back from a backup, or from a copy ({LOG_COPY}) that `git log` knows."
 
@@ -61,11 +64,13 @@ class CommitFiles:
         commit: its id.
         whole: everything in it.
         entries: path -> mode and blob of its regular files.
+        news: notices, see `Books`.
     """
 
-    def __init__(self, repo: GitRepo, commit: str) -> None:
+    def __init__(self, repo: GitRepo, commit: str, news: list[str]) -> None:
         self.repo = repo
         self.commit = commit
+        self.news = news
         self.whole = repo.tree(commit)
         self.entries = {
             path: entry
@@ -73,45 +78,85 @@ class CommitFiles:
             if entry.mode not in {GITLINK_MODE, LINK_MODE}
         }
         self._contents: dict[str, bytes] = {}
+        self._fresh: dict[str, tuple[str, ...]] = {}
 
     def content(self, path: str) -> bytes:
-        """The bytes of a file; KeyError when there is none of that name."""
+        """The first bytes of a file, read once; KeyError when there is none of that name."""
         oid = self.entries[path].oid
         if oid not in self._contents:
-            self._contents[oid] = self.repo.blob(oid)
+            whole = self.repo.blob(oid)
+            if len(whole) > MAX_READ:
+                self.news.append(f"{clean_line(path, 200)}: only the first 2 MiB are read")
+            self._contents[oid] = whole[:MAX_READ]
         return self._contents[oid]
 
     def verified(self, claims: Iterable[Claim]) -> tuple[Quote, ...]:
-        """The quotes of claims that hold; EvidenceError says which does not, and what helps."""
-        return tuple(self._verified(claim) for claim in claims)
-
-    def _verified(self, claim: Claim) -> Quote:
-        path, (first, last) = claim.file, claim.span
-        where = f"{clean_line(path, 200)}:{first}-{last}"
-        if path not in self.entries:
+        """The quotes of claims that hold; EvidenceError says which do not, and what helps."""
+        found = [self._verified(claim) for claim in claims]
+        refusals = [one for one in found if isinstance(one, quotes.Mismatch)]
+        if refusals:
             raise EvidenceError(
-                f"{where}: there is no such file at commit {self.commit[:12]}",
-                hint="Name files relative to the root, as `git ls-files` does; commit new ones.",
+                "; ".join(refusal.problem for refusal in refusals),
+                hint=" ".join(dict.fromkeys(refusal.hint for refusal in refusals)),
             )
-        found = quotes.check(self.content(path), first, last, claim.quote)
+        return tuple(one for one in found if isinstance(one, Quote))
+
+    def _verified(self, claim: Claim) -> Quote | quotes.Mismatch:
+        path = claim.file.removeprefix(f"{self.repo.toplevel}/").removeprefix("./")
+        where = clean_line(path, 200)
+        if path not in self.entries:
+            return quotes.Mismatch(f"{where}: {self._absent(path)}", _NAMING)
+        found = quotes.check(self.content(path), claim.span, claim.quote)
         if isinstance(found, quotes.Mismatch):
-            raise EvidenceError(f"{where}: {found.problem}", hint=found.hint)
-        note = quotes.redact(claim.note or "")
-        blob = self.entries[path].oid
-        return Quote(path=path, first=first, last=last, text=found.text, blob=blob, note=note)
+            return quotes.Mismatch(f"{where}: {found.problem}", found.hint)
+        first, last, text = found
+        if claim.span not in {None, (first, last)}:
+            self.news.append(f"{where}: lines corrected to {first}-{last}")
+        note, blob = quotes.redact(claim.note or ""), self.entries[path].oid
+        return Quote(path=path, first=first, last=last, text=text, blob=blob, note=note)
 
-    def place(self, quote: Quote) -> quotes.Span | None:
-        """Where a quote stands in this commit; None when it is gone."""
+    def _absent(self, path: str) -> str:
+        """Why a file cannot be quoted."""
+        entry = self.whole.get(path)
+        if entry is not None and entry.mode == LINK_MODE:
+            target = clean_line(self.repo.blob(entry.oid).decode("utf-8", "replace"), 200)
+            return f"it is a symbolic link to {target}, which holds the lines"
+        return f"there is no such file at commit {self.commit[:12]}"
+
+    def place(self, quote: Quote, since: str) -> sums.Standing | None:
+        """Where lines quoted at the commit `since` stand in this one; None when they are gone.
+
+        They are looked for in their own file, then in every file that gained them since.
+        """
         entry = self.entries.get(quote.path)
-        if entry is None:
-            return None
-        if entry.oid == quote.blob:
-            return quotes.Span(quote.first, quote.last, quote.text)
-        return quotes.relocate(self.content(quote.path), quote.text, quote.first)
+        if entry is not None and entry.oid == quote.blob:
+            return sums.Standing(quote.path, quote.first, quote.last)
+        if entry is not None:
+            found = quotes.relocate(self.content(quote.path), quote.text, quote.first)
+            if found is not None:
+                return sums.Standing(quote.path, found.first, found.last)
+        name = quote.path.rpartition("/")[2]
+        for path in sorted(self._gained(since), key=lambda one: (not one.endswith(name), one)):
+            places = quotes.matches(self.content(path), quote.text)
+            before = self.repo.object_at(f"{since}:{path}") if places else None
+            if places and (
+                before is None or len(quotes.matches(before.content, quote.text)) < len(places)
+            ):
+                return sums.Standing(path, *places[-1])
+        return None
 
-    def stands(self, quote: Quote) -> bool:
-        """Whether a quote is in this commit."""
-        return self.place(quote) is not None
+    def _gained(self, since: str) -> tuple[str, ...]:
+        """Files that are new or changed since a commit; all where that one is not here."""
+        if since not in self._fresh:
+            paths: Iterable[str] = self.entries
+            if self.repo.resolve(since) is not None:
+                paths = (path for _, path in changed_paths(self.repo, since, self.commit))
+            self._fresh[since] = tuple(path for path in paths if path in self.entries)
+        return self._fresh[since]
+
+
+_NO_ENTRY = Entry("", "")
+_NAMING = "Name files relative to the root, as `git ls-files` does; commit new ones."
 
 
 class Written(Struct, frozen=True, kw_only=True):
@@ -143,6 +188,7 @@ class Books:
         ledger: what its lines add up to.
         tree: the files at the commit that evidence is checked against: HEAD.
         news: notices to print with whatever ends the command; see `edges.notices`.
+        unconfined: whether a human said that proofs may run without a sandbox.
     """
 
     def __init__(
@@ -164,7 +210,8 @@ class Books:
         self.state, self.cache = places.state, places.cache
         self.environ = environ
         self.news = news
-        self.tree = CommitFiles(repo, commit)
+        self.unconfined = False
+        self.tree = CommitFiles(repo, commit, news)
         self.today = now_utc()[:10]
         self.chain: Chain[Line] = Chain(source, LEDGER, REMEDY)
         self.ledger = Ledger()
@@ -244,7 +291,7 @@ class Books:
     def covered(self, sweep: Sweep | None = None) -> sums.Coverage:
         """The matrix of what a sweep looks at, from records whose evidence stands."""
         return sums.coverage(
-            self.ledger, self.tree.stands, lambda element: bool(self.audited(element, sweep))
+            self.ledger, self.tree.place, lambda element: bool(self.audited(element, sweep))
         )
 
     def audited(self, element: Element, sweep: Sweep | None) -> tuple[str, ...]:
@@ -263,14 +310,24 @@ class Books:
         return sums.Shown(
             standing=standing,
             state=standing.state(self.today),
-            evidence=tuple(self._placed(quote) for quote in finding.evidence),
-            flow=tuple(self._placed(quote) for quote in finding.flow),
+            evidence=tuple(self._placed(quote, finding.commit) for quote in finding.evidence),
+            flow=tuple(self._placed(quote, finding.commit) for quote in finding.flow),
         )
 
-    def _placed(self, quote: Quote) -> sums.Located:
-        found = self.tree.place(quote)
-        first, last = (quote.first, quote.last) if found is None else (found.first, found.last)
-        return sums.Located(quote.path, first, last, quote.text, quote.note, found is not None)
+    def _placed(self, quote: Quote, since: str) -> sums.Located:
+        found = self.tree.place(quote, since)
+        if found is None:
+            where, text = sums.Standing(quote.path, quote.first, quote.last), quote.text
+        else:
+            where, text = found, quotes.shown(self.tree.content(found.path), *found[1:])
+        return sums.Located(
+            *where,
+            text,
+            quote.note,
+            stands=found is not None,
+            changed=self.tree.entries.get(quote.path, _NO_ENTRY).oid != quote.blob,
+            was=quote.path if where.path != quote.path else "",
+        )
 
 
 @contextmanager

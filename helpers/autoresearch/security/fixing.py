@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from autoresearch import share
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.security.ledger import Finding, State
+from autoresearch.core.security.ledger import Finding, Runs, State
 from autoresearch.edges.files import atomic_write
 from autoresearch.security.books import Books, sha256
 from autoresearch.security.flaws import filed, run_filed
@@ -52,16 +52,18 @@ def prepare(books: Books, session: str, guard: str, scope: tuple[str, ...]) -> F
         if standing.state(books.today) is not State.OPEN:
             continue
         proven = standing.proof is not None and len(frozen) < MAX_FINDINGS
+        proof = run_filed(books, finding.number).proof if proven else None
         if (
-            proven
-            and run_filed(books, finding.number).proof.result is proving.ProofResult.EXPLOITED
+            proof is not None
+            and proof.result is proving.ProofResult.EXPLOITED
+            and proof.runs is Runs.YES
         ):
             frozen.append(finding)
         else:
             left_out.append(finding.number)
     if not frozen:
         raise AutoresearchError(
-            "no open finding has a proof that succeeds",
+            "no open finding has a proof that succeeds and runs the lines that it quotes",
             code="nothing_to_fix",
             hint="A finding counts by its proof: `autoresearch security prove N FILE`.",
         )

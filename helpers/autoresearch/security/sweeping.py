@@ -16,7 +16,7 @@ from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.security import inventory as code
 from autoresearch.core.security import ledger
 from autoresearch.core.security.catalog import scanners, threats
-from autoresearch.core.security.forms import CellForm, read_examined, read_model
+from autoresearch.core.security.forms import CellForm, Claim, read_examined, read_model
 from autoresearch.core.security.inventory import Site, draft_boundaries, draft_elements, sites_in
 from autoresearch.core.security.overview import Cell, Coverage, files_of, next_cell
 from autoresearch.core.security.quotes import redact
@@ -193,7 +193,7 @@ def open_sweep(
     """
     books.require_model()
     host = host_session(books.environ)
-    base = None if diff is None else _base(books, diff)
+    base = None if diff is None else resolved(books, diff)
     current = books.ledger.sweep
     if (
         current is not None
@@ -232,7 +232,8 @@ def require_scope(patterns: tuple[str, ...]) -> Scope:
         ) from error
 
 
-def _base(books: Books, rev: str) -> str:
+def resolved(books: Books, rev: str) -> str:
+    """The commit that somebody named; raises AutoresearchError `no_revision`."""
     found = None if rev.startswith("-") or "\n" in rev else books.repo.resolve(rev)
     if found is None:
         raise AutoresearchError(
@@ -299,7 +300,7 @@ def next_task(books: Books) -> Task | SweepState:
 def examine(books: Books, text: str) -> ledger.Examined:
     """Record a cell that holds; the form or a quote is refused otherwise."""
     form = read_examined(text)
-    cell = checked_cell(books, form)
+    cell, _ = checked_cell(books, form)
     number = max(books.ledger.examined, default=0) + 1
     record = ledger.Examined(number=number, reason=redact(form.reason), **cell)
     for other in books.ledger.examined.values():
@@ -319,8 +320,10 @@ def _looked(cell: ledger.Examined) -> tuple[object, ...]:
     return cell.element, cell.stride, cell.persona, lines
 
 
-def checked_cell(books: Books, cell: CellForm) -> dict[str, Any]:
-    """What a finding and an examination of a cell have in common, once its evidence holds.
+def checked_cell(
+    books: Books, cell: CellForm, flow: tuple[Claim, ...] = ()
+) -> tuple[dict[str, Any], tuple[ledger.Quote, ...]]:
+    """What a finding and an examination of a cell have in common, and a flow, once both hold.
 
     Raises:
         EvidenceError: a quote is not what the commit holds.
@@ -340,7 +343,8 @@ def checked_cell(books: Books, cell: CellForm) -> dict[str, Any]:
             code="no_lead",
             hint="`autoresearch security leads` lists them.",
         )
-    evidence = books.tree.verified(cell.evidence)
+    every = books.tree.verified((*cell.evidence, *flow))
+    evidence = every[: len(cell.evidence)]
     if not files_of(element, [evidence[0].path]):
         raise AutoresearchError(
             f"{clean_line(evidence[0].path, 200)} is no file of the element '{element.name}'",
@@ -349,7 +353,7 @@ def checked_cell(books: Books, cell: CellForm) -> dict[str, Any]:
         )
     sweep = books.ledger.sweep
     is_open = sweep is not None and books.ledger.used(sweep.number) < sweep.iterations
-    return {
+    facts = {
         **books.stamp(),
         "sweep": sweep.number if sweep is not None and is_open else None,
         "element": cell.element,
@@ -359,3 +363,4 @@ def checked_cell(books: Books, cell: CellForm) -> dict[str, Any]:
         "evidence": evidence,
         "lead": cell.lead,
     }
+    return facts, every[len(evidence) :]

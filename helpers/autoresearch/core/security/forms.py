@@ -27,7 +27,7 @@ Text = Annotated[str, Meta(min_length=1, max_length=4_000)]
 Reason = Annotated[str, Meta(min_length=MIN_REASON, max_length=4_000)]
 Block = Annotated[str, Meta(pattern=r"\S", max_length=4_000)]
 Title = Annotated[str, Meta(min_length=1, max_length=120)]
-Name = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9 ._/-]{0,59}\Z")]
+Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9 ._/'()+:-]{0,59}\Z")]
 Number = Annotated[int, Meta(ge=1)]
 Cwe = Annotated[int, Meta(ge=1, le=MAX_CWE)]
 Some = Meta(min_length=1, max_length=MAX_ITEMS)
@@ -37,7 +37,8 @@ _REMEDIES = {
     "evidence": "Quote the lines that show it.",
     "cwe": "Write `cwe: [89]`.",
     "files": "Name the files that implement or meet it.",
-    "name": "Use a-z, 0-9, blanks and ._/- only.",
+    "name": "Use letters, digits, blanks and ._/'()+:- only.",
+    "title": "Say it in at most 120 characters.",
     "lists": "Use LLM01 … LLM10, API1 … API10.",
     **dict.fromkeys(("reason", "hypothesis", "scenario", "reproduction", "remedy"), "Say why."),
 }
@@ -63,21 +64,23 @@ class HandedIn(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Claim(HandedIn, frozen=True, kw_only=True):
-    """A quote as handed in, not checked yet; `lines` is `12` or `12-15`."""
+    """A quote as handed in, not checked yet; `lines` is `12` or `12-15`, or left to be found."""
 
     file: Text
-    lines: int | str
+    lines: int | str | None = None
     quote: Block
     note: Text | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no range of lines."""
-        if not _LINES.fullmatch(str(self.lines).strip()):
+        if self.lines is not None and not _LINES.fullmatch(str(self.lines).strip()):
             raise ValueError("lines is no line or range of lines, such as `12` or `12-15`")
 
     @property
-    def span(self) -> tuple[int, int]:
-        """The first and the last line."""
+    def span(self) -> tuple[int, int] | None:
+        """The first and the last line, where they are named."""
+        if self.lines is None:
+            return None
         first, last = _LINES.findall(str(self.lines))[0]
         return int(first), int(last or first)
 
@@ -217,7 +220,9 @@ def _load(text: str, what: str) -> dict[Any, Any]:
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise FormError(
             f"{what} is not YAML: {clean_line(str(error), 200)}",
-            hint="Put code into a block (`quote: |`), and other text with `: ` in it into quotes.",
+            hint="Put code into a block: `quote: |`, or `quote: |2` and two more blanks before "
+            "each line where the first is indented deeper than a later one. Put other text with "
+            "`: ` in it into quotes.",
         ) from error
     if not isinstance(value, dict):
         raise FormError(f"{what} is not a mapping of keys")

@@ -90,9 +90,6 @@ class PlaceKind(str, Enum):
     CI = "CI and containers"
 
 
-# ruff: noqa: TC001 - msgspec reads the types of fields at run time
-
-
 class Severity(str, Enum):
     """CVSS 4.0's qualitative rating, mildest first."""
 
@@ -225,8 +222,19 @@ class Finding(Struct, frozen=True, kw_only=True):
     lead: int | None
 
 
+class Runs(str, Enum):
+    """Whether a proof runs the lines that its finding quotes first."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "not known"
+
+
 class Proof(Struct, frozen=True, kw_only=True):
-    """One run of a finding's proof of concept, by the helper, in a clean checkout."""
+    """One run of a finding's proof of concept, by the helper, in a clean checkout.
+
+    `runs` says whether it ran the lines that the finding quotes; older ledgers do not know.
+    """
 
     schema: int
     at: str
@@ -239,13 +247,15 @@ class Proof(Struct, frozen=True, kw_only=True):
     exit_code: int
     duration_s: float
     sandbox: str
+    runs: Runs = Runs.UNKNOWN
 
 
 class Resolution(Struct, frozen=True, kw_only=True):
     """A finding's state from here on.
 
-    `checked` is what the helper saw for itself: `proof`, `gone` (the quoted lines are no longer
-    there), or `word` (somebody's word only).
+    `checked` is what the helper saw for itself: `proof`, `commit` (the quoted lines are nowhere any
+    more, and somebody says that the commit `by` mends it), `gone` (the same by older rules), or
+    `word` (somebody's word only).
     """
 
     schema: int
@@ -256,6 +266,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
     reason: str
     until: str | None
     checked: str
+    by: str = ""
 
 
 class Lead(Struct, frozen=True, kw_only=True):
@@ -286,6 +297,14 @@ class FindingStatus(NamedTuple):
     finding: Finding
     decision: Resolution | None
     proof: Proof | None
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether a proof that runs the quoted lines succeeded when it ran last."""
+        proof = self.proof
+        return (
+            proof is not None and proof.result is ProofResult.EXPLOITED and proof.runs is Runs.YES
+        )
 
     def state(self, today: str) -> State:
         """Its state on a day (`2026-12-31`): an acceptance that ran out is open again."""

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     )
 
 
+class Standing(NamedTuple):
+    """Where quoted lines stand, from 1."""
+
+    path: str
+    first: int
+    last: int
+
+
 class Cell(NamedTuple):
     """One threat asked of one element."""
 
@@ -72,12 +80,15 @@ def files_of(element: Element, paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def coverage(
-    ledger: Ledger, stands: Callable[[Quote], bool], audited: Callable[[Element], bool]
+    ledger: Ledger,
+    place: Callable[[Quote, str], Standing | None],
+    audited: Callable[[Element], bool],
 ) -> Coverage:
     """The matrix of the model in force, of the elements that are `audited`; empty without one.
 
-    A record counts for its cell when one of its quotes is from the element's own files and still
-    stands there. A record of an element that the model no longer has counts for nothing.
+    A record counts for its cell when one of its quotes still stands, wherever it moved, in the
+    element's own files; `place` says where lines of a commit stand now. A record of an element
+    that the model no longer has counts for nothing.
     """
     model = ledger.model
     elements = [element for element in (model.elements if model else ()) if audited(element)]
@@ -91,9 +102,8 @@ def coverage(
     ]
     for label, record in records:
         cell = Cell(record.element, record.stride)
-        if cell in looks and any(
-            covers[cell.element](quote.path) and stands(quote) for quote in record.evidence
-        ):
+        now = (place(quote, record.commit) for quote in record.evidence if cell in looks)
+        if any(found is not None and covers[cell.element](found.path) for found in now):
             looks[cell].append(Look(label, record.persona))
     rows = [
         Row(one, {t: tuple(looks[Cell(one.name, t)]) for t in APPLIES[one.kind]})
@@ -126,8 +136,18 @@ def _persona(threat: Stride, looks: Sequence[Look]) -> Persona:
     return min(threats()[threat].personas, key=seen.count)
 
 
+def isolation(sandbox: str) -> str:
+    """What confined a proof, in words."""
+    return "not isolated" if sandbox == "none" else f"sandbox: {sandbox}"
+
+
 class Located(NamedTuple):
-    """Quoted lines where they stand now, or stood when they are gone."""
+    """Quoted lines where they stand now, or stood when they are gone.
+
+    Attributes:
+        changed: whether the file that they were quoted from is another one now.
+        was: the path that they moved away from; empty when they did not.
+    """
 
     path: str
     first: int
@@ -135,6 +155,17 @@ class Located(NamedTuple):
     text: str
     note: str
     stands: bool
+    changed: bool = False
+    was: str = ""
+
+    @property
+    def fate(self) -> str:
+        """What became of them, in brackets behind the place; empty where nothing did."""
+        if not self.stands:
+            return " (no longer there)"
+        if self.was:
+            return f" (moved from {self.was})"
+        return " (the file changed since)" if self.changed else ""
 
 
 class Shown(NamedTuple):

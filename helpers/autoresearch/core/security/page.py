@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from autoresearch.core.formatting import clean_line, markdown_line
 from autoresearch.core.security.catalog import categories
 from autoresearch.core.security.ledger import LETTERS, Finding, State, Stride
-from autoresearch.core.security.overview import Coverage, Located, Overview, Row, Shown, tally
+from autoresearch.core.security.overview import (
+    Coverage,
+    Located,
+    Overview,
+    Row,
+    Shown,
+    isolation,
+    tally,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -114,7 +122,10 @@ def _proof(one: Shown) -> str:
     proof = one.standing.proof
     if proof is None:
         return "none"
-    return f"{proof.result.value} at {proof.commit[:12]} (sandbox: {proof.sandbox})"
+    return (
+        f"{proof.result.value} at {proof.commit[:12]} ({isolation(proof.sandbox)}); "
+        f"runs the quoted lines: {proof.runs.value}"
+    )
 
 
 def _places(places: Iterable[tuple[str, int, int]]) -> str:
@@ -124,10 +135,13 @@ def _places(places: Iterable[tuple[str, int, int]]) -> str:
     )
 
 
+def _fate(place: Located) -> str:
+    return f" {markdown_line(place.fate, 300)}" if place.fate else ""
+
+
 def _quoted(place: Located) -> Iterable[str]:
-    gone = "" if place.stands else " (no longer there)"
     note = f": {markdown_line(place.note, LONG)}" if place.note else ""
-    yield f"{_places([(place.path, place.first, place.last)])}{gone}{note}"
+    yield f"{_places([(place.path, place.first, place.last)])}{_fate(place)}{note}"
     yield ""
     yield from ("    " + clean_line(line) for line in place.text.split("\n"))
     yield ""
@@ -174,7 +188,7 @@ def _article(one: Shown) -> Iterable[str]:
     for place in one.evidence:
         where = f"{place.path}:{place.first}-{place.last}"
         code = "\n".join(clean_line(line) for line in place.text.split("\n"))
-        yield f"<p>{_escaped(where)}{'' if place.stands else ' (no longer there)'}</p>"
+        yield f"<p>{_escaped(where)}{_escaped(place.fate)}</p>"
         yield f"<pre><code>{html.escape(code)}</code></pre>"
     for title, text in _told(finding):
         yield f"<p><strong>{title}.</strong> {_escaped(text)}</p>"

@@ -1,7 +1,8 @@
 """Evidence: lines that somebody quotes, checked against the file's content at a commit.
 
 A quote is compared line by line, without trailing blanks and common indentation; nothing else is
-forgiven. Later, when the file has changed, the same lines are looked for elsewhere in it.
+forgiven. Later, when the code has changed, the same lines are looked for wherever they may stand,
+with other blanks or split in another way.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import textwrap
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -92,9 +94,12 @@ MAX_LINES = 40
 MAX_CHARS = 4_000
 MIN_CHARS = 8
 """Of what a quote shows beside blanks and brackets, so that `}` proves nothing."""
+AROUND = 400
+"""Lines that are redacted with a quote, for a line of a key is one only by those around it."""
 
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W_]")
+_TOKEN = re.compile(r"\[redacted\]|\w+|[^\w\s]")
 
 
 class Mismatch(NamedTuple):
@@ -117,45 +122,88 @@ def lines_of(content: bytes) -> list[str]:
     return content.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
 
 
+def shown(content: bytes, first: int, last: int) -> str:
+    """Lines of a file as they may be stored: their own indentation, secrets redacted."""
+    there = lines_of(content)
+    start = max(first - 1 - AROUND, 0)
+    clean = redact("\n".join(there[start : last + AROUND])).split("\n")
+    return "\n".join(line.rstrip() for line in clean[first - 1 - start : last - start])
+
+
 def normalised(lines: Sequence[str]) -> list[str]:
     """Lines as they are compared: no common indentation, no trailing blanks."""
     text = "\n".join(line.rstrip().expandtabs(8) for line in lines)
     return textwrap.dedent(text).split("\n")
 
 
-def check(content: bytes, first: int, last: int, quote: str) -> Span | Mismatch:
-    """Compare a quote with the lines it names, from 1; blank lines around it do not count."""
+def check(content: bytes, lines: tuple[int, int] | None, quote: str) -> Span | Mismatch:
+    """Find a quote: at the lines it names, or where it stands once; blank lines around are free."""
     there = lines_of(content)
-    refusal = _out_of_bounds(there, first, last)
-    if refusal is not None:
-        return refusal
-    actual = normalised(there[first - 1 : last])
-    handed = normalised(quote.strip("\r\n").splitlines())
+    wanted = _trimmed(quote.strip("\r\n").splitlines())
     if len("".join(_WORD.findall(quote))) < MIN_CHARS:
         return Mismatch(
             f"the quote shows fewer than {MIN_CHARS} letters and digits",
-            "Quote the lines that prove it.",
+            "Add the line above or below it.",
         )
-    if _trimmed(handed) != _trimmed(actual):
-        return Mismatch(
-            f"lines {first}-{last} do not read like the quote",
-            _where(there, handed) or "Copy the lines from the file as it is at that commit.",
-        )
-    text = "\n".join(normalised(_shown(there)[first - 1 : last]))
+    if len(wanted) > MAX_LINES:
+        return Mismatch(f"more than {MAX_LINES} lines are quoted", "Quote the lines that prove it.")
+    places = [
+        n
+        for n, line in enumerate(there, 1)
+        if line.strip() == wanted[0].strip()
+        and _trimmed(there[n - 1 : n - 1 + len(wanted)]) == wanted
+    ]
+    named = _named(there, wanted, lines)
+    if named is None and len(places) != 1:
+        return _nowhere(content, len(there) - (there[-1] == ""), lines, wanted, places)
+    first, last = named or (places[0], places[0] + len(wanted) - 1)
+    text = shown(content, first, last)
     if len(text) > MAX_CHARS:
         return Mismatch(f"the quote has more than {MAX_CHARS} characters", "Quote fewer lines.")
     return Span(first, last, text)
 
 
-def _out_of_bounds(there: Sequence[str], first: int, last: int) -> Mismatch | None:
-    count = len(there) - (there[-1] == "")
-    if first < 1 or last < first:
-        return Mismatch(f"{first}-{last} is no range of lines", "Lines count from 1.")
-    if last > count:
-        return Mismatch(f"the file has {count} lines, not {last}", "Look at the file again.")
-    if last - first >= MAX_LINES:
-        return Mismatch(f"more than {MAX_LINES} lines are quoted", "Quote the lines that prove it.")
-    return None
+def _named(
+    there: Sequence[str], wanted: Sequence[str], lines: tuple[int, int] | None
+) -> tuple[int, int] | None:
+    """The lines that somebody named, where they hold the quote."""
+    if lines is None or not 1 <= lines[0] <= lines[1] < lines[0] + MAX_LINES:
+        return None
+    held = there[lines[0] - 1 : lines[1]]
+    return lines if lines[1] <= len(there) and _trimmed(held) == wanted else None
+
+
+def _nowhere(
+    content: bytes,
+    count: int,
+    lines: tuple[int, int] | None,
+    wanted: Sequence[str],
+    places: Sequence[int],
+) -> Mismatch:
+    """Why a quote that stands at no place, or at several, is refused."""
+    named = "" if lines is None else f"lines {lines[0]}-{lines[1]} do not read like the quote"
+    if lines is not None and (lines[0] < 1 or lines[1] < lines[0]):
+        named = f"{lines[0]}-{lines[1]} is no range of lines"
+    elif lines is not None and lines[1] > count:
+        named = f"the file has {count} lines, not {lines[1]}"
+    if places:
+        stand = ", ".join(f"{first}-{first + len(wanted) - 1}" for first in places[:6])
+        return Mismatch(
+            named or f"the quote stands in {len(places)} places",
+            f"Those lines stand at {stand}. Say which with `lines`.",
+        )
+    near = matches(content, "\n".join(wanted))
+    if near:
+        first, last = near[0]
+        return Mismatch(
+            (named and f"{named}: only the blanks differ, ")
+            + f"those at {first}-{last} have other blanks than the quote",
+            "Copy them with their indentation and inner blanks, as the file has them.",
+        )
+    return Mismatch(
+        named or "no lines read like the quote",
+        "Copy the lines from the file as it is at that commit, whole and one below the other.",
+    )
 
 
 def _trimmed(lines: Sequence[str]) -> list[str]:
@@ -163,42 +211,55 @@ def _trimmed(lines: Sequence[str]) -> list[str]:
     return normalised("\n".join(lines).strip("\n").split("\n"))
 
 
-def _where(there: Sequence[str], handed: Sequence[str]) -> str:
-    """Where the quote does stand, in words; empty when nowhere."""
-    places = positions(there, _trimmed(handed))
-    if not places:
-        return ""
-    last = places[0] + len(_trimmed(handed)) - 1
-    return f"Those lines stand at {places[0]}-{last}."
+def matches(content: bytes, text: str) -> list[tuple[int, int]]:
+    """Lines (from 1) of every place where a stored quote stands, whatever its blanks.
 
-
-def positions(there: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """First line (from 1) of every place where the lines stand, indentation apart."""
-    stripped = [_bare(line) for line in there]
-    needle = [_bare(line) for line in wanted]
-    width = len(needle)
+    Lines may be split or joined, quotes changed, a last comma or a comment added: what formatters
+    do. A redacted secret stands for any other secret.
+    """
+    if MASK not in text and _longest(text).encode() not in content:
+        return []
+    whole = "\n".join(lines_of(content))
+    whole = redact(whole) if MASK in text else whole
     return [
-        start + 1
-        for start in range(len(stripped) - width + 1)
-        if stripped[start] == needle[0] and stripped[start : start + width] == needle
+        (whole.count("\n", 0, found.start("code")) + 1, whole.count("\n", 0, found.end("code")) + 1)
+        for found in _loosely(text).finditer(whole)
     ]
+
+
+def _longest(text: str) -> str:
+    return max(_SPACE.split(re.sub(r"\W+", " ", text)), key=len)
+
+
+@lru_cache(maxsize=64)
+def _loosely(text: str) -> re.Pattern[str]:
+    """What finds whole lines that differ from these as a formatter would make them differ."""
+    found, before = "", ""
+    for word in _TOKEN.findall(text):
+        both = bool(before) and (before[-1] + word[0]).replace("_", "a").isalnum()
+        found += r"\s+" if both else r"\s*"
+        if word in {"'", '"'}:
+            found += "[\"']"
+        else:
+            found += (r",?\s*" if word in {")", "]", "}"} else "") + re.escape(word)
+        before = word
+    return re.compile(
+        rf"^[ \t]*(?P<code>{found.removeprefix(chr(92) + 's*')})[ \t]*[,;]?[ \t]*(?:(?:#|//).*)?$",
+        re.MULTILINE,
+    )
 
 
 def relocate(content: bytes, text: str, near: int) -> Span | None:
     """Where a stored quote stands in a later version of the file; None when it is gone."""
-    wanted = text.split("\n")
-    there = _shown(lines_of(content))
-    places = positions(there, wanted)
+    places = matches(content, text)
     if not places:
         return None
-    first = min(places, key=lambda place: (abs(place - near), place))
-    return Span(first, first + len(wanted) - 1, text)
+    return Span(*min(places, key=lambda place: (abs(place[0] - near), place)), text)
 
 
 def occurrence(content: bytes, text: str, first: int) -> int:
     """How many equal quotes stand above this one: tells two flaws of the same text apart."""
-    there = _shown(lines_of(content))
-    return sum(place < first for place in positions(there, text.split("\n")))
+    return sum(place < first for place, _ in matches(content, text))
 
 
 def fingerprint(path: str, text: str, cwe: int, number: int) -> str:
@@ -206,14 +267,5 @@ def fingerprint(path: str, text: str, cwe: int, number: int) -> str:
 
     `number` tells flaws of the same text in a file apart, see `occurrence`.
     """
-    shown = _SPACE.sub(" ", text).strip()
-    return hashlib.sha256(f"{path}\0{shown}\0{cwe}\0{number}".encode()).hexdigest()[:32]
-
-
-def _shown(lines: Sequence[str]) -> list[str]:
-    """The file as it may be stored; line for line, for `redact` keeps their number."""
-    return redact("\n".join(lines)).split("\n")
-
-
-def _bare(line: str) -> str:
-    return _SPACE.sub(" ", line).strip()
+    squeezed = _SPACE.sub(" ", text).strip()
+    return hashlib.sha256(f"{path}\0{squeezed}\0{cwe}\0{number}".encode()).hexdigest()[:32]

@@ -139,6 +139,7 @@ def _properties(one: Shown) -> Json:
         "security-severity": f"{finding.score:.1f}",
         "evidenceStands": one.where.stands,
         "proof": "none" if proof is None else proof.result.value,
+        "runsQuotedLines": "not known" if proof is None else proof.runs.value,
         "tags": [category.label for category in categories(finding.cwe, finding.lists)],
     }
 
