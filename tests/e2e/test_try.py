@@ -186,11 +186,11 @@ def test_writing_to_the_users_tree_is_a_violation(tmp_path):
 
 def test_slowing_the_incumbent_down_is_a_violation(tmp_path):
     """A candidate that makes its rival's checkout dearer instead of itself cheaper."""
-    helper = open_session(tmp_path, extra=UNCONFINED)
+    helper = open_session(tmp_path, extra=UNCONFINED + 'build: "true"\n')
     spoil = """
 import pathlib
 for slot in ("a", "b"):
-    rival = pathlib.Path("..", slot, "src", "work.py")
+    rival = pathlib.Path("../slots", slot, "src", "work.py")
     if rival.exists() and "SPOIL" not in rival.read_text():
         rival.write_text(rival.read_text().replace("return 100", "return 900"))
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -12,7 +13,7 @@ import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.snapshot import Entry
 from autoresearch.edges import files, gitwrite, statcache
-from autoresearch.edges.checkout import Brought, Layer, Slot
+from autoresearch.edges.checkout import Brought, Layer, Slot, Stage
 from autoresearch.edges.gitrepo import GitRepo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -138,6 +139,141 @@ def test_bring_swaps_files_and_folders(brought):
     tree["lib/x"] = Entry("100644", blob)
     assert brought.slot.bring(tree).written == 1
     assert (brought.root / "lib/x").stat().st_mode & 0o111 == 0
+
+
+def test_switching_leaves_what_bringing_would(make, tmp_path):
+    """A file, folder or mode of the other program that stays; an inode that tells them apart."""
+    bench = make()
+    other = bench.candidate(**{"src/a.py": "a = 2\r\n", "src/new/deep/c.py": "c"})
+    del other["src/deep/er/b.py"], other["src/link"]
+    other["src/deep"] = other["src/new/deep/c.py"]  # a file where a folder was
+    other["src/link/in"] = other["src/a.py"]  # and a folder where a link was
+    other["bench.sh"] = other["bench.sh"]._replace(mode="100644")
+    alike = Slot(tmp_path / "alike", bench.repo, manifest=tmp_path / "alike.manifest")
+    alike.bring(other)
+    wanted = Git(alike.root).state()
+    bench.slot.bring(bench.tree)
+    before, unchanged = bench.holds(), (bench.root / LATIN).stat()
+    for tree, holds in ((other, wanted), (bench.tree, before), (other, wanted)):
+        assert bench.slot.switch(tree, wait=True) == ()
+        assert bench.holds() == holds
+        assert bench.slot.tree is tree
+        assert bench.slot.restore() == ((), (), ())
+    assert (bench.root / LATIN).stat() == unchanged
+    assert bench.fresh().bring(bench.tree).written == 4
+    assert bench.holds() == before
+
+
+@pytest.mark.parametrize("harm", ["edit", "delete", "folder"])
+def test_switching_tells_what_was_touched(brought, harm):
+    """Another process that edits a program between two runs, whose trace is written over."""
+    other = brought.candidate(**{"src/a.py": "a = 2\n"})
+    place = brought.root / "src/a.py"
+    if harm == "edit":
+        place.write_text("a = 9\r\n")
+    else:
+        place.unlink()
+    if harm == "folder":
+        place.mkdir()
+    assert brought.slot.switch(other, wait=True) == ("src/a.py",)
+    assert place.read_text() == "a = 2\n"
+    assert brought.slot.restore() == ((), (), ())
+
+
+class Places:
+    """Two slots that take turns in one place."""
+
+    def __init__(self, bench) -> None:
+        self.bench, self.root = bench, bench.home / "bench/checkout"
+        self.begin()
+
+    def begin(self) -> None:
+        """As another process sees them."""
+        self.slots = [
+            Slot(
+                self.bench.home / "bench/slots" / name,
+                self.bench.repo,
+                manifest=self.bench.home / f"s/{name}.manifest",
+            )
+            for name in "ab"
+        ]
+        self.stage = Stage(self.root, self.bench.home / "s/checkout", self.slots)
+
+    def bring(self, number: int) -> int:
+        """Bring a program where all run; how many of its files had to be written."""
+        tree = self.bench.candidate(**{"src/a.py": f"a = {number}\n"})
+        self.stage.take(self.slots[number])
+        written = self.slots[number].bring(tree).written
+        assert self.slots[number].root == self.root
+        assert (self.root / "src/a.py").read_text() == f"a = {number}\n"
+        return written
+
+
+@pytest.fixture
+def places(bench):
+    """Both slots brought, the second one lies in the place."""
+    places = Places(bench)
+    assert (places.bring(0), places.bring(1)) == (len(bench.tree), len(bench.tree))
+    return places
+
+
+def test_slots_take_turns_in_one_place(places):
+    """Programs at paths of their own; a slot that is written anew at every turn."""
+    for number in (0, 1, 1, 0):
+        assert places.bring(number) == 0
+    assert [slot.root for slot in places.slots] == [places.root, places.slots[1].home]
+    assert {path.name for path in places.root.parent.iterdir()} == {"checkout", "slots"}
+
+
+@pytest.mark.parametrize("moves", [0, 1])
+@pytest.mark.parametrize("number", [0, 1])
+def test_killed_between_two_moves(places, monkeypatch, moves, number):
+    """A slot that a kill leaves nowhere: taken for the other program, or for nobody's."""
+    real, done = os.rename, []
+
+    def rename(source, target):
+        if len(done) == moves:
+            raise KeyboardInterrupt
+        done.append(target)
+        real(source, target)
+
+    monkeypatch.setattr("autoresearch.edges.checkout.os.rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        places.stage.take(places.slots[0])
+    monkeypatch.undo()
+    places.begin()
+    assert places.bring(number) == 0
+    assert places.bring(1 - number) == 0
+
+
+@pytest.mark.parametrize("harm", ["lost", "another", "nonsense"])
+def test_place_that_nobody_owns(places, harm):
+    """A record that is lost or wrong: the program of another one is run as this one's."""
+    record = places.bench.home / "s/checkout"
+    if harm == "lost":
+        record.unlink()
+    else:
+        record.write_text("a" if harm == "another" else "z")
+    places.begin()
+    assert places.bring(0) == 0
+    assert places.bring(1) == len(places.bench.tree)
+
+
+def test_slot_that_was_removed_meanwhile(places):
+    """A cache folder that somebody emptied stops every later command."""
+    files.remove_tree(places.root.parent)
+    assert places.bring(0) == len(places.bench.tree)
+    assert places.bring(1) == len(places.bench.tree)
+
+
+def test_slot_that_cannot_be_moved_as_a_whole(places, monkeypatch):
+    """A cache that comes with a container's image, where no folder can be renamed."""
+
+    def rename(source, target):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr("autoresearch.edges.checkout.os.rename", rename)
+    assert places.bring(0) == len(places.bench.tree)
 
 
 def test_submodules_become_empty_folders(bench):

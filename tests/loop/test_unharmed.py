@@ -148,9 +148,9 @@ def test_what_runs_outside_the_sandbox_is_noticed_too(tmp_path, capsys, monkeypa
     def sample(self, built, arm, **rest):
         found = real(self, built, arm, **rest)
         if arm is Arm.INCUMBENT:
-            incumbent.append(built.slot.root / "src/work.py")
+            incumbent.append(built.slot)
         elif incumbent and not spoilt:  # two samples of one program in a row leave no such chance
-            work = incumbent[0]
+            work = incumbent[0].root / "src/work.py"
             work.write_text(work.read_text().replace("return 100", "return 900"))
             spoilt.append(work)
         return found

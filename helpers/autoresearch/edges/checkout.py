@@ -1,5 +1,8 @@
 """Bench slots: folders that hold exactly one tree, without `.git`, kept so by comparison.
 
+Whatever runs does so in the one place that all slots of a bench share: a slot is moved there, and
+the one before it back home. So no program can be told from another by the path that it lies at.
+
 A slot's files are of three kinds: those of the tree, written from blobs and put back whenever
 they change; layers, which set-up and build left and which were sealed by their status alone; and
 everything else, which is removed. `cache` folders and `link` symbolic links are left out of it.
@@ -10,10 +13,11 @@ make and Python's bytecode compare whole seconds.
 """
 
 # Names come from scandir in bulk; a Path for each would cost more than the call it makes.
-# ruff: noqa: PTH103, PTH108, PTH114, PTH115, PTH120, PTH211
+# ruff: noqa: PTH103, PTH104, PTH108, PTH114, PTH115, PTH120, PTH211
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -23,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.snapshot import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE, Entry, TreeMap
 from autoresearch.edges import statcache
-from autoresearch.edges.files import named_errors, remove_tree, replace_link
+from autoresearch.edges.files import atomic_write, named_errors, remove_tree, replace_link
 from autoresearch.edges.sandbox import Overlay, replaced
 from autoresearch.edges.statcache import folders_above, mode_of, rows_at, status_of
 
@@ -79,11 +83,27 @@ class Brought(NamedTuple):
     has_setup: bool
 
 
+class _Switch(NamedTuple):
+    """The way from one tree to another, which are both held so that their identities stay."""
+
+    trees: tuple[TreeMap, TreeMap]
+    leaving: list[str]
+    emptied: list[str]
+    coming: list[str]
+    contents: dict[str, bytes]
+    made: list[str]
+    above: set[str]
+    needed: set[str]
+
+
 class Slot:
     """One bench checkout. Its manifest lies elsewhere, out of reach of what runs in it.
 
     Attributes:
+        home: where it lies unless something is to run in it.
         root: the folder; nothing outside it is ever written, but for the manifest.
+        name: of its home.
+        tree: what it holds.
     """
 
     def __init__(
@@ -98,26 +118,32 @@ class Slot:
         """Describe a slot; nothing is touched yet.
 
         Args:
-            root: where it lies.
+            root: its home.
             repo: where blobs come from.
             manifest: the file that tells how everything was left.
             cache: relative folders that survive everything.
             links: relative path -> absolute target of symbolic links to be kept there.
         """
-        self.root = root
+        self.home = self.root = root
+        self.name = root.name
         self._repo = repo
         self._cache = frozenset(cache)
         self._links = {path: os.fspath(target) for path, target in (links or {}).items()}
         self._manifest = manifest
         self._prefix = f"{root}/"
         self._kept_in = folders_above((*self._cache, *self._links))
-        self._tree: TreeMap = {}
+        self.tree: TreeMap = {}
         self._above: set[str] = set()  # folders of the tree's files
         self._table: dict[str, Row] = {}  # files; and sealed folders, their names ending in `/`
         self._saved: dict[str, Row] = {}  # the table as the manifest has it
         self._needed: set[str] = set()
         self._has_layers = False
         self._written_ns: dict[str, int] = {}
+        self._switches: dict[tuple[int, int], _Switch] = {}
+
+    def lies_at(self, root: Path) -> None:
+        """Take it that the slot was moved."""
+        self.root, self._prefix = root, f"{root}/"
 
     def bring(self, tree: TreeMap) -> Brought:
         """Make the slot hold exactly `tree`, the set-up layer, caches and links.
@@ -153,6 +179,68 @@ class Slot:
             len(missing) + len(found.changed),
             self._has_layers and any(row[1] == Layer.SETUP for row in self._table.values()),
         )
+
+    def switch(self, tree: TreeMap, *, wait: bool) -> tuple[str, ...]:
+        """Make a slot without layers and caches, which is as it was left, hold another tree.
+
+        Only what differs is looked at and written, so it takes a moment however large the tree is.
+
+        Args:
+            tree: what it is to hold.
+            wait: until a change of what was written can be told by its times.
+
+        Returns:
+            Files that were not as they had been left, by path.
+        """
+        swap = self._switch_to(tree)
+        with named_errors(self.root):
+            touched = [path for path in swap.leaving if not self._take_away(path)]
+            for folder in swap.emptied:
+                remove_tree(self.root / folder)
+            self.tree, self._above, self._needed = tree, swap.above, swap.needed
+            for path in swap.coming:
+                entry = tree[path]
+                status = _write_file(self._prefix + path, entry, swap.contents[path])
+                self._table[path] = (status, entry.oid)
+            for folder in swap.made:
+                os.makedirs(self._prefix + folder, exist_ok=True)
+            if wait:
+                self._let_clock_tick([self._table[path] for path in swap.coming])
+        return tuple(touched)
+
+    def _take_away(self, path: str) -> bool:
+        """Remove a file of the tree; whether it was as it had been left."""
+        full, row = self._prefix + path, self._table.pop(path, None)
+        try:
+            found = os.lstat(full)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if stat.S_ISDIR(found.st_mode):
+            remove_tree(self.root / path)
+        else:
+            os.unlink(full)
+        return row is not None and row[0] == status_of(found)
+
+    def _switch_to(self, tree: TreeMap) -> _Switch:
+        """What has to be done to get from one tree to the other; found once for a race."""
+        key = id(self.tree), id(tree)
+        if key not in self._switches:
+            old, above = self.tree, folders_above(tree)
+            links = {path for path, entry in tree.items() if entry.mode == GITLINK_MODE}
+            coming = [p for p, entry in tree.items() if old.get(p) != entry and p not in links]
+            blobs = self._repo.blobs(tree[path].oid for path in coming)
+            gone = self._needed - above - links - self._kept_in
+            self._switches[key] = _Switch(
+                trees=(old, tree),
+                leaving=[p for p, e in old.items() if tree.get(p) != e and e.mode != GITLINK_MODE],
+                emptied=sorted(gone, reverse=True),
+                coming=coming,
+                contents={p: content for p, (_, content) in zip(coming, blobs, strict=True)},
+                made=sorted((above | links) - self._needed),
+                above=above,
+                needed=above | links,
+            )
+        return self._switches[key]
 
     def seal(self, layer: Layer) -> Touched:
         """Take what a command left beyond the tree as a layer; the tree's files are put back."""
@@ -192,13 +280,13 @@ class Slot:
 
     def replaced_by(self, overlay: Overlay) -> tuple[str, ...]:
         """Files of the tree that a sample wrote to, changed or removed, over this slot; by path."""
-        return replaced(overlay.written, self._tree, self._needed)
+        return replaced(overlay.written, self.tree, self._needed)
 
     def clear(self) -> None:
         """Remove the slot and its manifest, caches included."""
         remove_tree(self._manifest)
         remove_tree(self.root)
-        self._tree, self._saved, self._above = {}, {}, set()
+        self.tree, self._saved, self._above = {}, {}, set()
         self._keep({})
 
     def _check(self, tree: TreeMap) -> None:
@@ -214,7 +302,7 @@ class Slot:
 
     def _adopt(self, tree: TreeMap, rows: Mapping[str, Row]) -> None:
         """Keep of `rows` what holds under `tree`; the rest counts as unknown from here."""
-        self._tree = tree
+        self.tree = tree
         if self._cache:
             self._written_ns.update((path, row[0][2]) for path, row in rows.items())
         self._above = folders_above(tree)
@@ -236,10 +324,10 @@ class Slot:
     def _keep(self, table: dict[str, Row]) -> None:
         """Take that table, and derive which folders have to be there."""
         self._table = table
-        layers = [path for path in table if path not in self._tree]
+        layers = [path for path in table if path not in self.tree]
         self._has_layers = bool(layers)
         sealed = {path[:-1] for path in layers if path.endswith("/")}
-        links = {path for path, entry in self._tree.items() if entry.mode == GITLINK_MODE}
+        links = {path for path, entry in self.tree.items() if entry.mode == GITLINK_MODE}
         self._needed = self._above | sealed | links
 
     def _save(self) -> None:
@@ -268,8 +356,8 @@ class Slot:
         """Paths of the tree, and paths of layers."""
         ordered = sorted(paths)
         return (
-            [path for path in ordered if path in self._tree],
-            [path for path in ordered if path not in self._tree],
+            [path for path in ordered if path in self.tree],
+            [path for path in ordered if path not in self.tree],
         )
 
     def _differences(self) -> Differences:
@@ -306,9 +394,9 @@ class Slot:
 
     def _write(self, paths: Sequence[str]) -> None:
         """Write files of the tree that are not there."""
-        contents = self._repo.blobs(self._tree[path].oid for path in paths)
+        contents = self._repo.blobs(self.tree[path].oid for path in paths)
         for path, (_, content) in zip(paths, contents, strict=True):
-            entry = self._tree[path]
+            entry = self.tree[path]
             older = self._written_ns.get(path, 0)
             status = _write_file(self._prefix + path, entry, content, younger_than_ns=older)
             self._table[path] = (status, entry.oid)
@@ -321,7 +409,79 @@ class Slot:
             time.sleep(rest / 1e9)
 
 
-def _write_file(full: str, entry: Entry, content: bytes, *, younger_than_ns: int) -> StatusKey:
+class Stage:
+    """The one place where programs run, whichever slot holds them.
+
+    Who lies there is written down before it is moved there. So after a kill between two moves every
+    slot is found, at home or here.
+
+    Attributes:
+        root: the place.
+    """
+
+    def __init__(self, root: Path, record: Path, slots: Sequence[Slot]) -> None:
+        """Describe a place; nothing is touched yet.
+
+        Args:
+            root: where it lies, on the disk of the slots' homes.
+            record: the file that tells who lies there.
+            slots: those that take turns.
+        """
+        self.root = root
+        self._record = record
+        self._slots = slots
+        self._taken: Slot | None = None
+        self._is_known = False
+
+    def take(self, slot: Slot) -> None:
+        """Move a slot here, and the one that lies here home; a moment's work.
+
+        Raises:
+            AutoresearchError: as the disk refuses.
+        """
+        if not self._is_known:
+            self._find()
+        if self._taken is slot:
+            return
+        with named_errors(self.root):
+            for folder in (self.root.parent, self._record.parent):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self._taken is not None:
+                _move(self._taken, self._taken.home)
+                self._taken = None
+            atomic_write(self._record, slot.name.encode("ascii"), sync=False)
+            _move(slot, self.root)
+        self._taken = slot
+
+    def _find(self) -> None:
+        """See who was left here; what nobody owns goes."""
+        with named_errors(self.root):
+            if os.path.lexists(self.root):
+                name = self._record.read_text("ascii") if self._record.exists() else ""
+                for slot in self._slots:
+                    if slot.name == name and not os.path.lexists(slot.home):
+                        slot.lies_at(self.root)
+                        self._taken = slot
+                if self._taken is None:
+                    remove_tree(self.root)
+        self._is_known = True
+
+
+def _move(slot: Slot, root: Path) -> None:
+    """Move a slot; one that is not there yet, or cannot be moved as a whole, is written anew."""
+    root.parent.mkdir(exist_ok=True, mode=0o700)
+    try:
+        os.rename(slot.root, root)
+    except FileNotFoundError:
+        pass  # never brought, or removed meanwhile: whoever runs something in it says so
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # a folder of a container's image
+            raise
+        remove_tree(slot.root)
+    slot.lies_at(root)
+
+
+def _write_file(full: str, entry: Entry, content: bytes, *, younger_than_ns: int = 0) -> StatusKey:
     """Write a file or link that is not there; its status afterwards."""
     os.makedirs(os.path.dirname(full), exist_ok=True)
     if entry.mode == LINK_MODE:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PRIVATE = 0o700
-RUN = "run"
-"""Folder beside the bench checkouts, at a path that is always the same."""
+RUN, CHECKOUT, SLOTS = "run", "checkout", "slots"
+"""Folders of a bench: what a run may write to, the checkout that runs, and the homes of all."""
 
 MOST_REPORTS = 50
 """Crash reports that stay: a bug that comes again at every call fills no disk."""

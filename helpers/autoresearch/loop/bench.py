@@ -1,8 +1,9 @@
 """The bench: two checkouts that race and a third for the guard.
 
-They are written from blobs, hold no `.git`, and have paths of one length. Every command runs in
-a private home and a private temporary folder, in the environment frozen by `init`, and what it
-left behind is gone before the next one starts.
+They are written from blobs and hold no `.git`. Every command runs at one path, whatever checkout it
+is for, in a private home and a private temporary folder, in the environment frozen by `init`, and
+what it left behind is gone before the next one starts. Programs that need neither set-up nor build
+nor caches even share one checkout, in which only the files differ that they differ in.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.metrics import read_checksums, read_metrics, read_secondary
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample, Source
 from autoresearch.core.scope import Scope, compile_scope
-from autoresearch.edges.checkout import Layer, Slot, Touched
+from autoresearch.edges.checkout import Layer, Slot, Stage, Touched
 from autoresearch.edges.command import Limits, Outcome, run_command
 from autoresearch.edges.environment import find_passed, sample_environment
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.lock import note_running
-from autoresearch.edges.places import RUN, Places
+from autoresearch.edges.places import CHECKOUT, RUN, SLOTS, Places
 from autoresearch.edges.processes import memory_limit
 from autoresearch.edges.sandbox import private_folders
 from autoresearch.loop.confinement import Confinement, Purpose
@@ -230,12 +231,27 @@ class Bench:
         self._ran: Slot | None = None
         self._written: tuple[str, ...] | None = None
         self._unconfirmed: dict[Slot, None] = {}
-        self._waiting: dict[Slot, TreeMap] = {}
         self.slots = tuple(self._slot(name) for name in SLOT_NAMES)
+        self.stage = Stage(places.cache / CHECKOUT, places.manifests / CHECKOUT, self.slots)
+
+    @property
+    def shares(self) -> bool:
+        """Whether both programs of a race share a checkout: nothing but their files belongs to it.
+
+        Then not even its inodes, the times of its files or its blocks on the disk differ.
+        """
+        return not (self.contract.setup or self.contract.build or self.contract.cache)
+
+    def racing(self, *, swapped: bool) -> tuple[Slot, Slot]:
+        """The slots of incumbent and candidate: one where they share it, else as a coin says."""
+        first, second, _ = self.slots
+        if self.shares:
+            return first, first
+        return (second, first) if swapped else (first, second)
 
     def _slot(self, name: str) -> Slot:
         return Slot(
-            self.places.cache / name,
+            self.places.cache / SLOTS / name,
             self.repo,
             manifest=self.places.manifests / f"{name}.manifest",
             cache=self.contract.cache,
@@ -244,27 +260,21 @@ class Bench:
 
     # --- preparing -------------------------------------------------------------------------
 
-    def bring(self, slot: Slot, tree: TreeMap, *, label: str, later: bool = False) -> Built:
+    def bring(self, slot: Slot, tree: TreeMap, *, label: str) -> Built:
         """Make `slot` hold exactly `tree`, set up and built.
 
         Args:
             slot: one of ours.
             tree: what it is to hold.
             label: names captured output.
-            later: put it off until something is to run there, where no other program can reach it:
-                many a race is over before the incumbent runs.
 
         Raises:
             CandidateFailed: `setup` or `build` failed.
             ProtectedTouched: one of them changed a protected file.
         """
-        prepares = self.contract.setup or self.contract.build
-        if later and not prepares and self.confinement.shuts_out:
-            self._waiting[slot] = tree
-            return Built(slot, tree)
-        self._waiting.pop(slot, None)
+        self.stage.take(slot)
         built = Built(slot, tree)
-        marker = self.places.manifests / f"{slot.root.name}.setup"
+        marker = self.places.manifests / f"{slot.name}.setup"
         key = setup_key(self.contract, self.scope, tree) if self.contract.setup else ""
         if self.contract.setup and _read(marker) not in {key, f"{key} nothing"}:
             slot.clear()
@@ -370,15 +380,14 @@ class Bench:
 
         A sandbox shuts the rival out, but no process that an agent left running outside it.
         """
-        if self._ran is built.slot or built.slot in self._waiting:  # then it is yet to be brought
+        if self._ran is built.slot:
             return
         touched = self._restored(built.slot)
         found = (*touched.changed, *touched.removed, *touched.broken)
         if touched.layer_broken:
             self.bring(built.slot, built.tree, label=label)
         if found:
-            name = built.slot.root.name
-            raise RivalTouched(tuple(f"../{name}/{path}" for path in found))
+            raise RivalTouched(tuple(f"../{built.slot.name}/{path}" for path in found))
 
     def _restored(self, slot: Slot) -> Touched:
         self.confinement.require_left(slot.root)
@@ -416,7 +425,7 @@ class Bench:
             found = self._restored(slot)
             paths = (*found.changed, *found.removed, *found.broken)
             if paths:
-                raise ProtectedTouched(tuple(f"../{slot.root.name}/{path}" for path in paths))
+                raise ProtectedTouched(tuple(f"../{slot.name}/{path}" for path in paths))
 
     def run(
         self,
@@ -428,10 +437,13 @@ class Bench:
         output_bytes: int = OUTPUT_BYTES,
         purpose: Purpose = Purpose.MEASURE,
     ) -> Outcome:
-        """Run a command in a slot as it is, and leave what it did there."""
-        if built.slot in self._waiting:
-            built.slot.bring(self._waiting.pop(built.slot))
+        """Run a command in a slot as it is, and leave what it did there.
+
+        Raises:
+            RivalTouched: the checkout that two programs share was changed from outside.
+        """
         over = self.confinement.lays_over(purpose)
+        self._take_place(built, over=over)
         self._ran, self._written = None if over else built.slot, None
         with private_folders(self.places.cache / RUN, overlay=over) as own:
             withheld = self.confinement.withheld
@@ -458,6 +470,15 @@ class Bench:
             if own.overlay is not None:
                 self._written = built.slot.replaced_by(own.overlay)
         return outcome
+
+    def _take_place(self, built: Built, *, over: bool) -> None:
+        """Let the program lie where all run; one that shares its checkout takes it over."""
+        self.stage.take(built.slot)
+        if built.slot.tree is not built.tree:
+            self.confinement.require_left(built.slot.root)
+            touched = built.slot.switch(built.tree, wait=not over)
+            if touched:
+                raise RivalTouched(tuple(f"../{built.slot.name}/{path}" for path in touched))
 
     def read(self, outcome: Outcome, arm: Arm, label: str, *, unseen: bool = False) -> Sample:
         """The sample that a run of verify yielded; raises CandidateFailed when it is none.

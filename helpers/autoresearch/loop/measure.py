@@ -26,6 +26,7 @@ from autoresearch.edges.files import append_once, atomic_write, keep_newest, nam
 from autoresearch.edges.stored import set_aside
 from autoresearch.loop import logbook
 from autoresearch.loop.bench import (
+    Built,
     CandidateFailed,
     ProtectedTouched,
     RivalTouched,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from autoresearch.core.contract import Holdout
     from autoresearch.core.snapshot import TreeMap
-    from autoresearch.loop.bench import Bench, Built
+    from autoresearch.loop.bench import Bench
     from autoresearch.loop.session import Session
 
 
@@ -339,19 +340,19 @@ class Race:
             logbook.record_recovery(session, "race", "resumed", detail)
 
     def bring(self, incumbent: TreeMap, candidate: TreeMap) -> None:
-        """Build either program in the slot that a coin gives it.
+        """Build either program in the slot that a coin gives it, or in the one that they share.
 
         Raises:
             CandidateFailed, ProtectedTouched: the candidate does not build.
             SessionBroken: the incumbent does not.
         """
-        first, second = self.bench.slots[:2]
-        if self.tape.getrandbits(1):
-            first, second = second, first
+        first, second = self.bench.racing(swapped=bool(self.tape.getrandbits(1)))
         self.caller.say("preparing the bench checkouts")
-        with must_hold("set-up or build", self.base):
-            label = f"{self.label}-incumbent"
-            built = self.bench.bring(first, incumbent, label=label, later=True)
+        if self.bench.shares:  # many a race is over before the incumbent runs
+            built = Built(first, incumbent)
+        else:
+            with must_hold("set-up or build", self.base):
+                built = self.bench.bring(first, incumbent, label=f"{self.label}-incumbent")
         self.built[Arm.INCUMBENT] = built
         self.built[Arm.CANDIDATE] = self.bench.bring(second, candidate, label=self.label)
 

@@ -80,7 +80,10 @@ def check(
     draft = preconditions.read_draft(file)
     with GitRepo.open(cwd) as repo:
         context = CheckContext(repo, environ, randomness, say)
-        places, name = context.places(CHECKED), draft.contract.session
+        name = draft.contract.session
+        is_taken = name in sessions_of(environ, repo.toplevel, repo.common_dir)
+        # Where the session will be: paths are part of what some programs do, and of their size.
+        places = context.places(CHECKED if is_taken else name)
         with workspace.opening_lock(places, "check"), workspace.workspace(places) as folders:
             below = workspace.folder_below(repo, cwd)
             start = preconditions.starting_point(repo, draft, folders.tables, below)
@@ -96,7 +99,7 @@ def check(
             found = [error.message for error in in_the_way]
             for folder in (folders.bench, folders.manifests, folders.output):
                 remove_tree(folder)
-        if name in sessions_of(environ, repo.toplevel, repo.common_dir):
+        if is_taken:
             found.append(f"this repository already has a session {name}")
         return Checked(
             contract=draft.contract,

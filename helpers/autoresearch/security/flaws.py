@@ -24,7 +24,7 @@ from autoresearch.core.security.quotes import fingerprint, occurrence, redact
 from autoresearch.edges.environment import find_environment
 from autoresearch.edges.files import atomic_write, read_bytes_limited
 from autoresearch.edges.gitdiff import changed_paths
-from autoresearch.edges.places import bases_of
+from autoresearch.edges.places import CHECKOUT, bases_of
 from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.loop.confinement import Purpose
 from autoresearch.security.books import Books, sha256
@@ -194,7 +194,7 @@ def _bench(books: Books, script: Script, folder: Path, command: str) -> Bench:
         repo=books.repo,
         contract=contract.parse(json.dumps(terms), name="the bench of a proof"),
         frozen=find_environment(books.environ, Path(books.environ.get("HOME", "/"))),
-        environ={"PYTHONPATH": str(root / "a")},
+        environ={"PYTHONPATH": str(root / CHECKOUT)},
     )
 
 

@@ -1,0 +1,81 @@
+"""The place is no part of the program: what a run sees of its place says nothing about its arm."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from support.session import UNCONFINED, open_session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PATHS = """
+import json, os
+def seen():
+    above = os.path.dirname(os.getcwd())
+    return [os.getcwd(), os.environ["PWD"], __file__, os.environ["HOME"], os.environ["TMPDIR"],
+            sorted(os.listdir(above)), open("built").read() if os.path.exists("built") else ""]
+"""
+FILES = """
+    facts = [os.stat(path) for path in (".", "src", "bench.py", "check.py")]
+    return [[st.st_ino, st.st_dev] for st in facts] + [st.st_mtime_ns for st in facts[2:]]
+"""
+BENCH = """\
+import sys
+sys.path.insert(0, "src")
+import hashlib, work
+from places import json, seen
+cost = 100 + int.from_bytes(hashlib.sha256(json.dumps(seen()).encode()).digest()[:2], "big") / 1000
+print(f"METRIC cost={cost:.9f}")
+print(f"METRIC size={work.SIZE}")
+"""
+BUILD = 'build: "{ pwd; cat src/places.py | wc -c; } > built"\n'
+
+
+@pytest.mark.parametrize(
+    ("look", "extra"),
+    [
+        pytest.param(PATHS, "", id="paths"),
+        pytest.param(PATHS, BUILD, id="paths-built"),
+        pytest.param(PATHS, f"{BUILD}cache: [made]\n", id="paths-cached"),
+        pytest.param(PATHS.replace("return [", "[") + FILES, "", id="files"),
+    ],
+)
+@pytest.mark.parametrize("sandbox", ["", UNCONFINED], ids=["auto", "off"])
+def test_no_run_can_tell_its_arm_by_its_place(tmp_path: Path, look: str, extra: str, sandbox: str):
+    """A metric 1 % worse in the other folder, or on another inode, that keeps worthless changes."""
+
+    def prepare(repo):
+        repo.write("src/places.py", look)
+        repo.write("bench.py", BENCH)
+        repo.write(".gitignore", "built\nmade/\n")
+
+    helper = open_session(tmp_path, extra=sandbox + extra, declared=False, prepare=prepare)
+    for number in (1, 2):
+        helper.repo.write(
+            "src/work.py", (helper.root / "src/work.py").read_text() + f"# {number}\n"
+        )
+        helper.attempt(f"worthless {number}")
+    races = [line["race"] for line in helper.log() if line["kind"] == "experiment"]
+    assert all(len({*race["values"]}) == 1 for race in races), json.dumps(races)
+    assert len({race["values"][0] for race in races}) == 1
+
+
+def test_check_rehearses_where_the_session_will_be(tmp_path: Path):
+    """A size that holds absolute paths, found exact in one folder and measured in another."""
+
+    def prepare(repo):
+        repo.write("src/places.py", PATHS)
+        repo.write("bench.py", BENCH)
+
+    helper = open_session(tmp_path, prepare=prepare)
+    draft = (helper.root / "autoresearch.yaml").read_text()
+    helper.repo("switch", "-q", "main")
+    (tmp_path / "long.yaml").write_text(draft.replace("session: cheaper", f"session: {'l' * 40}"))
+    checked = helper.json("check", str(tmp_path / "long.yaml"))
+    helper("init", str(tmp_path / "long.yaml"))
+    helper.repo.write("src/work.py", (helper.root / "src/work.py").read_text() + "# more\n")
+    race = helper.attempt("worthless")["race"]
+    assert {*race["values"]} == {*checked["values"]}
