@@ -20,7 +20,7 @@ help:
 	@echo 'test    the whole suite, and full branch coverage of the pure core'
 	@echo 'test-all   that and its long forms, every fault, 10,000 kills, all recipes: some hours'
 	@echo 'house   how large the code is and what it costs, beside the limits'
-	@echo 'docs    write the tables of keys in docs/contract.md from their declarations'
+	@echo 'docs    write the tables of docs/contract.md and docs/schema.md from the source'
 	@echo 'hosts   install the agent hosts that tests/hosts drives (npm, 300 MB, once)'
 	@echo 'lint, types, format   one tool each; format rewrites files'
 	@echo 'bench   the quick benchmarks (BENCH_ARGS=--full for the long ones)'
@@ -96,9 +96,10 @@ test-all: $(STAMP) hosts
 hosts: $(STAMP)
 	@PYTHONPATH=tests $(PYTHON) -m support.hosts
 
-# The tables of keys in docs/contract.md, from their declarations.
+# The tables of docs/contract.md and docs/schema.md, from what they declare.
 docs: $(STAMP)
 	PYTHONPATH=tests $(PYTHON) -m support.contract_tables
+	PYTHONPATH=tests $(PYTHON) -m support.schema_tables
 
 bench: $(STAMP)
 	@set -eu; for script in $$(grep -l __main__ benchmarks/*.py); do \

@@ -42,6 +42,13 @@ def answered(helper: Helper, words: tuple[str, ...], code: int):
     return helper.json(*words, code=code)
 
 
+def shipping_calls(call):
+    """Every command from the night to the merge."""
+    yield call("review", "--accept", "5", "--by", "Ada")
+    yield call("review")
+    yield call("finalize")
+
+
 def session_calls(folder: Path):
     """Every command of the loop, each with an answer that is as full as it gets."""
     repo = make_project(folder / "r")
@@ -82,6 +89,7 @@ def session_calls(folder: Path):
     yield call("doctor")
     yield call("validate")
     yield call("validate", "--ablate")
+    yield from shipping_calls(call)
     yield call("undo", "5")
     yield call("gc", "--keep", "1")
     yield call("gc", "--keep", "1", "--prune")

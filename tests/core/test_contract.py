@@ -14,8 +14,8 @@ from autoresearch.core.contract import (
     RaceRule,
     Sandbox,
     Secondary,
-    judges,
     parse,
+    verdict_keys,
 )
 from autoresearch.core.errors import ContractError
 from autoresearch.core.model import Direction, Scale, Source
@@ -108,7 +108,7 @@ def test_commands_are_all_but_the_holdout():
 
 def test_judges_are_the_commands_that_decide():
     """A script that measures or tests, and that nobody looks for among the imports of the scope."""
-    assert judges() == {"verify", "guard", "final_guard", "same", "holdout"}
+    assert verdict_keys() == {"verify", "guard", "final_guard", "same", "holdout"}
 
 
 def with_line(line: str) -> Contract:

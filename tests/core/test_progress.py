@@ -21,8 +21,10 @@ from autoresearch.core.records import (
     Ablation,
     Pruned,
     Recovery,
+    Review,
     Run,
     RunEnd,
+    Shipment,
     Stop,
     Undo,
     Validation,
@@ -399,3 +401,19 @@ def test_rebuilt_session_has_the_environment_that_was_found_then():
     assert folded(opened(), before, moved).epoch.environment_sha256 == "b" * 64
     assert folded(opened(), before, older).epoch.environment_sha256 == "a" * 64
     assert folded(opened(), moved).epoch is None
+
+
+def test_latest_word_of_a_review_counts():
+    """A keep that stays accepted after it was rejected, or that is accepted twice."""
+    keep = experiment(1, Verdict.KEEP, flags=(Flag.SUSPICIOUS,))
+    accept, reject = (make(Review, experiment=1, accepted=yes) for yes in (True, False))
+    assert folded(opened(), epoch(), keep, accept, accept).accepted == (1,)
+    assert folded(opened(), epoch(), keep, accept, reject).accepted == ()
+    assert [kept.number for kept in history(keep).suspicious] == [1]
+    assert history(keep, accept).suspicious == ()
+
+
+def test_shipment_changes_nothing_but_the_time():
+    """Branches for review that change where the session stands."""
+    before = folded(opened(), experiment(1, Verdict.KEEP))
+    assert advance(before, make(Shipment)) == before

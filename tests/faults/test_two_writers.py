@@ -8,16 +8,16 @@ from autoresearch.loop import experiment, logbook
 
 def test_the_second_writer_works_alone(rig, monkeypatch):
     """An experiment settled twice at once, and a log that ends in an error."""
-    real = experiment.decide
+    real = experiment.record_decision
 
     def beside_another(*args, **kwargs):
         (rig.state / "lock").unlink()
-        experiment.decide = real  # in this fork, and in the one that it starts
+        experiment.record_decision = real  # in this fork, and in the one that it starts
         said = rig.run("try", "-m", "the second")
         (rig.folder / "second").write_text(said.out)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(experiment, "decide", beside_another)
+    monkeypatch.setattr(experiment, "record_decision", beside_another)
     rig.edit(90)
     first = rig.run("try", "-m", "the first")
     monkeypatch.undo()

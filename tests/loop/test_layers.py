@@ -23,7 +23,8 @@ BELOW = {
     "trial": {"core", "edges", "loop", "planning"},
     "hosts": {"core", "edges", "loop"},
     "security": {"core", "edges", "loop"},
-    "cli": {"core", "edges", "loop", "planning", "trial", "hosts", "security"},
+    "shipping": {"core", "edges", "loop", "planning"},
+    "cli": {"core", "edges", "loop", "planning", "trial", "hosts", "security", "shipping"},
 }
 """Layer -> the layers that it may import, beside itself."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.contract import Contract, judges, parse
+from autoresearch.core.contract import Contract, parse, verdict_keys
 from autoresearch.core.errors import GateFailed
 from autoresearch.planning.screening import find_reaches, require_asked, scripts_named
 
@@ -90,7 +90,7 @@ def test_a_holdout_is_read_and_a_profiler_judges_nothing() -> None:
     )
     assert [one.where for one in find_reaches(held, {})] == ["holdout"]
     assert scripts_named(held, {"prof.py": 1}) == ("prof.py",)
-    assert scripts_named(held, {"prof.py": 1}, judges()) == ()
+    assert scripts_named(held, {"prof.py": 1}, verdict_keys()) == ()
 
 
 def test_keys_of_a_home_are_known_by_their_full_path() -> None:

@@ -126,6 +126,7 @@ def open_session(
     folder: Path,
     *,
     extra: str = "",
+    contract: str = "",
     declared: bool = True,
     replace: Mapping[str, str] | None = None,
     repo: Git | None = None,
@@ -137,12 +138,15 @@ def open_session(
     Args:
         folder: gets the repository `r` and the draft.
         extra: further lines of the contract.
+        contract: another contract than that of the tiny project, taken as it is.
         declared: whether the contract says that the metric is deterministic; `init` finds out else.
         replace: texts of the contract and what stands for them.
         repo: a project that was made already.
         prepare: adds to the tiny project before it is committed; a function of a module.
         worked: what was done in the session already, once for all tests; a function of a module.
     """
+    if contract:
+        return Helper(_copied(folder / "r", contract, prepare, worked))
     text = contract_text(extra=extra).replace(
         sys.executable, f"{sys.executable} -S"
     )  # starts sooner

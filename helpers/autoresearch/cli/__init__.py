@@ -34,6 +34,8 @@ COMMANDS = {
     "doctor": "doctor",
     "validate": "human",
     "undo": "human",
+    "review": "shipping",
+    "finalize": "shipping",
     "stop": "human",
     "recover": "human",
     "gc": "human",

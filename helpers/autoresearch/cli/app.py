@@ -15,8 +15,9 @@ import platform
 import random
 import sys
 import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import click
 import msgspec
@@ -25,13 +26,9 @@ from autoresearch import __version__
 from autoresearch.core import formatting
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import MAX_BYTES, MAX_LINES, Answer, bounded, clean_line
+from autoresearch.core.question import Caller, RaceStanding
 from autoresearch.edges import files, notices, places
 from autoresearch.edges.interruption import termination_raises
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from autoresearch.core.question import Caller, RaceStanding
 
 EXIT_BUG = 3
 EXIT_BROKEN = 5

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from autoresearch.cli import verdicts
@@ -16,9 +14,7 @@ from autoresearch.loop.candidate import Request
 from autoresearch.loop.experiment import Result, try_experiment
 from autoresearch.loop.logbook import forecast_s
 from autoresearch.loop.recover import writing
-
-if TYPE_CHECKING:
-    from autoresearch.loop.session import Session
+from autoresearch.loop.session import Session
 
 
 @click.option("-m", "--message", required=True, help="What you changed and why, in one sentence.")

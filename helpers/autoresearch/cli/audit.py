@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -14,11 +14,7 @@ from autoresearch.core.security.catalog import categories, threats
 from autoresearch.core.security.ledger import State
 from autoresearch.core.security.overview import isolation
 from autoresearch.security import fixing, flaws, scanners, sweeping
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from autoresearch.security.books import Books
+from autoresearch.security.books import Books
 
 SHOWN = 12
 UNCONFINED = click.option(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from autoresearch.cli.app import Screen, few, screen
 from autoresearch.core import formatting, wire
 from autoresearch.core.formatting import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer, clean_line
+from autoresearch.core.model import CommandResult
 from autoresearch.core.pruning import ranges
+from autoresearch.core.records import Ablation, Validation
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop import cleaning, logbook
 from autoresearch.loop import recover as recovery
+from autoresearch.loop.cleaning import Removable
 from autoresearch.loop.integrity import error_of, invariants
 from autoresearch.loop.logbook import stop_session
 from autoresearch.loop.recover import writing
@@ -21,11 +23,6 @@ from autoresearch.loop.session import Session, environment, find_session, loaded
 from autoresearch.loop.undo import undo
 from autoresearch.loop.validate import ablate, interrupted, validate
 from autoresearch.planning.init import take_back_half_opened
-
-if TYPE_CHECKING:
-    from autoresearch.core.model import CommandResult
-    from autoresearch.core.records import Ablation, Validation
-    from autoresearch.loop.cleaning import Removable
 
 RANGES_SHOWN = 12
 CHECKOUTS_SHOWN = 8

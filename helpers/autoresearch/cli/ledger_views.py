@@ -6,7 +6,6 @@ import json
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -19,11 +18,9 @@ from autoresearch.core.security import overview as sums
 from autoresearch.core.security import page
 from autoresearch.core.security import sarif as form
 from autoresearch.core.security.ledger import LETTERS, Severity, Stride
+from autoresearch.core.security.overview import Coverage, Row, Shown
 from autoresearch.edges.files import atomic_write, read_bytes_limited
-
-if TYPE_CHECKING:
-    from autoresearch.core.security.overview import Coverage, Row, Shown
-    from autoresearch.security.books import Books
+from autoresearch.security.books import Books
 
 LEADS_SHOWN = 20
 FINDINGS_SHOWN = 20

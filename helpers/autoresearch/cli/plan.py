@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from autoresearch.cli.app import listed, picked, screen
 from autoresearch.core import formatting
+from autoresearch.core.contract import Contract
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
 from autoresearch.core.model import Scale, Source
 from autoresearch.edges import notices
@@ -19,18 +20,18 @@ from autoresearch.loop.session import environment
 from autoresearch.planning.advice import Forecast, advice_about, forecast
 from autoresearch.planning.amend import amend
 from autoresearch.planning.checking import check
+from autoresearch.planning.examining import Examination
 from autoresearch.planning.init import initialise
 from autoresearch.planning.proof import lay_out
 from autoresearch.planning.rehearsal import Rehearsal, noise_of
-from autoresearch.planning.scanning.candidates import Role, Suggestion, Topic, survey_object
+from autoresearch.planning.scanning.candidates import (
+    ProjectSurvey,
+    Role,
+    Suggestion,
+    Topic,
+    survey_object,
+)
 from autoresearch.planning.scanning.scan import Scanned, scan
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from autoresearch.core.contract import Contract
-    from autoresearch.planning.examining import Examination
-    from autoresearch.planning.scanning.candidates import ProjectSurvey
 
 FILE = click.Path(path_type=Path)
 FORECAST_EXPERIMENTS = 20

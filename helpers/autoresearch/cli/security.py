@@ -7,17 +7,15 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 
 import click
 
 from autoresearch.cli.app import LazyGroup
+from autoresearch.core.formatting import Answer
+from autoresearch.core.security.overview import Coverage
 from autoresearch.edges.files import read_bytes_limited
-
-if TYPE_CHECKING:
-    from autoresearch.core.formatting import Answer
-    from autoresearch.core.security.overview import Coverage
-    from autoresearch.security.books import Books
+from autoresearch.security.books import Books
 
 P = ParamSpec("P")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from autoresearch.cli.app import picked
@@ -11,6 +9,7 @@ from autoresearch.cli.verdicts import is_unvalidated
 from autoresearch.core import budget, formatting, wire
 from autoresearch.core.budget import cost_line
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
+from autoresearch.core.history import History, Tried
 from autoresearch.core.model import Reason, Verdict
 from autoresearch.core.views import claim, counts, kept_lines, review_lines
 from autoresearch.edges.index import Search
@@ -18,9 +17,6 @@ from autoresearch.edges.places import shown_path
 from autoresearch.loop.holdout_log import HoldoutStanding, standing
 from autoresearch.loop.logbook import at_work, briefing, plateau_line
 from autoresearch.loop.session import Session, reading
-
-if TYPE_CHECKING:
-    from autoresearch.core.history import History, Tried
 
 BRIEF_BYTES = 6144
 LOG_SHOWN = 20

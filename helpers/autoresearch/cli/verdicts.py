@@ -5,22 +5,18 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from autoresearch.cli.app import listed
 from autoresearch.core import formatting
+from autoresearch.core.budget import Halt
+from autoresearch.core.contract import Contract, Secondary
 from autoresearch.core.formatting import clean_block, clean_line, fence
+from autoresearch.core.history import History, Tried
 from autoresearch.core.model import Arm, Kind, LimitResult, RaceRecord, Reason, Scale, Verdict
+from autoresearch.core.records import Experiment, Refusal
 from autoresearch.edges.places import shown_path
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from autoresearch.core.budget import Halt
-    from autoresearch.core.contract import Contract, Secondary
-    from autoresearch.core.history import History, Tried
-    from autoresearch.core.records import Experiment, Refusal
 
 _OUTPUT = re.compile(r"\((output/[^/()]+\.txt)\)$")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -12,9 +12,12 @@ from autoresearch.cli.app import listed, picked, screen
 from autoresearch.core import budget, formatting, wire
 from autoresearch.core.budget import spent_words
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_block, clean_line, fence
+from autoresearch.core.history import History
 from autoresearch.core.model import NoteKind
+from autoresearch.core.records import Experiment
 from autoresearch.edges.gitdiff import diff
 from autoresearch.edges.places import shown_path
+from autoresearch.edges.worktree import Left
 from autoresearch.loop import logbook
 from autoresearch.loop import undo as edits
 from autoresearch.loop.logbook import forecast_s
@@ -22,13 +25,6 @@ from autoresearch.loop.recover import writing
 from autoresearch.loop.runs import RunState, open_run, run_advice
 from autoresearch.loop.session import Session, reading
 from autoresearch.loop.validate import profile
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from autoresearch.core.history import History
-    from autoresearch.core.records import Experiment
-    from autoresearch.edges.worktree import Left
 
 DIFF_LINES = 120
 GONE = (

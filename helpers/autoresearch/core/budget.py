@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from itertools import chain, islice
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from autoresearch.core import formatting
+from autoresearch.core.contract import Budget, Contract, Metric
+from autoresearch.core.history import History
 from autoresearch.core.model import Direction, Spent
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from autoresearch.core.contract import Budget, Contract, Metric
-    from autoresearch.core.history import History
-
 
 _DISCOUNT = 0.95
 """Weight of an experiment against the one after it."""
@@ -58,13 +54,10 @@ class Outlook(Struct, frozen=True, kw_only=True):
 def outlook(
     keeps: Sequence[bool], gains: Sequence[float], *, alpha: float, min_effect: float
 ) -> Outlook:
-    """Return the outlook after a series of experiments, oldest first.
+    """The outlook after a series of experiments, oldest first.
 
-    Args:
-        keeps: whether each was kept.
-        gains: of the kept ones, improvements positive, in the unit of `min_effect`.
-        alpha: share of worthless candidates that is kept.
-        min_effect: the gain an experiment is expected to bring; 0 for none.
+    `gains` are those of the kept ones, improvements positive, in the unit of `min_effect`, which is
+    the gain that an experiment is expected to bring; `alpha` is the share of worthless ones kept.
     """
     weights = [_DISCOUNT**age for age in range(len(keeps))]
     newest_first = list(zip(weights, reversed(keeps), strict=True))

@@ -8,7 +8,8 @@ stay in the log and are read back one at a time.
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -41,16 +42,15 @@ from autoresearch.core.records import (
     Record,
     Recovery,
     Refusal,
+    Review,
     Run,
     RunEnd,
+    Shipment,
     Stop,
     Undo,
     Validation,
 )
-from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads this type)
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from autoresearch.core.wire import Finite
 
 KEPT_SHOWN = 50
 RECENT_SHOWN = 20
@@ -224,6 +224,7 @@ class Progress(Struct, frozen=True, kw_only=True):
         rebuilt: when the state was made again from refs, the last time; None for never.
         guard_tests: how many tests the guard ran on the incumbent, None where it does not say.
         walls: elapsed seconds of the incumbent's 20 newest samples; none before the baseline.
+        accepted: keeps that a human reviewed and accepted.
         given_up: the latest experiment that awaited its rework and was dropped; 0 for none.
     """
 
@@ -253,6 +254,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     rebuilt: str | None = None
     guard_tests: int | None = None
     walls: tuple[Finite, ...] = ()
+    accepted: tuple[int, ...] = ()
     given_up: int = 0
 
     @property
@@ -312,8 +314,9 @@ class History(Progress, frozen=True, kw_only=True):
 
     @property
     def suspicious(self) -> tuple[Tried, ...]:
-        """The keeps that a human is to review, newest first; none that was undone."""
-        return tuple(k for k in self.kept if Flag.SUSPICIOUS in k.flags and not k.undone)
+        """The keeps that a human is to review, newest first; none that was undone or accepted."""
+        doubtful = (k for k in self.kept if Flag.SUSPICIOUS in k.flags and not k.undone)
+        return tuple(kept for kept in doubtful if kept.number not in self.accepted)
 
     @property
     def pending_rework(self) -> Tried | None:
@@ -331,17 +334,12 @@ class History(Progress, frozen=True, kw_only=True):
 def advance(
     progress: Progress | None, record: Record, *, undone: Experiment | None = None
 ) -> Progress:
-    """The progress after one more record.
+    """The progress after one more record; None is that before the first, which must be `Opened`.
 
-    Args:
-        progress: None before the first record, which must be `Opened`.
-        record: the next line of the log.
-        undone: the full record of the experiment that an `Undo` takes back, so that the losses
-            it carried are given back with it.
+    With an `Undo` comes the full record of the experiment `undone`, whose losses are given back.
 
-    Raises:
-        CorruptLogError: when the record cannot follow: a second `Opened`, an experiment whose
-            number is taken or leaves a gap.
+    Raises CorruptLogError where the record cannot follow: a second `Opened`, an experiment whose
+    number is taken or leaves a gap.
     """
     kind = type(record).__name__.lower()
     if progress is None:
@@ -349,14 +347,15 @@ def advance(
             raise CorruptLogError(f"the log begins with {kind}, not with opened")
         return Progress(opened=record, incumbent_commit=record.base, last_at=record.at)
     step = _STEPS.get(type(record))
-    if step is None:
+    if step is None and not isinstance(record, _TELLING):
         raise CorruptLogError(f"{kind} cannot follow the line of {progress.last_at}")
     spent = record.duration_s if isinstance(record, Experiment) else 0.0
     gap = max(0.0, seconds_between(progress.last_at, record.at))
     active_s = progress.active_s + max(spent, min(gap, spent + THINKING_S))
     if isinstance(record, Undo):
         progress = _given_back(progress, undone)
-    return step(replace(progress, last_at=record.at, active_s=active_s), record)
+    told = replace(progress, last_at=record.at, active_s=active_s)
+    return told if step is None else step(told, record)
 
 
 def _opened(progress: Progress, record: Opened) -> Progress:
@@ -470,17 +469,10 @@ def _undo(progress: Progress, record: Undo) -> Progress:
 
 
 def _validation(progress: Progress, record: Validation) -> Progress:
-    validated = Validated(
-        at=record.at,
-        epoch=record.epoch,
-        first=record.first,
-        last=record.last,
-        after=record.after,
-        effect=record.effect,
-        proven=record.proven,
-        final_guard=None if record.final_guard is None else record.final_guard.passed,
-    )
-    return replace(progress, validation=validated)
+    guard = None if record.final_guard is None else record.final_guard.passed
+    names = (name for name in Validated.__struct_fields__ if name != "final_guard")
+    same: dict[str, Any] = {name: getattr(record, name) for name in names}
+    return replace(progress, validation=Validated(**same, final_guard=guard))
 
 
 def _stop(progress: Progress, record: Stop) -> Progress:
@@ -496,11 +488,12 @@ def _recovery(progress: Progress, record: Recovery) -> Progress:
     return replace(progress, rebuilt=rebuilt, epoch=epoch, given_up=given_up)
 
 
-def _unchanged(progress: Progress, record: Record) -> Progress:
-    """A suggestion for people, or fewer refs: what was learned stays."""
-    del record
-    return progress
+def _review(progress: Progress, record: Review) -> Progress:
+    others = tuple(number for number in progress.accepted if number != record.experiment)
+    return replace(progress, accepted=(*others, record.experiment) if record.accepted else others)
 
+
+_TELLING = (Ablation, Pruned, Shipment)  # for people, or of refs: what was learned stays
 
 _STEPS: dict[type, Callable[[Progress, Any], Progress]] = {
     Opened: _opened,
@@ -512,8 +505,7 @@ _STEPS: dict[type, Callable[[Progress, Any], Progress]] = {
     RunEnd: _run_end,
     Undo: _undo,
     Validation: _validation,
-    Ablation: _unchanged,
-    Pruned: _unchanged,
+    Review: _review,
     Stop: _stop,
     Recovery: _recovery,
 }

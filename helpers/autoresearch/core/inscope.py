@@ -29,13 +29,10 @@ _NO_NAMES = frozenset({"", ".", ".."})
 def covers(
     path: str, allowed: Iterable[re.Pattern[str]], denied: Iterable[re.Pattern[str]]
 ) -> bool:
-    """Whether the file may be changed.
+    """Whether the file may be changed, by compiled patterns.
 
-    Args:
-        path: relative to the root, `/` between segments, as git spells it. Any other spelling
-            (`./a`, `a//b`, `a/`, `a/../b`, `/a`) is not covered.
-        allowed: what is in scope, compiled.
-        denied: what is taken out again, compiled.
+    `path` is relative to the root, as git spells it; any other spelling (`./a`, `a//b`, `a/`,
+    `a/../b`, `/a`) is not covered.
     """
     # A loop, for a generator costs more than what it asks; every file of a tree passes here.
     for pattern in allowed:

@@ -21,7 +21,7 @@ from autoresearch.core.stats import (
     scale_for,
     upper_change,
 )
-from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
+from autoresearch.core.wire import Finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

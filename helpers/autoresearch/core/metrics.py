@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from autoresearch.core.errors import MetricError
 from autoresearch.core.formatting import clean_line
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MAX_DIGITS = 30
 """Most digits of a number, exponent included; a double needs 17 + 3."""

@@ -11,7 +11,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
+from autoresearch.core.wire import Finite
 
 SCHEMA = 1
 """Version of every persisted record. History: 1 (2026-11) first release."""
@@ -156,11 +156,11 @@ class Effect(Struct, frozen=True, kw_only=True):
     """How much the metric moved from incumbent to candidate.
 
     Attributes:
-        scale: RATIO: the numbers are candidate / incumbent - 1. DIFFERENCE: candidate - incumbent,
-            in the metric's unit.
-        change: Hodges-Lehmann estimate, signed as the metric moved (-0.03 = 3 % lower).
-        low, high: interval around it; low <= high.
-        level: its coverage. Below 0.95 where too few pairs ran for more (2 pairs carry 0.5).
+        scale: `ratio`: candidate / incumbent - 1; `difference`: candidate - incumbent, in the
+            metric's unit.
+        change: Hodges-Lehmann estimate, signed as the metric moved; -0.03 is 3 % lower.
+        low, high: the interval around it; low <= high.
+        level: coverage of the interval; below 0.95 where too few pairs ran for more.
     """
 
     scale: Scale
@@ -178,21 +178,20 @@ class RaceRecord(Struct, frozen=True, kw_only=True):
     """A race as it was run, complete enough to reach its decision again from the log.
 
     Attributes:
-        alpha: level this race was allowed, retest share already applied.
-        pairs_planned: N of the decision rule.
-        recorded: the incumbent's exact value, None unless the deterministic path decided.
-        carried, allowed: of a simplification, the loss spent before and the most in all; else None.
-        deterministic: True when the deterministic path decided.
-        order: one letter a sample in the order run, `a` incumbent, `b` candidate; no warm-up.
-        values: primary metric of each sample, same order.
-        wall_s, cpu_s: cost of each sample, same order.
-        secondary: per secondary metric its values, same order.
-        seeds: AUTORESEARCH_SEED of each pair.
+        alpha: level this race was allowed, the share of a retest already applied.
+        pairs_planned: most pairs it could take: N of the decision rule.
+        recorded: the incumbent's exact value; None unless the deterministic path decided.
+        carried: of a simplification: loss spent before it; else None.
+        allowed: of a simplification: most loss in all; else None.
+        deterministic: whether the deterministic path decided.
+        order: a letter a sample in the order run: `a` incumbent, `b` candidate; no warm-up.
+        values: the metric of each sample, same order.
+        seeds: `AUTORESEARCH_SEED` of each pair.
         pool: same-code differences that were borrowed, oldest first.
-        machine: which machine, since its last start; noise of another one says nothing here.
+        machine: which machine, since its last start; noise of another one is not used.
         void: samples thrown away because the machine slept or its clock jumped.
-        p_value: at the last look, or None when no look was taken.
-        rule: version of the decision rule (`RULE`): only the same one reaches the same decision.
+        p_value: at the last look; None: none was taken.
+        rule: version of the decision rule; `doctor` decides races of its own version again.
     """
 
     alpha: Finite
@@ -223,11 +222,10 @@ class LimitResult(Struct, frozen=True, kw_only=True):
 
     Attributes:
         relative: whether `limit` is a fraction of the incumbent, else in the metric's unit.
-        carried: estimated loss of the keeps since the epoch's baseline, before this candidate.
-        worst: upper confidence bound of the loss since the baseline (fraction, or unit when the
-            limit is absolute); None when the samples carry none.
-        estimate: point estimate of this candidate's own loss against the incumbent.
-        limit: the bound, same scale.
+        carried: estimated loss of the keeps since the baseline, before this candidate.
+        worst: upper bound of the loss since the baseline; None: the samples carry none.
+        estimate: this candidate's own loss against the incumbent; positive is worse.
+        limit: the bound, a fraction or the metric's unit as the contract gives it.
         held: True only when proven.
     """
 
@@ -255,9 +253,9 @@ class CommandResult(Struct, frozen=True, kw_only=True):
     """A guard, build, set-up or `same` run, as recorded.
 
     Attributes:
-        exit_code: the command's own status; 128 + n when killed by signal n.
-        timed_out: True when the helper ended it.
-        output: path of the captured output, below the state folder.
+        exit_code: the command's own; 128 + n when killed by signal n.
+        timed_out: whether the helper ended it.
+        output: file of the captured output, below the state folder.
     """
 
     exit_code: int
@@ -275,7 +273,7 @@ class Meter(Struct, frozen=True, kw_only=True):
     """What an agent session had used in all when a line was written, by its host's transcript.
 
     Attributes:
-        input, output, cache_write, cache_read: tokens by kind; none is counted twice.
+        input: tokens that were neither written to nor read from a cache.
         usd: dollars of all answers whose price is known.
         unpriced: tokens of the answers whose price is not.
     """

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean, median
-from typing import TYPE_CHECKING
 
 from autoresearch.core.model import Direction, Scale
 from autoresearch.core.stats import as_change, change_between
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 SIZE = 30
 """How many of the latest differences are remembered."""

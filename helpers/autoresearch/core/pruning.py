@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from autoresearch.core.history import FAILED_SHOWN
 from autoresearch.core.model import NoteKind, Verdict
 from autoresearch.core.records import Experiment, Note, Pruned, Record
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 

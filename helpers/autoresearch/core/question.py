@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
+from autoresearch.core.contract import Contract
 from autoresearch.core.decision import Decision, Policy
 from autoresearch.core.limits import Bound, judge_simplify
 from autoresearch.core.model import Arm, Pair, Sample, Scale
 from autoresearch.core.noise import pairs_allowed
 from autoresearch.core.race import judge
-from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from autoresearch.core.contract import Contract
+from autoresearch.core.wire import Finite
 
 
 class Randomness(Protocol):

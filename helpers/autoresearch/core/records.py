@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import re
 import typing
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
@@ -34,18 +35,15 @@ from autoresearch.core.model import (
     Spent,
     Verdict,
 )
-from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+from autoresearch.core.wire import Finite
 
 
 class Opened(Struct, frozen=True, kw_only=True):
     """The first line of every log: what the session is about.
 
     Attributes:
-        base: the commit the session started from; the branch adds the contract's commit on top.
-        start_branch: what was checked out before, or None when HEAD was detached.
+        base: the commit it started from; the contract's commit comes on top.
+        start_branch: what was checked out before; None: HEAD was detached.
     """
 
     schema: int
@@ -62,15 +60,15 @@ class Epoch(Struct, frozen=True, kw_only=True):
     """A stretch of the session with one evaluator. Number 0 is the session's start.
 
     Attributes:
-        commit: the commit whose protected files measure; first line of the session's branch.
-        values: calibration samples of the incumbent, in the order run.
-        deterministic: whether all of a full calibration agreed.
-        sandbox: what was in force while measuring ("none" without).
-        restarts_measuring: False when only keys changed that do not measure, such as the budget.
-        guard_tests: how many tests the guard said it ran, or None where it does not say.
+        commit: holds the contract and the protected files that measure.
+        values: the metric of each calibration sample of the incumbent, in the order run.
+        deterministic: whether all samples of a full calibration agreed.
+        restarts_measuring: False: only keys changed that do not measure, such as the budget; what
+            was measured before still counts.
+        guard_tests: how many tests the guard said it ran; None: it does not say.
         environment_sha256: of the environment frozen by `init`; empty in older logs.
         rehearsed_at: when `check` took these samples, of the same bytes, machine and sandbox, and
-            `init` took them over; empty where the command that wrote this measured.
+            `init` took them over; empty: measured by the command that wrote this.
     """
 
     schema: int
@@ -100,23 +98,23 @@ class Experiment(Struct, frozen=True, kw_only=True, rename={"kind": "experiment_
 
     Attributes:
         number: from 1, without gap.
-        commit: the candidate; reachable as refs/autoresearch/<session>/exp/NNNN, unless `Pruned`.
-        tree, patch_id: for finding duplicates.
-        paths: (status letter A, M, D or T; path), sorted by path.
-        lines_added, lines_removed: of the diff against the parent (binary files count 0).
-        attempt: 0 for a first try, 1 or 2 for a rework.
+        commit: the candidate; also `refs/autoresearch/<session>/exp/NNNN`, unless `pruned`.
+        tree: of the candidate; finds what was tried before, as `patch_id` does.
+        patch_id: of the change, whatever it is based on.
+        paths: status and path, by path; A added, M modified, D deleted, T another type.
+        lines_added: of the diff against the parent; binary files count 0.
+        attempt: 0; 1 or 2 for a rework.
         retest: how many times this tree, or this change to another incumbent, was raced before.
         related: the experiment that this one reworks, repeats or nearly duplicates.
-        limits, guard, same: None or empty when not reached.
-        holdout: whether the holdout passed; None when it was not asked.
-        suspicions: what made it look too good, a sentence each; empty when nothing did.
+        holdout: whether it passed; None: it was not asked. Its values are in a private log.
+        suspicions: what looked too good, a sentence each.
         first_race: the race that looked too good; `race` is then the one that measured again.
-        guard_tests: how many tests the guard said it ran, or None where it does not say.
+        guard_tests: how many tests the guard said it ran; None: it does not say.
         flaky: tests that failed once and then passed twice on the very candidate; `guard` where
             the output names none; empty when the guard agreed with itself.
         raced_in: the experiment whose race this is, where only the guard was asked again.
         duration_s: from call to record.
-        spent: by the agent since the record before it; None when unknown, as in older logs.
+        spent: by the agent since the record before; None: unknown, as in older logs.
         meter: what the agent session had used in all; None likewise.
     """
 
@@ -179,8 +177,8 @@ class Note(Struct, frozen=True, kw_only=True, rename={"kind": "note_kind"}):
     """An idea, a lesson, a dead end, or the retirement of an idea.
 
     Attributes:
-        number: ideas, lessons, dead ends are numbered together from 1; for RETIRE the idea's.
-        experiment: the last experiment when it was written.
+        number: ideas, lessons and dead ends are numbered together from 1; for `retire` the idea's.
+        experiment: the last one when it was written.
     """
 
     schema: int
@@ -197,7 +195,7 @@ class Run(Struct, frozen=True, kw_only=True):
     Attributes:
         experiments: how many it may take.
         after: number of the last experiment when it was opened.
-        meter: what the agent session had used before it; None when unknown.
+        meter: what the agent session had used before it; None: unknown.
     """
 
     schema: int
@@ -222,8 +220,8 @@ class Undo(Struct, frozen=True, kw_only=True):
     """A kept experiment taken back by a new commit on the branch.
 
     Attributes:
-        effect: how the metric moved from the incumbent to the commit without the experiment.
-        value: median of that commit's samples, None when it was not measured.
+        effect: from the incumbent to the new commit, where it was raced.
+        value: median of the new commit's samples; None: not measured.
     """
 
     schema: int
@@ -240,10 +238,10 @@ class Validation(Struct, frozen=True, kw_only=True):
     """First commit against last, in a fresh race: the only gain that is ever claimed.
 
     Attributes:
-        first, last: commits; both ran under the evaluator of `epoch`.
+        epoch: whose evaluator measured both.
         after: number of the last experiment it covers.
         proven: whether the interval excludes no change, on the better side.
-        final_guard: its run on the last commit; None without one.
+        final_guard: its run on the last commit; None: the contract has none, or an older log.
     """
 
     schema: int
@@ -264,12 +262,12 @@ class Ablation(Struct, frozen=True, kw_only=True):
 
     Attributes:
         experiment: the one left out.
-        tip: the incumbent's commit, with it.
-        effect: how the metric moves when it is left out; None where that could not be measured.
+        tip: the last commit, with it.
+        effect: of leaving it out; None where that could not be measured.
         race: tip as incumbent, the tip without it as candidate; None likewise.
         p_value: of the tip being better with it than without; None likewise.
         doubtful: whether it is suggested to be taken back; never done by itself.
-        detail: one line, with the reason where nothing was measured.
+        detail: why nothing was measured; else empty.
     """
 
     schema: int
@@ -297,7 +295,8 @@ class Recovery(Struct, frozen=True, kw_only=True):
     """An interrupted step that was finished or rolled back.
 
     Attributes:
-        environment_sha256: of the environment that was found anew; empty where it is as before.
+        environment_sha256: of the environment that `rebuilt` found on this machine, which counts
+            from here on; else empty.
     """
 
     schema: int
@@ -312,7 +311,7 @@ class Pruned(Struct, frozen=True, kw_only=True):
     """Refs of candidates that were not kept, removed on request.
 
     Attributes:
-        experiments: ranges of their numbers, both ends included.
+        experiments: first and last number of each range, both included.
         keep: so many of the newest experiments were to stay.
     """
 
@@ -320,6 +319,64 @@ class Pruned(Struct, frozen=True, kw_only=True):
     at: str
     experiments: tuple[tuple[int, int], ...]
     keep: int
+
+
+class Review(Struct, frozen=True, kw_only=True):
+    """What a human said of a kept experiment; the latest word counts."""
+
+    schema: int
+    at: str
+    experiment: int
+    accepted: bool
+    by: str
+    reason: str
+
+
+class Shipped(Struct, frozen=True, kw_only=True):
+    """One branch that `finalize` built.
+
+    Attributes:
+        name: full name of the ref.
+        below: name of the branch that it stands on; empty where it stands on the base.
+        base: the commit that it was raced against.
+        experiments: what it holds beyond that commit; empty for what a human adopted.
+        guard, same: their runs on it; None where the contract has none.
+        effect, race: of `base` against it; None where it was not raced again.
+    """
+
+    name: str
+    below: str
+    base: str
+    commit: str
+    tree: str
+    experiments: tuple[int, ...]
+    guard: CommandResult | None
+    same: CommandResult | None
+    effect: Effect | None
+    race: RaceRecord | None
+
+
+class Shipment(Struct, frozen=True, kw_only=True):
+    """The branches that one `finalize` built, each stack from its base up.
+
+    Attributes:
+        base: what all stacks stand on.
+        tip: the session's commit that they were made of.
+        together: tree of all stacks on the base.
+        validated: whether `tip` was validated before.
+        left_out: kept experiments that are in none of them.
+    """
+
+    schema: int
+    at: str
+    epoch: int
+    base: str
+    tip: str
+    together: str
+    validated: bool
+    left_out: tuple[int, ...]
+    branches: tuple[Shipped, ...]
+    sandbox: str
 
 
 Record = (
@@ -336,6 +393,8 @@ Record = (
     | Stop
     | Recovery
     | Pruned
+    | Review
+    | Shipment
 )
 """What one log line can be; its `kind` is the class name in lower case."""
 
@@ -376,11 +435,7 @@ class Codec(Generic[R]):
         return line
 
     def decode(self, value: wire.JsonObject) -> tuple[R, str]:
-        """The record and `prev` of a line's object.
-
-        Raises:
-            CorruptLogError: when the line was not written by this schema; names kind and key.
-        """
+        """The record and `prev` of a line's object; CorruptLogError names kind and key."""
         kind = _kind_of(value, self.kinds)
         prev, at = value.get("prev"), value.get("at")
         if not isinstance(prev, str) or not _HASH.fullmatch(prev):

@@ -20,16 +20,13 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from autoresearch.core.inscope import covers
 from autoresearch.core.snapshot import GITLINK_MODE, LINK_MODE, TreeMap
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
 
 MAX_PATTERN = 400
 """Longest pattern, in characters."""
@@ -55,11 +52,7 @@ class Scope(Struct, frozen=True, kw_only=True):
 
 
 def compile_scope(patterns: Sequence[str], protect: Sequence[str]) -> Scope:
-    """The scope of a contract.
-
-    Raises:
-        ValueError: a pattern is malformed; the message says how.
-    """
+    """The scope of a contract; ValueError says how a pattern is malformed."""
     exact = [re.compile(expression(text), re.DOTALL) for text in protect]
     # Neither spelling includes the other: `[!a]` without regard to case leaves out more.
     composed = [expression(unicodedata.normalize("NFC", text)) for text in protect]
@@ -76,9 +69,7 @@ def expression(pattern: str) -> str:
 
     Its time is bounded by a small power of the path's length: whatever stands between two stars
     is matched at its first place only, which loses no match because a later star can skip more.
-
-    Raises:
-        ValueError: the pattern is malformed; the message says how.
+    ValueError says how a pattern is malformed.
     """
     below_only = pattern.endswith("/")
     segments = pattern.removesuffix("/").split("/")

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 
 from autoresearch.core.model import Reason
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
 
 PLAIN_MODE = "100644"
 EXECUTABLE_MODE = "100755"
@@ -318,8 +315,7 @@ _MIN_LETTERS = 4
 def changed_lines(diff: bytes) -> frozenset[int]:
     """Hashes of the added and removed lines of a unified diff; white space does not count.
 
-    Returns:
-        At most 512 signed 64-bit numbers; empty when no line says anything.
+    At most 512 signed 64-bit numbers; empty when no line says anything.
     """
     found = (_hash(line) for line in _touched(diff.splitlines()))
     return sample(number for number in found if number is not None)

@@ -11,15 +11,12 @@ use with a fixed order, or where a run changes the next one's conditions for its
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from statistics import median
-from typing import TYPE_CHECKING
 
 from autoresearch.core.model import Direction, Effect, Pair, Scale
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 EXACT_PAIRS = 30
 """Up to here an interval inverts the exact test; above, its normal approximation. Sums of

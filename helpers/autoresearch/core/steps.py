@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from autoresearch.core import wire
 from autoresearch.core.errors import CorruptLogError
-from autoresearch.core.model import Kind  # noqa: TC001  (msgspec reads these types)
-from autoresearch.core.records import Experiment  # noqa: TC001  (msgspec reads these types)
+from autoresearch.core.model import Kind
+from autoresearch.core.records import Experiment
 
 T = TypeVar("T")
 

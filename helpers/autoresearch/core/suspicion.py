@@ -16,17 +16,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autoresearch.core.decision import gain_of
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Effect, Pair, Sample, Scale
 from autoresearch.core.stats import swap_scores, tail_probability
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
 
 FACTOR = 3.0
 MEDIAN_STEPS = 5.0
@@ -192,11 +189,7 @@ def _checksums(facts: Facts) -> list[str]:
 
 
 def differing_checksums(rounds: Sequence[tuple[Sample, Sample]]) -> tuple[str, ...]:
-    """Return the names of checksums that differ between the arms in every round.
-
-    Args:
-        rounds: (incumbent's sample, candidate's), under the same seed each.
-    """
+    """The names of checksums that differ between the arms in every round."""
     pairs = [(dict(one.checksums), dict(two.checksums)) for one, two in rounds]
     names = dict.fromkeys(name for pair in pairs for sums in pair for name in sums)
     return tuple(

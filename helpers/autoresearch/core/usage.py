@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
 from autoresearch.core.model import Meter, Spent
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
 
 _MILLION = 1e6
 _US_ONLY = 1.1

@@ -7,20 +7,17 @@ last, so that nothing in them can hide or pose as a part of the page.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from autoresearch.core import formatting, hostlimits
-from autoresearch.core.contract import Contract, told
+from autoresearch.core.budget import Halt, Outlook, Remaining
+from autoresearch.core.contract import Contract, brief_lines
 from autoresearch.core.formatting import clean_line, markdown_line
+from autoresearch.core.history import History, Notes, Tried
 from autoresearch.core.model import Flag, Scale, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from autoresearch.core.budget import Halt, Outlook, Remaining
-    from autoresearch.core.history import History, Notes, Tried
 
 _REST_BYTES = 24
 """Room for the line that counts what was left out."""
@@ -217,12 +214,8 @@ def document(
 ) -> str:
     """The page, ending in a newline; the same input gives the same bytes.
 
-    Args:
-        history: what the log adds up to.
-        contract_words: the contract, one fact a line.
-        plateau: the outlook in one line; empty for none.
-        notes: free text as `extract_notes` gave it.
-        unit: the metric's unit.
+    `contract_words` has a fact a line, `plateau` is the outlook in one, empty for none; `notes` are
+    as `extract_notes` gave them.
     """
     opened = history.opened
     unit = markdown_line(unit, _UNIT)
@@ -505,7 +498,7 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
     history, contract = situation.history, situation.contract
     yield f"session {clean_line(contract.session, _TEXT_BRIEF)}: {counts(history)}"
     yield f"goal: {clean_line(contract.goal, _GOAL)}"
-    yield from told(contract)
+    yield from brief_lines(contract)
     yield _incumbent(history, unit)
     yield f"gain: {claim(history, unit)}"
     yield f"budget: {situation.remaining.described()}{_forecast(situation.forecast_s)}"

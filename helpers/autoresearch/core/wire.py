@@ -16,13 +16,11 @@ import re
 import sys
 import types
 import typing
+from collections.abc import Iterable
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn, TypeVar, cast
+from typing import Annotated, Any, NamedTuple, NoReturn, TypeVar, cast
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 JsonObject = dict[str, Any]
 """What `json` makes of an object; lives only between this module and the files."""
@@ -106,8 +104,7 @@ class _Spot(NamedTuple):
 def loads(content: str | bytes) -> JsonObject:
     """The object that one JSON text holds.
 
-    Raises:
-        ValueError: when it is not JSON, not an object, holds nan or inf, or a key twice.
+    Raises ValueError when it is not JSON, not an object, holds nan or inf, or a key twice.
     """
     try:
         value = json.loads(content, parse_constant=_no_constant, object_pairs_hook=_unique)
@@ -132,14 +129,10 @@ def to_object(record: object) -> JsonObject:
 
 
 def convert(value: object, kind: type[T]) -> T:
-    """`value`, as `loads` or a YAML reader gives it, as a `kind`.
+    """Plain values, as `loads` or a YAML reader gives them, as a `kind`.
 
-    Args:
-        value: plain values.
-        kind: a Struct, or a union of tagged ones (cast to `type`), or any type msgspec knows.
-
-    Raises:
-        MismatchError: naming the key, the value and what belongs there.
+    That is a Struct, a union of tagged ones (cast to `type`), or any type msgspec knows.
+    MismatchError names the key, the value and what belongs there.
     """
     try:
         return msgspec.convert(value, kind)
@@ -148,11 +141,7 @@ def convert(value: object, kind: type[T]) -> T:
 
 
 def read(content: str | bytes, kind: type[T]) -> T:
-    """The record that one JSON text holds.
-
-    Raises:
-        ValueError: as `loads`; MismatchError as `convert`.
-    """
+    """The record that one JSON text holds; raises as `loads` and `convert`."""
     return convert(loads(content), kind)
 
 

@@ -21,22 +21,26 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.snapshot import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE, Entry, TreeMap
 from autoresearch.edges import statcache
 from autoresearch.edges.files import atomic_write, named_errors, remove_tree, replace_link
+from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.sandbox import Overlay, replaced
-from autoresearch.edges.statcache import folders_above, mode_of, rows_at, status_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
-
-    from autoresearch.edges.gitrepo import GitRepo
-    from autoresearch.edges.statcache import Differences, Row, StatusKey
+from autoresearch.edges.statcache import (
+    Differences,
+    Row,
+    StatusKey,
+    folders_above,
+    mode_of,
+    rows_at,
+    status_of,
+)
 
 _SECOND_NS = 1_000_000_000
 _TICK_NS = 10_000_000

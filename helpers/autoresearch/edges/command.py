@@ -13,18 +13,15 @@ import selectors
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.edges import processes
 from autoresearch.edges.clock import SYSTEM_CLOCK, Clock, Instant, time_lost
 from autoresearch.edges.interruption import HeldSignals, held_signals
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
 
 _SHELL = "/bin/sh"
 
@@ -139,7 +136,6 @@ def run_command(
     Raises:
         AutoresearchError: it could not be started, or something of it could not be killed;
             `sandbox_failed` when the sandbox did not get as far as the command.
-        KeyboardInterrupt: the helper was interrupted; nothing is left running.
     """
     with held_signals() as held, processes.adopting_orphans():
         spared = processes.children()
@@ -337,11 +333,7 @@ class _Watch:
                 self._selector.register(pipe, selectors.EVENT_READ, capture)
 
     def wait(self, start_s: float) -> bool:
-        """Read until the command has ended and its pipes are closed; False if it has to be killed.
-
-        Args:
-            start_s: when it was started, on the monotonic clock; in a sandbox it begins later.
-        """
+        """Read until it has ended and its pipes are closed; False if it has to be killed."""
         self._read_until_ended(start_s, self._limits.timeout_s, heed_signals=True)
         if self.ended is None:
             return False

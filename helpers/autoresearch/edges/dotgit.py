@@ -9,19 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from autoresearch.core.model import SCHEMA
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
+from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.stored import Stored
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from autoresearch.edges.gitrepo import GitRepo
 
 MAX_FILE_BYTES = 4 << 20
 _FILES = ("config", "config.worktree")

@@ -8,14 +8,10 @@ import os
 import secrets
 import stat
 import tempfile
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 from autoresearch.core.errors import AutoresearchError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 
 # Names come from scandir or git in bulk; a Path for each would cost more than the call it makes.
 # ruff: noqa: PTH101, PTH104, PTH105, PTH106, PTH108, PTH110, PTH112, PTH118, PTH120, PTH211
@@ -93,11 +89,7 @@ def as_owner(owner: str) -> str:
 
 @contextlib.contextmanager
 def named_errors(path: Path | str) -> Iterator[None]:
-    """Turn any OSError of the block into an AutoresearchError about `path`.
-
-    Raises:
-        AutoresearchError: `no_space`, `read_only`, `no_permission` or `file`.
-    """
+    """Turn any OSError of the block into an AutoresearchError that names `path`."""
     try:
         yield
     except OSError as error:
@@ -153,17 +145,10 @@ def atomic_write(
 def replace_file(
     path: str, content: bytes, *, mode: int, temporary: str | None = None, sync: bool = True
 ) -> None:
-    """Write `content` beside `path` and move it over.
+    """Write `content` beside `path` and move it over; after an OSError nothing is left beside it.
 
-    Args:
-        path: the file to be made or replaced.
-        content: all of it.
-        mode: subject to the umask.
-        temporary: where to write first, in the same folder; a fresh name when not given.
-        sync: make sure that a power loss leaves one of the two, whole.
-
-    Raises:
-        OSError: as the disk refuses; nothing is left beside `path`.
+    It is written to `temporary` first, in the same folder: a fresh name when not given. With `sync`
+    a power loss leaves one of the two, whole. The mode is subject to the umask.
     """
     if temporary is None:
         temporary = _beside(path)
@@ -184,11 +169,7 @@ def replace_file(
 
 
 def replace_link(path: str, target: bytes, *, temporary: str | None = None) -> None:
-    """Make `path` a symbolic link to `target`, in one step; arguments as for `replace_file`.
-
-    Raises:
-        OSError: as the disk refuses; nothing is left beside `path`.
-    """
+    """Make `path` a symbolic link to `target`, in one step, as `replace_file` does."""
     if temporary is None:
         temporary = _beside(path)
     os.symlink(target, os.fsencode(temporary))
@@ -226,8 +207,7 @@ def append_once(path: Path, content: bytes, *, sync: bool = True) -> int:
 def read_bytes_limited(path: Path, limit: int) -> bytes:
     """The content of a regular file of at most `limit` bytes.
 
-    Raises:
-        AutoresearchError: `too_large`, `not_a_file`, or as the disk refuses.
+    Raises AutoresearchError: `too_large`, `not_a_file`, or as the disk refuses.
     """
     with named_errors(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -334,13 +314,9 @@ MOST_BYTES = 64 * 1024 * 1024
 def keep_newest(
     folder: Path, *, files: int = MOST_FILES, size: int = MOST_BYTES, pattern: str = "*.txt"
 ) -> int:
-    """Remove the oldest files of a folder of captured output; how many went.
+    """Remove the oldest files of a folder whose names match `pattern`; how many went.
 
-    Args:
-        folder: of ours; folders in it are left alone.
-        files: how many may stay.
-        size: bytes that they may have together; the newest file stays whatever its size.
-        pattern: of the names that count; all others are left alone.
+    So many `files` may stay, and `size` bytes together; the newest stays whatever its size.
     """
     with named_errors(folder):
         found = [(path.lstat(), path) for path in folder.glob(pattern)] if folder.is_dir() else []

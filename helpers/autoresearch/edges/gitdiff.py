@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from autoresearch.core.errors import GitError
 from autoresearch.edges.gitrepo import GitRepo, failure, to_bytes, to_text
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 _PLAIN = (
     "diff-tree", "-r", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",

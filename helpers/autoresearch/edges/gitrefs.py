@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from autoresearch.core.errors import GitError
 from autoresearch.edges.files import sync_folder
 from autoresearch.edges.gitrepo import GitRepo, failure, to_bytes, to_text
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 _ON_BRANCH = re.compile(rb"ref: (refs/heads/(?!\.invalid\n)[^\n]+)\n")
 """What HEAD says on a branch; git names `.invalid` there where refs are no files."""
@@ -94,13 +91,7 @@ def at(repo: GitRepo, ref: str) -> str | None:
 def update_refs(repo: GitRepo, updates: Sequence[RefUpdate], reason: str) -> None:
     """Move all refs or none, each only from its expected value. Symbolic refs are not followed.
 
-    Args:
-        repo: where they live.
-        updates: at most one for each ref.
-        reason: for the reflog, one line.
-
-    Raises:
-        GitError: `ref_moved` when one holds another value; `git` when it cannot be written.
+    Raises GitError `ref_moved` when one holds another value, `git` when it cannot be written.
     """
     zero = "0" * _ID_LENGTH[repo.object_format]
     lines = [b"start\0"]

@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,8 +24,6 @@ from autoresearch.core.snapshot import Entry
 from autoresearch.edges.processes import MARK, our_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
     from typing_extensions import Self
 
 
@@ -98,9 +97,6 @@ class ObjectReader:
         """The object of each name, in order; None where there is none.
 
         A read that was not taken to its end is over when the next one begins.
-
-        Raises:
-            GitError: `no_revision` when a name holds a newline; `git` when the process fails.
         """
         asked = [name.encode("utf-8", "surrogateescape") for name in names]
         if any(b"\n" in name for name in asked):
@@ -253,8 +249,8 @@ class GitRepo:
     def open(cls, path: Path) -> GitRepo:
         """The repository whose working tree holds `path`.
 
-        Raises:
-            GitError: `git_missing`, `git_too_old`, `no_repository`, `bare`, `unsafe_owner`, `git`.
+        Raises GitError: `git_missing`, `git_too_old`, `no_repository`, `bare`, `unsafe_owner`,
+        `git`.
         """
         bare, object_format, toplevel, git_dir, common_dir = _facts(path)
         if bare == "true":
@@ -294,14 +290,10 @@ class GitRepo:
         check: bool = True,
         settings: Sequence[str] = (),
     ) -> Completed:
-        """What `git args` answered.
+        """What `git args` answered; a status that is not 0 raises, unless `check` is off.
 
-        Args:
-            args: command and arguments; never text of an agent's.
-            stdin: its input; none when not given.
-            env: variables beyond the pinned ones.
-            check: raise when the status is not 0.
-            settings: `name=value` beyond the pinned ones, for this call.
+        The arguments are never an agent's text. `env` and `settings` (`name=value`) come on top of
+        the pinned ones.
         """
         self.processes += 1
         done = _execute(self.toplevel, [*_flags(settings), *self._place, *args], stdin, env)
@@ -315,10 +307,8 @@ class GitRepo:
     def objects(self, names: Iterable[str]) -> Iterator[GitObject | None]:
         """The object of each name, in order; None where there is none. All reads share a process.
 
-        A name is an id or any expression of git's for a revision.
-
-        Raises:
-            GitError: `no_revision` when a name holds a newline; `git` when the process fails.
+        A name is an id or any expression of git's for a revision; one with a newline raises
+        GitError `no_revision`.
         """
         return self._reader.read(names)
 
@@ -342,8 +332,7 @@ class GitRepo:
     def tree(self, commit: str) -> dict[str, Entry]:
         """Every file of a commit or tree, submodules as their commit's id; in git's order.
 
-        Raises:
-            GitError: `no_revision`, or `unsafe_path` for a name that leaves the tree.
+        Raises GitError `no_revision`, or `unsafe_path` for a name that leaves the tree.
         """
         done = self.run("ls-tree", "-r", "-z", "--full-tree", commit, check=False)
         if done.code != 0:
@@ -372,9 +361,8 @@ class GitRepo:
     def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """(id, content) of each blob, in order, by one process.
 
-        Raises:
-            GitError: `missing_object` when one is absent or no blob; `corrupt_object` when its
-                bytes do not match its id, which git itself does not check on reading.
+        Raises GitError `missing_object` for one that is absent or no blob, `corrupt_object` where
+        bytes do not match their id, which git itself does not check on reading.
         """
         wanted = list(oids)
         for oid, found in zip(wanted, self.objects(wanted), strict=True):

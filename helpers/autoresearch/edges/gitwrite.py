@@ -18,15 +18,17 @@ import struct
 import tempfile
 import time
 import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autoresearch.core.errors import GitError
 from autoresearch.core.snapshot import Entry
 from autoresearch.edges import stored
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
 from autoresearch.edges.gitrepo import (
+    GitRepo,
     failure,
     is_safe_path,
     object_id,
@@ -37,12 +39,6 @@ from autoresearch.edges.gitrepo import (
 )
 from autoresearch.edges.processes import processes
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from autoresearch.edges.gitrepo import GitRepo
-
-
 _PROC = Path("/proc")
 
 PATIENCE_S = 5.0
@@ -52,13 +48,7 @@ _LOOK_S = 0.02
 
 
 def locks_of(repo: GitRepo, session: str, branch: str) -> Iterator[Path]:
-    """The lock files in the way of HEAD, index, branch and a session's own refs.
-
-    Args:
-        repo: the working tree's repository.
-        session: its name.
-        branch: full name of its branch.
-    """
+    """The lock files in the way of HEAD, index, branch (full name) and a session's own refs."""
     for path in (
         repo.git_dir / "index.lock",
         repo.git_dir / "HEAD.lock",
@@ -188,12 +178,7 @@ class IndexSync(NamedTuple):
 
 
 def store(repo: GitRepo, objects: Sequence[tuple[str, bytes]]) -> list[str]:
-    """Store objects as they are, without any filter; their ids, in order. One process.
-
-    Args:
-        repo: where they go.
-        objects: (type, content) of each.
-    """
+    """Store objects, (type, content), without any filter; their ids, in order. One process."""
     if not objects:
         return []
     body = b"PACK" + struct.pack(">II", 2, len(objects))
@@ -239,9 +224,6 @@ def commit_changes(
         changes: new entry of each path, None to delete.
         contents: of the changes' blobs that may not be stored yet.
         message: written as it is, but for NUL.
-
-    Raises:
-        GitError: `unsafe_path`, or when git cannot write.
     """
     for path in changes:
         if not is_safe_path(path):
@@ -393,8 +375,7 @@ def add_worktree(repo: GitRepo, path: Path, branch: str) -> None:
 def require_writable(repo: GitRepo) -> None:
     """Make sure that objects, refs and this working tree's own files can be written.
 
-    Raises:
-        AutoresearchError: `read_only`, `no_permission` or `no_space`; names the folder.
+    Raises as the disk refuses, and names the folder.
     """
     for folder in {repo.git_dir, repo.common_dir, repo.common_dir / "objects"}:
         with named_errors(folder), tempfile.TemporaryFile(dir=folder) as probe:

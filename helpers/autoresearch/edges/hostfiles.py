@@ -10,24 +10,20 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from autoresearch import share
 from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.model import Meter
 from autoresearch.core.usage import Price, Prices, ReadSoFar, Sum, Turn, meter_of, read_on
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.stored import Stored
 from autoresearch.edges.whereabouts import OURS, host_file, state_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from autoresearch.core.model import Meter
-
 
 CLAUDE_CODE = "CLAUDE_CODE_SESSION_ID"
 HOST_SESSION_VARIABLES = (CLAUDE_CODE, "CODEX_SESSION_ID", "AUTORESEARCH_HOST_SESSION")
@@ -124,12 +120,7 @@ _NOTHING = _Bookmark(0, *ReadSoFar())
 
 
 def read_meter(environ: Mapping[str, str], host_session: str) -> Meter | None:
-    """What the agent session used so far; None when its host shows no transcript.
-
-    Args:
-        environ: of the process.
-        host_session: as its host names it.
-    """
+    """What the agent session used so far; None when its host shows no transcript."""
     paths = transcripts(environ, host_session)
     if not paths:
         return None

@@ -12,7 +12,9 @@ import errno
 import fcntl
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct, structs
 
@@ -24,11 +26,6 @@ from autoresearch.core.records import FIRST_PREV, Experiment, Note, Record, Refu
 from autoresearch.core.snapshot import sample
 from autoresearch.edges.files import file_error
 from autoresearch.edges.log import Log, LogEntry, Position
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
-
 
 T = TypeVar("T")
 
@@ -296,10 +293,8 @@ class Index(contextlib.AbstractContextManager["Index"]):
     def append(self, record: Record) -> LogEntry[Record]:
         """Add a record to the log, which alone counts, and then to the index.
 
-        Raises:
-            CorruptLogError: when the record cannot follow (see `history.advance`); nothing is
-                written.
-            AutoresearchError: as `Log.append`.
+        Raises CorruptLogError when the record cannot follow (see `history.advance`), and as
+        `Log.append`; nothing is written then.
         """
         self.catch_up()
         undone = self._guarded(lambda: self._undone(record))
@@ -316,9 +311,6 @@ class Index(contextlib.AbstractContextManager["Index"]):
         """Build the index again from the log as it is, checking the whole chain.
 
         Also the way to accept a log that was brought back from a copy.
-
-        Raises:
-            CorruptLogError: when the log's own chain is broken.
         """
         self._start_over(force=True)
         self._state = self._caught_up()
@@ -347,11 +339,7 @@ class Index(contextlib.AbstractContextManager["Index"]):
         return found[0] if found else None
 
     def record(self, number: int) -> Experiment | None:
-        """One experiment whole, read back from the log, or None.
-
-        Raises:
-            CorruptLogError: when its line is no longer what it was.
-        """
+        """One experiment whole, read back from the log, or None; raises as `Log.read`."""
         return self._guarded(lambda: self._read(number))
 
     def records_of(self, kind: str, limit: int) -> tuple[Record, ...]:
@@ -547,11 +535,7 @@ class Index(contextlib.AbstractContextManager["Index"]):
         return bool(self._connection.execute("PRAGMA user_version").fetchone()[0] == VERSION)
 
     def _start_over(self, *, force: bool) -> None:
-        """Replace the database by an empty one, unless another process just did.
-
-        Args:
-            force: replace it also when its version is this one.
-        """
+        """Replace the database by an empty one, unless another process just did, or by `force`."""
         before = self._inode
         self._connection.close()
         with _locked(self.path.with_suffix(".lock")):

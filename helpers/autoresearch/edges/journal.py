@@ -6,7 +6,9 @@ finishes it or rolls it back, then clears it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
@@ -14,10 +16,6 @@ from autoresearch.core.model import SCHEMA
 from autoresearch.core.steps import Pending, Step
 from autoresearch.edges.files import file_error, named_errors, sync_folder
 from autoresearch.edges.stored import Stored, set_aside
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 
 class _Written(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,9 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -24,10 +27,6 @@ from autoresearch.edges.processes import Leader
 from autoresearch.edges.stored import Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-    from types import TracebackType
-
     from typing_extensions import Self
 
 _OWNER_BYTES = 4096
@@ -124,14 +123,7 @@ class Lock:
         self.path = path
 
     def acquire(self, command: str) -> Held:
-        """Take the lock or fail at once.
-
-        Args:
-            command: the subcommand, for whoever is kept out.
-
-        Raises:
-            AutoresearchError: code `locked`, naming the holder; or as the disk refuses.
-        """
+        """Take the lock for a subcommand or fail at once: `locked`, naming the holder."""
         descriptor = self._open()
         if not self._is_taken(descriptor):
             os.close(descriptor)
@@ -159,13 +151,9 @@ class Lock:
                 return True
 
     def wait(self, command: str, on_wait: Callable[[Owner | None], None]) -> Held:
-        """Take the lock, waiting for it as long as it takes.
+        """Take the lock, waiting as long as it takes; `on_wait` is told the holder, where known.
 
         A process that waits for a lock it holds itself waits for ever.
-
-        Args:
-            command: as for `acquire`.
-            on_wait: called once, before the wait, with the holder where it is known.
         """
         descriptor = self._open()
         try:
@@ -240,13 +228,7 @@ class Lock:
 
 
 def turn_to_measure(path: Path, command: str, say: Callable[[str], None]) -> Held:
-    """The lock of whoever measures on this machine, once nobody else has it.
-
-    Args:
-        path: see `Places.measure_lock`.
-        command: as for `Lock.acquire`.
-        say: told who is waited for, before the wait.
-    """
+    """The lock of whoever measures on this machine; `say` hears who is waited for."""
 
     def waiting(owner: Owner | None) -> None:
         who = "another process" if owner is None else owner.described()

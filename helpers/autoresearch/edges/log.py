@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING, BinaryIO, Generic, NamedTuple, TypeVar
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Generic, NamedTuple, TypeVar
 
 import jsonlines
 from msgspec import Struct
@@ -18,10 +20,6 @@ from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.records import Record
 from autoresearch.edges.files import append_once, file_error, named_errors
 from autoresearch.edges.stored import set_aside
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 R = TypeVar("R")
 
@@ -104,10 +102,8 @@ class Chain(Generic[R]):
     def append(self, record: R) -> LogEntry[R]:
         """Add one line, in one write, and see it on the disk.
 
-        Raises:
-            CorruptLogError: when a torn line stands at the end (see `repair`).
-            AutoresearchError: when the disk is full or refuses; the log is then as before.
-            ValueError: when the record cannot be logged.
+        Raises CorruptLogError when a torn line stands at the end (see `repair`), ValueError when
+        the record cannot be logged, and as the disk refuses; the log is then as before.
         """
         with self._open() as file:
             start = _tail(file)
@@ -125,9 +121,8 @@ class Chain(Generic[R]):
     def records(self, start: Position = START) -> Iterator[LogEntry[R]]:
         """Every record behind `start`, oldest first; a torn last line is left out.
 
-        Raises:
-            CorruptLogError: when `start` lies beyond the end, a line is not a record, or a line's
-                `prev` is not the hash of the line before.
+        Raises CorruptLogError when `start` lies beyond the end, a line is no record, or a line's
+        `prev` is not the hash of the line before.
         """
         with self._open() as file:
             self._require(start.offset <= _size(file), f"ends before byte {start.offset}")
@@ -146,11 +141,7 @@ class Chain(Generic[R]):
                 position = end
 
     def read(self, offset: int, sha256: str) -> R:
-        """The record whose line starts at `offset`.
-
-        Raises:
-            CorruptLogError: when the line there does not have the hash `sha256`.
-        """
+        """The record whose line starts at `offset`; CorruptLogError when it has another hash."""
         with self._open() as file:
             file.seek(offset)
             line = file.readline()
@@ -163,9 +154,8 @@ class Chain(Generic[R]):
     def verify_chain(self, expected: Position | None = None) -> Position:
         """Read every line; the position behind the last one.
 
-        Args:
-            expected: the end as somebody else remembers it; only so is a change of the last line,
-                or its loss, seen.
+        Only by the end as somebody else remembers it (`expected`) is a change of the last line
+        seen.
         """
         position = START
         seen = expected is None or expected == START

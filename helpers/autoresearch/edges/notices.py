@@ -6,12 +6,9 @@ They travel by themselves. Whoever runs a command collects them, whoever has one
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _COLLECTED: ContextVar[list[str] | None] = ContextVar("notices", default=None)
 

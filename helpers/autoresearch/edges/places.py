@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.edges import whereabouts
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import as_owner, atomic_write, is_there, keep_newest, other_owner
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _PRIVATE = 0o700
 RUN, CHECKOUT, SLOTS = "run", "checkout", "slots"
@@ -96,9 +93,7 @@ class Places:
     def create(self) -> None:
         """Make the folders, readable by their owner only.
 
-        Raises:
-            AutoresearchError: code `state_not_writable`, naming the folder and the variable that
-                moves it.
+        Raises `state_not_writable`, naming the folder and the variable that moves it.
         """
         for folder, variable in (
             (self.raw, "XDG_STATE_HOME"),
@@ -127,17 +122,7 @@ class Places:
 def places_for(
     environ: Mapping[str, str], toplevel: Path, common_dir: Path, session: str
 ) -> Places:
-    """The folders of a session; nothing is made.
-
-    Args:
-        environ: of the process; `XDG_STATE_HOME`, `XDG_CACHE_HOME` and `HOME` are read.
-        toplevel: the repository's working tree.
-        common_dir: its git directory, the same for all its worktrees.
-        session: the session's name.
-
-    Raises:
-        AutoresearchError: code `no_home` when neither XDG variable nor HOME tells a folder.
-    """
+    """The folders of a session; nothing is made. Raises as `state_base`."""
     key = repository_key(toplevel, common_dir)
     state, cache = bases_of(environ)
     former = cache.with_name(whereabouts.OURS)
@@ -198,8 +183,7 @@ def shown_path(path: Path) -> str:
 def state_base(environ: Mapping[str, str]) -> Path:
     """Our folder for state, which holds one folder a repository.
 
-    Raises:
-        AutoresearchError: code `no_home` when neither XDG variable nor HOME tells it.
+    Raises `no_home` when neither XDG variable nor HOME tells it.
     """
     return _known(whereabouts.state_folder(environ), "XDG_STATE_HOME")
 

@@ -20,15 +20,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from autoresearch.core.errors import AutoresearchError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 MARK = "AUTORESEARCH_MARK"
 """Name of the variable that carries it."""

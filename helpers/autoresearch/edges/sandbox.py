@@ -21,9 +21,11 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -33,11 +35,6 @@ from autoresearch.edges.command import Limits, Outcome, run_command
 from autoresearch.edges.environment import NOTHING_HIDDEN, SCRATCH, Visible
 from autoresearch.edges.files import is_folder, is_there, named_errors, remove_tree
 from autoresearch.edges.stored import Stored
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-    from collections.abc import Set as AbstractSet
-
 
 NONE = "none"
 """What records say where nothing confined a command."""

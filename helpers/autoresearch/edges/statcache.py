@@ -18,15 +18,13 @@ import hashlib
 import os
 import stat
 import struct
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 from autoresearch.core.snapshot import EXECUTABLE_MODE, LINK_MODE, PLAIN_MODE
 from autoresearch.edges.files import named_errors, replace_file
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from collections.abc import Set as AbstractSet
-    from pathlib import Path
 
 StatusKey: TypeAlias = "tuple[int, int, int, int, int]"
 """(size, inode, mtime ns, ctime ns, st_mode): all equal, and a file is taken as unchanged."""

@@ -6,14 +6,12 @@ import contextlib
 import os
 import shutil
 import stat
-from typing import TYPE_CHECKING, Generic, TypeVar
+from pathlib import Path
+from typing import Generic, TypeVar
 
 from autoresearch.core import wire
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -51,10 +49,8 @@ class Stored(Generic[T]):
 def set_aside(path: Path, name: Path, content: bytes | None = None) -> Path:
     """Keep what lies at `path` as `<name>-<n>`, the first that is free; where.
 
-    Args:
-        path: whatever lies there is moved as it is, to another disk too; nothing is no failure.
-        name: of what is kept, without its number; the folder is made.
-        content: written instead of moving `path`, for a caller who replaces that next.
+    It is moved as it is, to another disk too; nothing is no failure. With `content` that is written
+    instead, for a caller who replaces `path` next.
     """
     number = 1
     while os.path.lexists(kept := name.with_name(f"{name.name}-{number}")):

@@ -72,13 +72,9 @@ def cache_folder(environ: Mapping[str, str]) -> str | None:
 
 
 def repository_name(toplevel: str, common_dir: str) -> str:
-    """The readable part of a repository's key.
+    """The readable part of a repository's key, by the real paths of its folders.
 
     That of the main working tree where git's directory is its `.git`, else that of `toplevel`.
-
-    Args:
-        toplevel: the working tree, by real path.
-        common_dir: its git directory, the same for all its worktrees, by real path.
     """
     parent, last = os.path.split(common_dir)
     named = os.path.basename(parent if last == ".git" else toplevel)
@@ -128,10 +124,7 @@ def branch_of(repository: Repository) -> str:
 def host_file(state: str, host_session: str, suffix: str) -> str | None:
     """The file that keeps something about an agent session; None for a name that is no name.
 
-    Args:
-        state: as `state_folder` gave it.
-        host_session: as its host names it.
-        suffix: `.run.json` is written by the helper, `.json` by the hooks.
+    The helper writes those that end in `.run.json`, the hooks those in `.json`.
     """
     if not 0 < len(host_session) <= _LONGEST_ID or not _PLAIN.issuperset(host_session):
         return None

@@ -16,8 +16,10 @@ import hashlib
 import os
 import stat
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.snapshot import (
@@ -30,6 +32,8 @@ from autoresearch.core.snapshot import (
     Obstacle,
     Snapshot,
     Status,
+    Step,
+    TreeMap,
 )
 from autoresearch.edges import gitdiff, statcache
 from autoresearch.edges.files import (
@@ -41,13 +45,6 @@ from autoresearch.edges.files import (
 )
 from autoresearch.edges.gitrepo import GitRepo, is_repository, object_id
 from autoresearch.edges.statcache import Row, folders_above, mode_of, status_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from io import FileIO
-
-    from autoresearch.core.snapshot import Step, TreeMap
-
 
 Overrides: TypeAlias = "Mapping[str, Entry | None]"
 """What the working tree holds where it rightly differs from git: raw entry, None = nothing."""
@@ -92,11 +89,7 @@ class Walk:
         self._unsaved: dict[str, Row] = {}
 
     def differing(self, tree: TreeMap, overrides: Overrides) -> dict[str, AtPath]:
-        """What lies at each path that is not as in `tree`, where `overrides` stand for theirs.
-
-        Raises:
-            AutoresearchError: `unstable` when a file is being written all the time.
-        """
+        """What lies at each path that is not as in `tree`, where `overrides` stand for theirs."""
         return self.compare(tree, overrides)[0]
 
     def compare(self, tree: TreeMap, overrides: Overrides) -> tuple[dict[str, AtPath], list[str]]:
@@ -156,11 +149,7 @@ class Walk:
         return tree[path].mode != GITLINK_MODE and full.is_dir() and not full.is_symlink()
 
     def at(self, path: str) -> AtPath:
-        """What lies at `path` now; a folder, or anything behind a link, counts as nothing.
-
-        Raises:
-            AutoresearchError: `unstable` when it is being written all the time.
-        """
+        """What lies at `path` now; a folder, or anything behind a link, counts as nothing."""
         return self._look(path, {"": True})[0]
 
     def reaches(self, path: str) -> bool:
@@ -281,17 +270,10 @@ def take_snapshot(
     covers: Callable[[str], bool],
     overrides: Overrides,
 ) -> Snapshot:
-    """What differs from the incumbent, each file's bytes read once.
+    """What differs from the incumbent's tree, each file's bytes read once.
 
-    Args:
-        walk: of the same repository.
-        repo: the repository.
-        tree: the incumbent's tree, as `repo.tree` gives it.
-        covers: whether a path is inside the scope; untracked files elsewhere are only named.
-        overrides: from `find_overrides`, kept up to date.
-
-    Raises:
-        AutoresearchError: `unstable` when a file is being written all the time.
+    Untracked files outside the scope are only named. `overrides` are from `find_overrides`, kept up
+    to date. Raises `unstable` when a file is being written all the time.
     """
     differing, unknown = walk.compare(tree, overrides)
     changes = [
@@ -322,10 +304,7 @@ def take_snapshot(
 def untracked(repo: GitRepo, tree: TreeMap, unknown: Sequence[str] | None = None) -> list[str]:
     """Files that are neither in `tree` nor ignored, sorted; a nested repository ends in `/`.
 
-    Args:
-        repo: in whose working tree they lie.
-        tree: what counts as tracked.
-        unknown: the topmost names that `tree` does not have, where they are known.
+    `unknown` holds the topmost names that `tree` does not have, where they are known.
     """
     prefix = f"{repo.toplevel}/"
     if unknown is None:
@@ -447,11 +426,8 @@ def carry_out(walk: Walk, repo: GitRepo, steps: Sequence[Step]) -> Carried:
     """Bring each path from what is expected there to what is wanted, or leave it and say why.
 
     Files are replaced in one step and keep nothing of what they replace but the name. Folders
-    that are empty afterwards vanish, as they would under git.
-
-    Raises:
-        AutoresearchError: when the disk refuses; repeat the steps once it does not.
-        GitError: `missing_object` when wanted bytes are not in the repository.
+    that are empty afterwards vanish, as they would under git. Where the disk refuses, the steps can
+    be repeated. Raises GitError `missing_object` when wanted bytes are not in the repository.
     """
     done: list[str] = []
     left: list[Left] = []

@@ -13,10 +13,11 @@ import os
 import re
 import shutil
 import sysconfig
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -25,10 +26,6 @@ from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges.files import atomic_write, named_errors, replace_link
 from autoresearch.edges.whereabouts import our_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
 
 BESIDE = "`../bin/autoresearch` beside this skill's folder"
 """How SKILL.md names the program where the skill lies in its clone."""

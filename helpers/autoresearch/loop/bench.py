@@ -10,35 +10,31 @@ from __future__ import annotations
 
 import hashlib
 import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 
+from autoresearch.core.contract import Contract, Holdout, Metric, Secondary
 from autoresearch.core.errors import AutoresearchError, MetricError, SessionBroken
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.metrics import read_checksums, read_metrics, read_secondary
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample, Source
 from autoresearch.core.scope import Scope, compile_scope
+from autoresearch.core.snapshot import TreeMap
 from autoresearch.edges.checkout import Layer, Slot, Stage, Touched
 from autoresearch.edges.command import Limits, Outcome, run_command
 from autoresearch.edges.environment import find_passed, sample_environment
 from autoresearch.edges.files import atomic_write
+from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.lock import note_running
 from autoresearch.edges.places import CHECKOUT, RUN, SLOTS, Places
 from autoresearch.edges.processes import memory_limit
 from autoresearch.edges.sandbox import private_folders
 from autoresearch.loop.confinement import Confinement, Purpose
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from autoresearch.core.contract import Contract, Holdout, Metric, Secondary
-    from autoresearch.core.snapshot import TreeMap
-    from autoresearch.edges.gitrepo import GitRepo
-
 
 SECONDS_PER_UNIT = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 """Units in which a time measured by the helper can be stated."""

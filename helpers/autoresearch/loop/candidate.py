@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,11 +16,9 @@ from autoresearch.core.snapshot import CandidatePlan, Snapshot, changed_lines, w
 from autoresearch.core.steps import Begun, CandidateMade, Changed
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc
+from autoresearch.edges.index import Near
 from autoresearch.edges.worktree import take_snapshot
-
-if TYPE_CHECKING:
-    from autoresearch.edges.index import Near
-    from autoresearch.loop.session import Session
+from autoresearch.loop.session import Session
 
 MESSAGE_LIMIT = 2000
 NEAR_SHARE = 0.5

@@ -10,8 +10,10 @@ import contextlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -20,19 +22,14 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.pruning import Prunable, numbers_of, prunable, ranges
 from autoresearch.core.records import Pruned
+from autoresearch.core.steps import Action
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import named_errors, remove_tree
 from autoresearch.edges.lock import Lock
 from autoresearch.edges.places import Places
 from autoresearch.loop import logbook, measure
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from autoresearch.core.steps import Action
-    from autoresearch.loop.session import Session
+from autoresearch.loop.session import Session
 
 KEEP = 100
 """So many of the newest experiments stay unless another number is asked for."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
@@ -16,16 +16,12 @@ from autoresearch.core.contract import Contract
 from autoresearch.core.contract import Sandbox as Policy
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.scope import Mounts, Scope, lock_mounts
+from autoresearch.core.snapshot import TreeMap
 from autoresearch.edges import environment as toolchains
 from autoresearch.edges.environment import Visible, below, find_visible, seen_in, wanted_paths
 from autoresearch.edges.files import is_folder
+from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.sandbox import Confiner, Private, Rules, find_sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from autoresearch.core.snapshot import TreeMap
-    from autoresearch.edges.gitrepo import GitRepo
 
 MEMORY = "sandbox.json"
 """Remembers a probe that passed, for all sessions."""

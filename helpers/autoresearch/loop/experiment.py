@@ -7,7 +7,7 @@ the bytes that were captured; nothing the caller says takes part in it.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -16,6 +16,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.history import MAX_REWORKS
 from autoresearch.core.model import SCHEMA, Kind, Reason, Verdict
+from autoresearch.core.question import Caller
 from autoresearch.core.records import Experiment, Refusal
 from autoresearch.core.snapshot import CandidatePlan, changed_lines, plan_candidate
 from autoresearch.core.steps import Begun, Decided, Settled
@@ -26,8 +27,10 @@ from autoresearch.edges.files import keep_newest
 from autoresearch.edges.gitrepo import ended_by, under_way, unmerged
 from autoresearch.edges.gitwrite import commit_tree
 from autoresearch.edges.hostfiles import host_session, read_meter
+from autoresearch.edges.index import Near
 from autoresearch.loop import logbook, settle
 from autoresearch.loop.candidate import (
+    Prepared,
     Refused,
     Request,
     begin,
@@ -38,13 +41,8 @@ from autoresearch.loop.candidate import (
 from autoresearch.loop.referee import Judgement, Referee
 from autoresearch.loop.session import Session, require_on_branch
 
-if TYPE_CHECKING:
-    from autoresearch.core.question import Caller
-    from autoresearch.edges.index import Near
-    from autoresearch.loop.candidate import Prepared
 
-
-def decide(
+def record_decision(
     session: Session, prepared: Prepared, ruling: Judgement, *, duration_s: float
 ) -> Experiment:
     """Journal the experiment with its verdict; from here on it will be finished."""
@@ -176,7 +174,7 @@ def _judged(session: Session, prepared: Prepared, referee: Referee, started: flo
         # No verdict, and nothing changed but the candidate's own ref: there is nothing to finish.
         session.journal.clear()
         raise
-    record = decide(session, prepared, ruling, duration_s=time.monotonic() - started)
+    record = record_decision(session, prepared, ruling, duration_s=time.monotonic() - started)
     settled = finish(session, record, prepared.hashes)
     left = tuple(f"{path} {why}" for path, why in settled.left)
     return Result(

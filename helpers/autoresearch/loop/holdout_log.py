@@ -5,18 +5,15 @@ Only whether a keep passed ever leaves this module for an agent; the values stay
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from autoresearch.core import limits, wire
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import Verdict
 from autoresearch.edges.files import append_once, atomic_write
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from autoresearch.loop.session import Session
+from autoresearch.loop.session import Session
 
 LOG = "holdout.jsonl"
 TABLE = "holdout.md"

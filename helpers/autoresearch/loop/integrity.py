@@ -9,30 +9,31 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from autoresearch.core.errors import AutoresearchError, CorruptLogError, GitError, SessionBroken
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Verdict
 from autoresearch.core.pruning import Survey, survey
 from autoresearch.core.records import Epoch, Experiment, Record, Undo
+from autoresearch.core.snapshot import CandidatePlan
 from autoresearch.edges import dotgit, gitdiff, gitrefs
 from autoresearch.edges.files import OURS, atomic_write
+from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.gitwrite import locks_of
 from autoresearch.edges.lock import Lock
 from autoresearch.loop import logbook
-from autoresearch.loop.session import CONTRACT_FILE, SESSION_FILE, environment_hash, frozen_contract
+from autoresearch.loop.candidate import Prepared
+from autoresearch.loop.session import (
+    CONTRACT_FILE,
+    SESSION_FILE,
+    Session,
+    environment_hash,
+    frozen_contract,
+)
 from autoresearch.loop.settle import behind
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from autoresearch.core.snapshot import CandidatePlan
-    from autoresearch.edges.gitrepo import GitRepo
-    from autoresearch.loop.candidate import Prepared
-    from autoresearch.loop.session import Session
-
 
 GONE = "repository_gone"
 

@@ -11,7 +11,7 @@ import hashlib
 import re
 import statistics
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,12 +21,14 @@ from autoresearch.core.budget import Outlook, outlook_of
 from autoresearch.core.contract import render_words
 from autoresearch.core.errors import AutoresearchError, CorruptLogError, SessionBroken
 from autoresearch.core.formatting import clean_line
+from autoresearch.core.history import History
 from autoresearch.core.limits import is_due
 from autoresearch.core.model import SCHEMA, NoteKind
 from autoresearch.core.noise import most_seconds, smallest_visible
 from autoresearch.core.question import pairs_for
 from autoresearch.core.records import SESSION, Note, Opened, Record, Recovery, Stop
 from autoresearch.core.snapshot import PLAIN_MODE, Entry
+from autoresearch.core.steps import Action
 from autoresearch.core.views import Situation, brief, next_step
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
@@ -36,12 +38,7 @@ from autoresearch.edges.gitrepo import GitRepo, object_id
 from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.places import Places, shown_path
 from autoresearch.edges.stored import Stored, keep_edited, plain_content
-
-if TYPE_CHECKING:
-    from autoresearch.core.history import History
-    from autoresearch.core.steps import Action
-    from autoresearch.loop.session import Session
-
+from autoresearch.loop.session import Session
 
 NEIGHBOURS = 8
 EXACT_PAIRS = 2

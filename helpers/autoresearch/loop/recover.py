@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -23,10 +23,12 @@ from autoresearch.core.history import REBUILT, Progress
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.pruning import survey
 from autoresearch.core.records import Recovery
+from autoresearch.core.steps import Pending
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.environment import find_environment
 from autoresearch.edges.files import atomic_write, named_errors, remove_tree, sync_folder
+from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.gitwrite import exclude, require_writable
 from autoresearch.edges.index import Index
 from autoresearch.edges.lock import Lock
@@ -45,6 +47,7 @@ from autoresearch.loop.session import (
     BRANCHES,
     CONTRACT_FILE,
     SESSION_FILE,
+    Session,
     SessionFile,
     as_overrides,
     environment,
@@ -54,14 +57,6 @@ from autoresearch.loop.session import (
     write_session_file,
 )
 from autoresearch.loop.settle import catch_up, tell
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from autoresearch.core.steps import Pending
-    from autoresearch.edges.gitrepo import GitRepo
-    from autoresearch.loop.session import Session
-
 
 FINISHERS = {
     "init": "logbook",

@@ -6,15 +6,32 @@ It knows commits, the frozen contract and the bench; it does not know what the a
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from autoresearch.core import formatting, limits, suspicion, wire
+from autoresearch.core.contract import Holdout
+from autoresearch.core.decision import Policy
 from autoresearch.core.errors import SessionBroken
-from autoresearch.core.model import SCHEMA, Arm, Flag, Kind, Reason, Scale, Source, Verdict
+from autoresearch.core.model import (
+    SCHEMA,
+    Arm,
+    CommandResult,
+    Effect,
+    Flag,
+    Kind,
+    LimitResult,
+    Pair,
+    RaceRecord,
+    Reason,
+    Scale,
+    Source,
+    Verdict,
+)
 from autoresearch.core.noise import retest_alpha
 from autoresearch.core.question import (
     Caller,
@@ -24,26 +41,25 @@ from autoresearch.core.question import (
     policy_of,
     watch_nothing,
 )
+from autoresearch.core.snapshot import TreeMap
 from autoresearch.core.stats import effect_of
 from autoresearch.edges import gitdiff
 from autoresearch.edges.clock import machine_id, now_utc
+from autoresearch.edges.command import Outcome
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.sandbox import NONE
 from autoresearch.loop import holdout_log, integrity
-from autoresearch.loop.bench import SECONDS_PER_UNIT, CandidateFailed, ProtectedTouched, must_hold
+from autoresearch.loop.bench import (
+    SECONDS_PER_UNIT,
+    Bench,
+    Built,
+    CandidateFailed,
+    ProtectedTouched,
+    must_hold,
+)
+from autoresearch.loop.candidate import Prepared
 from autoresearch.loop.measure import SEED_BITS, Race, Raced
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from autoresearch.core.contract import Holdout
-    from autoresearch.core.decision import Policy
-    from autoresearch.core.model import CommandResult, Effect, LimitResult, Pair, RaceRecord
-    from autoresearch.core.snapshot import TreeMap
-    from autoresearch.edges.command import Outcome
-    from autoresearch.loop.bench import Bench, Built
-    from autoresearch.loop.candidate import Prepared
-    from autoresearch.loop.session import Session
+from autoresearch.loop.session import Session
 
 
 class GuardAnswer(NamedTuple):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autoresearch.core import budget, hostlimits
+from autoresearch.core.budget import Halt, Remaining
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.history import OpenRun
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Run, RunEnd
 from autoresearch.edges.clock import now_utc
@@ -20,11 +22,7 @@ from autoresearch.edges.hostfiles import (
 )
 from autoresearch.loop import logbook
 from autoresearch.loop.logbook import forecast_s
-
-if TYPE_CHECKING:
-    from autoresearch.core.budget import Halt, Remaining
-    from autoresearch.core.history import OpenRun
-    from autoresearch.loop.session import Session
+from autoresearch.loop.session import Session
 
 DEFAULT_EXPERIMENTS = 5
 """Of a run for which nobody named a number: a bounded batch, then a report."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from msgspec import Struct, field, structs
 from msgspec.structs import replace
@@ -16,8 +16,10 @@ from msgspec.structs import replace
 from autoresearch.core.contract import Contract, parse
 from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_line
+from autoresearch.core.history import History, Progress
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.pruning import Survey, survey
+from autoresearch.core.records import Epoch
 from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.snapshot import Entry, TreeMap
 from autoresearch.core.steps import Action
@@ -33,14 +35,7 @@ from autoresearch.edges.log import Log
 from autoresearch.edges.places import Places, places_for, sessions_of
 from autoresearch.edges.stored import Stored
 from autoresearch.edges.worktree import Walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from autoresearch.core.history import History, Progress
-    from autoresearch.core.records import Epoch
-    from autoresearch.loop.bench import Bench
-
+from autoresearch.loop.bench import Bench
 
 _SHOWN = 3
 _PLAN = "Plan one: `/autoresearch:plan` in your agent, or `autoresearch init --help`."
@@ -300,12 +295,7 @@ def write_session_file(places: Places, file: SessionFile) -> None:
 
 
 def read_session_file(places: Places) -> SessionFile:
-    """Read what `init` fixed.
-
-    Raises:
-        SessionBroken: it is missing or not what was written.
-        AutoresearchError: `no_permission`.
-    """
+    """Read what `init` fixed."""
     stored = _file(places)
     try:
         file = stored.read()
@@ -329,10 +319,8 @@ def read_session_file(places: Places) -> SessionFile:
 def find_session(repo: GitRepo, environ: Mapping[str, str]) -> Places:
     """The session that a command in this working tree means.
 
-    The one whose branch is checked out; else the only one of this working tree.
-
-    Raises:
-        AutoresearchError: `no_session`, `half_opened` or `which_session`.
+    The one whose branch is checked out; else the only one of this working tree. Raises
+    AutoresearchError: `no_session`, `half_opened` or `which_session`.
     """
     names = sessions_of(environ, repo.toplevel, repo.common_dir)
     places = {name: places_for(environ, repo.toplevel, repo.common_dir, name) for name in names}
@@ -364,9 +352,7 @@ def loaded(
 ) -> Iterator[Session]:
     """Open the session of a working tree; a writer holds its lock until the end.
 
-    Raises:
-        AutoresearchError: no session here, or another command works on it (`locked`).
-        SessionBroken, CorruptLogError: its state is damaged.
+    Raises as `find_session`, `locked` where another command works on it, and for damaged state.
     """
     with ExitStack() as stack:
         repo = stack.enter_context(GitRepo.open(cwd))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from autoresearch.core.errors import GitError, SessionBroken
 from autoresearch.core.formatting import clean_line
+from autoresearch.core.history import Tried
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.records import Epoch
 from autoresearch.core.snapshot import (
+    GITLINK_MODE,
     LINK_MODE,
     Change,
     Entry,
@@ -23,29 +26,23 @@ from autoresearch.core.snapshot import (
     differing_paths,
     put_back_steps,
 )
+from autoresearch.core.steps import Action
 from autoresearch.edges import gitrefs
 from autoresearch.edges.files import atomic_write, file_error, named_errors
 from autoresearch.edges.gitrepo import GitRepo, object_id
 from autoresearch.edges.gitwrite import IndexChange, outdated, sync_index, write_blobs
+from autoresearch.edges.places import Places
 from autoresearch.edges.stored import Stored
 from autoresearch.edges.worktree import Left, carry_out, with_crlf
 from autoresearch.loop import logbook
 from autoresearch.loop.session import (
     CHECKS_FILE,
     CONTRACT_FILE,
+    Session,
     frozen_contract,
     with_checks,
     write_session_file,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from autoresearch.core.history import Tried
-    from autoresearch.core.steps import Action
-    from autoresearch.edges.places import Places
-    from autoresearch.loop.session import Session
-
 
 _Ids = dict[str, frozenset[str]]
 """Path -> the object ids that it may have in the index without being somebody's staged work."""
@@ -336,7 +333,9 @@ def _merged_file(
     repo: GitRepo, old: Entry | None, new: Entry | None, here: Entry | None
 ) -> tuple[Entry, bool] | None:
     """The file with both edits, and whether they collide; None where no lines can be merged."""
-    if old is None or new is None or here is None or LINK_MODE in {old.mode, new.mode, here.mode}:
+    if old is None or new is None or here is None:
+        return None
+    if {LINK_MODE, GITLINK_MODE} & {old.mode, new.mode, here.mode}:
         return None
     with tempfile.TemporaryDirectory(prefix="autoresearch-") as folder:
         names = []

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.history import GIVEN_UP
+from autoresearch.core.history import GIVEN_UP, Tried
 from autoresearch.core.model import SCHEMA, Verdict
+from autoresearch.core.question import Caller
 from autoresearch.core.records import Undo
 from autoresearch.core.snapshot import Change, Entry, Step, TreeMap, apply_steps
+from autoresearch.core.steps import Action
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
+from autoresearch.edges.gitwrite import Commit
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.places import shown_path
+from autoresearch.edges.worktree import Left
 from autoresearch.loop import logbook, settle
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.candidate import snapshot_of
+from autoresearch.loop.measure import Raced
 from autoresearch.loop.referee import run_checks
 from autoresearch.loop.session import Session, require_on_branch
 from autoresearch.loop.settle import Merged, leave_out, merge_change
 from autoresearch.loop.validate import race_without
-
-if TYPE_CHECKING:
-    from autoresearch.core.history import Tried
-    from autoresearch.core.question import Caller
-    from autoresearch.core.steps import Action
-    from autoresearch.edges.gitwrite import Commit
-    from autoresearch.edges.worktree import Left
-    from autoresearch.loop.measure import Raced
 
 
 class Dropped(NamedTuple):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from autoresearch.core import formatting
 from autoresearch.core.contract import Contract, RaceRule
 from autoresearch.core.model import Arm, Scale, Source
 from autoresearch.core.noise import same_code_differences, smallest_visible
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from autoresearch.planning.rehearsal import Rehearsal
+from autoresearch.planning.rehearsal import Rehearsal
 
 DEFAULT_EXPERIMENTS = 20
 DEFAULT_TOKENS = 15_000

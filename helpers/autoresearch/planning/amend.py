@@ -7,13 +7,16 @@ journal, and the next command, whatever it is, finishes an interrupted one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from autoresearch.core import wire
+from autoresearch.core.contract import Contract
 from autoresearch.core.contract.comparison import differences, measures_differently
 from autoresearch.core.formatting import clean_line
+from autoresearch.core.question import Randomness
+from autoresearch.core.records import Epoch
 from autoresearch.core.snapshot import Change, Snapshot, Status, differing_paths
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
@@ -29,11 +32,6 @@ from autoresearch.planning.rehearsal import rehearse
 from autoresearch.planning.remedies import refused
 from autoresearch.planning.screening import Reach, require_asked
 from autoresearch.planning.workspace import reaches_in
-
-if TYPE_CHECKING:
-    from autoresearch.core.contract import Contract
-    from autoresearch.core.question import Randomness
-    from autoresearch.core.records import Epoch
 
 
 class Amendment(NamedTuple):

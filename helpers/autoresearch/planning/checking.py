@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from autoresearch.core.contract import Contract
 from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.question import Randomness
 from autoresearch.edges.files import remove_tree
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.index import Index
@@ -17,10 +19,6 @@ from autoresearch.planning import preconditions, workspace
 from autoresearch.planning.examining import Examination, examine
 from autoresearch.planning.rehearsal import Rehearsal, keep, rehearse
 from autoresearch.planning.workspace import CHECKED, CheckContext
-
-if TYPE_CHECKING:
-    from autoresearch.core.contract import Contract
-    from autoresearch.core.question import Randomness
 
 
 def tokens_each(environ: Mapping[str, str], toplevel: Path, common_dir: Path) -> float | None:

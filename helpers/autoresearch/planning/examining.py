@@ -11,11 +11,13 @@ import math
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from autoresearch.core.contract import Contract, judges
+from autoresearch.core.contract import Contract, verdict_keys
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Source
+from autoresearch.core.question import Randomness
+from autoresearch.core.snapshot import TreeMap
 from autoresearch.loop.bench import SECONDS_PER_UNIT, Bench, CandidateFailed, ProtectedTouched
 from autoresearch.loop.measure import SEED_BITS
 from autoresearch.planning.preconditions import scoped_paths
@@ -26,14 +28,9 @@ from autoresearch.planning.proof import (
     leaks_of,
     values_when_broken,
 )
+from autoresearch.planning.rehearsal import Rehearsal
 from autoresearch.planning.scanning.paths import is_bench, is_test
 from autoresearch.planning.screening import scripts_named
-
-if TYPE_CHECKING:
-    from autoresearch.core.question import Randomness
-    from autoresearch.core.snapshot import TreeMap
-    from autoresearch.planning.rehearsal import Rehearsal
-
 
 _JS = re.compile(r"""(?:require\(|from\s+|import\s*(?:\(\s*)?)['"](\.{1,2}/[^'"]+)['"]""")
 _RUBY = re.compile(r"""require_relative\s*\(?['"]([^'"]+)['"]""")
@@ -500,7 +497,7 @@ def import_findings(
     contract: Contract, tree: Mapping[str, object], contents: Mapping[str, bytes]
 ) -> tuple[str, ...]:
     """What code in scope imports from outside it, when that is part of the evaluator."""
-    named = set(scripts_named(contract, tree, judges()))
+    named = set(scripts_named(contract, tree, verdict_keys()))
     found = [
         one
         for one in protected_imports(contents, tree)

@@ -7,9 +7,9 @@ Each step can be taken back from the journal, by this command or, after a kill, 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -29,6 +29,7 @@ from autoresearch.edges.gitwrite import (
     write_blobs,
 )
 from autoresearch.edges.journal import Journal
+from autoresearch.edges.places import Places
 from autoresearch.edges.worktree import Walk, find_overrides, untracked
 from autoresearch.loop import logbook, settle
 from autoresearch.loop.session import (
@@ -40,12 +41,7 @@ from autoresearch.loop.session import (
 )
 from autoresearch.planning.preconditions import StartingPoint, is_ignored
 from autoresearch.planning.remedies import refused
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from autoresearch.edges.places import Places
-    from autoresearch.planning.workspace import FrozenEnvironment, Workspace
+from autoresearch.planning.workspace import FrozenEnvironment, Workspace
 
 INIT = "init"
 _HALF = f"{OURS}{INIT}"

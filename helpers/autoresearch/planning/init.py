@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from autoresearch import __version__
 from autoresearch.core.model import SCHEMA
+from autoresearch.core.question import Randomness
 from autoresearch.core.records import Epoch, Opened
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import machine_id, now_utc
@@ -34,13 +35,10 @@ from autoresearch.loop.session import (
 )
 from autoresearch.planning import preconditions, workspace
 from autoresearch.planning.freeze import freeze, take_back_interrupted
+from autoresearch.planning.preconditions import StartingPoint
 from autoresearch.planning.rehearsal import Rehearsal, recall, rehearse
 from autoresearch.planning.remedies import refused
 from autoresearch.planning.workspace import CheckContext, FrozenEnvironment
-
-if TYPE_CHECKING:
-    from autoresearch.core.question import Randomness
-    from autoresearch.planning.preconditions import StartingPoint
 
 
 class Started(NamedTuple):

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from autoresearch.core import formatting
 from autoresearch.core.contract import Contract, commands_of, parse
+from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.snapshot import GITLINK_MODE, PLAIN_MODE, Entry, TreeMap
@@ -21,17 +24,11 @@ from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.files import read_bytes_limited
 from autoresearch.edges.gitrepo import GitRepo, object_id, under_way
 from autoresearch.edges.gitwrite import commit_changes
+from autoresearch.edges.places import Places
 from autoresearch.edges.worktree import Walk, find_overrides, untracked, with_crlf
 from autoresearch.loop.logbook import DOCUMENT, LOG_COPY, is_our_copy
 from autoresearch.loop.session import BRANCHES, CHECKS_FILE, CONTRACT_FILE, with_checks
 from autoresearch.planning.remedies import refused
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from autoresearch.core.errors import AutoresearchError
-    from autoresearch.edges.places import Places
 
 MAX_CONTRACT_BYTES = 64 * 1024
 SHOWN = 5

@@ -13,24 +13,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autoresearch import share
+from autoresearch.core.contract import Contract
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Arm
+from autoresearch.core.question import Randomness
+from autoresearch.core.snapshot import TreeMap
+from autoresearch.edges.checkout import Slot
 from autoresearch.edges.files import atomic_write, named_errors, remove_tree, replace_file
-from autoresearch.loop.bench import PREPARE_TIMEOUT_S, CandidateFailed, ProtectedTouched
+from autoresearch.loop.bench import (
+    PREPARE_TIMEOUT_S,
+    Bench,
+    Built,
+    CandidateFailed,
+    ProtectedTouched,
+)
 from autoresearch.loop.confinement import Purpose
 from autoresearch.loop.measure import SEED_BITS
 from autoresearch.planning.remedies import refused
-
-if TYPE_CHECKING:
-    from autoresearch.core.contract import Contract
-    from autoresearch.core.question import Randomness
-    from autoresearch.core.snapshot import TreeMap
-    from autoresearch.edges.checkout import Slot
-    from autoresearch.loop.bench import Bench, Built
-
 
 MAX_FILE_BYTES = 1 << 20
 MAX_ENTRIES = 20_000

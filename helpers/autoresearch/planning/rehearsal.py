@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
 from autoresearch import __version__
 from autoresearch.core import formatting
+from autoresearch.core.contract import Contract, Metric
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.limits import advisory
 from autoresearch.core.model import SCHEMA, Arm, CommandResult, Reason, Sample, Source
@@ -27,13 +30,18 @@ from autoresearch.core.noise import (
     smallest_visible,
 )
 from autoresearch.core.question import Randomness, policy_of
+from autoresearch.core.snapshot import TreeMap
 from autoresearch.core.suspicion import count_tests
-from autoresearch.core.wire import Finite  # noqa: TC001  (msgspec reads these types)
+from autoresearch.core.wire import Finite
 from autoresearch.edges.clock import machine_id, now_utc, seconds_since
+from autoresearch.edges.command import Outcome
+from autoresearch.edges.places import Places
 from autoresearch.edges.stored import Stored
 from autoresearch.loop.bench import (
     SAME_BYTES,
     SECONDS_PER_UNIT,
+    Bench,
+    Built,
     CandidateFailed,
     ProtectedTouched,
     last_words,
@@ -50,17 +58,6 @@ from autoresearch.planning.proof import (
     warning_about,
 )
 from autoresearch.planning.remedies import confined, missing, printed, refused, where
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from autoresearch.core.contract import Contract, Metric
-    from autoresearch.core.snapshot import TreeMap
-    from autoresearch.edges.command import Outcome
-    from autoresearch.edges.places import Places
-    from autoresearch.loop.bench import Bench, Built
-
 
 Ready = TypeVar("Ready")
 

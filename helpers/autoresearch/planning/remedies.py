@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autoresearch.core.errors import AutoresearchError, GateFailed
 from autoresearch.core.formatting import clean_line
+from autoresearch.loop.bench import Bench
 from autoresearch.planning.screening import words_named
-
-if TYPE_CHECKING:
-    from autoresearch.loop.bench import Bench
 
 _SESSION = {
     "branch_exists": "Choose another `session:`, or rename it: `git branch -m {branch} NAME`.",

@@ -8,22 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from autoresearch.core.contract import Contract
+from autoresearch.core.question import Randomness
+from autoresearch.core.snapshot import TreeMap
 from autoresearch.edges.environment import find_environment
 from autoresearch.edges.files import remove_tree
+from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.lock import Held, Lock, turn_to_measure
 from autoresearch.edges.places import Places, places_for
 from autoresearch.loop.bench import Bench, BenchPlaces
+from autoresearch.planning.preconditions import StartingPoint
 from autoresearch.planning.remedies import refused
 from autoresearch.planning.screening import Reach, find_reaches, require_asked, scripts_named
-
-if TYPE_CHECKING:
-    from autoresearch.core.contract import Contract
-    from autoresearch.core.question import Randomness
-    from autoresearch.core.snapshot import TreeMap
-    from autoresearch.edges.gitrepo import GitRepo
-    from autoresearch.planning.preconditions import StartingPoint
 
 CHECKED = ".check"
 """Name of the bench of a contract that is only checked; no session can be called so."""

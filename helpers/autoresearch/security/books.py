@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -21,7 +23,18 @@ from autoresearch.core.model import SCHEMA
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.security import overview as sums
 from autoresearch.core.security import quotes
-from autoresearch.core.security.ledger import LEDGER, Ledger, Line, Quote
+from autoresearch.core.security.forms import Claim
+from autoresearch.core.security.ledger import (
+    LEDGER,
+    Element,
+    Finding,
+    FindingStatus,
+    Ledger,
+    Line,
+    Model,
+    Quote,
+    Sweep,
+)
 from autoresearch.core.snapshot import GITLINK_MODE, Entry
 from autoresearch.edges import gitrefs, notices
 from autoresearch.edges.clock import now_utc
@@ -30,13 +43,6 @@ from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.log import START, Chain, Position
 from autoresearch.edges.places import Places, places_for
 from autoresearch.edges.stored import Stored
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
-
-    from autoresearch.core.security.forms import Claim
-    from autoresearch.core.security.ledger import Element, Finding, FindingStatus, Model, Sweep
 
 FOLDER = ".security"
 """Beside the sessions' folders; no session can be called so."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from autoresearch.core.security import page
 from autoresearch.core.security.ledger import LEDGER
@@ -17,10 +18,6 @@ from autoresearch.edges.log import Chain
 from autoresearch.edges.places import places_for, shown_path
 from autoresearch.edges.stored import keep_edited, plain_content
 from autoresearch.security import books as shelf
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
 FORMS = "autoresearch.forms"
 """Where agents write what they hand in: inside the folder that their host lets them write."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from autoresearch.core.errors import AutoresearchError
@@ -17,12 +19,7 @@ from autoresearch.core.security.ledger import Lead
 from autoresearch.core.security.quotes import redact
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import read_bytes_limited
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-    from autoresearch.security.books import Books
+from autoresearch.security.books import Books
 
 MAX_MESSAGE = 300
 MAX_LEADS = 2_000

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from msgspec import Struct, structs
 
@@ -24,11 +25,7 @@ from autoresearch.edges.files import atomic_write
 from autoresearch.edges.gitdiff import changed_paths
 from autoresearch.edges.hostfiles import host_session
 from autoresearch.edges.stored import Stored
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from autoresearch.security.books import Books
+from autoresearch.security.books import Books
 
 CACHE_VERSION = 1
 """Of the table of places; another version is made anew."""

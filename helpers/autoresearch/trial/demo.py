@@ -12,8 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -29,10 +30,6 @@ from autoresearch.loop.undo import drop
 from autoresearch.loop.validate import validate
 from autoresearch.planning.init import initialise
 from autoresearch.trial.story import STORY, Proposal, copy_project
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 CONTRACT = """\
 session: demo

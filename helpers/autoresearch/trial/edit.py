@@ -7,11 +7,9 @@ proposals are told this way because which of the earlier ones were kept is not k
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from typing import NamedTuple
 
 
 class Block(NamedTuple):

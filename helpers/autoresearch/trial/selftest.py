@@ -11,8 +11,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -31,10 +31,6 @@ from autoresearch.loop.session import loaded
 from autoresearch.planning.init import initialise
 from autoresearch.planning.workspace import frozen_environment
 from autoresearch.trial.demo import NOBODY, make_repository
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
 
 PAIRS = 20
 PROGRAM = """\

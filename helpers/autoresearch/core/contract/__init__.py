@@ -11,9 +11,9 @@ from autoresearch.core.contract.keys import (
     Sandbox,
     Secondary,
     commands_of,
-    judges,
+    verdict_keys,
 )
-from autoresearch.core.contract.prose import render_words, told
+from autoresearch.core.contract.prose import brief_lines, render_words
 from autoresearch.core.contract.reader import parse
 
 __all__ = [
@@ -24,9 +24,9 @@ __all__ = [
     "RaceRule",
     "Sandbox",
     "Secondary",
+    "brief_lines",
     "commands_of",
-    "judges",
     "parse",
     "render_words",
-    "told",
+    "verdict_keys",
 ]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 
 from autoresearch.core.contract.keys import Contract, Secondary, terms_of
 from autoresearch.core.contract.scalars import percentage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def measures_differently(old: Contract, new: Contract) -> bool:
@@ -38,7 +36,7 @@ def _evaluator(held: Any) -> Any:  # noqa: ANN401  (of any key)
     if not isinstance(held, Struct):
         return held
     terms = terms_of(type(held)).values()
-    return tuple(_evaluator(getattr(held, term.field)) for term in terms if term.key.measures)
+    return tuple(_evaluator(getattr(held, term.field)) for term in terms if term.key.starts_epoch)
 
 
 def _texts(section: Struct, before: str) -> Iterator[tuple[str, str]]:

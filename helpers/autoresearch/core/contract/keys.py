@@ -10,8 +10,9 @@ written.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple, get_args
 
 from msgspec import Meta, Struct, field
 from msgspec.structs import fields
@@ -20,27 +21,24 @@ from autoresearch.core.contract import scalars
 from autoresearch.core.contract.scalars import Notation
 from autoresearch.core.model import Direction, Scale, Source
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
 
 class Key(NamedTuple):
     """What the type of a key does not say.
 
     Attributes:
-        measures: whether values measured under another value of it cannot be compared: a change
+        starts_epoch: whether values measured under another value of it cannot be compared: a change
             starts a new epoch. Otherwise it only bounds, ends or describes.
-        judges: whether its command decides about a candidate.
+        gives_verdict: whether its command decides about a candidate.
         title: what the contract in words calls a command or list; "" for a sentence of its own.
-        told: the line of the brief about it, `{}` for the value; "" for none of this form.
+        briefed: the line of the brief about it, `{}` for the value; "" for none of this form.
         noun: what a text that does not match the pattern is not.
         remedy: what to write instead, where the kind does not say.
     """
 
-    measures: bool = True
-    judges: bool = False
+    starts_epoch: bool = True
+    gives_verdict: bool = False
     title: str = ""
-    told: str = ""
+    briefed: str = ""
     noun: str = ""
     remedy: str = ""
 
@@ -53,7 +51,7 @@ class Sandbox(str, Enum):
     OFF = "off"
 
 
-NO_MEASURE = Key(measures=False)
+SAME_EPOCH = Key(starts_epoch=False)
 
 Command = Annotated[str, scalars.COMMAND]
 Duration = Annotated[float, Meta(gt=0, le=86_400), scalars.DURATION]
@@ -91,9 +89,9 @@ class Reported(Struct, frozen=True, kw_only=True):
 class Metric(Reported, frozen=True, kw_only=True):
     """The one number that is optimised."""
 
-    target: Annotated[float | None, NO_MEASURE] = None
+    target: Annotated[float | None, SAME_EPOCH] = None
     """Metric only: the session is done when it is reached."""
-    min_effect: Annotated[Least, NO_MEASURE] = 0.0
+    min_effect: Annotated[Least, SAME_EPOCH] = 0.0
     """Metric only: the gain that a keep needs at least."""
     min_effect_relative: bool = True
     deterministic: bool | None = None
@@ -109,7 +107,7 @@ class Metric(Reported, frozen=True, kw_only=True):
 class Secondary(Reported, frozen=True, kw_only=True):
     """A number that is watched beside the metric and may be bounded."""
 
-    limit: Annotated[Limit | None, NO_MEASURE] = None
+    limit: Annotated[Limit | None, SAME_EPOCH] = None
     """Secondary only: the largest loss against the epoch's baseline."""
     limit_relative: bool = True
 
@@ -119,9 +117,9 @@ class Holdout(Struct, frozen=True, kw_only=True):
 
     command: Command
     """Prints the same metric as `verify`, by the same rules."""
-    every: Annotated[int, Meta(ge=1, le=100), NO_MEASURE] = 1
+    every: Annotated[int, Meta(ge=1, le=100), SAME_EPOCH] = 1
     """It is asked on every so many-th keep."""
-    limit: Annotated[Least, NO_MEASURE] = 0.01
+    limit: Annotated[Least, SAME_EPOCH] = 0.01
     """The most that a keep may lose on it, proven. Small losses add up."""
     limit_relative: bool = True
     paths: Annotated[tuple[str, ...], scalars.ABSOLUTE] = field(default=(), name="reads")
@@ -169,33 +167,34 @@ class Contract(Struct, frozen=True, kw_only=True):
         ),
     ]
     """Names the branch `autoresearch/<session>`, its refs and folders."""
-    goal: Annotated[str, Meta(max_length=400), scalars.LINE, NO_MEASURE]
+    goal: Annotated[str, Meta(max_length=400), scalars.LINE, SAME_EPOCH]
     """What the agent is told."""
     metric: Metric
     """The one number that is optimised."""
-    verify: Annotated[Command, Key(judges=True, told="verify: {}")]
+    verify: Annotated[Command, Key(gives_verdict=True, briefed="verify: {}")]
     """Yields the metric. One execution is a sample."""
-    scope: Annotated[tuple[str, ...], Listed, scalars.SCOPED, Key(told="scope: {}")]
+    scope: Annotated[tuple[str, ...], Listed, scalars.SCOPED, Key(briefed="scope: {}")]
     """Files an experiment may change, at least one pattern. All others are protected."""
     protect: Annotated[
-        tuple[str, ...], Listed, scalars.PATTERN, Key(told="protected within it: {}")
+        tuple[str, ...], Listed, scalars.PATTERN, Key(briefed="protected within it: {}")
     ] = ()
     """Taken out of `scope` again."""
     secondary: Annotated[tuple[Secondary, ...], Listed] = ()
     """Numbers that are watched, and bounded by `limit`."""
-    guard: Annotated[Command | None, Key(judges=True, told="guard: {}")] = None
+    guard: Annotated[Command | None, Key(gives_verdict=True, briefed="guard: {}")] = None
     """Must pass before a keep."""
     final_guard: Annotated[
-        Command | None, Key(measures=False, judges=True, title="Final guard, of the last commit")
+        Command | None,
+        Key(starts_epoch=False, gives_verdict=True, title="Final guard, of the last commit"),
     ] = None
     """`validate` runs it on the last commit: the whole test suite, where the guard is a part of it.
     It must pass at `init` too. A failure comes before the number."""
     same: Annotated[
         Command | None,
         Key(
-            judges=True,
+            gives_verdict=True,
             title="Output that must not change",
-            told="same: the output of `{}` must not change",
+            briefed="same: the output of `{}` must not change",
         ),
     ] = None
     """Its output must stay, byte for byte, what the baseline's code prints (at most 8 MiB)."""
@@ -206,13 +205,13 @@ class Contract(Struct, frozen=True, kw_only=True):
     profile: Annotated[
         Command | None,
         Key(
-            measures=False,
+            starts_epoch=False,
             title="Profiler",
-            told="profiler: `autoresearch profile` shows where the incumbent spends its cost",
+            briefed="profiler: `autoresearch profile` shows where the incumbent spends its cost",
         ),
     ] = None
     """What `autoresearch profile` runs on the incumbent."""
-    holdout: Annotated[Holdout | None, Key(judges=True)] = None
+    holdout: Annotated[Holdout | None, Key(gives_verdict=True)] = None
     """A second verify on inputs that the agent does not see: a shell command, or a mapping. A keep
     must not lose on it. Best with script and data outside the repository."""
     env: tuple[tuple[str, str], ...] = ()
@@ -233,17 +232,17 @@ class Contract(Struct, frozen=True, kw_only=True):
     """Whether commands run confined: where it works, always, or never. See `docs/sandbox.md`."""
     network: bool = False
     """Whether all commands may use the network while confined. `setup` always may."""
-    timeout_s: Annotated[Duration, NO_MEASURE] = field(default=120.0, name="timeout")
+    timeout_s: Annotated[Duration, SAME_EPOCH] = field(default=120.0, name="timeout")
     """Of one sample. The default comes on top of `time_budget`."""
-    guard_timeout_s: Annotated[Duration, NO_MEASURE] = field(default=900.0, name="guard_timeout")
+    guard_timeout_s: Annotated[Duration, SAME_EPOCH] = field(default=900.0, name="guard_timeout")
     """Of `guard`, `final_guard` and `same`, each."""
     time_budget_s: Duration | None = field(default=None, name="time_budget")
     """Handed to `verify`, for programs that run as long as they are told. Below `timeout`."""
-    race: Annotated[RaceRule, NO_MEASURE] = RaceRule()
-    simplify_loss: Annotated[float, Meta(ge=0, le=0.5), scalars.SHARE, NO_MEASURE] = 0.01
+    race: Annotated[RaceRule, SAME_EPOCH] = RaceRule()
+    simplify_loss: Annotated[float, Meta(ge=0, le=0.5), scalars.SHARE, SAME_EPOCH] = 0.01
     """What all `--simplify` keeps together may cost."""
-    budget: Annotated[Budget, NO_MEASURE] = Budget()
-    stop_on_plateau: Annotated[bool, NO_MEASURE] = False
+    budget: Annotated[Budget, SAME_EPOCH] = Budget()
+    stop_on_plateau: Annotated[bool, SAME_EPOCH] = False
     """Whether the plateau estimate ends the session instead of advising."""
 
     @property
@@ -316,6 +315,6 @@ def commands_of(contract: Contract) -> Iterator[tuple[str, str]]:
             yield name, held
 
 
-def judges() -> frozenset[str]:
+def verdict_keys() -> frozenset[str]:
     """The keys whose commands decide about a candidate."""
-    return frozenset(name for name, term in terms_of(Contract).items() if term.key.judges)
+    return frozenset(name for name, term in terms_of(Contract).items() if term.key.gives_verdict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 from autoresearch.core import formatting
 from autoresearch.core.contract.keys import Contract, Metric, Sandbox, Secondary, terms_of
@@ -10,14 +10,10 @@ from autoresearch.core.contract.scalars import percentage
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Source
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-
 _LONGEST_CODE = 160
 _MOST_LISTED = 12
-_MOST_TOLD = 8
-_TOLD = 60
+_MOST_ITEMS = 8
+_ITEM_CHARS = 60
 _MINUTE_S = 60
 _HOUR_S = 3600
 _SANDBOX_WORDS = {
@@ -35,23 +31,23 @@ def render_words(contract: Contract) -> tuple[str, ...]:
     return tuple(line for name in terms_of(Contract) for line in _sentences(contract, name))
 
 
-def told(contract: Contract) -> Iterator[str]:
+def brief_lines(contract: Contract) -> Iterator[str]:
     """What an agent must know of the contract before each experiment, a line each."""
     for term in terms_of(Contract).values():
         held = getattr(contract, term.field)
-        if term.key.told and held:
-            yield term.key.told.format(_told(held))
-        elif term.field in _TOLD_BY:
-            yield from _TOLD_BY[term.field](contract)
+        if term.key.briefed and held:
+            yield term.key.briefed.format(_briefed(held))
+        elif term.field in _BRIEFED_BY:
+            yield from _BRIEFED_BY[term.field](contract)
 
 
-def _told(held: str | tuple[str, ...]) -> str:
+def _briefed(held: str | tuple[str, ...]) -> str:
     """A command's first line, or the first entries of a list."""
     if isinstance(held, str):
         first, _, rest = held.strip().partition("\n")
         return clean_line(f"{first} …" if rest else first, _LONGEST_CODE)
-    shown = ", ".join(clean_line(item, _TOLD) for item in held[:_MOST_TOLD])
-    left_out = len(held) - _MOST_TOLD
+    shown = ", ".join(clean_line(item, _ITEM_CHARS) for item in held[:_MOST_ITEMS])
+    left_out = len(held) - _MOST_ITEMS
     return f"{shown} and {left_out} more" if left_out > 0 else shown
 
 
@@ -206,7 +202,7 @@ def _unseen(contract: Contract) -> Iterator[str]:
         yield f"holdout: {often} is also measured on inputs that you do not see"
 
 
-_TOLD_BY: dict[str, Callable[[Contract], Iterator[str]]] = {
+_BRIEFED_BY: dict[str, Callable[[Contract], Iterator[str]]] = {
     "metric": _least_gain,
     "secondary": _limits,
     "holdout": _unseen,

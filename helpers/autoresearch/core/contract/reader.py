@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import yaml
+from msgspec import Struct
 from msgspec.structs import replace
 
 from autoresearch.core import wire
@@ -19,20 +21,14 @@ from autoresearch.core.contract.scalars import (
     COMMAND,
     LITERAL,
     WHOLE,
+    Notation,
     Quantity,
     RefusedValueError,
     compose,
     failure,
     quoted,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from msgspec import Struct
-
-    from autoresearch.core.contract.scalars import Notation
-    from autoresearch.core.errors import ContractError
+from autoresearch.core.errors import ContractError
 
 MAX_READS = 20
 
@@ -80,14 +76,9 @@ class _Place(NamedTuple):
 
 
 def parse(content: str, *, name: str = "autoresearch.yaml") -> Contract:
-    """The contract, with every default filled in.
+    """The contract in a file's text, with every default filled in.
 
-    Args:
-        content: text of the file.
-        name: the file, as errors show it.
-
-    Raises:
-        ContractError: the text is malformed; names line, value and remedy.
+    Raises ContractError, which names line, value and remedy.
     """
     return _Reader(name).read(compose(content, name))
 

@@ -10,9 +10,10 @@ import math
 import re
 import unicodedata
 import warnings
+from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 from yaml.reader import ReaderError
@@ -20,10 +21,6 @@ from yaml.reader import ReaderError
 from autoresearch.core.errors import ContractError
 from autoresearch.core.inscope import is_never_in_scope
 from autoresearch.core.scope import expression
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 3
@@ -33,12 +30,7 @@ _SHOWN = 60
 
 
 def compose(text: str, file: str) -> yaml.Node:
-    """The root of the document.
-
-    Raises:
-        ContractError: too large, not YAML, empty, more than one document, nested too deeply, or
-            with anchors, aliases or tags.
-    """
+    """The root of the document; no anchors, aliases or tags, and nothing nested too deeply."""
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
         message = f"the contract has {size} bytes, more than {MAX_BYTES}"

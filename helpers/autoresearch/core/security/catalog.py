@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 from cvss import CVSS4
 from cvss.exceptions import CVSS4Error
 
 from autoresearch.core.security.ledger import Persona, PlaceKind, Severity, Stride
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MAX_CWE = 1500
 """Above MITRE's highest number (CWE 4.18 ends below 1430), with room for the next editions."""

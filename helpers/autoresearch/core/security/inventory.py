@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from autoresearch.core.security.catalog import endings, line_rules, name_rules, threats
 from autoresearch.core.security.ledger import Boundary, Element, ElementKind, PlaceKind, Stride
 from autoresearch.core.security.quotes import holds_secret
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MAX_FILE_BYTES = 1 << 20
 MAX_LINE = 2_000

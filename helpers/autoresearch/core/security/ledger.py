@@ -9,16 +9,14 @@ of a data store only where it is the record of who did what.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 
 from autoresearch.core.records import Codec
 from autoresearch.share.proving import ProofResult
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Stride(str, Enum):

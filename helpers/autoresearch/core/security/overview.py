@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.security.catalog import threats
-from autoresearch.core.security.ledger import APPLIES, Persona, Severity, State, Stride
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-
-    from autoresearch.core.security.ledger import (
-        Element,
-        Examined,
-        Finding,
-        FindingStatus,
-        Lead,
-        Ledger,
-        Model,
-        Quote,
-    )
+from autoresearch.core.security.ledger import (
+    APPLIES,
+    Element,
+    Examined,
+    Finding,
+    FindingStatus,
+    Lead,
+    Ledger,
+    Model,
+    Persona,
+    Quote,
+    Severity,
+    State,
+    Stride,
+)
 
 
 class Standing(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 from autoresearch.core.formatting import clean_line, markdown_line
 from autoresearch.core.security.catalog import categories
@@ -17,10 +17,6 @@ from autoresearch.core.security.overview import (
     isolation,
     tally,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
 
 LONG = 1_000
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote as percent
 
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.security.catalog import categories
 from autoresearch.core.security.ledger import Severity, State
-
-if TYPE_CHECKING:
-    from autoresearch.core.security.overview import Located, Overview, Shown
+from autoresearch.core.security.overview import Located, Overview, Shown
 
 Json = dict[str, Any]
 

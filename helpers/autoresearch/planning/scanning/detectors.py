@@ -9,12 +9,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from autoresearch.planning.scanning import outline, paths
-
-if TYPE_CHECKING:
-    from autoresearch.planning.scanning.outline import Home
+from autoresearch.planning.scanning.outline import Home
 
 Place = tuple[str, int, dict[str, str]]
 

@@ -12,11 +12,12 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autoresearch.core.contract import Contract, parse
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
+from autoresearch.core.question import Randomness
 from autoresearch.edges.clock import SYSTEM_CLOCK, Clock
 from autoresearch.edges.files import atomic_write, remove_tree
 from autoresearch.edges.gitrepo import GitRepo, to_text
@@ -29,9 +30,6 @@ from autoresearch.planning.scanning.candidates import ProjectSurvey, Role, surve
 from autoresearch.planning.scanning.outline import Project
 from autoresearch.planning.scanning.survey import READS, survey
 from autoresearch.planning.workspace import CHECKED, CheckContext, opening_lock, workspace
-
-if TYPE_CHECKING:
-    from autoresearch.core.question import Randomness
 
 MAX_FILES = 500_000
 MAX_TEXTS = 1_000

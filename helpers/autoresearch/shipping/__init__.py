@@ -1,0 +1,1 @@
+"""From the night to the merge: branches for review, their evidence, and races between commits."""
