@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@set -eu; \
 	if command -v uv >/dev/null 2>&1 \
 	    && { [ -x $(PYTHON) ] || uv venv --quiet --python '>=3.10' $(VENV); } \
-	    && uv pip install --quiet --python $(PYTHON) -c requirements.lock -e '.[dev]'; then \
+	    && uv pip install --quiet --python $(PYTHON) -c requirements.lock -e '.[dev,report]'; then \
 	    touch $@; exit 0; \
 	fi; \
 	if ! [ -x $(PYTHON) ] || ! $(PYTHON) -m pip --version >/dev/null 2>&1; then \
@@ -52,7 +52,7 @@ $(STAMP): pyproject.toml requirements.lock
 	    echo "making $(VENV) with $$base and installing, about a minute the first time" >&2; \
 	    $$base -m venv --clear $(VENV); \
 	fi; \
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'; \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,report]'; \
 	touch $@
 
 # One file for every supported Python; needs uv. Commit it with the change of pyproject.toml.

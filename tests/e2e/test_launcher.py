@@ -269,7 +269,7 @@ def test_no_network_shows_pip_and_the_way_on(place: Place) -> None:
     done = place.call(FAKE_PIP="1", expected_exit_code=1)
     assert "  | pip: no index answers\n" in done.stderr
     assert (
-        "error: pip could not install click cvss GitPython jsonlines msgspec PyYAML\n"
+        "error: pip could not install click cvss GitPython jsonlines msgspec PyYAML rich\n"
         in done.stderr
     )
     assert "PIP_INDEX_URL" in done.stderr
@@ -351,3 +351,34 @@ def test_real_installation(installed: Place, tmp_path: Path) -> None:
         assert str(callers) not in json
         assert arguments == "arguments ['status']"
     assert len(installed.builds()) == 1
+
+
+def test_report_installs_what_it_needs_once_with_a_word(place: Place) -> None:
+    """Breaks if a page fails for want of its libraries, or if every call installs them again."""
+    place.call()
+    assert place.installs() == 1
+    first = place.call("report")
+    assert first.stdout == "ran <report>\n"
+    assert "installing what charts and pages need" in first.stderr
+    assert place.call("report", "-o", "x.html").stderr == ""
+    assert place.installs() == 2
+
+
+@pytest.mark.parametrize("words", ["report --format md", "report --format=csv", "report --help"])
+def test_report_without_pictures_installs_nothing(place: Place, words: str) -> None:
+    """Breaks if plain text waits for a download of 40 MB."""
+    place.call()
+    assert place.call(*words.split()).stderr == ""
+    assert place.installs() == 1
+
+
+def test_report_that_cannot_install_is_run_all_the_same(place: Place) -> None:
+    """Breaks if an offline machine gets no answer, or half an installation is taken for a whole."""
+    place.call()
+    failed = place.call("report", FAKE_PIP="1")
+    assert failed.stdout == "ran <report>\n"
+    assert "--format md` works without them" in failed.stderr
+    assert [
+        path.name for (home,) in [place.data.glob("env-*")] for path in home.glob("report*")
+    ] == []
+    assert "installing" in place.call("report").stderr

@@ -24,7 +24,11 @@ BELOW = {
     "hosts": {"core", "edges", "loop"},
     "security": {"core", "edges", "loop"},
     "shipping": {"core", "edges", "loop", "planning"},
-    "cli": {"core", "edges", "loop", "planning", "trial", "hosts", "security", "shipping"},
+    "reporting": {"core", "edges", "loop"},
+    "cli": {
+        *("core", "edges", "loop", "planning", "trial", "hosts", "security", "shipping"),
+        "reporting",
+    },
 }
 """Layer -> the layers that it may import, beside itself."""
 
@@ -35,6 +39,9 @@ HOMES = {
     "yaml": {"core/contract", "core/security/catalog.py", "core/security/forms.py"},
     "cvss": {"core/security/catalog.py"},
     "click": {"cli"},
+    "rich": {"reporting/watching.py"},
+    "jinja2": {"reporting/webpage.py"},
+    "vl_convert": {"reporting/charts.py"},
 }
 
 

@@ -37,6 +37,12 @@ case "$*" in
     chmod +x "$folder/bin/python" ;;
 *"-m pip"*)
     echo pip >>"$FAKE_CALLS"
+    target="" last=""
+    for word; do
+        [ "$last" != --target ] || target=$word
+        last=$word
+    done
+    [ -z "$target" ] || mkdir -p "$target"
     echo "pip: no index answers" >&2
     [ -z "${FAKE_GATE:-}" ] || cat "$FAKE_GATE" >/dev/null
     exit "${FAKE_PIP:-0}" ;;

@@ -30,6 +30,7 @@ COMMANDS = {
     "profile": "work",
     "status": "status",
     "log": "status",
+    "report": "reports",
     "show": "work",
     "doctor": "doctor",
     "validate": "human",

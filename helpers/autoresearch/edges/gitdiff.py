@@ -38,6 +38,23 @@ def diff(repo: GitRepo, parent: str, commit: str) -> bytes:
     return repo.run(*_PLAIN, *_PATCH, "--binary", parent, commit).out
 
 
+def diffs(repo: GitRepo, changes: Sequence[tuple[str, str]]) -> dict[str, bytes]:
+    """Commit -> its change from the parent named first, by one process; what is gone is left out.
+
+    No line of a patch is a bare id, so that an id alone on a line begins the next one.
+    """
+    asked = "".join(f"{commit} {parent}\n" for parent, commit in changes).encode("ascii")
+    words = (_PLAIN[0], "--stdin", *_PLAIN[1:], *_PATCH)
+    found, known = dict[str, list[bytes]](), {commit.encode(): commit for _, commit in changes}
+    lines: list[bytes] = []
+    for line in repo.run(*words, stdin=asked).out.split(b"\n") if asked else ():
+        if line in known:
+            lines = found.setdefault(known[line], [])
+        else:
+            lines.append(line)
+    return {commit: b"\n".join(patch) for commit, patch in found.items()}
+
+
 def blob_sizes(repo: GitRepo, oids: Sequence[str]) -> list[int]:
     """Bytes of each of these blobs, without reading them."""
     if not oids:

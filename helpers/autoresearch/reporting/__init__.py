@@ -1,0 +1,1 @@
+"""What a night left, for people: report, live view, trends; made from the records alone."""
