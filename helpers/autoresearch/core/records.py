@@ -339,6 +339,8 @@ class Shipped(Struct, frozen=True, kw_only=True):
         name: full name of the ref.
         below: name of the branch that it stands on; empty where it stands on the base.
         base: the commit that it was raced against.
+        commit: its last one.
+        tree: of that commit.
         experiments: what it holds beyond that commit; empty for what a human adopted.
         guard, same: their runs on it; None where the contract has none.
         effect, race: of `base` against it; None where it was not raced again.
