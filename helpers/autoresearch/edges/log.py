@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Generic, NamedTuple, TypeVar
 
-import jsonlines
 from msgspec import Struct
 
 from autoresearch.core import records
@@ -110,10 +109,7 @@ class Chain(Generic[R]):
             self._require(
                 _size(file) == start.offset, "ends in half a line; `autoresearch recover` moves it"
             )
-        buffer = io.BytesIO()
-        with jsonlines.Writer(buffer, dumps=bytes) as writer:  # what was read back is written
-            writer.write(self.form.to_line(record, start.sha256))
-        line = buffer.getvalue()
+        line = self.form.to_line(record, start.sha256) + b"\n"
         append_once(self.path, line)
         end = Position(start.offset + len(line), records.line_hash(line[:-1]))
         return LogEntry(record, start.offset, end)
