@@ -34,10 +34,11 @@ STANDARD_FIELDS = {
     "metadata",
     "allowed-tools",
 }
-HUMAN_COMMANDS = {"amend", "stop", "undo"}
+HUMAN_COMMANDS = {"amend", "stop", "undo", "finalize"}
 NEVER_UNASKED = {
     "init",
     "check",
+    "compare",
     "security",
     "security prove",
     "security state",
@@ -294,7 +295,7 @@ def test_slash_names_do_not_shadow_the_skill() -> None:
     """Catches commands/autoresearch.md, with which `/autoresearch` is unknown to some clients."""
     names = {path.stem for path in COMMAND_FILES}
     assert "autoresearch" not in names
-    assert names - {"plan"} <= set(COMMANDS)
+    assert names - {"plan", "regression"} <= set(COMMANDS)
 
 
 def test_manifests_agree_with_the_project() -> None:

@@ -35,6 +35,7 @@ COMMANDS = {
     "doctor": "doctor",
     "validate": "human",
     "undo": "human",
+    "compare": "comparing",
     "review": "shipping",
     "finalize": "shipping",
     "stop": "human",
