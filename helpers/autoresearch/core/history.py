@@ -522,11 +522,7 @@ def _raced(progress: Progress, race: RaceRecord | None) -> Progress:
         return progress
     if race.machine != progress.machine or progress.deterministic:
         progress = replace(
-            progress,
-            machine=race.machine,
-            deterministic=False,
-            pool_ratio=(),
-            pool_difference=(),
+            progress, machine=race.machine, deterministic=False, pool_ratio=(), pool_difference=()
         )
     return _pooled(progress, race.order, race.values)
 
