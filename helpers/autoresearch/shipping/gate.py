@@ -29,7 +29,6 @@ from autoresearch.core.scope import compile_scope
 from autoresearch.core.snapshot import EXECUTABLE_MODE, PLAIN_MODE, Entry, TreeMap
 from autoresearch.core.stats import effect_of
 from autoresearch.edges import gitdiff, gitrefs
-from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.gitwrite import write_blobs
 from autoresearch.loop.bench import Bench, CandidateFailed, ProtectedTouched
 from autoresearch.loop.measure import SEED_BITS, Race
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from autoresearch.core.decision import Policy
+    from autoresearch.edges.gitrepo import GitRepo
 
 COMPARED = ".compare"
 """Name of the bench of comparisons; no session can be called so."""
