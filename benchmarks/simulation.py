@@ -12,6 +12,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, NamedTuple
 
 import noise
+from autoresearch.core import boundary
 from autoresearch.core.decision import Decision, Policy
 from autoresearch.core.model import Arm, Direction, Pair, Scale
 from autoresearch.core.noise import extended, same_code_differences, smallest_visible
@@ -85,7 +86,10 @@ class Machine:
         self.run(1 - gain)
         pairs = []
         for _ in range(number):
-            opener = opener.other if in_turns else coin.choice(list(Arm))
+            firsts = [pair.first for pair in pairs]
+            opener = (
+                opener.other if in_turns else boundary.opener(coin.getrandbits(1), firsts, number)
+            )
             values = {}
             for arm in (opener, opener.other):
                 values[arm] = self.run(1.0 if arm is Arm.INCUMBENT else 1 - gain)
@@ -105,6 +109,7 @@ def race(
         direction=Direction.LOWER,
         scale=Scale.RATIO,
         min_effect=0.0,
+        seed=rng.getrandbits(32),
     )
     pairs = machine.pairs(cell.pairs, cell.gain, rng, in_turns=cell.in_turns)
     decision = judge(pairs, policy, pool)

@@ -17,6 +17,7 @@ from autoresearch.core.contract import (
     render_words,
 )
 from autoresearch.core.contract.comparison import differences, measures_differently
+from autoresearch.core.contract.keys import Patience
 from autoresearch.core.model import Direction, Source
 from msgspec.structs import fields, replace
 
@@ -81,6 +82,7 @@ OTHER_VALUES = {
     "race.seconds": 60.000000001,
     "race.max_runs": 40,
     "race.pairs": 3,
+    "race.patience": Patience.LONG,
     "simplify_loss": 0.0,
     "budget.experiments": None,
     "budget.hours": None,
@@ -108,6 +110,7 @@ NOT_MEASURING = {
     "race.seconds",
     "race.max_runs",
     "race.pairs",
+    "race.patience",
     "simplify_loss",
     "budget.experiments",
     "budget.hours",

@@ -143,7 +143,7 @@ def test_loss_within_its_limit_rarely_fails_and_beyond_rarely_holds():
     assert wrong <= 9  # 2 % of 200 is 4, standard deviation 2
 
 
-KEEP = judge(climbing([-0.01] * 8), lower(20), [])
+KEEP = judge(climbing([-0.01] * 8), lower(20, rule=1), [])
 HELD = check(paired([100, 100], [100, 100]))
 BROKEN = check(paired([100, 100], [110, 110]))
 UNPROVEN = check(paired([100], [104]))

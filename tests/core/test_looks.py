@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core import race
+from autoresearch.core import race, spending
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +36,7 @@ def test_landslide_is_looked_for_where_it_is_affordable(alpha, planned, expected
 )
 def test_keep_looks(planned, expected):
     """Breaks if a look is added, lost, or N itself is none."""
-    assert race.keep_looks(planned) == expected
+    assert spending.keep_looks(planned) == expected
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_looks_never_spend_more_than_alpha(alpha, planned):
     """Breaks if the union bound over all looks exceeds alpha."""
     first = race.landslide(alpha, planned)
     spent = first.level if first else 0.0
-    for pairs in sorted(race.keep_looks(planned)):
-        budget = race.allowance(alpha, pairs, planned) - spent
+    for pairs in sorted(spending.keep_looks(planned)):
+        budget = spending.allowance(alpha, pairs, planned) - spent
         assert pairs == planned or budget >= -1e-15 or first
         spent += max(0.0, budget)
     assert spent <= alpha + 1e-12
@@ -114,26 +114,26 @@ def test_looks_never_spend_more_than_alpha(alpha, planned):
 
 def test_frugal_line_rises_as_written():
     """Breaks if the line's shape changes: 2 log2(n / 2) / log2(4) for N = 8."""
-    line = [round(race.futility_line(pairs, 8), 2) for pairs in (2, 4, 6)]
+    line = [round(spending.futility_line(pairs, 8), 2) for pairs in (2, 4, 6)]
     assert line == [0.0, 1.0, 1.58]
 
 
 def test_patient_line_is_straight_in_the_sum():
     """Breaks if the patient constants change without a new benchmark."""
     # sqrt(4/100) = .2: 2.3 * .2 - .35 / .2; sqrt(64/100) = .8: 2.3 * .8 - .35 / .8
-    assert race.futility_line(4, 100) == pytest.approx(-1.29)
-    assert race.futility_line(64, 100) == pytest.approx(1.4025)
+    assert spending.futility_line(4, 100) == pytest.approx(-1.29)
+    assert spending.futility_line(64, 100) == pytest.approx(1.4025)
     # N = 16, sqrt(4/16) = .5: 2 * .5 - .5 / .5; sqrt(9/16) = .75: 2 * .75 - .5 / .75
-    assert race.futility_line(4, 16) == pytest.approx(0.0)
-    assert race.futility_line(9, 16) == pytest.approx(5 / 6)
+    assert spending.futility_line(4, 16) == pytest.approx(0.0)
+    assert spending.futility_line(9, 16) == pytest.approx(5 / 6)
 
 
 def test_patient_line_tightens_between_60_and_100_pairs():
     """Breaks if a worthless candidate costs more than 40 runs, or N = 60 sees less than N = 59."""
     # half way, at n = N / 4: 2.15 * .5 - .425 / .5
-    assert race.futility_line(20, 80) == pytest.approx(0.225)
-    assert race.futility_line(15, 60) == pytest.approx(0.0)
-    assert race.futility_line(100, 400) == race.futility_line(25, 100)
+    assert spending.futility_line(20, 80) == pytest.approx(0.225)
+    assert spending.futility_line(15, 60) == pytest.approx(0.0)
+    assert spending.futility_line(100, 400) == spending.futility_line(25, 100)
 
 
 @pytest.mark.parametrize(
@@ -148,5 +148,5 @@ def test_patient_line_tightens_between_60_and_100_pairs():
 )
 def test_futility_looks(planned, expected):
     """Breaks if hope is given up at another pace, or at N itself."""
-    due = [pairs for pairs in range(1, planned + 1) if race.is_futility_look(pairs, planned)]
+    due = [pairs for pairs in range(1, planned + 1) if spending.is_futility_look(pairs, planned)]
     assert due == expected

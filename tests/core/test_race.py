@@ -73,7 +73,7 @@ def test_landslide_is_not_looked_for_with_fewer_than_seven_differences():
 def test_landslide_that_did_not_come_leaves_no_p_value():
     """Breaks if the level of a failed look is printed as the evidence of the race."""
     pairs = climbing([-0.01, 0.01, 0.01, 0.01])
-    decision = judge(pairs, lower(20), [0.01] * 4)
+    decision = judge(pairs, lower(20, rule=1), [0.01] * 4)
     assert short(decision) == (False, Rule.FUTILITY, 4, Reason.UNDECIDED)
     assert decision.p_value is None
 
@@ -90,7 +90,7 @@ def test_first_pair_far_behind_ends_the_race():
 
 def test_slow_candidate_behind_is_given_up_after_two_pairs():
     """Breaks if futility is looked at later, or two losses are called proof."""
-    decision = judge(climbing([0.01, 0.02]), lower(11), [])
+    decision = judge(climbing([0.01, 0.02]), lower(11, rule=1), [])
     assert short(decision) == (False, Rule.FUTILITY, 2, Reason.UNDECIDED)
     # one same-code difference, ln(112.2/101) = .105: 1 - exp(-3 * 1.48 * .105 / sqrt(11))
     assert decision.smallest_visible == pytest.approx(0.1313, abs=0.0005)
@@ -103,8 +103,8 @@ def test_slow_candidate_behind_is_given_up_after_two_pairs():
 def test_cheap_candidate_behind_gets_four_pairs():
     """Breaks if one spike in two pairs buries a real gain where samples are cheap."""
     pairs = climbing([0.01, 0.02, 0.01, 0.02])
-    assert judge(pairs[:3], lower(12), []).ended is False
-    assert short(judge(pairs, lower(12), [])) == (False, Rule.FUTILITY, 4, Reason.UNDECIDED)
+    assert judge(pairs[:3], lower(12, rule=1), []).ended is False
+    assert short(judge(pairs, lower(12, rule=1), [])) == (False, Rule.FUTILITY, 4, Reason.UNDECIDED)
 
 
 def test_noisy_race_claims_no_more_than_it_saw():
@@ -123,7 +123,7 @@ def test_undecided_race_says_how_near_it_came():
     """An interval beside which nobody can see why the race did not end in a keep."""
     # All eight pairs swap like coins of one size: one lost has 1 + 8 of 256 labellings at least as
     # good. A keep may spend up to alpha = .02; only "none lost", 1 of 256, fits into that.
-    decision = judge(climbing([-0.01] * 7 + [0.05]), lower(8), [])
+    decision = judge(climbing([-0.01] * 7 + [0.05]), lower(8, rule=1), [])
     assert short(decision) == (False, Rule.END, 8, Reason.UNDECIDED)
     assert decision.detail.startswith(
         "could not tell after 8 pairs (p = 0.035, a keep needs 0.0039); "
@@ -134,16 +134,16 @@ def test_losses_beyond_the_known_noise_are_called_worse():
     """Breaks if a clear loss is called undecided: the agent would try it again."""
     # two losses over two thirds of three known differences: .25 / C(4, 2) = .042 <= .05
     pairs = paired([100, 100], [105, 105])
-    decision = judge(pairs, lower(11), [0.001] * 2)
+    decision = judge(pairs, lower(11, rule=1), [0.001] * 2)
     assert short(decision) == (False, Rule.FUTILITY, 2, Reason.WORSE)
-    assert judge(pairs, lower(11), [0.001]).reason is Reason.UNDECIDED
+    assert judge(pairs, lower(11, rule=1), [0.001]).reason is Reason.UNDECIDED
 
 
 def test_look_keeps_what_order_proves():
     """Breaks if drift hides a gain that every pair shows."""
     # eight scores of +1: p = 1/256 = .0039; budget .02 * 8/20 = .008
     pairs = climbing([-0.01] * 8)
-    decision = judge(pairs, lower(20), [])
+    decision = judge(pairs, lower(20, rule=1), [])
     assert short(decision) == (True, Rule.LOOK, 8, None)
     assert decision.p_value == 1 / 256
     assert decision.detail == "better after 8 pairs, p = 0.0039"
@@ -153,14 +153,14 @@ def test_retest_needs_more_at_the_same_look():
     """Breaks if a retest's smaller level is not applied at each look."""
     # budget .005 * 8/20 = .002 < 1/256, at 12 pairs .003 - 0 >= 1/4096
     pairs = climbing([-0.01] * 12)
-    assert short(judge(pairs, lower(20, alpha=0.005), [])) == (True, Rule.LOOK, 12, None)
+    assert short(judge(pairs, lower(20, rule=1, alpha=0.005), [])) == (True, Rule.LOOK, 12, None)
 
 
 def test_race_ends_at_its_last_pair():
     """Breaks if a race runs on, or its last look is left out."""
     # N = 6: all six +1 give 1/64 = .0156 <= .02 - .0002; one turned gives 7/64
-    assert short(judge(climbing([-0.01] * 6), lower(6), [])) == (True, Rule.LOOK, 6, None)
-    decision = judge(climbing([-0.01] * 5 + [0.01]), lower(6), [])
+    assert short(judge(climbing([-0.01] * 6), lower(6, rule=1), [])) == (True, Rule.LOOK, 6, None)
+    decision = judge(climbing([-0.01] * 5 + [0.01]), lower(6, rule=1), [])
     assert short(decision) == (False, Rule.END, 6, Reason.UNDECIDED)
     assert decision.p_value == 7 / 64
 
@@ -170,7 +170,7 @@ def test_spent_alpha_is_gone():
     # N = 9: 8 pairs spend 1/256 * 4 (sums 8 and 6 cost 9/256 > .016: only 1/256 fits), then the
     # budget at 9 is .02 - 1/256 = .0161: ten of 512 labellings (.0195) do not fit.
     pairs = climbing([-0.01] * 7 + [0.01, -0.01])
-    decision = judge(pairs, lower(9), [])
+    decision = judge(pairs, lower(9, rule=1), [])
     assert short(decision) == (False, Rule.END, 9, Reason.UNDECIDED)
     assert decision.p_value == 10 / 512
 
@@ -195,7 +195,7 @@ def test_relative_min_effect_fails_closed_on_differences():
 
 def test_ties_are_no_evidence():
     """Breaks if equal programs are kept, or raced for ever."""
-    decision = judge(paired([5] * 20, [5] * 20), lower(20), [])
+    decision = judge(paired([5] * 20, [5] * 20), lower(20, rule=1), [])
     assert short(decision) == (False, Rule.FUTILITY, 6, Reason.UNDECIDED)
     assert (
         decision.detail
@@ -288,8 +288,8 @@ def test_higher_is_better():
 def test_decision_does_not_change_with_later_pairs():
     """Breaks if a look knows what came after it."""
     pairs = climbing([-0.01] * 8)
-    after = judge([*pairs, *paired([1] * 12, [900] * 12)], lower(20), [])
-    assert after == judge(pairs, lower(20), [])
+    after = judge([*pairs, *paired([1] * 12, [900] * 12)], lower(20, rule=1), [])
+    assert after == judge(pairs, lower(20, rule=1), [])
 
 
 ROUNDS = st.lists(st.tuples(st.integers(-9, 30), st.integers(-9, 30)), min_size=1, max_size=24)

@@ -43,7 +43,7 @@ def record(order, values, **changes):
 
 def test_race_is_decided_again():
     """Breaks if a record lacks what its decision rests on."""
-    decision = judge(PAIRS, lower(20, alpha=0.01), POOL)
+    decision = judge(PAIRS, lower(20, rule=1, alpha=0.01), POOL)
     assert decision.ended is True
     assert recompute(record(*runs_of(PAIRS))) == decision
 
@@ -51,7 +51,7 @@ def test_race_is_decided_again():
 def test_race_prolonged_by_its_limits_is_decided_again():
     """Breaks if pairs run for a limit change the decision on the metric, whatever they hold."""
     later = climbing([0.05] * 8)
-    decision = judge(PAIRS, lower(20, alpha=0.01), POOL)
+    decision = judge(PAIRS, lower(20, rule=1, alpha=0.01), POOL)
     assert decision.keep is True
     assert recompute(record(*runs_of([*PAIRS, *later]))) == decision
 
@@ -60,7 +60,7 @@ def test_landslide_is_decided_again():
     """Breaks if what a race borrowed is not in its record."""
     pairs = paired([100, 101] * 2, [90, 91] * 2)
     pool = (0.01,) * 7
-    decision = judge(pairs, lower(20, alpha=0.01), pool)
+    decision = judge(pairs, lower(20, rule=1, alpha=0.01), pool)
     assert decision.rule is Rule.LANDSLIDE
     assert recompute(record(*runs_of(pairs), pool=pool)) == decision
     assert recompute(record(*runs_of(pairs), pool=())).ended is False
@@ -69,7 +69,9 @@ def test_landslide_is_decided_again():
 def test_simplification_is_decided_again():
     """Breaks if a kept simplification is recomputed as a discard."""
     pairs = climbing([0.001] * 12)
-    decision = judge_simplify(pairs, lower(20, alpha=0.01), POOL, carried=0.002, allowed=0.01)
+    decision = judge_simplify(
+        pairs, lower(20, rule=1, alpha=0.01), POOL, carried=0.002, allowed=0.01
+    )
     assert decision.keep is True
     assert recompute(record(*runs_of(pairs), carried=0.002, allowed=0.01)) == decision
 
@@ -110,7 +112,7 @@ def test_limits_are_judged_again():
     memory = climbing([0.02] * 12)
     order, values = runs_of(memory)
     race = record(order, values, secondary=(("mb", tuple(values)),))
-    result = judge_limit(memory, limited(), lower(20, alpha=0.01), carried=0.01).result
+    result = judge_limit(memory, limited(), lower(20, rule=1, alpha=0.01), carried=0.01).result
     assert (result.held, result.carried) == (True, 0.01)
     assert limits_again(race, [result]) == (result,)
     assert limits_again(race, [replace(result, carried=0.04)]) != (result,)

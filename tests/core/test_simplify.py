@@ -12,7 +12,7 @@ from support.pairs import climbing, lower, noisy, paired
 
 
 def judged(pairs, *, carried=0.0, allowed=0.01, **policy):
-    return judge_simplify(pairs, lower(20, **policy), [], carried=carried, allowed=allowed)
+    return judge_simplify(pairs, lower(20, rule=1, **policy), [], carried=carried, allowed=allowed)
 
 
 def test_equal_speed_is_kept():
@@ -33,7 +33,7 @@ def test_loss_beyond_the_allowance_is_dropped():
 def test_plain_loss_is_called_worse():
     """Breaks if the agent is told to try a clearly slower simplification again."""
     pairs = paired([100, 100], [110, 110])
-    decision = judge_simplify(pairs, lower(11), [0.001] * 2, carried=0.0, allowed=0.01)
+    decision = judge_simplify(pairs, lower(11, rule=1), [0.001] * 2, carried=0.0, allowed=0.01)
     assert (decision.reason, decision.detail) == (
         Reason.WORSE,
         "loses more than --simplify allows",

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from autoresearch.core.decision import Policy
-from autoresearch.core.model import Arm, Direction, Pair, Scale
+from autoresearch.core.model import RULE, Arm, Direction, Pair, Scale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +48,14 @@ def lower(
     min_effect: float = 0.0,
     scale: Scale = Scale.RATIO,
     direction: Direction = Direction.LOWER,
+    rule: int = RULE,
 ) -> Policy:
     """The default policy of a metric that should fall."""
-    return Policy(alpha=alpha, pairs=pairs, direction=direction, scale=scale, min_effect=min_effect)
+    return Policy(
+        alpha=alpha,
+        pairs=pairs,
+        direction=direction,
+        scale=scale,
+        min_effect=min_effect,
+        rule=rule,
+    )

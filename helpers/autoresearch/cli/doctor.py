@@ -201,7 +201,7 @@ def _decisions(session: Session) -> Diagnosis:
         record = entry.record
         if not isinstance(record, Experiment):
             continue
-        if record.race is not None and record.race.rule != RULE:
+        if record.race is not None and record.race.rule > RULE:
             older += 1
         elif not is_reproduced(record):
             wrong.append(record.number)
@@ -209,7 +209,7 @@ def _decisions(session: Session) -> Diagnosis:
         not wrong,
         f"decisions: {count - older} experiments decided again from their samples"
         + (f"; these differ: {wrong[:5]}" if wrong else ", all the same")
-        + (f"; {older} from another version of the rule were not" if older else ""),
+        + (f"; {older} from a later version of the rule were not" if older else ""),
         "The log and this version disagree: report this together with the log.",
     )
 

@@ -7,7 +7,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from autoresearch.core.model import Direction, Effect, Flag, Reason, Scale
+from autoresearch.core.model import RULE, Direction, Effect, Flag, Reason, Scale
 
 _PROVEN_LEVEL = 0.95
 """An interval of lower coverage proves nothing: two pairs that agree are a coin toss."""
@@ -25,6 +25,10 @@ class Policy(Struct, frozen=True, kw_only=True):
         scale: how values are compared; values that are not positive turn RATIO into DIFFERENCE.
         min_effect: a keep also needs this estimated gain; a fraction of the incumbent on RATIO,
             the metric's unit on DIFFERENCE.
+        rule: version of the decision rule; a record is judged by its own.
+        seed: of the made-up orders that the boundary is made from.
+        hope: the race is given up once a keep is less likely than this; 0 never.
+        patient: but not before so many pairs.
     """
 
     alpha: float
@@ -32,6 +36,10 @@ class Policy(Struct, frozen=True, kw_only=True):
     direction: Direction
     scale: Scale
     min_effect: float
+    rule: int = RULE
+    seed: int = 0
+    hope: float = 0.05
+    patient: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from autoresearch.core import race
+from autoresearch.core import spending
+from autoresearch.core.contract import Holdout, Metric
 from autoresearch.core.decision import Decision, Policy, Rule, still_open
-from autoresearch.core.model import Arm, Direction, Effect, LimitResult, Pair, Reason, Scale
+from autoresearch.core.model import (
+    Arm,
+    Direction,
+    Effect,
+    LimitResult,
+    Pair,
+    RaceRecord,
+    Reason,
+    Scale,
+)
 from autoresearch.core.race import ORDER, deterministic_step, judge, pairs_of
 from autoresearch.core.stats import (
     effect_of,
@@ -22,12 +33,6 @@ from autoresearch.core.stats import (
     upper_change,
 )
 from autoresearch.core.wire import Finite
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from autoresearch.core.contract import Holdout, Metric
-    from autoresearch.core.model import RaceRecord
 
 
 class Bound(Struct, frozen=True, kw_only=True):
@@ -184,10 +189,10 @@ def _bounded_loss(pairs: Sequence[Pair], bound: Bound, policy: Policy) -> _Loss:
 
 def _tail(pairs: int, policy: Policy) -> float | None:
     """Return the one-sided level of the look at these pairs, None where none is due."""
-    due = sorted(race.keep_looks(policy.pairs))
+    due = sorted(spending.keep_looks(policy.pairs))
     spent = 0.0
     for look in due:
-        budget = race.allowance(policy.alpha, look, policy.pairs) - spent
+        budget = spending.allowance(policy.alpha, look, policy.pairs) - spent
         if look == policy.pairs:
             budget = max(budget, 2.0**-look)
         if budget < 2.0**-look:
@@ -479,6 +484,10 @@ def _policy(record: RaceRecord) -> Policy:
         direction=record.direction,
         scale=record.scale,
         min_effect=record.min_effect,
+        rule=record.rule,
+        seed=record.seeds[0] if record.seeds else 0,
+        hope=record.hope,
+        patient=record.patient,
     )
 
 

@@ -16,7 +16,7 @@ from autoresearch.core.wire import Finite
 SCHEMA = 1
 """Version of every persisted record. History: 1 (2026-11) first release."""
 
-RULE = 1
+RULE = 2
 """Version of the decision rule and of its constants; raised when a recorded race would be decided
 otherwise. 1: docs/decision.md as of release 0.1.0."""
 
@@ -191,7 +191,9 @@ class RaceRecord(Struct, frozen=True, kw_only=True):
         machine: which machine, since its last start; noise of another one is not used.
         void: samples thrown away because the machine slept or its clock jumped.
         p_value: at the last look; None: none was taken.
-        rule: version of the decision rule; `doctor` decides races of its own version again.
+        rule: version of the decision rule; `doctor` decides each race again by its own version.
+        hope: the race was given up once a keep was less likely than this; absent under rule 1.
+        patient: but not before so many pairs; absent under rule 1.
     """
 
     alpha: Finite
@@ -215,6 +217,8 @@ class RaceRecord(Struct, frozen=True, kw_only=True):
     p_value: Finite | None
     smallest_visible: Finite | None
     rule: int
+    hope: Finite = 0.0
+    patient: int = 0
 
 
 class LimitResult(Struct, frozen=True, kw_only=True):

@@ -111,9 +111,14 @@ def pairs_allowed(
         return max(1, pairs)
     if max_runs is not None:
         return max(1, max_runs // 2)
+    return max(_FEWEST_PAIRS, pairs_within(seconds, sample_s))
+
+
+def pairs_within(seconds: float, sample_s: float) -> int:
+    """Return how many pairs of so long samples fit into the seconds, 100 at most."""
     if sample_s * 2 * _MOST_PAIRS <= seconds:
         return _MOST_PAIRS
-    return max(_FEWEST_PAIRS, int(seconds / 2 / sample_s))
+    return int(seconds / 2 / sample_s)
 
 
 def calibration_runs(sample_s: float, *, seconds: float) -> int:

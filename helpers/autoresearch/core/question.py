@@ -8,10 +8,11 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from autoresearch.core.contract import Contract
+from autoresearch.core.contract.keys import Patience
 from autoresearch.core.decision import Decision, Policy
 from autoresearch.core.limits import Bound, judge_simplify
 from autoresearch.core.model import Arm, Pair, Sample, Scale
-from autoresearch.core.noise import pairs_allowed
+from autoresearch.core.noise import pairs_allowed, pairs_within
 from autoresearch.core.race import judge
 from autoresearch.core.wire import Finite
 
@@ -117,8 +118,20 @@ class Question(Struct, frozen=True, kw_only=True):
         return judge_simplify(pairs, self.policy, self.pool, carried=carried, allowed=allowed)
 
 
-def policy_of(contract: Contract, *, pairs: int, alpha: float) -> Policy:
-    """Return the rules of a race under this contract."""
+_HOPE = {
+    Patience.SHORT: 0.2,
+    Patience.NORMAL: 0.05,
+    Patience.LONG: 0.01,
+    Patience.FULL: 0.0,
+}
+
+_PATIENT_S = 15.0
+_PATIENT_PAIRS = 12
+"""No race is given up before 15 s or 12 pairs, whichever is less: a thought takes minutes."""
+
+
+def policy_of(contract: Contract, *, pairs: int, alpha: float, sample_s: float = 0.0) -> Policy:
+    """Return the rules of a race under this contract, where a sample takes so long."""
     metric = contract.metric
     in_points = metric.min_effect_relative and metric.scale is Scale.DIFFERENCE
     return Policy(
@@ -127,6 +140,8 @@ def policy_of(contract: Contract, *, pairs: int, alpha: float) -> Policy:
         direction=metric.direction,
         scale=metric.scale,
         min_effect=metric.min_effect * (100 if in_points else 1),
+        hope=_HOPE[contract.race.patience],
+        patient=min(pairs_within(_PATIENT_S, sample_s), _PATIENT_PAIRS, pairs),
     )
 
 

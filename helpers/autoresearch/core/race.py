@@ -6,12 +6,15 @@ The figures beside the constants come from benchmarks/decision.py (results/decis
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from statistics import NormalDist
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from autoresearch.core import boundary, spending
 from autoresearch.core.decision import (
     Decision,
     Policy,
@@ -36,38 +39,20 @@ from autoresearch.core.stats import (
     tail_probability,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
 FEW_PAIRS = 6
 """Below this many pairs 2^-n alone cannot reach the default alpha: same-code differences help."""
 
-PATIENT_PAIRS = 12
-"""From here on samples are not slow: hope is given up late, and never before the fourth pair."""
+_FIRST_LOOK = 4
 
-LONG_PAIRS = 60
-"""From here on looks for a keep are farther apart, and patience no longer grows with N."""
+_PATIENT_SHARE = 4
+"""No race is given up before a quarter of its pairs: 15 s of the former default of 60 s."""
 
-_KEEP_LOOKS = (8, 12, 16, 20, 24, 32, 40)
-_LONG_KEEP_LOOKS = (12, 20, 32, 48, 72)
+_SEEN, _HOPED_FOR = 0.35, 0.9
+"""A race is given up when a keep has become unlikelier than the policy's `hope`, if the drift is
+for 35 parts what was seen and for 65 that of a gain found 9 times in 10. Giving up can only lower
+the number of worthless keeps, so all three are chosen for speed and power (results/decision.md)."""
 
-_SLOPE, _LONG_SLOPE = 2.0, 2.3
-_HEAD_START, _LONG_HEAD_START = 0.5, 0.35
-_LONGEST_PAIRS = 100
-"""The patient line is z < slope sqrt(n/N) - head start / sqrt(n/N), straight in the sum of the
-scores as in Wald's sequential test (1945). From N = 60 to 100 it tightens from the first constants
-to the second, which keeps a worthless candidate below 40 runs.
-
-Chosen among 14 lines for N = 12 to 60 (400 to 800 races a cell; bell-shaped noise of 5 % a run,
-bursts, recorded CPU time). At N = 20 and bell-shaped noise this one finds a gain of 5 % 63 times in
-100, at 15 runs for a worthless candidate; no early end at all finds it 66 times at 40 runs, and the
-frugal line, which used to stand up to N = 59, 52 times at 9. A head start of 0.65 finds one more,
-at two runs more. The constants for N = 100 were chosen with the looks for a keep among 60 lines."""
-
-_EVERY_SECOND_UNTIL = 40
-_THEN_EVERY = 8
-_PATIENT_FIRST = 4
+_NORMAL = NormalDist()
 
 _LANDSLIDE_PAIRS = 4
 _LANDSLIDE_DIFFERENCES = 7
@@ -79,6 +64,11 @@ the pairs may hit each of them and spare the gaps between, for as long as the ra
 differences of other races were hit by chance. Counting all let up to 4.9 % of worthless candidates
 through under a load of 4 runs (N = 3 to 5), three quarters 3.0 %, two thirds 2.2 %, half 0.8 %; a
 gain of 10 % at heavy-tailed noise (N = 3) was found 85, 78, 73 and 61 times in 100."""
+
+
+_REPEATED_LOOKS, _SHARE_OF_EACH = 4, 0.8
+"""From 4 planned pairs on, each look takes this part of its share of alpha: under a load of 4 runs
+1.5 % of worthless candidates came through instead of 1.9 to 2.15, at 1 to 3 gains fewer in 100."""
 
 
 class Landslide(NamedTuple):
@@ -127,60 +117,15 @@ def landslide(alpha: float, planned: int) -> Landslide | None:
     candidates through under a load in step with the pairs (N = 20); against all it is 0.7 %.
     """
     level = level_of_beating(_LANDSLIDE_PAIRS, _LANDSLIDE_DIFFERENCES)
-    if level > allowance(alpha, _LANDSLIDE_PAIRS, planned):
+    if level > spending.allowance(alpha, _LANDSLIDE_PAIRS, planned):
         return None
     return Landslide(_LANDSLIDE_PAIRS, _LANDSLIDE_DIFFERENCES, level)
-
-
-def allowance(alpha: float, pairs: int, planned: int) -> float:
-    """Return the share of alpha that looks up to `pairs` may have spent together.
-
-    Linear in time (Lan & DeMets 1983); the union bound over looks keeps the sum within alpha.
-    """
-    return alpha * pairs / planned
-
-
-@lru_cache
-def keep_looks(planned: int) -> frozenset[int]:
-    """Return the numbers of pairs at which a race of `planned` pairs may be kept."""
-    looks = _LONG_KEEP_LOOKS if planned >= LONG_PAIRS else _KEEP_LOOKS
-    return frozenset({*(pairs for pairs in looks if pairs < planned), planned})
 
 
 def needs_differences(alpha: float, planned: int) -> bool:
     """Return whether `planned` pairs cannot reach alpha by their order alone."""
     first = landslide(alpha, planned)
     return planned < FEW_PAIRS or 2.0**-planned > alpha - (first.level if first else 0.0)
-
-
-def is_futility_look(pairs: int, planned: int) -> bool:
-    """Return whether hope is examined after `pairs` pairs."""
-    if pairs >= planned or pairs % 2:
-        return False
-    if planned < PATIENT_PAIRS:
-        return True
-    if pairs <= _EVERY_SECOND_UNTIL:
-        return pairs >= _PATIENT_FIRST
-    return pairs % _THEN_EVERY == 0
-
-
-def futility_line(pairs: int, planned: int) -> float:
-    """Return the standardised sum of scores below which a race is given up.
-
-    Giving up can only lower the number of worthless keeps, so the line is free to be chosen for
-    speed and power.
-
-    Args:
-        pairs: even, 2 <= pairs < planned.
-        planned: N of the race, >= 6.
-    """
-    if planned >= PATIENT_PAIRS:
-        elapsed = math.sqrt(pairs / planned)
-        tightened = min(1.0, max(0.0, (planned - LONG_PAIRS) / (_LONGEST_PAIRS - LONG_PAIRS)))
-        slope = _SLOPE + tightened * (_LONG_SLOPE - _SLOPE)
-        head_start = _HEAD_START + tightened * (_LONG_HEAD_START - _HEAD_START)
-        return slope * elapsed - head_start / elapsed
-    return 2 * math.log2(pairs / 2) / math.log2(planned / 2)
 
 
 def pairs_of(order: str, values: Sequence[float]) -> tuple[Pair, ...]:
@@ -415,8 +360,12 @@ class _Look(NamedTuple):
 def _replay(race: Seen) -> Call:
     """Return what the rules say, going through the pairs as they came."""
     planned = race.policy.pairs
-    short = needs_differences(race.policy.alpha, planned)
-    look_at, is_futile = (_look_at_size, _is_losing) if short else (_look_at_order, _is_futile)
+    if needs_differences(race.policy.alpha, planned):
+        look_at, is_futile = _look_at_size, _is_losing
+    elif race.policy.rule == 1:
+        look_at, is_futile = _look_at_order_1, _is_futile_1
+    else:
+        look_at, is_futile = _look_at_order, _is_futile
     spent, p_value, needed = 0.0, None, None
     for n in range(1, len(race.pairs) + 1):
         seen = race.first(n)
@@ -444,28 +393,97 @@ def _is_hopeless(seen: Seen) -> bool:
     return len(pool) >= _RACING_POOL and seen.gains()[0] < -_RACING_FACTOR * max(pool)
 
 
-def _look_at_order(seen: Seen, spent: float) -> _Look | None:
+def is_look(pairs: int, planned: int) -> bool:
+    """Return whether a race of `planned` pairs is looked at after so many."""
+    return pairs == planned or (pairs >= _FIRST_LOOK and pairs % 2 == 0)
+
+
+def _look_at_order(seen: Seen, _spent: float) -> _Look | None:
     """Take the look that is due in a race of enough pairs to be decided by their order."""
+    n = len(seen.pairs)
+    early = _look_for_landslide(seen)
+    if early and early.passed and seen.is_large_enough():
+        return early
+    if not is_look(n, seen.policy.pairs):
+        return early
+    patient = replace(seen.policy, hope=0.0, patient=0)  # giving up does not move the boundary
+    found = _boundary_after(patient, seen.pairs)
+    if found.p_value is None:
+        return early
+    return _Look(Rule.LOOK, found.p_value, found.needed, found.own)
+
+
+@lru_cache(maxsize=128)
+def _boundary_after(policy: Policy, pairs: tuple[Pair, ...]) -> boundary.Crossing:
+    """The boundary at the look after these pairs; that of the look before is remembered."""
+    first = landslide(policy.alpha, policy.pairs)
+    alpha = policy.alpha - (first.level if first else 0.0)
+    earlier = range(len(pairs) - 1, 0, -1)
+    last = next((n for n in earlier if is_look(n, policy.pairs)), 0)
+    before = (
+        _boundary_after(policy, pairs[:last]) if last else boundary.start(boundary.draws(alpha))
+    )
+    return boundary.look(
+        before,
+        swap_scores(pairs, policy.direction),
+        [pair.first for pair in pairs],
+        planned=policy.pairs,
+        alpha=alpha,
+        seed=policy.seed,
+    )
+
+
+def _is_futile(seen: Seen) -> bool:
+    n, policy = len(seen.pairs), seen.policy
+    if n < max(policy.patient, policy.pairs / _PATIENT_SHARE):
+        return False
+    return is_hopeless_lead(standardised(seen.scores()), n, policy)
+
+
+def is_hopeless_lead(lead: float, pairs: int, policy: Policy) -> bool:
+    """Return whether a keep has become too unlikely for a candidate that leads by so much.
+
+    Args:
+        lead: in standard errors, after `pairs` pairs.
+        pairs: fewer than planned.
+        policy: its `hope` is the least chance that is worth going on for.
+    """
+    elapsed = pairs / policy.pairs
+    led = lead * math.sqrt(elapsed)
+    wanted = _NORMAL.inv_cdf(1 - policy.alpha)
+    drift = _SEEN * led / elapsed + (1 - _SEEN) * (wanted + _NORMAL.inv_cdf(_HOPED_FOR))
+    missing = wanted - led - drift * (1 - elapsed)
+    return 1 - _NORMAL.cdf(missing / math.sqrt(1 - elapsed)) < policy.hope
+
+
+def _look_for_landslide(seen: Seen) -> _Look | None:
+    early = landslide(seen.policy.alpha, seen.policy.pairs)
+    if early is None or len(seen.pairs) != early.pairs:
+        return None
+    known = seen.known_differences()
+    if len(known) < early.differences:
+        return None
+    return _Look(Rule.LANDSLIDE, None, early.level, beat(seen.gains(), known))
+
+
+def _look_at_order_1(seen: Seen, _spent: float) -> _Look | None:
+    """The look that was due under rule 1: their levels add up to alpha."""
     n, alpha, planned = len(seen.pairs), seen.policy.alpha, seen.policy.pairs
-    early = landslide(alpha, planned)
-    if early and n == early.pairs:
-        known = seen.known_differences()
-        if len(known) < early.differences:
-            return None
-        return _Look(Rule.LANDSLIDE, None, early.level, beat(seen.gains(), known))
-    if n not in keep_looks(planned):
+    if early := _look_for_landslide(seen):
+        return early
+    if n not in spending.keep_looks(planned):
         return None
     scores = seen.scores()
-    threshold = largest_tail(scores, allowance(alpha, n, planned) - spent)
+    threshold = largest_tail(scores, spending.allowance(alpha, n, planned) - _spent)
     p_value = tail_probability(scores)
     return _Look(Rule.LOOK, p_value, threshold, p_value <= threshold)
 
 
-def _is_futile(seen: Seen) -> bool:
+def _is_futile_1(seen: Seen) -> bool:
     n, planned = len(seen.pairs), seen.policy.pairs
-    if not is_futility_look(n, planned):
+    if not spending.is_futility_look(n, planned):
         return False
-    return standardised(seen.scores()) < futility_line(n, planned)
+    return standardised(seen.scores()) < spending.futility_line(n, planned)
 
 
 def _look_at_size(seen: Seen, _spent: float) -> _Look | None:
@@ -476,8 +494,10 @@ def _look_at_size(seen: Seen, _spent: float) -> _Look | None:
     n, alpha, planned = len(seen.pairs), seen.policy.alpha, seen.policy.pairs
     if n == 1 < planned:
         return None
-    gains = seen.gains()
-    if stand_out(gains, seen.known_differences(), alpha / max(1, planned - 1)):
+    gains, level = seen.gains(), alpha / max(1, planned - 1)
+    if planned >= _REPEATED_LOOKS and seen.policy.rule > 1:
+        level *= _SHARE_OF_EACH
+    if stand_out(gains, seen.known_differences(), level):
         return _Look(Rule.POOL, None, 0.0, passed=True)
     return _Look(Rule.SINGLE, None, 0.0, passed=planned == 1 and beat(gains, ()))
 

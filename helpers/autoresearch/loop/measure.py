@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from autoresearch.core import wire
+from autoresearch.core.boundary import opener
 from autoresearch.core.decision import Decision, Rule, still_open
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.limits import LimitCheck, judge_limit, under_limits
@@ -398,7 +399,8 @@ class Race:
         while found is None:
             seed = self._seed()
             # A coin for every pair: then the label-swap test is exact whatever the load does.
-            first = Arm.CANDIDATE if self.tape.getrandbits(1) else Arm.INCUMBENT
+            firsts = [one.first for one in self._rounds[rounds:]]
+            first = opener(self.tape.getrandbits(1), firsts, planned)
             one = self._take(first, seed)
             self._report(planned, runs, rounds)
             self._rounds.append(Round.of(one, self._take(first.other, seed)))
@@ -503,7 +505,8 @@ class Race:
             return spent  # no loss is left to allow
 
         def decided(seen: Sequence[Pair]) -> Decision | None:
-            found, pairs = question.answer(seen), len(seen)
+            policy = replace(question.policy, seed=self._seeds[0])
+            found, pairs = replace(question, policy=policy).answer(seen), len(seen)
             if found.keep:
                 checks, extra = self._checks(question, exact=False), pairs - found.pairs
                 found = under_limits(found, checks, pairs=pairs, planned=planned, extra=extra)
@@ -558,6 +561,8 @@ class Race:
             p_value=decision.p_value,
             smallest_visible=decision.smallest_visible,
             rule=RULE,
+            hope=policy.hope,
+            patient=policy.patient,
         )
         asked = decision.keep or decision.reason is Reason.LIMITS
         limits = self._checks(question, exact=exact) if asked else []
