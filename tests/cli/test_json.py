@@ -50,6 +50,15 @@ def shipping_calls(call):
     yield call("compare", "main", "HEAD", "--contract", "HEAD")
 
 
+def last_calls(call, folder):
+    """Every command for the logs of other tools; then the end."""
+    log = str(folder / "log.jsonl")
+    yield call("export", "--format", "jsonl", "--out", log)
+    yield call("import", log, "--out", str(folder / "again.jsonl"))
+    yield call("audit", log)
+    yield call("stop", "-m", "enough")
+
+
 def session_calls(folder: Path):
     """Every command of the loop, each with an answer that is as full as it gets."""
     repo = make_project(folder / "r")
@@ -100,7 +109,7 @@ def session_calls(folder: Path):
     yield call("amend", "--dry-run")
     yield call("amend")
     yield call("recover")
-    yield call("stop", "-m", "enough")
+    yield from last_calls(call, folder)
     yield call("status")
     yield call("install", "codex")
     yield call("uninstall", "codex")

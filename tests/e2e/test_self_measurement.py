@@ -174,9 +174,12 @@ def test_a_noisy_leak_is_still_a_leak(tmp_path: Path) -> None:
 
 
 def test_a_verify_that_swallows_failures_but_takes_another_time(tmp_path: Path) -> None:
-    """With `source: wall` no number is printed; a program that ends at once was noticed."""
+    """With `source: wall` no number is printed; a program that ends at once was noticed.
+
+    It sleeps for longer than a busy machine may hold up a bare start of Python.
+    """
     helper = Helper(make_project(tmp_path / "r"))
-    helper.repo.write("src/work.py", "import time\ntime.sleep(0.2)\nSIZE = 1\n")
+    helper.repo.write("src/work.py", "import time\ntime.sleep(1)\nSIZE = 1\n")
     helper.repo.commit()
     draft = write_draft(
         tmp_path,

@@ -46,6 +46,9 @@ COMMANDS = {
     "install": "hosts",
     "uninstall": "hosts",
     "security": "security",
+    "import": "logs",
+    "audit": "logs",
+    "export": "logs",
     "demo": "trial",
     "selftest": "trial",
 }

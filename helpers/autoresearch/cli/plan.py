@@ -211,10 +211,12 @@ def check_command(
 @click.argument("file", type=FILE)
 @click.option("--worktree", type=FILE, help="Open the session in a new linked worktree at PATH.")
 @click.option("--sha256", "digest", help="Refuse FILE unless its SHA-256 begins with this.")
+@click.option("--from", "known", type=FILE, help="Note what another tool's log at PATH tried.")
 @OUTSIDE
 def init_command(
-    file: Path, worktree: Path | None, digest: str | None, *, allow_outside: bool
-) -> Answer:
+    file: Path, worktree: Path | None, digest: str | None, known: Path | None, *,
+    allow_outside: bool,
+) -> Answer:  # fmt: skip
     """Freeze the contract in FILE and open its session.
 
     It first rehearses the contract as `check` does; one that does not hold (exit code 4) changes
@@ -228,6 +230,7 @@ def init_command(
             file, Path.cwd(), environment(), random.SystemRandom(), shown.say,
             worktree=worktree, allow_outside=allow_outside, digest=digest,
         )  # fmt: skip
+    notes = [*started.notes, *([] if known is None else _taken_over(known, started.toplevel))]
     session = started.session
     lines = [f"session {session.name} is open on branch autoresearch/{session.name}"]
     place = [f"its working tree: {started.toplevel}"]
@@ -238,7 +241,7 @@ def init_command(
             "machine)"
         )
     lines += rehearsal_lines(started.rehearsal, session.contract, forecast=True)
-    lines += [f"note: {note}" for note in started.notes]
+    lines += [f"note: {note}" for note in notes]
     go = f"cd {clean_line(str(started.toplevel))}; " if worktree is not None else ""
     return Answer(
         lines=tuple(lines),
@@ -246,12 +249,19 @@ def init_command(
             "session": session.name,
             "branch": session.branch,
             "toplevel": str(started.toplevel),
-            "notes": [*notices.current(), *started.notes],
+            "notes": [*notices.current(), *notes],
             "rehearsed_at": started.rehearsed_at,
             **_facts(started.rehearsal),
         },
         next_step=f"{go}`autoresearch run N`, or edit a file in scope and `autoresearch try -m …`",
     )
+
+
+def _taken_over(log: Path, toplevel: Path) -> list[str]:
+    """Note what another tool tried; the session is open by now, whatever that log holds."""
+    from autoresearch.cli.logs import taken_over  # noqa: PLC0415 - only with --from
+
+    return [*taken_over(log, toplevel)]
 
 
 @click.option("--dry-run", is_flag=True, help="Show the differences; adopt nothing.")

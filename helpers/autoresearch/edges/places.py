@@ -35,6 +35,7 @@ class Places:
         contract: the frozen one.
         copies: what was last published; there as soon as the session is.
         index_behind: what could not be brought up to date in git's index yet; there until it is.
+        foreign: changes that another tool tried, by patch id; there where its log was taken over.
         git_setup: what git's set-up was before a candidate ran; there while one runs.
         raw: samples of the race in progress.
         output: captured output of commands.
@@ -52,6 +53,7 @@ class Places:
         self.contract = state / "autoresearch.yaml"
         self.copies = state / "copies.json"
         self.index_behind = state / "index-behind.json"
+        self.foreign = state / "foreign.json"
         self.git_setup = state / "git-setup.json"
         self.raw, self.output = state / "raw", state / "output"
         self.manifests = state.with_name(f".bench-{state.name}")

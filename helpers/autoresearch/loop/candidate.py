@@ -17,6 +17,7 @@ from autoresearch.core.steps import Begun, CandidateMade, Changed
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.index import Near
+from autoresearch.edges.stored import Stored
 from autoresearch.edges.worktree import take_snapshot
 from autoresearch.loop.session import Session
 
@@ -126,6 +127,8 @@ def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | R
     patch_id = gitdiff.id_of_patch(patch)
     before = _tried_before(session, commit.tree, patch_id)
     earlier = before[0] if before else None
+    if told := (foreign_changes(session).load() or {}).get(patch_id):
+        session.news.append(f"another tool tried this very change, its experiment {told}")
     if earlier is not None and begun.kind is not Kind.AGAIN:
         words = formatting.verdict(earlier.verdict, earlier.reason)
         detail = f"tried before as experiment {earlier.number} ({words})"
@@ -156,6 +159,11 @@ def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | R
     near = near if near is not None and near.share >= NEAR_SHARE else None
     retest = len({tried.number for tried in before if tried.samples})
     return Prepared(begun, plan, candidate, patch, lines, hashes, retest, near, proven)
+
+
+def foreign_changes(session: Session) -> Stored[dict[str, str]]:
+    """Patch id -> number, status and words of another tool's experiment with that very change."""
+    return Stored(session.places.foreign, dict[str, str])
 
 
 def commit_message(begun: Begun, session: str) -> str:

@@ -72,9 +72,9 @@ commands find anything to finish, so it is imported then."""
 
 
 @contextmanager
-def writing(command: str) -> Iterator[Session]:
-    """The session of the current folder, ours alone until the end, with nothing left half done."""
-    with loaded(Path.cwd(), environment(), command=command, write=True) as session:
+def writing(command: str, folder: Path | None = None) -> Iterator[Session]:
+    """The session of a folder, else of the current one, ours alone and with nothing half done."""
+    with loaded(folder or Path.cwd(), environment(), command=command, write=True) as session:
         recover(session)
         require_frozen_terms(session)
         yield session

@@ -1,0 +1,1 @@
+"""Logs of other tools: read, judged, gone on with, and written."""
