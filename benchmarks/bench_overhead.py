@@ -46,7 +46,7 @@ def environment(home: Path) -> dict[str, str]:
 class Repository:
     """A repository of so many files, with a session."""
 
-    def __init__(self, folder: Path, files: int) -> None:
+    def __init__(self, folder: Path, files: int, contract: str = CONTRACT) -> None:
         self.root = folder / f"repository-{files}"
         self.env = environment(folder)
         (self.root / "src").mkdir(parents=True)
@@ -55,7 +55,7 @@ class Repository:
             place = self.root / "lib" / f"{number // FILES_PER_FOLDER:04d}"
             place.mkdir(parents=True, exist_ok=True)
             (place / f"{number:06d}.txt").write_text(f"file {number}\n" * 20)
-        (self.root / "draft.yaml").write_text(CONTRACT)
+        (self.root / "draft.yaml").write_text(contract)
         self.git("init", "-q", "-b", "main")
         self.git("add", "src", *(["lib"] if files > 1 else []))
         self.git("commit", "-qm", "start")

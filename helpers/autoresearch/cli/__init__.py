@@ -30,6 +30,7 @@ COMMANDS = {
     "profile": "work",
     "status": "status",
     "log": "status",
+    "watch": "reports",
     "report": "reports",
     "show": "work",
     "doctor": "doctor",

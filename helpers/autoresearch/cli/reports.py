@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import click
 from autoresearch.cli.app import answers, printable
 from autoresearch.core import formatting
 from autoresearch.core.errors import AutoresearchError
-from autoresearch.core.formatting import Answer
+from autoresearch.core.formatting import WIDE_BYTES, Answer
 from autoresearch.core.security import page as audit
 from autoresearch.core.security.overview import Overview
 from autoresearch.edges.clock import now_utc
@@ -22,10 +23,45 @@ from autoresearch.edges.places import shown_path
 from autoresearch.loop.session import environment, reading
 from autoresearch.reporting import chapters, formats
 from autoresearch.reporting.night import Night, gathered
+from autoresearch.reporting.scene import Scene, scene_of
 from autoresearch.security import books
 
 PICTURES = {"html", "png", "svg"}
 FORMATS = ("html", "md", "png", "svg", "tsv", "csv", "json")
+
+
+@click.command("watch")
+@answers
+def watch_command() -> Answer:
+    """Watch the session in the terminal: progress, the race that is running, what is left.
+
+    `q` ends it. It costs the measurement nothing: it is drawn seldom, and stands still while
+    samples of less than a second run. Without a terminal it shows one picture in plain text.
+
+    Example: autoresearch watch
+    """
+    from autoresearch.reporting import watching  # noqa: PLC0415 - the terminal's library
+
+    as_json = bool(click.get_current_context().meta.get("json"))
+    plain = as_json or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb"
+    found = _scene()
+    if plain:
+        text = watching.frame_text(found)
+        return Answer(
+            lines=tuple(text.splitlines()),
+            data={"shown": text},
+            next_step="`autoresearch status` says the same in words",
+            max_lines=60,
+            max_bytes=WIDE_BYTES,
+        )
+    with contextlib.suppress(KeyboardInterrupt):  # how it may be ended
+        watching.watch(_scene)
+    raise click.exceptions.Exit(0)
+
+
+def _scene() -> Scene:
+    with reading("watch") as session:
+        return scene_of(session)
 
 
 def _security() -> Overview | None:
