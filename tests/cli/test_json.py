@@ -47,6 +47,7 @@ def shipping_calls(call):
     yield call("review", "--accept", "5", "--by", "Ada")
     yield call("review")
     yield call("finalize")
+    yield call("evidence")
     yield call("compare", "main", "HEAD", "--contract", "HEAD")
 
 

@@ -39,6 +39,7 @@ COMMANDS = {
     "compare": "comparing",
     "review": "shipping",
     "finalize": "shipping",
+    "evidence": "evidence",
     "stop": "human",
     "recover": "human",
     "gc": "human",

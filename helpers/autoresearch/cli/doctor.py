@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from autoresearch import __version__
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
-from autoresearch.core.limits import limits_again, recompute
-from autoresearch.core.model import RULE, Reason, Verdict
+from autoresearch.core.model import RULE
 from autoresearch.core.records import Experiment
 from autoresearch.edges import gitrepo, whereabouts
 from autoresearch.edges.files import file_error, is_writable
@@ -30,7 +29,14 @@ from autoresearch.edges.places import bases_of, shown_path
 from autoresearch.edges.sandbox import Confiner, find_sandbox
 from autoresearch.edges.whereabouts import FAILURES, state_folder
 from autoresearch.loop.confinement import MEMORY
-from autoresearch.loop.integrity import Diagnosis, error_of, finding, good, invariants
+from autoresearch.loop.integrity import (
+    Diagnosis,
+    error_of,
+    finding,
+    good,
+    invariants,
+    is_reproduced,
+)
 from autoresearch.loop.session import Session, environment, loaded
 
 if TYPE_CHECKING:
@@ -212,23 +218,3 @@ def _decisions(session: Session) -> Diagnosis:
         + (f"; {older} from a later version of the rule were not" if older else ""),
         "The log and this version disagree: report this together with the log.",
     )
-
-
-def is_reproduced(record: Experiment) -> bool:
-    """Whether the recorded samples lead to the recorded decision again, limits included."""
-    race = record.race
-    if race is None:
-        return record.verdict in {Verdict.CRASH, Verdict.VIOLATION}
-    try:
-        decision, limits = recompute(race), limits_again(race, record.limits)
-    except ValueError:  # runs are missing from the record
-        return False
-    same = decision.ended and decision.effect == record.effect and limits == record.limits
-    if not same or record.verdict is Verdict.VIOLATION:
-        return same
-    if not decision.keep:
-        return decision.reason is record.reason
-    # Limits, guard and `same` only speak once the race said keep.
-    within = all(limit.held for limit in limits)
-    untold = {Reason.WORSE, Reason.UNDECIDED}
-    return record.reason not in untold and within is (record.reason is not Reason.LIMITS)

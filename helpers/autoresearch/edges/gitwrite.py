@@ -264,16 +264,36 @@ def _edited(
             del entries[name]
     if not entries:
         return None
+    content = _tree_content(entries)
+    made.append(("tree", content))
+    return object_id(repo.object_format, content, "tree")
+
+
+def _tree_content(entries: Mapping[str, Entry]) -> bytes:
+    """A tree as git stores it: names in git's order, folders as trees."""
     lines = sorted(
         (to_bytes(name + "/" * (entry.mode == _TREE_MODE)), to_bytes(name), entry)
         for name, entry in entries.items()
     )
-    content = b"".join(
+    return b"".join(
         b"%s %s\0%s" % (entry.mode.encode("ascii"), name, bytes.fromhex(entry.oid))
         for _, name, entry in lines
     )
-    made.append(("tree", content))
-    return object_id(repo.object_format, content, "tree")
+
+
+def tree_id(object_format: str, files: Mapping[str, Entry]) -> str:
+    """The id of the tree that holds these files by path, without any repository."""
+    entries: dict[str, Entry] = {}
+    inside: dict[str, dict[str, Entry]] = {}
+    for path, entry in files.items():
+        name, _, rest = path.partition("/")
+        if rest:
+            inside.setdefault(name, {})[rest] = entry
+        else:
+            entries[name] = entry
+    for name, below in inside.items():
+        entries[name] = Entry(_TREE_MODE, tree_id(object_format, below))
+    return object_id(object_format, _tree_content(entries), "tree")
 
 
 def _entries(repo: GitRepo, tree: str) -> dict[str, Entry]:

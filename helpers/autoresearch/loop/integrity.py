@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from autoresearch.core.errors import AutoresearchError, CorruptLogError, GitError, SessionBroken
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.model import Verdict
+from autoresearch.core.limits import limits_again, recompute
+from autoresearch.core.model import Reason, Verdict
 from autoresearch.core.pruning import Survey, survey
 from autoresearch.core.records import Epoch, Experiment, Record, Undo
 from autoresearch.core.snapshot import CandidatePlan
@@ -462,3 +463,23 @@ def half_written(session: Session) -> Iterator[Path]:
 def broken(session: Session) -> tuple[str, ...]:
     """The invariants that do not hold, in words; empty when all is well."""
     return tuple(found.text for found in invariants(session) if not found.fine)
+
+
+def is_reproduced(record: Experiment) -> bool:
+    """Whether the recorded samples lead to the recorded decision again, limits included."""
+    race = record.race
+    if race is None:
+        return record.verdict in {Verdict.CRASH, Verdict.VIOLATION}
+    try:
+        decision, limits = recompute(race), limits_again(race, record.limits)
+    except ValueError:  # runs are missing from the record
+        return False
+    same = decision.ended and decision.effect == record.effect and limits == record.limits
+    if not same or record.verdict is Verdict.VIOLATION:
+        return same
+    if not decision.keep:
+        return decision.reason is record.reason
+    # Limits, guard and `same` only speak once the race said keep.
+    within = all(limit.held for limit in limits)
+    untold = {Reason.WORSE, Reason.UNDECIDED}
+    return record.reason not in untold and within is (record.reason is not Reason.LIMITS)
