@@ -12,7 +12,7 @@ from autoresearch.core.errors import GateFailed
 from autoresearch.core.records import line_hash
 from autoresearch.edges.gitrepo import to_bytes
 from autoresearch.shipping import bundle
-from autoresearch.shipping.bundle import Bundle
+from autoresearch.shipping.bundle import EvidenceBundle
 from autoresearch.shipping.verification import verify
 from support.harness import Git
 from support.night import four_keeps, open_night
@@ -24,7 +24,7 @@ from support.session import Helper
 class Forgery:
     """A bundle in a forger's hands, who may mend digests and hash chain after an edit."""
 
-    def __init__(self, made: Bundle) -> None:
+    def __init__(self, made: EvidenceBundle) -> None:
         self.statement = copy.deepcopy(made.statement)
         self.files = dict(made.files)
 
@@ -325,7 +325,7 @@ def honest(night):
 
 def refused(forgery):
     try:
-        verify(Bundle(forgery.statement, forgery.files), None)
+        verify(EvidenceBundle(forgery.statement, forgery.files), None)
     except GateFailed as error:
         return error
     return None

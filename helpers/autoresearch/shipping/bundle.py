@@ -53,7 +53,7 @@ class ListedFile(NamedTuple):
     sha256: str
 
 
-class Bundle(NamedTuple):
+class EvidenceBundle(NamedTuple):
     """A bundle in memory: its statement, and its files."""
 
     statement: wire.JsonObject
@@ -173,7 +173,7 @@ def stated(predicate: Predicate, files: Texts) -> wire.JsonObject:
     }
 
 
-def write(bundle: Bundle, place: Path, *, single: bool) -> None:
+def write(bundle: EvidenceBundle, place: Path, *, single: bool) -> None:
     """Write a bundle: to one file, or into a directory that does not exist yet."""
     with named_errors(place):
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +191,7 @@ def write(bundle: Bundle, place: Path, *, single: bool) -> None:
         atomic_write(place / STATEMENT_FILE, statement)
 
 
-def read(place: Path) -> Bundle:
+def read(place: Path) -> EvidenceBundle:
     """The bundle at a place; raises GateFailed `no_bundle` where there is none."""
     try:
         return _directory(place) if place.is_dir() else _file(place.read_bytes())
@@ -203,21 +203,23 @@ def read(place: Path) -> Bundle:
         ) from error
 
 
-def _directory(place: Path) -> Bundle:
+def _directory(place: Path) -> EvidenceBundle:
     statement = wire.loads((place / STATEMENT_FILE).read_bytes().decode("ascii"))
     paths = (path for path in sorted(place.rglob("*")) if path.is_file())
     names = {path.relative_to(place).as_posix(): path for path in paths}
     texts = {name: to_text(path.read_bytes()) for name, path in names.items()}
-    return Bundle(statement, {name: text for name, text in texts.items() if name != STATEMENT_FILE})
+    return EvidenceBundle(
+        statement, {name: text for name, text in texts.items() if name != STATEMENT_FILE}
+    )
 
 
-def _file(content: bytes) -> Bundle:
+def _file(content: bytes) -> EvidenceBundle:
     statement = wire.loads(content.decode("ascii"))
     inside = statement.get("predicate")
     held = inside.pop("files", None) if isinstance(inside, dict) else None
     if not isinstance(held, dict) or not all(isinstance(text, str) for text in held.values()):
         raise ValueError("it holds no files")
-    return Bundle(statement, held)
+    return EvidenceBundle(statement, held)
 
 
 def head_of(commit: str) -> Mapping[str, list[str]]:

@@ -44,7 +44,7 @@ from autoresearch.edges.gitwrite import tree_id
 from autoresearch.loop.integrity import is_reproduced
 from autoresearch.loop.session import CONTRACT_FILE
 from autoresearch.shipping import bundle
-from autoresearch.shipping.bundle import LOG, Bundle, Predicate, Texts
+from autoresearch.shipping.bundle import LOG, EvidenceBundle, Predicate, Texts
 from autoresearch.shipping.words import digest_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def refuse(what: str, *, code: str = "evidence_refused", hint: str = "") -> NoRe
     raise GateFailed(f"refused: {what}", code=code, hint=hint)
 
 
-def verify(found: Bundle, repo: GitRepo | None) -> Verified:
+def verify(found: EvidenceBundle, repo: GitRepo | None) -> Verified:
     """Check a bundle; raises GateFailed with the first difference."""
     predicate = _predicate(found)
     _require_digests(found)
@@ -96,12 +96,12 @@ def verify(found: Bundle, repo: GitRepo | None) -> Verified:
     return Verified(predicate, contract, shipment.tip, lines.decided, repo is not None)
 
 
-def bundle_of(files: Texts, shipment: Shipment, branch: Shipped) -> Bundle:
+def bundle_of(files: Texts, shipment: Shipment, branch: Shipped) -> EvidenceBundle:
     """The bundle of a branch, its statement made from the files alone."""
     lines, commits = _Lines(files), _Commits(files)
     evaluator = commits.evaluator(shipment.tip, lines.contract)
     predicate = predicate_of(lines, shipment, branch, evaluator, __version__)
-    return Bundle(bundle.stated(predicate, files), files)
+    return EvidenceBundle(bundle.stated(predicate, files), files)
 
 
 def predicate_of(
@@ -132,7 +132,7 @@ def _rule(race: RaceRecord | None) -> int:
     return 0 if race is None else race.rule
 
 
-def _predicate(found: Bundle) -> Predicate:
+def _predicate(found: EvidenceBundle) -> Predicate:
     statement = found.statement
     if statement.get("_type") != bundle.STATEMENT:
         refuse(f"`_type` is {clean_line(str(statement.get('_type')), 60)}")
@@ -156,7 +156,7 @@ def _predicate(found: Bundle) -> Predicate:
     return predicate
 
 
-def _require_digests(found: Bundle) -> None:
+def _require_digests(found: EvidenceBundle) -> None:
     """Every file is a subject, every subject a file, and the digests fit."""
     subjects = found.statement["subject"]
     stated = {}
