@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 from autoresearch.core.decision import Rule
-from autoresearch.core.limits import Bound, LimitState, judge_limit, under_limits
-from autoresearch.core.model import Direction, Flag, Reason
+from autoresearch.core.limits import Bound, LimitState, judge_limit, left_to_lose, under_limits
+from autoresearch.core.model import Direction, Flag, Reason, Scale, compounded, taken_back
 from autoresearch.core.race import judge
 from msgspec.structs import replace
 from support.pairs import climbing, lower, noisy, paired
@@ -40,9 +40,54 @@ def test_losses_of_former_keeps_add_up():
     """Breaks if many small losses slip through one by one."""
     broken = check(paired([100, 100], [103, 103]), carried=0.03)
     assert broken.state is LimitState.BROKEN
-    assert broken.result.worst == pytest.approx(0.06)
+    assert broken.result.worst == pytest.approx(0.0609)  # 1.03 * 1.03
     assert broken.result.estimate == pytest.approx(0.03)
     assert check(paired([100, 100], [103, 103]), carried=-0.01).state is LimitState.HELD
+
+
+def test_large_changes_compound():
+    """38.2 MB that became 138.4 (+262 %) stood at +280.7 %, and its limit was taken for broken."""
+    wide = bound(2.7)
+    third = check(paired([148.1, 148.1], [143.95, 143.95]), wide, carried=2.877)
+    assert third.result.worst == pytest.approx(2.7684, abs=1e-4)  # 3.877 * 0.972 - 1
+    last = check(paired([143.95, 143.95], [138.4, 138.4]), wide, carried=2.7684)
+    assert (last.state, last.result.worst) == (LimitState.HELD, pytest.approx(2.6231, abs=1e-4))
+    assert last.result.since_baseline == last.result.worst
+    halved = check(paired([50, 50], [25, 25]), bound(0.8, direction=Direction.HIGHER), carried=0.5)
+    assert (halved.state, halved.result.worst) == (LimitState.HELD, pytest.approx(0.75))
+    absolute = check(paired([50, 50], [25, 25]), bound(40, relative=False), carried=50)
+    assert (absolute.result.worst, absolute.result.compounds) == (25, False)
+
+
+def test_older_logs_added_fractions_up():
+    """A recorded limit that is recomputed otherwise than it was decided."""
+    pairs = paired([100, 100], [150, 150])
+    old = judge_limit(pairs, bound(1.1), lower(20), carried=0.5, compounds=False)
+    assert (old.state, old.result.worst) == (LimitState.HELD, pytest.approx(1.0))
+    assert old.result.since_baseline == old.result.worst
+    assert check(pairs, bound(1.1), carried=0.5).state is LimitState.BROKEN
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("scale", Scale)
+def test_simplifications_use_up_what_is_left(direction, scale):
+    """Two that lose a tenth each, and together more than the fifth that is allowed."""
+    left = left_to_lose(0.1, 0.2, direction, scale)
+    if scale is Scale.DIFFERENCE:
+        assert left == pytest.approx(0.1)
+        return
+    assert compounded(0.1, left, direction) == pytest.approx(0.2)
+    assert left == pytest.approx(1.2 / 1.1 - 1 if direction is Direction.LOWER else 1 - 0.8 / 0.9)
+
+
+def test_what_was_chained_is_taken_back():
+    """A limit that an undone keep still uses up; a total loss that cannot be divided out."""
+    assert taken_back(compounded(0.5, 0.2, Direction.LOWER), 0.2, Direction.LOWER) == pytest.approx(
+        0.5
+    )
+    assert taken_back(1.5, 1.0, Direction.HIGHER) == 0.5
+    assert compounded(1.0, 0.5, Direction.HIGHER) == 1.5
+    assert compounded(0.1, float("inf"), Direction.LOWER) == float("inf")
 
 
 def test_limit_itself_is_allowed():

@@ -267,6 +267,24 @@ def test_new_epoch_that_measures_anew_starts_with_nothing_carried():
     assert anew.incumbent_value is None
 
 
+def test_losses_of_keeps_compound_and_are_given_back():
+    """Large changes of a bounded metric whose fractions are added up."""
+
+    def lost(number, estimate, **more):
+        limit = make(
+            LimitResult, name="mb", worst=1.0, estimate=estimate, limit=9, held=True, **more
+        )
+        return experiment(number, Verdict.KEEP, limits=(limit,))
+
+    keeps = [lost(1, 2.877, compounds=True), lost(2, -0.028, compounds=True)]
+    progress = folded(opened(), epoch(), *keeps)
+    assert progress.secondary_loss("mb") == pytest.approx(3.877 * 0.972 - 1)
+    undo = make(Undo, experiment=1, commit="f" * 40)
+    left = advance(progress, undo, undone=keeps[0])
+    assert left.secondary_loss("mb") == pytest.approx(-0.028)
+    assert folded(opened(), epoch(), lost(1, 0.5), lost(2, 0.5)).secondary_loss("mb") == 1.0
+
+
 def test_discarded_change_carries_no_loss():
     """A loss of code that was put back."""
     loss = make(LimitResult, name="mb", worst=0.02, estimate=0.01, limit=0.05, held=True)

@@ -16,6 +16,7 @@ from autoresearch.core.limits import (
     table,
 )
 from autoresearch.core.model import Direction, Scale
+from msgspec.structs import replace
 from support.pairs import lower, paired
 from support.records import effect, make
 
@@ -72,10 +73,12 @@ def test_noise_is_proven_or_fails():
 def test_losses_add_up_and_gains_pay_back():
     """Small losses that add up unseen, or a gain that is saved up to be lost later."""
     checks = [check(1, -0.3), check(2, 0.005), check(3, 0.004), check(4, 0.5, passed=False)]
-    assert carried_after(checks, 0) == pytest.approx(0.009)
-    assert carried_after([*checks, check(5, -0.004)], 0) == pytest.approx(0.005)
-    assert carried_after([*checks, check(6, float("inf"))], 0) == pytest.approx(0.009)
-    assert carried_after(checks, 1) == 0.0
+    assert carried_after(checks, 0, bound()) == pytest.approx(0.00902)
+    assert carried_after([*checks, check(5, -0.004)], 0, bound()) == pytest.approx(0.00498392)
+    assert carried_after([*checks, check(6, float("inf"))], 0, bound()) == pytest.approx(0.00902)
+    assert carried_after(checks, 1, bound()) == 0.0
+    absolute = replace(bound(), relative=False)
+    assert carried_after(checks, 0, absolute) == pytest.approx(0.009)
 
 
 def test_every_kth_keep():

@@ -30,6 +30,8 @@ from autoresearch.core.model import (
     Scale,
     Spent,
     Verdict,
+    compounded,
+    taken_back,
 )
 from autoresearch.core.noise import extended, same_code_differences
 from autoresearch.core.records import (
@@ -272,7 +274,7 @@ class Progress(Struct, frozen=True, kw_only=True):
         return carried.rise if direction is Direction.LOWER else carried.fall
 
     def secondary_loss(self, name: str) -> float:
-        """Sum of the estimated losses of a secondary metric over this epoch's keeps."""
+        """The estimated loss of a secondary metric over this epoch's keeps, together."""
         return self.secondary.get(name, 0)
 
 
@@ -574,13 +576,21 @@ def _given_back(progress: Progress, undone: Experiment | None) -> Progress:
 def _carried(progress: Progress, record: Experiment, *, sign: float) -> Progress:
     """Add (or, with sign -1, give back) what a kept experiment cost."""
     losses = dict(progress.secondary)
+    chain = compounded if sign > 0 else taken_back
     for limit in record.limits:
-        losses[limit.name] = losses.get(limit.name, 0.0) + sign * limit.estimate
+        before = losses.get(limit.name, 0.0)
+        added = before + sign * limit.estimate
+        chained = chain(before, limit.estimate, limit.direction)
+        losses[limit.name] = chained if limit.compounds else added
     simplify, effect = dict(progress.simplify), record.effect
     if record.kind is Kind.SIMPLIFY and effect is not None:
-        old = simplify.get(effect.scale, SimplifyLoss())
+        old, ratio = simplify.get(effect.scale, SimplifyLoss()), effect.scale is Scale.RATIO
+
+        def after(loss: float, direction: Direction) -> float:
+            more = loss_bound(effect, direction)
+            return max(0.0, chain(loss, more, direction) if ratio else loss + sign * more)
+
         simplify[effect.scale] = SimplifyLoss(
-            rise=max(0.0, old.rise + sign * loss_bound(effect, Direction.LOWER)),
-            fall=max(0.0, old.fall + sign * loss_bound(effect, Direction.HIGHER)),
+            rise=after(old.rise, Direction.LOWER), fall=after(old.fall, Direction.HIGHER)
         )
     return replace(progress, secondary=losses, simplify=simplify)

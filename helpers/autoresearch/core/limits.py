@@ -23,6 +23,8 @@ from autoresearch.core.model import (
     RaceRecord,
     Reason,
     Scale,
+    compounded,
+    taken_back,
 )
 from autoresearch.core.race import ORDER, deterministic_step, judge, pairs_of
 from autoresearch.core.stats import (
@@ -75,7 +77,12 @@ class _Loss(NamedTuple):
 
 
 def judge_limit(
-    pairs: Sequence[Pair], bound: Bound, policy: Policy, *, carried: float
+    pairs: Sequence[Pair],
+    bound: Bound,
+    policy: Policy,
+    *,
+    carried: float,
+    compounds: bool = True,
 ) -> LimitCheck:
     """Return what the pairs so far prove about one secondary metric.
 
@@ -87,18 +94,24 @@ def judge_limit(
         pairs: the secondary metric's values, n >= 1, in the order run.
         bound: the limit.
         policy: of the race; its alpha and number of pairs.
-        carried: sum of the estimated losses of the kept experiments since the epoch's baseline.
+        carried: estimated loss of the kept experiments since the epoch's baseline.
+        compounds: whether it and a candidate's fraction are chained; older logs added them up.
 
     Returns:
         The state, and a record in which `worst` includes `carried`. The estimate of a loss from 0
         stands in the metric's unit, as no fraction can say it.
     """
     loss = _exact_loss(pairs, bound, policy) or _bounded_loss(pairs, bound, policy)
-    held = loss.high + carried <= bound.limit
+
+    def since(more: float) -> float:
+        chained = bound.relative and compounds
+        return compounded(carried, more, bound.direction) if chained else carried + more
+
+    held = since(loss.high) <= bound.limit
     state = LimitState.UNPROVEN
     if held:
         state = LimitState.HELD
-    elif loss.low + carried > bound.limit:
+    elif since(loss.low) > bound.limit:
         state = LimitState.BROKEN
     in_unit = abs(estimate_change(pairs, Scale.DIFFERENCE))
     result = LimitResult(
@@ -106,10 +119,11 @@ def judge_limit(
         direction=bound.direction,
         relative=bound.relative,
         carried=carried,
-        worst=loss.high + carried if math.isfinite(loss.high) else None,
+        worst=since(loss.high) if math.isfinite(loss.high) else None,
         estimate=loss.estimate if math.isfinite(loss.estimate) else in_unit,
         limit=bound.limit,
         held=held,
+        compounds=bound.relative and compounds,
     )
     return LimitCheck(state, result)
 
@@ -242,9 +256,9 @@ def judge_simplify(
         pairs: in the order run; empty to learn whether any loss is left to spend.
         policy: of the race; its `min_effect` does not apply.
         pool: same-code differences, as for `judge`.
-        carried: sum of `loss_bound` over the simplifications kept so far.
-        allowed: most that all of them together may lose; like `carried` a fraction on RATIO, the
-            metric's unit on DIFFERENCE.
+        carried: what the simplifications kept so far may have lost, by `loss_bound`.
+        allowed: `carried` and what this one may lose on top of it; like `carried` a fraction on
+            RATIO, the metric's unit on DIFFERENCE.
     """
     margin = allowed - carried
     if margin <= 0:
@@ -287,6 +301,13 @@ def _nothing_left() -> Decision:
 
 
 CONSTANT_PAIRS = 2
+
+
+def left_to_lose(carried: float, allowed: float, direction: Direction, scale: Scale) -> float:
+    """Return the loss that a simplification may still cost, on the incumbent of today."""
+    if scale is Scale.DIFFERENCE:
+        return allowed - carried
+    return taken_back(allowed, carried, direction)
 
 
 class HoldoutCheck(Struct, frozen=True, kw_only=True):
@@ -349,12 +370,15 @@ def judge_holdout(pairs: Sequence[Pair], bound: Bound, policy: Policy, *, carrie
     return Judged(passed=None, estimate=estimate)
 
 
-def carried_after(checks: Iterable[HoldoutCheck], epoch: int) -> float:
-    """Return the loss that the passed keeps of an epoch carry: losses add up, gains pay back."""
+def carried_after(checks: Iterable[HoldoutCheck], epoch: int, bound: Bound) -> float:
+    """Return the loss that the passed keeps of an epoch carry: losses pile up, gains pay back."""
     carried = 0.0
     for check in checks:
         if check.epoch == epoch and check.passed and math.isfinite(check.estimate):
-            carried = max(0.0, carried + check.estimate)
+            both = carried + check.estimate
+            if bound.relative:
+                both = compounded(carried, check.estimate, bound.direction)
+            carried = max(0.0, both)
     return carried
 
 
@@ -473,7 +497,8 @@ def limits_again(record: RaceRecord, limits: Sequence[LimitResult]) -> tuple[Lim
             name=limit.name, direction=limit.direction, limit=limit.limit, relative=limit.relative
         )
         pairs = limit_pairs(record.order, values[limit.name], exact=record.deterministic)
-        found.append(judge_limit(pairs, bound, policy, carried=limit.carried).result)
+        again = judge_limit(pairs, bound, policy, carried=limit.carried, compounds=limit.compounds)
+        found.append(again.result)
     return tuple(found)
 
 

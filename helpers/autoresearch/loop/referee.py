@@ -343,7 +343,8 @@ class Referee:
         number, commit = prepared.begun.number, prepared.candidate.commit
         checks, epoch = holdout_log.current(self.session), self.session.epoch.number
         reference = holdout_log.reference(self.session, checks)
-        carried = limits.carried_after(checks, epoch)
+        bound = limits.bound_on(self.session.contract.metric, holdout)
+        carried = limits.carried_after(checks, epoch, bound)
         pairs, judged = self._asked(holdout, (reference, commit), carried, f"{number:04d}-holdout")
         scale = self.session.contract.metric.scale
         check = limits.HoldoutCheck(
@@ -428,7 +429,9 @@ class Referee:
         allowed, values = self.session.contract.simplify_loss, self.session.epoch.values
         if policy.scale is Scale.DIFFERENCE:
             allowed *= abs(sorted(values)[len(values) // 2])
-        return self.session.progress.simplify_loss(policy.direction, policy.scale), allowed
+        carried = self.session.progress.simplify_loss(policy.direction, policy.scale)
+        left = limits.left_to_lose(carried, allowed, policy.direction, policy.scale)
+        return carried, carried + left
 
 
 def _ruled(raced: Raced) -> Judgement:
