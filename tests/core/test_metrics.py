@@ -8,7 +8,14 @@ import time
 
 import pytest
 from autoresearch.core.errors import MetricError
-from autoresearch.core.metrics import Reading, read_checksums, read_metrics, read_secondary
+from autoresearch.core.metrics import (
+    Reading,
+    read_checksums,
+    read_metrics,
+    read_secondary,
+    read_units,
+    require_units,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +53,50 @@ HONEST = {
 def test_reads_what_honest_programs_print(stdout, expected):
     """A benchmark that keeps to the format is turned away."""
     assert read(stdout) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("time: [940.00 us]", "us"),
+        ("time: [940.00 \u00b5s]", "us"),
+        ("time: [940.00\u03bcs 950 ns]", "us"),
+        ("time: [1.4000 ms]", "ms"),
+        ("time: [1.4ms/iter]", "ms/iter"),
+        ("time: [12K]", "K"),
+        ("time: [12 MB/s]", "MB/s"),
+        ("time: [12%]", "%"),
+        ("time: [12 seconds]", "seconds"),
+        ("time: [12 steps]", ""),
+        ("time: [12]", ""),
+        ("time: [12 s3]", ""),
+        ("nothing", None),
+    ],
+)
+def test_unit_behind_a_number_is_known(text, unit):
+    """1.4 ms that is taken for 1.4 us, and for a gain of 99.9 %."""
+    measured = [("t", r"time: \[([\d.]+)"), ("line", None)]
+    assert read_units(text.encode(), measured) == (() if unit is None else (("t", unit),))
+
+
+def test_another_unit_is_no_value():
+    """A unit that changes with the size, also to none at all, as in 999 and 1.0K."""
+    known: dict[str, str] = {}
+    require_units([("t", "us"), ("n", "")], known)
+    require_units([("t", "us")], known)
+    with pytest.raises(MetricError, match="t stands in ms, and stood in us before"):
+        require_units([("t", "ms")], known)
+    with pytest.raises(MetricError, match="n stands in K, and stood in no unit before"):
+        require_units([("n", "K")], known)
+    with pytest.raises(MetricError, match="t stands in no unit, and stood in us before"):
+        require_units([("t", "")], known)
+
+
+def test_pattern_that_leaves_out_the_exponent():
+    """1.4e+03 that is read as 1.4."""
+    with pytest.raises(MetricError, match="leaves out the exponent"):
+        read(b"time 1.4e+03 ns", pattern=r"time ([\d.]+)")
+    assert read(b"time 1.4e+03 ns", pattern=r"time ([\d.e+]+)") == 1400
 
 
 SPOOFS = {

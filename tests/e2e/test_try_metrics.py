@@ -160,3 +160,52 @@ def test_cpu_time_is_measured_by_the_helper(tmp_path):
     assert [round(value, 6) for value in record["race"]["values"]] == record["race"]["cpu_s"]
     assert record["effect"]["change"] < -0.5
     assert sys.executable in (helper.root / "autoresearch.yaml").read_text()
+
+
+def test_an_incumbent_that_is_no_longer_what_it_was_judges_nobody(tmp_path):
+    """Known as exactly 100 and measured as 55, for a tool is new: any candidate is a gain."""
+    outside = tmp_path / "factor"
+    outside.write_text("1")
+    helper = open_session(
+        tmp_path,
+        extra=f"env: {{FACTOR: '{outside}'}}\n{UNCONFINED}",
+        prepare=lambda repo: repo.write(
+            "bench.py",
+            "import os, sys\nsys.path.insert(0, 'src')\nimport work\n"
+            "factor = float(open(os.environ['FACTOR']).read())\n"
+            "print(f'METRIC cost={work.cost() * factor}')\nprint(f'METRIC size={work.SIZE}')\n",
+        ),
+    )
+    outside.write_text("0.55")
+    set_cost(helper.repo, 99)
+    error = helper.json("try", "-m", "x", code=5)["error"]
+    assert error["code"] == "incumbent_changed"
+    assert (
+        "the incumbent was measured as exactly 100, and now twice as exactly 55" in error["message"]
+    )
+    assert "return 99" in (helper.root / "src/work.py").read_text()
+    assert [line["kind"] for line in helper.log()][-1] == "epoch"
+    outside.write_text("1")
+    assert helper.verdict() == ("keep", None)
+
+
+def test_a_time_that_is_printed_in_another_unit_is_no_gain(tmp_path):
+    """940 us that become 1.4 ms, kept and validated as -99.9 %."""
+    helper = open_session(
+        tmp_path,
+        replace={"name: cost,": "name: cost, unit: us, pattern: 'time: ([0-9.]+)',"},
+        prepare=lambda repo: repo.write(
+            "bench.py",
+            "import sys\nsys.path.insert(0, 'src')\nimport work\ncost = work.cost()\n"
+            "print(f'METRIC size={work.SIZE}')\n"
+            "print('time:', f'{cost} us' if cost < 1000 else f'{cost / 1000} ms')\n",
+        ),
+    )
+    epoch = next(line for line in helper.log() if line["kind"] == "epoch")
+    assert epoch["units"] == [["cost", "us"]]
+    set_cost(helper.repo, 1400)
+    record = helper.attempt("half as slow again")
+    assert (record["verdict"], record["reason"]) == ("crash", "metric")
+    assert "cost stands in ms, and stood in us before" in record["detail"]
+    set_cost(helper.repo, 90)
+    assert helper.verdict() == ("keep", None)

@@ -26,6 +26,16 @@ _NUMBER_TEXT = re.compile(_NUMBER)
 _CHECKSUM = re.compile(
     rb"^CHECKSUM ([A-Za-z_][A-Za-z0-9_.]{0,39})=([A-Za-z0-9+/=_.:-]{1,200})$", re.MULTILINE
 )
+_EXPONENT = re.compile(r"[eE][+-]?[0-9]")
+_UNIT = re.compile(r"[ \t\u00a0\u202f]{0,2}(%|[A-Za-zµμ]+(?:/[A-Za-z]+)?)(?![A-Za-z0-9_])")
+_UNIT_WORDS = (
+    "% h hr hrs hours m min mins minutes s sec secs second seconds ms msec us usec ns nsec ps fs "
+    "b bit bits kbit Mbit Gbit B byte bytes kB KB MB GB TB KiB MiB GiB TiB k K M G T n u "
+    "Hz kHz MHz GHz J mJ kJ W mW kW ops op req rps qps fps FLOPS GFLOPS it"
+)
+_UNITS = frozenset(_UNIT_WORDS.split())
+"""What a number can be followed by that changes what it means; other words are prose."""
+
 _NAME_CHARS = rb"[A-Za-z0-9_.\-]"
 
 
@@ -90,6 +100,43 @@ def read_checksums(stdout: bytes) -> tuple[tuple[str, str], ...]:
     for name, value in _CHECKSUM.findall(stdout):
         found.setdefault(name.decode("ascii"), []).append(value.decode("ascii"))
     return tuple((name, " ".join(values)) for name, values in sorted(found.items()))
+
+
+def read_units(
+    stdout: bytes, measured: Sequence[tuple[str, str | None]]
+) -> tuple[tuple[str, str], ...]:
+    """The unit behind what each pattern finds, by name; empty for none that is known.
+
+    Benchmarks choose units by size: what grows from 940 us to 1.4 ms is not 1.4 us.
+    """
+    text = stdout.decode("utf-8", "replace")
+    found = []
+    for name, pattern in measured:
+        match = re.compile(pattern, re.MULTILINE).search(text) if pattern is not None else None
+        if match is not None:
+            found.append((name, _unit_at(text, match.end(1))))
+    return tuple(found)
+
+
+def _unit_at(text: str, place: int) -> str:
+    found = _UNIT.match(text, place)
+    unit = "" if found is None else found[1].replace("µ", "u").replace("μ", "u")
+    return unit if unit.partition("/")[0] in _UNITS else ""
+
+
+def require_units(units: Sequence[tuple[str, str]], known: dict[str, str]) -> None:
+    """Make sure that metrics stand in the units they stood in before; new ones are remembered.
+
+    Raises:
+        MetricError: one stands in another unit, so that its number is of another size.
+    """
+    for name, unit in units:
+        before = known.setdefault(name, unit)
+        if unit != before:
+            raise MetricError(
+                f"{name} stands in {unit or 'no unit'}, and stood in {before or 'no unit'} before",
+                hint="Let verify print it in one unit always, whatever its size.",
+            )
 
 
 def _read_each(
@@ -172,6 +219,8 @@ def _read_pattern(stdout: bytes, name: str, pattern: str) -> float:
             hint=hint,
             plain=f"the match of the pattern of {name} is not a decimal number",
         )
+    if _EXPONENT.match(matches[0].string, matches[0].end(1)):
+        raise MetricError(f"the pattern of {name} leaves out the exponent of the number", hint=hint)
     return _number(found, name)
 
 

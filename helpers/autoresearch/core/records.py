@@ -69,6 +69,7 @@ class Epoch(Struct, frozen=True, kw_only=True):
         environment_sha256: of the environment frozen by `init`; empty in older logs.
         rehearsed_at: when `check` took these samples, of the same bytes, machine and sandbox, and
             `init` took them over; empty: measured by the command that wrote this.
+        units: metric and the unit behind what its pattern finds; empty: none.
     """
 
     schema: int
@@ -91,6 +92,7 @@ class Epoch(Struct, frozen=True, kw_only=True):
     guard_tests: int | None = None
     environment_sha256: str = ""
     rehearsed_at: str = ""
+    units: tuple[tuple[str, str], ...] = ()
 
 
 class Experiment(Struct, frozen=True, kw_only=True, rename={"kind": "experiment_kind"}):

@@ -21,7 +21,13 @@ from msgspec import Struct
 from autoresearch.core.contract import Contract, Holdout, Metric, Secondary
 from autoresearch.core.errors import AutoresearchError, MetricError, SessionBroken
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.metrics import read_checksums, read_metrics, read_secondary
+from autoresearch.core.metrics import (
+    read_checksums,
+    read_metrics,
+    read_secondary,
+    read_units,
+    require_units,
+)
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample, Source
 from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.snapshot import TreeMap
@@ -71,6 +77,7 @@ def sample_of(
         cpu_s=outcome.cpu_s,
         secondary=tuple((m.name, values[m.name]) for m in secondary),
         checksums=read_checksums(outcome.stdout),
+        units=read_units(outcome.stdout, [(m.name, m.pattern) for m in measured]),
     )
 
 
@@ -197,6 +204,7 @@ class Bench:
 
     Attributes:
         told: variables of the helper's own that every command gets from here on.
+        units: of what patterns find, as they were first seen.
     """
 
     def __init__(
@@ -215,6 +223,7 @@ class Bench:
         self.frozen = frozen
         self.passed = find_passed(environ, contract.pass_through)
         self.told: dict[str, str] = {}
+        self.units: dict[str, str] = {}
         self.void = 0
         self.confinement = Confinement(
             contract=contract,
@@ -490,10 +499,13 @@ class Bench:
         else:
             try:
                 measured = () if unseen else contract.secondary
-                return sample_of(contract, measured, outcome, arm)
+                sample = sample_of(contract, measured, outcome, arm)
+                require_units(sample.units, self.units)
             except MetricError as error:
                 reason, message, hint = Reason.METRIC, error.plain, error.hint
                 full = error.message
+            else:
+                return sample
         kept = self.keep_output(f"{label}-{contract.metric.name}", outcome)
         raise CandidateFailed(reason, message, hint=hint, output=kept, full=full)
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from autoresearch.core import wire
+from autoresearch.core import formatting, wire
 from autoresearch.core.boundary import opener
 from autoresearch.core.decision import Decision, Rule, still_open
-from autoresearch.core.errors import AutoresearchError
+from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.limits import LimitCheck, judge_limit, under_limits
 from autoresearch.core.model import RULE, SCHEMA, Arm, LimitResult, Pair, RaceRecord, Reason, Sample
 from autoresearch.core.question import Caller, Question, RaceStanding, Randomness, Round
@@ -476,10 +476,28 @@ class Race:
                 recorded, values, question.policy, loss_allowed=question.loss_allowed
             )
             if step.varies:
+                self._require_known(recorded, seed)
                 return None
             if step.decision is not None:
                 return self._limited_exact(question, step.decision)
             self._take(step.next_arm or Arm.CANDIDATE, seed)
+
+    def _require_known(self, recorded: float, seed: int) -> None:
+        """Stop where it is not the metric that varies, but the incumbent repeats another value."""
+        own = [sample.value for sample in self._samples if sample.arm is Arm.INCUMBENT]
+        if not own or own[0] == recorded or self._take(Arm.INCUMBENT, seed).value != own[0]:
+            return
+        if self.tape.path is not None:
+            discard(self.tape.path)  # what was measured meanwhile says nothing of what comes
+        values = (f"exactly {formatting.number(value)}" for value in (recorded, own[0]))
+        raise SessionBroken(
+            "{} was measured as {}, and now twice as {}: something outside it changed".format(
+                self.base.removesuffix(" itself"), *values
+            ),
+            code="incumbent_changed",
+            hint="Look for a new version of a tool or of data, and put it back; or let "
+            "`autoresearch amend` measure anew. No verdict is given; the edit is untouched.",
+        )
 
     def _limited_exact(self, question: Question, kept: Decision) -> Decision:
         """An exact keep, once its limits are proven: on its three runs, or on pairs after them."""

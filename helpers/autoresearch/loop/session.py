@@ -192,13 +192,16 @@ class Session(Struct):
         """The bench with this session's environment, of its contract or of one to come."""
         from autoresearch.loop.bench import Bench  # noqa: PLC0415 - readers need none
 
-        return Bench(
+        bench = Bench(
             places=self.places,
             repo=self.repo,
             contract=contract or self.contract,
             frozen=self.file.environment,
             environ=self.environ,
         )
+        if contract is None and self.progress.epoch is not None:
+            bench.units.update(self.progress.epoch.units)
+        return bench
 
     def begin(self, command: str, stage: str, **values: str) -> None:
         """Journal a step of a command other than `try`, with what finishing it needs."""

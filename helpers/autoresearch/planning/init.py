@@ -273,4 +273,5 @@ def epoch_record(
         holdout_s=rehearsal.holdout_s,
         guard_tests=rehearsal.guard_tests,
         environment_sha256=environment_hash(environment),
+        units=samples[0].units,
     )

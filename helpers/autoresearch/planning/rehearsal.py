@@ -357,6 +357,12 @@ def warnings_about(
         )
     elif contract.guard is None:
         found.append("there is no guard: only `same` says whether a change is right")
+    printed_unit, unit = dict(samples[0].units).get(contract.metric.name, ""), contract.metric.unit
+    if printed_unit and unit and printed_unit != unit.replace("µ", "u"):
+        found.append(
+            f"the contract gives the unit {unit}, and verify prints {printed_unit}: values are "
+            f"taken as they are printed; write `unit: {printed_unit}`"
+        )
     if deterministic:
         return tuple(found)
     metric = noise_of([sample.value for sample in samples])
