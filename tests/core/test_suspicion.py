@@ -7,12 +7,12 @@ import math
 import pytest
 from autoresearch.core.model import Arm, Direction, Sample, Scale
 from autoresearch.core.suspicion import (
-    TRIPWIRES,
     Facts,
     added_lines,
     differing_checksums,
     size_of,
     suspicions,
+    tables,
     tripped,
 )
 from support.records import effect
@@ -167,7 +167,7 @@ TRIPS = {
 
 def test_tripwires():
     """A trick that honest code rarely needs and that nobody is shown."""
-    assert [what for what, _ in TRIPWIRES] == list(TRIPS)
+    assert [what for what, _ in tables().tripwires] == list(TRIPS)
     for what, line in TRIPS.items():
         assert tripped([line]) == (f"the change {what}",)
     honest = "start = time.perf_counter()\nelapsed = time.time() == 0\nsys.exit(1)\nmetric = 1\n"

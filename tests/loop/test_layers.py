@@ -43,6 +43,7 @@ HOMES = {
         "importing/continuing.py",
         "core/security/catalog.py",
         "core/security/forms.py",
+        "core/suspicion.py",
     },
     "cvss": {"core/security/catalog.py"},
     "click": {"cli"},

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from autoresearch.cli.app import few, screen
 from autoresearch.core import formatting, wire
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
+from autoresearch.core.model import Effect
+from autoresearch.core.records import Shipped
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.recover import writing
-from autoresearch.loop.session import reading
+from autoresearch.loop.session import Session, reading
 from autoresearch.shipping import review
 from autoresearch.shipping.finalize import Finalized, Wishes, finalize
 from autoresearch.shipping.words import NOT_VALIDATED, short
-
-if TYPE_CHECKING:
-    from autoresearch.core.model import Effect
-    from autoresearch.core.records import Shipped
-    from autoresearch.loop.session import Session
 
 CONCERNS_SHOWN = 40
 LINES = 200

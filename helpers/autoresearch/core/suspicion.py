@@ -14,12 +14,16 @@ docs/trust.md:
 
 from __future__ import annotations
 
+import functools
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
+import yaml
+
+from autoresearch import share
 from autoresearch.core.decision import gain_of
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Effect, Pair, Sample, Scale
@@ -40,40 +44,25 @@ CLOCK_DOUBT = 3.0
 LONG_NUMBER = 8
 SHOWN = 40
 
-TRIPWIRES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (what, re.compile(pattern))
-    for what, pattern in (
-        ("runs code as the process ends", r"\batexit\b|process\.on\(\s*['\"](?:exit|beforeExit)"),
-        (
-            "traces or profiles its process",
-            r"\b(?:sys|threading)\.(?:settrace|setprofile)\b|\bsys\.monitoring\b",
-        ),
-        (
-            "changes built-in names",
-            r"\b(?:__)?builtins(?:__)?\b|Object\.defineProperty\(\s*(?:globalThis|global|performance|"
-            r"Date|process)\b",
-        ),
-        (
-            "replaces a clock",
-            r"\b(?:time|timeit|performance|Date|process)\.(?:perf_counter|perf_counter_ns|monotonic"
-            r"|monotonic_ns|process_time|process_time_ns|time|time_ns|now|hrtime|default_timer)"
-            r"\s*=(?!=)|\bsetattr\(\s*(?:time|timeit|builtins)\b|\bfreezegun\b",
-        ),
-        ("ends its own process", r"\bos\._exit\b|\bos\.(?:kill|abort)\b|\bsignal\.raise_"),
-        (
-            "inspects its caller",
-            r"\bsys\._getframe\b|\binspect\.(?:stack|currentframe|getouterframes)\b"
-            r"|\bgc\.get_(?:objects|referrers)\b|\bsys\.modules\b",
-        ),
-        ("speaks like the evaluator", r"\bMETRIC\b|\bCHECKSUM\b|\bAUTORESEARCH"),
-        (
-            "knows the test runner",
-            r"\bPYTEST_CURRENT_TEST\b|\b_pytest\b|\bunittest\.(?:case|runner|result)\b"
-            r"|\bJEST_WORKER_ID\b|\bVITEST\b",
-        ),
-        ("looks into processes", r"/proc/(?:self|\d)|\bptrace\b|\bprocess_vm_(?:read|write)v\b"),
+
+class Tables(NamedTuple):
+    """What `share/suspicion.yaml` holds, which says how its rows are read."""
+
+    tripwires: tuple[tuple[str, re.Pattern[str]], ...]
+    ran: tuple[dict[str, re.Pattern[str]], ...]
+    failed: re.Pattern[str]
+
+
+@functools.cache
+def tables() -> Tables:
+    """The tables, read where a race would keep, not at every start."""
+    read = yaml.safe_load((share.FOLDER / "suspicion.yaml").read_bytes())
+    return Tables(
+        tuple((what, re.compile(pattern)) for what, pattern in read["tripwires"].items()),
+        tuple({key: re.compile(p, re.MULTILINE) for key, p in row.items()} for row in read["ran"]),
+        re.compile("|".join(read["failed"]), re.MULTILINE),
     )
-)
+
 
 _TEXT = re.compile(r"""(["'`])((?:(?!\1)[^\\\n]){20,400})\1""")
 """A quoted text of 20 characters and more: a shorter one may stand anywhere."""
@@ -200,7 +189,9 @@ def differing_checksums(rounds: Sequence[tuple[Sample, Sample]]) -> tuple[str, .
 def tripped(added: Iterable[str]) -> tuple[str, ...]:
     """Return what the added lines do that honest code rarely needs, a sentence each."""
     text = "\n".join(added)
-    return tuple(f"the change {what}" for what, pattern in TRIPWIRES if pattern.search(text))
+    return tuple(
+        f"the change {what}" for what, pattern in tables().tripwires if pattern.search(text)
+    )
 
 
 def _known_literal(added: Sequence[str], data: Mapping[str, bytes]) -> str:
@@ -232,69 +223,41 @@ def added_lines(patch: bytes) -> tuple[str, ...]:
 
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
-_PYTEST = re.compile(r"^=* ?((?:\d+ [a-z]+, )*\d+ [a-z]+) in \d[\d.]*s\b", re.MULTILINE)
-_PYTEST_RAN = re.compile(r"(?<!\d)(\d+) (?:passed|failed|errors?|xfailed|xpassed)\b")
-_UNITTEST = re.compile(r"^Ran (\d+) tests? in [\d.]+s", re.MULTILINE)
-_UNITTEST_SKIPPED = re.compile(r"^(?:OK|FAILED) \(.*?\bskipped=(\d+)", re.MULTILINE)
-_JEST = re.compile(r"^Tests:[ \t]+(\S.*\d total)$", re.MULTILINE)
-_VITEST = re.compile(r"^[ \t]*Tests[ \t]+(\d.*)\(\d+\)", re.MULTILINE)
-_JS_RAN = re.compile(r"(?<!\d)(\d+) (?:passed|failed)")
-_MOCHA = re.compile(r"^[ \t]+(\d+) (?:passing|failing)\b", re.MULTILINE)
-_GO_CASE = re.compile(r"^[ \t]*--- (?:PASS|FAIL): ", re.MULTILINE)
-_GO_PACKAGE = re.compile(r"^ok  \t", re.MULTILINE)
-_CARGO = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;", re.MULTILINE)
-_MAVEN = re.compile(
-    r"^(?:\[\w+\] )*Tests run: (\d+), Failures: \d+, Errors: \d+, Skipped: (\d+)\s*$", re.MULTILINE
-)
-_RSPEC = re.compile(r"^(\d+) examples?, \d+ failures?(?:, (\d+) pending)?", re.MULTILINE)
-_CTEST = re.compile(r"^\d+% tests passed, \d+ tests failed out of (\d+)", re.MULTILINE)
-_TAP_PLAN = re.compile(r"^(?:TAP version \d+|1\.\.\d+\b)", re.MULTILINE)
-_TAP_CASE = re.compile(r"^(?:not )?ok\b(?!.*# (?:SKIP|skip|TODO))", re.MULTILINE)
-
-
-_COUNTED: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], int]], ...] = (
-    (_PYTEST, lambda line: sum(map(int, _PYTEST_RAN.findall(line[1])))),
-    (_UNITTEST, lambda line: int(line[1])),
-    (_JEST, lambda line: sum(map(int, _JS_RAN.findall(line[1])))),
-    (_VITEST, lambda line: sum(map(int, _JS_RAN.findall(line[1])))),
-    (_MOCHA, lambda line: int(line[1])),
-    (_CARGO, lambda line: int(line[1]) + int(line[2])),
-    (_MAVEN, lambda line: int(line[1]) - int(line[2])),
-    (_RSPEC, lambda line: int(line[1]) - int(line[2] or 0)),
-    (_CTEST, lambda line: int(line[1])),
-)
-"""Lines that tell how many tests were run, and how many each tells of."""
-
-
-_FAILED = re.compile(
-    r"^(?:FAILED (\S+::\S+)|(?:FAIL|ERROR): (\S+(?: \(\S+\))?)$|[ \t]*--- FAIL: (\S+)"
-    r"|test (\S+) \.\.\. FAILED$|not ok \d+ -? ?(\S.*)|[ \t]*[✕\u00d7✗] (\S.*)"
-    r"|rspec (\./\S+) #|\[ERROR\] +(\w+[.#]\S+))",
-    re.MULTILINE,
-)
-"""What test runners print of a test that failed: pytest, unittest, go, cargo, TAP, jest and vitest,
-rspec, maven."""
-
 _NAMED_TESTS = 5
+
+
+def _plain(output: bytes) -> str:
+    """What a guard printed, without colours."""
+    return _ANSI.sub("", output.decode("utf-8", "replace")).replace("\r\n", "\n")
 
 
 def failed_tests(output: bytes) -> tuple[str, ...]:
     """Return the first tests that a guard's output names as failed, each once."""
-    text = _ANSI.sub("", output.decode("utf-8", "replace")).replace("\r\n", "\n")
-    found = [next(name for name in line.groups() if name) for line in _FAILED.finditer(text)]
+    lines = tables().failed.finditer(_plain(output))
+    found = [next(name for name in line.groups() if name) for line in lines]
     return tuple(clean_line(name, 120) for name in dict.fromkeys(found))[:_NAMED_TESTS]
 
 
 def count_tests(output: bytes) -> int | None:
     """Return how many tests the guard's output says were run, None where it says nothing."""
-    text = _ANSI.sub("", output.decode("utf-8", "replace")).replace("\r\n", "\n")
-    counts = [count(line) for pattern, count in _COUNTED for line in pattern.finditer(text)]
-    if _UNITTEST.search(text):
-        counts += [-int(skipped) for skipped in _UNITTEST_SKIPPED.findall(text)]
-    counts += [len(cases)] if (cases := _GO_CASE.findall(text) or _GO_PACKAGE.findall(text)) else []
-    counts += [len(_TAP_CASE.findall(text))] if _TAP_PLAN.search(text) else []
+    text, counts = _plain(output), list[int]()
+    for row in tables().ran:
+        if "with" in row:
+            if row["with"].search(text) is None:
+                continue
+            counts.append(0)
+        lines = [line for key in ("says", "else") if key in row for line in row[key].finditer(text)]
+        counts += [_ran(line, row) for line in lines if line.re is lines[0].re]
     return sum(counts) if counts else None
+
+
+def _ran(line: re.Match[str], row: Mapping[str, re.Pattern[str]]) -> int:
+    """How many tests one line tells of."""
+    told = line.groupdict()
+    if "each" in row:
+        return sum(map(int, row["each"].findall(told["parts"])))
+    ran, more, less = (int(told.get(name) or 0) for name in ("ran", "more", "less"))
+    return ran + more - less if told else 1
 
 
 ABLATION_PAIRS = 12

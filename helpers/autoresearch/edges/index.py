@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct, structs
 
+from autoresearch import share
 from autoresearch.core import history, wire
 from autoresearch.core.errors import AutoresearchError, CorruptLogError
 from autoresearch.core.history import History, Notes, Progress, Spending, Tally, Tried
@@ -35,45 +36,6 @@ VERSION = 6
 SAME_LINE_KEPT = 64
 """Experiments remembered for one changed line, newest first: a line that everybody touches
 says little, and reading its every experiment would make answers slower as the log grows."""
-
-TABLES = """
-CREATE TABLE state (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    offset INTEGER NOT NULL, sha256 TEXT NOT NULL, progress TEXT
-);
-CREATE TABLE experiments (
-    number INTEGER PRIMARY KEY,
-    offset INTEGER NOT NULL, sha256 TEXT NOT NULL,
-    verdict TEXT NOT NULL, reason TEXT, tree TEXT NOT NULL, patch_id TEXT NOT NULL,
-    failed INTEGER NOT NULL, undone INTEGER NOT NULL,
-    words TEXT NOT NULL, tried TEXT NOT NULL
-);
-CREATE INDEX experiments_by_verdict ON experiments (verdict, number);
-CREATE INDEX experiments_by_tree ON experiments (tree, number);
-CREATE INDEX experiments_by_patch ON experiments (patch_id, number);
-CREATE INDEX experiments_failed ON experiments (number) WHERE failed;
-CREATE INDEX experiments_undone ON experiments (number) WHERE undone;
-CREATE TABLE tallies (
-    verdict TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL,
-    tokens INTEGER NOT NULL, usd REAL NOT NULL,
-    unpriced INTEGER NOT NULL, unmetered INTEGER NOT NULL,
-    PRIMARY KEY (verdict, reason)
-);
-CREATE TABLE paths (
-    path BLOB NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (path, number)
-) WITHOUT ROWID;
-CREATE TABLE lines (
-    hash INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (hash, number)
-) WITHOUT ROWID;
-CREATE TABLE notes (
-    number INTEGER PRIMARY KEY, kind TEXT NOT NULL, open INTEGER NOT NULL, note TEXT NOT NULL
-);
-CREATE INDEX notes_by_kind ON notes (kind, open, number);
-CREATE TABLE note_counts (kind TEXT PRIMARY KEY, open INTEGER NOT NULL);
-INSERT INTO note_counts VALUES ('idea', 0), ('lesson', 0), ('dead_end', 0);
-CREATE TABLE events (offset INTEGER PRIMARY KEY, kind TEXT NOT NULL, sha256 TEXT NOT NULL);
-CREATE INDEX events_by_kind ON events (kind, offset);
-"""
 
 _PATHS_ASKED = 20
 _SAME_TREE_SHOWN = 50
@@ -115,7 +77,7 @@ class _State(NamedTuple):
 
 def create_tables(connection: sqlite3.Connection) -> None:
     """Make an empty database an empty index."""
-    for statement in TABLES.split(";"):
+    for statement in (share.FOLDER / "index.sql").read_text("ascii").split(";"):
         connection.execute(statement)
     connection.execute("INSERT INTO state VALUES (1, 0, ?, NULL)", (FIRST_PREV,))
     connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -7,38 +7,30 @@ branch that was there moves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.model import SCHEMA, Verdict
+from autoresearch.core.model import SCHEMA, Effect, RaceRecord, Verdict
 from autoresearch.core.question import Caller, pairs_for
 from autoresearch.core.records import Epoch, Experiment, Shipment, Shipped, Undo
 from autoresearch.core.snapshot import TreeMap, differing_paths
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write, remove_tree
-from autoresearch.edges.gitwrite import commit_changes
+from autoresearch.edges.gitwrite import Commit, commit_changes
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.loop import logbook
-from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
-from autoresearch.loop.measure import Race
+from autoresearch.loop.bench import Bench, CandidateFailed, ProtectedTouched
+from autoresearch.loop.measure import Race, Raced
 from autoresearch.loop.referee import GuardAnswer, run_checks
-from autoresearch.loop.session import CONTRACT_FILE
+from autoresearch.loop.session import CONTRACT_FILE, Session
 from autoresearch.loop.validate import VALIDATION_PAIRS, race_fixed
 from autoresearch.shipping import review, words
 from autoresearch.shipping.ground import Ground, ground_of
 from autoresearch.shipping.stacks import Stack, Stacker, Unfit, Unit, entries_of, laid_over
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from autoresearch.core.model import Effect, RaceRecord
-    from autoresearch.edges.gitwrite import Commit
-    from autoresearch.loop.bench import Bench
-    from autoresearch.loop.measure import Raced
-    from autoresearch.loop.session import Session
-    from autoresearch.shipping.words import BranchFacts
+from autoresearch.shipping.words import BranchFacts
 
 FEWEST_PAIRS = 6
 """Below this many pairs no interval reaches 95 %."""

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from autoresearch.core import formatting
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.snapshot import TreeMap, differing_paths, with_changes
+from autoresearch.core.history import Validated
+from autoresearch.core.snapshot import Entry, TreeMap, differing_paths, with_changes
 from autoresearch.edges import gitrefs
+from autoresearch.edges.gitrepo import GitRepo
+from autoresearch.loop.bench import Bench
+from autoresearch.loop.session import Session
 from autoresearch.loop.settle import merge_change
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from autoresearch.core.history import Validated
-    from autoresearch.core.snapshot import Entry
-    from autoresearch.edges.gitrepo import GitRepo
-    from autoresearch.loop.bench import Bench
-    from autoresearch.loop.session import Session
 
 FETCH_ALL = "`git fetch --unshallow` brings it; then repeat the command."
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autoresearch.core import formatting
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
+from autoresearch.core.history import Tried
 from autoresearch.core.model import SCHEMA, Flag, Verdict
 from autoresearch.core.records import Ablation, Review
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.index import Search
 from autoresearch.loop import logbook, undo
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from autoresearch.core.history import Tried
-    from autoresearch.loop.session import Session
+from autoresearch.loop.session import Session
 
 MANY_FILES = 5
 HAIR = 0.2

@@ -6,18 +6,14 @@ cherry-pick` would; what collides needs what it collides with.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.snapshot import TreeMap, with_changes
+from autoresearch.core.snapshot import Entry, TreeMap, with_changes
+from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop.settle import merge_change
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from autoresearch.core.snapshot import Entry
-    from autoresearch.edges.gitrepo import GitRepo
 
 
 class Unit(NamedTuple):

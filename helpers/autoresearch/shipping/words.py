@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from string import Template
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autoresearch import share
 from autoresearch.core import formatting, wire
 from autoresearch.core.decision import is_proven_better, is_proven_worse
+from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.model import Flag, Reason
+from autoresearch.core.model import Effect, Flag, RaceRecord, Reason
+from autoresearch.core.records import Experiment, Shipment, Shipped
 from autoresearch.core.snapshot import TreeMap, differing_paths
+from autoresearch.edges.gitdiff import Difference
+from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop.referee import GuardAnswer
+from autoresearch.loop.session import Session
 from autoresearch.shipping import review
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from autoresearch.core.errors import AutoresearchError
-    from autoresearch.core.model import Effect, RaceRecord
-    from autoresearch.core.records import Experiment, Shipment, Shipped
-    from autoresearch.edges.gitdiff import Difference
-    from autoresearch.edges.gitrepo import GitRepo
-    from autoresearch.loop.session import Session
-    from autoresearch.shipping.ground import Ground
-    from autoresearch.shipping.stacks import Unit
+from autoresearch.shipping.ground import Ground
+from autoresearch.shipping.stacks import Unit
 
 SLUG = 40
 SUBJECT = 72
