@@ -10,7 +10,7 @@ from autoresearch.cli import COMMANDS
 from autoresearch.cli.security import COMMANDS as AUDITS
 from support.project import make_project, set_cost
 from support.session import Helper, contract_text, exact
-from support.vulnerable import PLANTED, PROOFS, evidence, examined, finding, make_fixture
+from support.vulnerable import FLAWS, PLANTED, PROOFS, evidence, examined, finding, make_fixture
 
 PINNED = Path(__file__).with_name("keys.json")
 LONG = {"demo", "hook", "statusline"}
@@ -146,6 +146,9 @@ def security_calls(folder: Path):
     yield call("leads")
     yield call("status")
     yield call("show", "1")
+    review = {"verdict": "confirmed", "reason": "the sender goes into the text of the query"}
+    place = evidence(FLAWS["sql-injection"])
+    yield call("refute", "1", str(form), text=json.dumps({**review, "evidence": [place]}))
     yield call("recheck")
     yield call("report", "--badge", str(folder / "badge.json"))
     yield call("gate", "--fail-on", "low", code=4)

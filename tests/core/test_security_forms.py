@@ -13,6 +13,7 @@ from autoresearch.core.security.forms import (
     read_examined,
     read_finding,
     read_model,
+    read_review,
 )
 from autoresearch.core.security.ledger import ElementKind, Persona, Stride
 
@@ -196,6 +197,21 @@ def test_what_is_no_plain_form_is_refused(form, complaint):
     with pytest.raises(FormError) as caught:
         read_examined(form)
     assert complaint in caught.value.message
+
+
+def test_review_is_read():
+    """A second mind that cannot be heard."""
+    form = read_review(text({"verdict": "contested", "reason": "x" * 20, "evidence": EVIDENCE}))
+    assert form.verdict.value == "contested"
+    with pytest.raises(FormError):
+        read_review(text({"verdict": "maybe", "reason": "x" * 20, "evidence": EVIDENCE}))
+
+
+def test_check_is_one_that_is_asked():
+    """A record that answers what nobody asked."""
+    assert read_examined(text(EXAMINED, check="files-path")).check == "files-path"
+    with pytest.raises(FormError, match="never asks"):
+        read_examined(text(EXAMINED, check="files-everything"))
 
 
 def test_block_whose_first_line_is_deepest_is_explained():

@@ -152,6 +152,11 @@ def test_other_code_is_not_the_same_lines(other):
     assert relocate(other.encode(), "x = run(cmd, 'a')", 1) is None
 
 
+def test_other_words_are_nowhere():
+    """A search of every file for what it cannot hold."""
+    assert relocate(FILE, "something_else(entirely)", 1) is None
+
+
 def test_redacted_line_is_found_again():
     """A finding about a secret that is gone as soon as its line moves."""
     assert relocate(b"\n\nAPI_KEY = 'abcdef12'\n", f"API_KEY = '{MASK}'", 1) == Span(

@@ -310,7 +310,7 @@ def test_decisions_need_a_reason_and_acceptance_a_last_day(repo):
 def test_reports_and_gate_by_the_installed_command(repo, tmp_path):
     """CI that passes with a grave finding, or a file that no reader opens."""
     helper = Helper(repo)
-    assert helper("security", "gate").out.startswith("gate: passed")
+    assert helper.json("security", "gate", code=5)["error"]["code"] == "not_looked"
     form = tmp_path / "finding.json"
     form.write_text(finding("sql-injection"), "utf-8")
     answer = helper.json("security", "add", str(form))
@@ -329,6 +329,12 @@ def test_reports_and_gate_by_the_installed_command(repo, tmp_path):
     assert json.loads(files["badge"].read_text("utf-8"))["message"].startswith("1 high, ")
     assert helper("security", "gate", code=4).out.startswith("gate: no, 1 open finding")
     assert helper.json("security", "gate", code=4)["error"]["code"] == "gate"
+    assert helper("security", "gate", "--fail-on", "critical", code=5).code == 5
+    helper("security", "sweep", "1")
+    held = tmp_path / "held.json"
+    place = evidence(PLANTED["decoys"][7])
+    held.write_text(examined("labels", "tampering", place["file"], place["lines"]), "utf-8")
+    helper("security", "examined", str(held))
     assert helper("security", "gate", "--fail-on", "critical").code == 0
     assert helper.json("security", "gate", "--baseline", str(files["sarif"]))["known"] == [1]
     assert helper.error("security", "gate", "--baseline", str(form)) == "baseline"

@@ -79,6 +79,20 @@ def small_finding(path: str = "app/old.py", quote: str = "return eval(x)", **mor
     return json.dumps(form)
 
 
+def small_examined(stride: str, quote: str = "os.system(cmd)", **more: object) -> str:
+    """The form for a cell of it that holds."""
+    form = {
+        "element": "api",
+        "stride": stride,
+        "persona": "anonymous caller",
+        "hypothesis": f"a caller reaches {stride} by a command of their own in line 7",
+        "reason": f"the command is fixed before it gets to this line, so no {stride}",
+        "evidence": [{"file": "app/run.py", "quote": quote}],
+        **more,
+    }
+    return json.dumps(form)
+
+
 def line_of(flaw: dict[str, Any]) -> int:
     """The line that a flaw or a decoy stands in."""
     lines = (FIXTURE / flaw["file"]).read_text("utf-8").split("\n")

@@ -7,13 +7,21 @@ from pathlib import Path
 import click
 
 from autoresearch.cli.app import few, picked
-from autoresearch.cli.security import FILE, FORM, cells, coverage_line, security
+from autoresearch.cli.security import (
+    FILE,
+    FORM,
+    cells,
+    coverage_line,
+    form_text,
+    places_line,
+    security,
+)
 from autoresearch.core import formatting
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
-from autoresearch.core.security.catalog import categories, threats
-from autoresearch.core.security.ledger import State
+from autoresearch.core.security.catalog import categories
+from autoresearch.core.security.ledger import State, Verdict
 from autoresearch.core.security.overview import isolation
-from autoresearch.security import fixing, flaws, scanners, sweeping
+from autoresearch.security import fixing, flaws, refuting, scanners, sweeping
 from autoresearch.security.books import Books
 
 SHOWN = 12
@@ -44,12 +52,14 @@ def init_command(books: Books) -> Answer:
             f"places by pattern: {places}",
             f"draft to complete: {found.draft}",
             *(f"scanner {name}: {call}" for name, call in found.scanners.items()),
+            *(f"scanner {name} (not installed): {call}" for name, call in found.missing.items()),
         ),
         data={
             "elements": [element.name for element in elements],
             **picked(found, "kept draft"),
             "places": found.counts,
             "scanners": found.scanners,
+            "missing_scanners": list(found.missing.values()),
         },
         next_step="complete the draft and `autoresearch security model FILE`, then "
         "`autoresearch security sweep N`",
@@ -92,24 +102,50 @@ def model_command(books: Books, text: str) -> Answer:
 @click.argument("iterations", type=click.IntRange(1, 10_000), required=False)
 @click.option("--scope", multiple=True, help="Pattern of files to examine; repeatable.")
 @click.option("--diff", metavar="REV", help="Only what changed since REV and what it reaches.")
+@click.option("--since-last", is_flag=True, help="The same since the last look.")
+@click.option(
+    "--focus", default="", help="auth, injection, dos, crypto, secrets, files, supply, logs."
+)
+@click.option("--depth", default="", help="quick, standard, deep.")
 def sweep_command(
-    books: Books, iterations: int | None, scope: tuple[str, ...], diff: str | None
+    books: Books,
+    iterations: int | None,
+    scope: tuple[str, ...],
+    diff: str | None,
+    focus: str,
+    depth: str,
+    *,
+    since_last: bool,
 ) -> Answer:
     """Open a sweep of ITERATIONS cells, or continue the open one.
 
-    Without a number it has 10 cells. Once they are used, the answer is AUTORESEARCH DONE.
+    Without a number it has 10 cells, or as many as `--depth` says: quick, half of the cells;
+    standard, each once; deep, each twice. Once they are used, the answer is AUTORESEARCH DONE.
 
     Example: autoresearch security sweep 20 --diff origin/main
     """
-    found = sweeping.open_sweep(books, iterations, scope, diff)
+    found = sweeping.open_sweep(
+        books, iterations, scope, diff, since_last=since_last, focus=focus, depth=depth
+    )
+    if found is None:
+        return Answer(
+            lines=("AUTORESEARCH DONE: no relevant change, so there is nothing to look at",),
+            data={"sweep": None, "used": 0, "iterations": 0, "done": True, "paths": []},
+            next_step="go on",
+        )
     sweep = found.sweep
     audited = f", {formatting.count(len(sweep.paths), 'file')} in the audit" if sweep.base else ""
     state = "AUTORESEARCH DONE" if found.done else "opened" if found.opened else "goes on"
     left = sweep.iterations - found.used
+    raw = (
+        "the model is only drafted: complete it first (`security model`), or `next` asks of guesses"
+    )
     return Answer(
         lines=(
             f"sweep {sweep.number}: {state}, {found.used} of {sweep.iterations} used{audited}",
+            *([raw] if books.require_model().drafted else []),
             coverage_line(found.coverage),
+            places_line(books.places(sweep)),
         ),
         data={
             "sweep": sweep.number,
@@ -127,7 +163,7 @@ def sweep_command(
 def next_command(books: Books) -> Answer:
     """Show the least-examined cell and what to try there.
 
-    It names element, threat, persona, hypothesis and places.
+    It names element, threat, persona, hypothesis, checks, and the places that no quote touches.
 
     Example: autoresearch security next
     """
@@ -137,12 +173,12 @@ def next_command(books: Books) -> Answer:
             lines=(
                 f"AUTORESEARCH DONE: sweep {task.sweep.number} used its {task.sweep.iterations}",
                 coverage_line(task.coverage),
+                places_line(books.places(task.sweep)),
             ),
             data={"done": True, **cells(task.coverage)},
             next_step=DONE,
         )
     element = task.element
-    hypothesis = f"acting as {task.persona.value}, one can {threats()[task.stride].question}"
     places = (f"  {clean_line(s.path, 120)}:{s.line} {s.kind.value}" for s in task.sites)
     files = ", ".join(clean_line(path, 120) for path in task.files[:SHOWN])
     more = f" and {len(task.files) - SHOWN} more" if len(task.files) > SHOWN else ""
@@ -150,7 +186,8 @@ def next_command(books: Books) -> Answer:
         lines=(
             f"element: {element.name} ({element.kind.value}): {clean_line(element.description)}",
             f"stride: {task.stride.value}; persona: {task.persona.value}",
-            f"hypothesis: {hypothesis}",
+            f"hypothesis: {task.hypothesis}",
+            *(f"  check {check.id}: {check.ask}" for check in task.checks),
             f"previous reviewers: {', '.join(task.looks) or 'nobody'}",
             f"files: {files}{more}",
             *(
@@ -158,23 +195,26 @@ def next_command(books: Books) -> Answer:
                 f"{clean_line(lead.message, 100)}"
                 for lead in task.leads[:5]
             ),
+            f"places that no quote touches: {task.untouched} of {len(task.sites)}",
             *few(places, SHOWN, "  … {} more places: --json lists them"),
             coverage_line(task.progress.coverage),
         ),
         data={
             "done": False,
             "element": element.name,
-            **picked(task, "stride persona"),
-            "hypothesis": hypothesis,
-            "looks": task.looks,
+            **picked(task, "stride persona hypothesis looks"),
             "files": task.files[:100],
             "places": [[s.path, s.line, s.kind.value] for s in task.sites[:50]],
             "leads": [lead.number for lead in task.leads],
             "used": task.progress.used,
             "iterations": task.progress.sweep.iterations,
+            "untouched": task.untouched,
+            "checks": [check.id for check in task.checks],
         },
         next_step="read the files, try to break it; then `autoresearch security add -` or "
         "`autoresearch security examined -`",
+        max_lines=60,
+        max_bytes=WIDE_BYTES,
     )
 
 
@@ -197,6 +237,7 @@ def examined_command(books: Books, text: str) -> Answer:
       quote: |       # `|2` where the first line is the deepest
         the lines, exactly as they are at HEAD
     lead: 3          # optional: a scanner's lead that this dismisses
+    check: server-framing   # optional: the check of `next` that this answers
 
     Example: autoresearch security examined - <<'EOF'
     """
@@ -207,6 +248,7 @@ def examined_command(books: Books, text: str) -> Answer:
             f"E{record.number} recorded: {clean_line(record.element, 60)}, {record.stride.value}, "
             f"{formatting.count(len(record.evidence), 'quote')} verified",
             coverage_line(found),
+            *filter(None, [sweeping.checkpoint(books)]),
         ),
         data={"examined": record.number, **cells(found)},
         next_step="`autoresearch security next`",
@@ -244,6 +286,7 @@ def add_command(books: Books, text: str, *, distinct: bool) -> Answer:
             f"fingerprint: {finding.fingerprint}",
             *labels,
             coverage_line(found),
+            *filter(None, [sweeping.checkpoint(books)]),
         ),
         data={
             "finding": finding.number,
@@ -315,6 +358,50 @@ def import_command(books: Books, file: Path) -> Answer:
         ),
         data={"leads": [one.number for one in found.fresh], "known": found.known, "open": left},
         next_step="`autoresearch security leads`",
+    )
+
+
+@security(write=True)
+@click.argument("number", type=click.IntRange(min=1))
+@click.argument("text", metavar="[FILE]", type=form_text, required=False)
+def refute_command(books: Books, number: int, text: str | None) -> Answer:
+    r"""Hand a finding to a second mind, and record what it says.
+
+    Without FILE it prints what a fresh helper needs, who has not seen how the finding was made. Its
+    answer, YAML, is checked as `examined` is:
+
+    \b
+    verdict: contested        # or confirmed: it tried and could not refute it
+    reason: why, naming the code
+    evidence:
+    - file: app/admin.py
+      quote: |
+        the lines that show it
+
+    Example: autoresearch security refute 3 autoresearch.forms/refute-3.yaml
+    """
+    finding = books.finding(number)
+    if text is None:
+        places = ", ".join(f"{q.path}:{q.first}-{q.last}" for q in finding.evidence)
+        return Answer(
+            lines=(
+                f"F{number} claims: {clean_line(finding.title, 120)}",
+                f"at {clean_line(places)}",
+                f"attack: {clean_line(finding.scenario)}",
+                "Show that this is false: the value is checked before, the caller cannot get "
+                "there, the framework prevents it, nothing is lost. Read the code itself.",
+            ),
+            data={"finding": number, "verdict": None},
+            next_step=f"`autoresearch security refute {number} FILE` with verdict, reason and "
+            "evidence",
+        )
+    review = refuting.refute(books, number, text)
+    return Answer(
+        lines=(f"F{number} is {review.verdict.value} by a second mind",),
+        data={"finding": number, "verdict": review.verdict},
+        next_step="prove it, or let the human decide"
+        if review.verdict is Verdict.CONTESTED
+        else "`autoresearch security next`",
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from autoresearch.cli.app import few, picked
-from autoresearch.cli.security import FILE, cells, coverage_line, security
+from autoresearch.cli.security import FILE, cells, coverage_line, places_line, security
 from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_block, clean_line, fence
@@ -20,6 +22,7 @@ from autoresearch.core.security import sarif as form
 from autoresearch.core.security.ledger import LETTERS, Severity, Stride
 from autoresearch.core.security.overview import Coverage, Row, Shown
 from autoresearch.edges.files import atomic_write, read_bytes_limited
+from autoresearch.security import gating
 from autoresearch.security.books import Books
 
 LEADS_SHOWN = 20
@@ -27,6 +30,8 @@ FINDINGS_SHOWN = 20
 ROWS_SHOWN = 25
 LIMITS = [severity.value for severity in Severity if severity is not Severity.NONE]
 EXIT_GATE = 4
+EXIT_UNLOOKED = 5
+CHANGED_SHOWN = 10
 MAX_BASELINE_BYTES = 64 << 20
 
 
@@ -60,11 +65,23 @@ def status_command(books: Books) -> Answer:
     """
     found = books.overview()
     drafted = found.model is not None and found.model.drafted
-    rows = map(_finding_line, found.findings)
+    rows = map(partial(_finding_line, found), found.findings)
+    counted = sums.by_category(found)
+    categories = "; ".join(
+        f"{label.partition(':')[0]} {flaws} found, {held} held"
+        for label, (flaws, held) in counted.items()
+        if flaws or held
+    )
+    categories = (
+        f"{categories or 'nothing recorded'}; {list(counted.values()).count((0, 0))} unseen"
+    )
     return Answer(
         lines=(
             f"open findings: {sums.tally(found.open())}",
             coverage_line(found.coverage) + (" of a drafted model" if drafted else ""),
+            places_line(found.places),
+            *sums.cautions(found),
+            f"OWASP 2025: {categories}",
             f"leads not answered: {len(found.leads)}",
             *_matrix(found.coverage),
             *few(rows, FINDINGS_SHOWN, "… {} more findings: --json lists all"),
@@ -82,9 +99,12 @@ def status_command(books: Books) -> Answer:
                 for row in found.coverage.rows
             },
             "findings": [_facts(one) for one in found.findings],
+            "places": {one.kind.value: [one.touched, one.places] for one in found.places},
+            "owasp": {label: list(numbers) for label, numbers in counted.items()},
+            "reviews": {one.label: sums.second_mind(found, one) for one in found.findings},
         },
         next_step="`autoresearch security show N`, or `autoresearch security next`",
-        max_lines=ROWS_SHOWN + FINDINGS_SHOWN + 13,
+        max_lines=ROWS_SHOWN + FINDINGS_SHOWN + 18,
         max_bytes=WIDE_BYTES,
     )
 
@@ -105,12 +125,13 @@ def _row(row: Row, width: int) -> str:
     return f"{clean_line(row.element.name, 40):<{width}}  {'  '.join(marks)}".rstrip()
 
 
-def _finding_line(one: Shown) -> str:
+def _finding_line(overview: sums.Overview, one: Shown) -> str:
     finding, place, proof = one.finding, one.where, one.standing.proof
     proven = "unproven" if proof is None else proof.result.value
+    where = f"{clean_line(place.path, 80)}:{place.first}{clean_line(place.fate, 120)}"
     return (
         f"{one.label:>4} {one.state.value:<14} {finding.severity.value:<8} {finding.score:>4.1f} "
-        f"{proven:<9} {clean_line(place.path, 80)}:{place.first}{clean_line(place.fate, 120)} "
+        f"{proven:<9} {sums.second_mind(overview, one):<9} {where} "
         f"{clean_line(finding.title, 80)}"
     )
 
@@ -129,6 +150,11 @@ def _facts(one: Shown) -> dict[str, object]:
         **picked(one.where, "changed was"),
         "runs": None if proof is None else proof.runs.value,
     }
+
+
+def _reviewed(books: Books, number: int) -> str:
+    review = books.ledger.reviews.get(number)
+    return "unread" if review is None else f"{review.verdict.value}: {clean_line(review.reason)}"
 
 
 @security(write=False)
@@ -158,6 +184,7 @@ def show_command(books: Books, number: int) -> Answer:
             + ", ".join(f"CWE-{cwe}" for cwe in finding.cwe),
             *([] if decision is None else [f"decided: {clean_line(decision.reason)}"]),
             f"proof: {said}",
+            f"second mind: {_reviewed(books, number)}",
             *quoted,
             f"attack: {clean_line(finding.scenario)}",
             f"reproduction: {clean_line(finding.reproduction)}",
@@ -210,41 +237,79 @@ def report_command(
 @security(write=False)
 @click.option("--fail-on", type=click.Choice(LIMITS), default="high", show_default=True)
 @click.option("--baseline", type=FILE, help="SARIF report of findings that are already known.")
-def gate_command(books: Books, fail_on: str, baseline: Path | None) -> Answer:
-    """Exit with 4 if an open finding reaches the limit.
+@click.option("--base", metavar="REV", help="The ledger must continue the one of this revision.")
+@click.option("--diff", metavar="REV", help="Judge what changed since REV and what it reaches.")
+@click.option("--min-coverage", type=click.IntRange(0, 100), help="Percent of cells and places.")
+@click.option("--max-age", metavar="AGE", help="Of the last look: 50 (commits) or 30d.")
+@click.option("--proven-only", is_flag=True, help="Only findings with a proof count.")
+def gate_command(
+    books: Books,
+    /,
+    baseline: Path | None,
+    fail_on: str,
+    **terms: Any,  # noqa: ANN401 - the other options, which `gating.Terms` names
+) -> Answer:
+    """Exit with 4 if an open finding reaches the limit, or too little was looked at.
 
     Findings in the baseline do not count. In CI the ledger is read from
-    `autoresearch.security.jsonl` if that is committed. A finding whose lines are gone stays open
-    until `recheck` or `state` says that it is fixed.
+    `autoresearch.security.jsonl` if that is committed. A ledger that lost records, and a sweep that
+    was never brought to its end, are exit 5. A finding whose lines are gone stays open until
+    `recheck` or `state` says that it is fixed.
 
-    Example: autoresearch security gate --fail-on high --baseline known.sarif
+    Example: autoresearch security gate --fail-on high --base origin/main --max-age 100
     """
-    found = books.overview()
-    said = sums.judge(found, Severity(fail_on), _baseline(baseline))
+    limit = Severity(fail_on)
+    said = gating.rule(books, gating.Terms(limit=limit, baseline=_baseline(baseline), **terms))
+    found, gate = said.overview, said.gate
     failing = [
         f"{one.label} {one.finding.severity.value} {one.finding.score:.1f} "
         f"{clean_line(one.where.path, 80)}:{one.where.first} {clean_line(one.finding.title, 80)}"
-        for one in said.failing
+        for one in gate.failing
     ]
     message = f"{formatting.count(len(failing), 'open finding')} at or above {fail_on}"
+    code, word, hint = 0, "passed", "go on"
+    if failing and said.relevant:
+        code, word = EXIT_GATE, "no"
+        hint = "mend them and `recheck`, or a human accepts them with `state`"
+    elif not said.relevant:
+        word = "passed, no relevant change"
+    elif said.unlooked:
+        code, word = EXIT_UNLOOKED, "nobody has looked yet: no sweep was brought to its end"
+        hint = "`autoresearch security sweep N`, then `next` until DONE"
+    elif said.problems:
+        code, word, hint = EXIT_GATE, "no", "look again: `autoresearch security sweep N`"
     facts: dict[str, object] = {
         "fail_on": fail_on,
-        "failing": [one.finding.number for one in said.failing],
-        "known": [one.finding.number for one in said.known],
+        "failing": [one.finding.number for one in gate.failing],
+        "known": [one.finding.number for one in gate.known],
         **cells(found.coverage),
+        "unproven": [one.finding.number for one in gate.unproven],
+        "problems": said.problems,
+        "changed": said.changed,
+        "relevant": said.relevant,
+        **picked(said, "commits days"),
     }
-    if failing:
-        hint = "mend them and `recheck`, or a human accepts them with `state`"
-        facts["error"] = {"code": "gate", "message": message, "hint": hint}
+    if code:
+        problem = word if code == EXIT_UNLOOKED else "; ".join([message, *said.problems])
+        name = "not_looked" if code == EXIT_UNLOOKED else "gate"
+        facts["error"] = {"code": name, "message": problem, "hint": hint}
+    listed = (clean_line(path, 120) for path in said.changed)
+    changed = (
+        f"changed since somebody looked: {', '.join(few(listed, CHANGED_SHOWN, 'and {} more'))}"
+    )
     return Answer(
         lines=(
-            f"gate: {'no' if failing else 'passed'}, {message}, {len(said.known)} known",
+            f"gate: {word}, {message}, {len(gate.known)} known"
+            + (f", {len(gate.unproven)} not proven" if gate.unproven else ""),
             *failing,
+            *said.problems,
             coverage_line(found.coverage),
+            places_line(found.places),
+            *([changed] if said.changed else []),
         ),
         data=facts,
-        next_step="mend them and `autoresearch security recheck`" if failing else "go on",
-        exit_code=EXIT_GATE if failing else 0,
+        next_step=hint,
+        exit_code=code,
         max_bytes=WIDE_BYTES,
     )
 

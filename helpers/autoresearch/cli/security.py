@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
@@ -13,7 +13,7 @@ import click
 
 from autoresearch.cli.app import LazyGroup
 from autoresearch.core.formatting import Answer
-from autoresearch.core.security.overview import Coverage
+from autoresearch.core.security.overview import Coverage, Touched
 from autoresearch.edges.files import read_bytes_limited
 from autoresearch.security.books import Books
 
@@ -26,8 +26,8 @@ _VIEWS = {"leads", "status", "show", "report", "gate"}
 COMMANDS = {
     command: "ledger_views" if command in _VIEWS else "audit"
     for command in (
-        "init", "model", "sweep", "next", "examined", "add", "prove", "import", "leads", "status",
-        "show", "recheck", "state", "report", "gate", "fix",
+        "init", "model", "sweep", "next", "examined", "add", "prove", "refute", "import", "leads",
+        "status", "show", "recheck", "state", "report", "gate", "fix",
     )
 }  # fmt: skip
 """Subcommand -> module of this package that defines it."""
@@ -87,6 +87,14 @@ def security(
 def coverage_line(found: Coverage) -> str:
     """How much of the matrix is covered."""
     return f"coverage: {found.covered} of {found.cells} cells ({found.share:.0%})"
+
+
+def places_line(found: Iterable[Touched]) -> str:
+    """Which places stand in a quote, by kind."""
+    counted = tuple(found)
+    kinds = ", ".join(f"{one.kind.value} {one.touched} of {one.places}" for one in counted)
+    touched, every = sum(one.touched for one in counted), sum(one.places for one in counted)
+    return f"places in quotes: {touched} of {every}" + (f" ({kinds})" if kinds else "")
 
 
 def cells(found: Coverage) -> dict[str, int]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from autoresearch.core.scope import compile_scope
 from autoresearch.core.security import overview as sums
 from autoresearch.core.security import quotes
 from autoresearch.core.security.forms import Claim
+from autoresearch.core.security.inventory import MAX_FILE_BYTES, Site, is_touched, sites_in
 from autoresearch.core.security.ledger import (
     LEDGER,
     Element,
@@ -32,6 +35,7 @@ from autoresearch.core.security.ledger import (
     Ledger,
     Line,
     Model,
+    PlaceKind,
     Quote,
     Sweep,
 )
@@ -85,6 +89,7 @@ class CommitFiles:
         }
         self._contents: dict[str, bytes] = {}
         self._fresh: dict[str, tuple[str, ...]] = {}
+        self._placed: dict[tuple[Quote, str], sums.Standing | None] = {}
 
     def content(self, path: str) -> bytes:
         """The first bytes of a file, read once; KeyError when there is none of that name."""
@@ -129,11 +134,21 @@ class CommitFiles:
             return f"it is a symbolic link to {target}, which holds the lines"
         return f"there is no such file at commit {self.commit[:12]}"
 
+    def holds(self, name: str) -> bool:
+        """Whether a text stands in some file."""
+        asked = ("grep", "--quiet", "--fixed-strings", "--no-color", "-e", name, self.commit)
+        return self.repo.run(*asked, check=False).code == 0
+
     def place(self, quote: Quote, since: str) -> sums.Standing | None:
         """Where lines quoted at the commit `since` stand in this one; None when they are gone.
 
         They are looked for in their own file, then in every file that gained them since.
         """
+        if (quote, since) not in self._placed:
+            self._placed[quote, since] = self._find(quote, since)
+        return self._placed[quote, since]
+
+    def _find(self, quote: Quote, since: str) -> sums.Standing | None:
         entry = self.entries.get(quote.path)
         if entry is not None and entry.oid == quote.blob:
             return sums.Standing(quote.path, quote.first, quote.last)
@@ -163,6 +178,17 @@ class CommitFiles:
 
 _NO_ENTRY = Entry("", "")
 _NAMING = "Name files relative to the root, as `git ls-files` does; commit new ones."
+
+
+SITES_VERSION = 2
+"""Of the table of places; another version is made anew."""
+
+
+class KnownSites(Struct, frozen=True, kw_only=True):
+    """The places of files that were read: by blob and path, kind and line."""
+
+    version: int
+    sites: dict[str, list[tuple[PlaceKind, int]]]
 
 
 class Written(Struct, frozen=True, kw_only=True):
@@ -242,6 +268,7 @@ class Books:
         for record in records:
             end = self.chain.append(record).end
             self.ledger.take(record)
+        self.__dict__.pop("touched", None)
         self.keep(end, self.written.page)
 
     def keep(self, end: Position, page: str) -> None:
@@ -279,6 +306,55 @@ class Books:
             )
         return self.ledger.findings[number]
 
+    @cached_property
+    def sites(self) -> tuple[Site, ...]:
+        """The places of every file of the commit; files that were read before are not again."""
+        stored = Stored(self.state / "sites.json", KnownSites, sync=False)
+        known = stored.load()
+        table = known.sites if known is not None and known.version == SITES_VERSION else {}
+        keys = {f"{entry.oid} {path}": path for path, entry in self.tree.entries.items()}
+        fresh: dict[str, list[str]] = {}  # two files may hold the same
+        for key in keys.keys() - table.keys():
+            fresh.setdefault(key.partition(" ")[0], []).append(key)
+        for oid, content in self.repo.blobs(fresh):
+            for key in fresh[oid]:
+                table[key] = [(site.kind, site.line) for site in sites_in(keys[key], content)]
+            if len(content) > MAX_FILE_BYTES:
+                name = clean_line(keys[fresh[oid][0]], 200)
+                self.news.append(f"{name}: too large to look for places, over 1 MiB")
+        if fresh and self.state.is_dir():
+            sites = {key: table.get(key, []) for key in keys}
+            stored.save(KnownSites(version=SITES_VERSION, sites=sites))
+        return tuple(
+            Site(kind, path, line)
+            for key, path in keys.items()
+            for kind, line in table.get(key, ())
+        )
+
+    @cached_property
+    def touched(self) -> frozenset[Site]:
+        """Places that stand in a quote which still stands."""
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for _, record in self.ledger.records:
+            flow = record.flow if isinstance(record, Finding) else ()
+            for quote in (*record.evidence, *flow):
+                found = self.tree.place(quote, record.commit)
+                if found is not None:
+                    spans.setdefault(found.path, []).append((found.first, found.last))
+        return frozenset(
+            site
+            for site in self.sites
+            if any(is_touched(site, site.path, *span) for span in spans.get(site.path, ()))
+        )
+
+    def places(self, sweep: Sweep | None = None) -> tuple[sums.Touched, ...]:
+        """How many places of the model's files stand in quotes, by kind, most places first."""
+        elements = self.ledger.model.elements if self.ledger.model else ()
+        own = {path for one in elements for path in self.audited(one, sweep)}
+        counts = Counter(site.kind for site in self.sites if site.path in own)
+        seen = Counter(site.kind for site in self.touched if site.path in own)
+        return tuple(sums.Touched(kind, seen[kind], n) for kind, n in counts.most_common())
+
     def overview(self) -> sums.Overview:
         """All that a report shows."""
         ledger = self.ledger
@@ -292,6 +368,9 @@ class Books:
             findings=sums.ordered([self.shown(one) for one in ledger.standings]),
             examined=tuple(ledger.examined[number] for number in sorted(ledger.examined)),
             leads=ledger.open_leads,
+            places=self.places(),
+            reviews=ledger.reviews,
+            cuts=tuple(self.tree.news),
         )
 
     def covered(self, sweep: Sweep | None = None) -> sums.Coverage:

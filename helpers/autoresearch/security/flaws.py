@@ -9,7 +9,7 @@ import shlex
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -20,7 +20,9 @@ from autoresearch.core.formatting import clean_block, clean_line
 from autoresearch.core.security.catalog import rate
 from autoresearch.core.security.forms import MIN_REASON, FormError, foreign_hosts, read_finding
 from autoresearch.core.security.ledger import Finding, Proof, Resolution, Runs, State
+from autoresearch.core.security.overview import Standing
 from autoresearch.core.security.quotes import fingerprint, occurrence, redact
+from autoresearch.core.snapshot import TreeMap
 from autoresearch.edges.environment import find_environment
 from autoresearch.edges.files import atomic_write, read_bytes_limited
 from autoresearch.edges.gitdiff import changed_paths
@@ -30,10 +32,6 @@ from autoresearch.loop.confinement import Purpose
 from autoresearch.security.books import Books, sha256
 from autoresearch.security.sweeping import checked_cell, resolved
 from autoresearch.share.proving import TIMEOUT_S, ProofResult, command_for, judge
-
-if TYPE_CHECKING:
-    from autoresearch.core.security.overview import Standing
-    from autoresearch.core.snapshot import TreeMap
 
 WATCHED = (".py", ".js", ".mjs", ".cjs")
 """Ends of files whose lines `reach.py` sees running."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
@@ -16,41 +17,46 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.security import inventory as code
 from autoresearch.core.security import ledger
-from autoresearch.core.security.catalog import scanners, threats
+from autoresearch.core.security.catalog import (
+    Check,
+    checks,
+    depths,
+    focuses,
+    is_idle,
+    kinds_of,
+    scanners,
+    threats,
+)
+from autoresearch.core.security.catalog import endings as group_of_endings
 from autoresearch.core.security.forms import CellForm, Claim, read_examined, read_model
-from autoresearch.core.security.inventory import Site, draft_boundaries, draft_elements, sites_in
+from autoresearch.core.security.inventory import draft_boundaries, draft_elements
 from autoresearch.core.security.overview import Cell, Coverage, files_of, next_cell
 from autoresearch.core.security.quotes import redact
 from autoresearch.edges.files import atomic_write
 from autoresearch.edges.gitdiff import changed_paths
 from autoresearch.edges.hostfiles import host_session
-from autoresearch.edges.stored import Stored
 from autoresearch.security.books import Books
-
-CACHE_VERSION = 1
-"""Of the table of places; another version is made anew."""
-
-
-class KnownSites(Struct, frozen=True, kw_only=True):
-    """The places of files that were read: by blob and path, kind and line."""
-
-    version: int
-    sites: dict[str, list[tuple[ledger.PlaceKind, int]]]
 
 
 class Drafted(NamedTuple):
-    """What `init` found: the model, in a file to complete too, places by kind, scanners."""
+    """What `init` found: the model, in a file to complete too, places by kind, scanners.
+
+    Attributes:
+        scanners: program -> call, of those that are installed.
+        missing: the same, of those that fit the files and are not.
+    """
 
     model: ledger.Model
     kept: bool
     draft: str
     counts: Mapping[str, int]
     scanners: Mapping[str, str]
+    missing: Mapping[str, str]
 
 
 def begin(books: Books) -> Drafted:
     """Look at the code and write a first model, unless there is one already."""
-    sites = inventory(books)
+    sites = books.sites
     elements = draft_elements(sites)
     if not elements:
         raise AutoresearchError(
@@ -65,6 +71,7 @@ def begin(books: Books) -> Drafted:
             drafted=True, elements=elements, boundaries=lines, assets=(), **books.stamp()
         )
         books.write(drafted)
+    fitting = _fitting(books.tree.entries)
     draft = books.state / "model.yaml"
     kinds = [kind.value for kind in ledger.PlaceKind for site in sites if site.kind is kind]
     atomic_write(draft, _as_form(books.require_model()).encode("utf-8"), mode=0o600, sync=False)
@@ -73,12 +80,20 @@ def begin(books: Books) -> Drafted:
         kept=kept,
         draft=str(draft),
         counts=dict(Counter(kinds).most_common()),
-        scanners={
-            program: one.call
-            for one in scanners().values()
-            if one.call and shutil.which(program := one.call.split()[0])
-        },
+        scanners={name: call for name, call in fitting.items() if shutil.which(name)},
+        missing={name: call for name, call in fitting.items() if not shutil.which(name)},
     )
+
+
+def _fitting(paths: Iterable[str]) -> dict[str, str]:
+    """Program -> call of the scanners that read what the project is written in."""
+    names = {path.rpartition("/")[2] for path in paths}
+    ends = {name.rpartition(".")[2].lower() for name in names}
+    return {
+        one.call.split()[0]: one.call
+        for one in scanners().values()
+        if any(each in names or ends & group_of_endings(each) for each in one.fits)
+    }
 
 
 def complete(books: Books, text: str) -> ledger.Model:
@@ -101,29 +116,6 @@ def complete(books: Books, text: str) -> ledger.Model:
     )
     books.write(model)
     return model
-
-
-def inventory(books: Books) -> tuple[Site, ...]:
-    """The places of every file of the commit; files that were read before are not read again."""
-    stored = Stored(books.state / "sites.json", KnownSites, sync=False)
-    known = stored.load()
-    table = known.sites if known is not None and known.version == CACHE_VERSION else {}
-    keys = {f"{entry.oid} {path}": path for path, entry in books.tree.entries.items()}
-    fresh: dict[str, list[str]] = {}  # two files may hold the same
-    for key in keys.keys() - table.keys():
-        fresh.setdefault(key.partition(" ")[0], []).append(key)
-    for oid, content in books.repo.blobs(fresh):
-        table.update((key, _found(keys[key], content)) for key in fresh[oid])
-    if fresh:
-        sites = {key: table.get(key, []) for key in keys}
-        stored.save(KnownSites(version=CACHE_VERSION, sites=sites))
-    return tuple(
-        Site(kind, path, line) for key, path in keys.items() for kind, line in table.get(key, ())
-    )
-
-
-def _found(path: str, content: bytes) -> list[tuple[ledger.PlaceKind, int]]:
-    return [(site.kind, site.line) for site in sites_in(path, content)]
 
 
 def _as_form(model: ledger.Model) -> str:
@@ -167,7 +159,11 @@ class SweepState(NamedTuple):
 class Task(NamedTuple):
     """What to look at now: its files within the sweep, places that look like the threat, leads.
 
-    `looks` names the records that answered this cell before.
+    Attributes:
+        looks: names of the records that answered this cell before.
+        sites: those that no quote touches first.
+        untouched: how many of them no quote touches.
+        checks: what to ask of this kind of code, what nobody answered first.
     """
 
     progress: SweepState
@@ -177,28 +173,50 @@ class Task(NamedTuple):
     looks: tuple[str, ...]
     files: tuple[str, ...]
     sites: tuple[code.Site, ...]
+    untouched: int
+    checks: tuple[Check, ...]
     leads: tuple[ledger.Lead, ...]
+
+    @property
+    def hypothesis(self) -> str:
+        """What to test, in a sentence."""
+        asked = f"one can {threats()[self.stride].question}"
+        if self.checks:
+            asked = f"one can show that {self.checks[0].ask}"
+        return f"acting as {self.persona.value}, {asked}"
 
 
 def open_sweep(
-    books: Books, iterations: int | None, scope: tuple[str, ...], diff: str | None
-) -> SweepState:
-    """Open a sweep, or go on with the one in progress.
+    books: Books,
+    iterations: int | None,
+    scope: tuple[str, ...],
+    diff: str | None,
+    *,
+    since_last: bool = False,
+    focus: str = "",
+    depth: str = "",
+) -> SweepState | None:
+    """Open a sweep, or go on with the one in progress; None where no relevant file changed.
 
     A call that asks for the same is another tick of it; a finished sweep is not opened again by
-    its own ticks.
+    its own ticks. `since_last` looks at what changed since the last look, as `diff` does.
     """
     books.require_model()
+    for word, known in ((focus, focuses()), (depth, depths())):
+        if word and word not in known:
+            raise AutoresearchError(
+                f"{clean_line(word, 40)} is none of {', '.join(known)}", code="scope", hint=""
+            )
     host = host_session(books.environ)
     base = None if diff is None else resolved(books, diff)
     current = books.ledger.sweep
-    if (
-        current is not None
-        and current.host_session == host
-        and iterations in {None, current.iterations}
-        and (scope, base) in {((), None), (current.scope, current.base)}
-    ):
-        return _state(books, current)
+    if current is not None and current.host_session == host:
+        terms = (current.scope, current.base, current.focus, current.depth)
+        asked = (scope, current.base if since_last else base, focus, depth)
+        same = asked in {((), None, "", ""), terms} and since_last <= (current.base is not None)
+        if same and iterations in {None, current.iterations}:
+            return _state(books, current)
+    base = _last_look(books) if since_last else base
     require_scope(scope)
     sweep = ledger.Sweep(
         number=1 if current is None else current.number + 1,
@@ -206,17 +224,37 @@ def open_sweep(
         iterations=iterations or DEFAULT_ITERATIONS,
         scope=scope,
         base=base,
-        paths=() if base is None else _reached(books, base),
+        paths=() if base is None else reached(books, base),
+        focus=focus,
+        depth=depth,
         **books.stamp(),
     )
-    if not books.covered(sweep).cells:
+    cells = books.covered(sweep).cells
+    if not cells and base is not None:
+        return None
+    if not cells:
         raise AutoresearchError(
             "no element of the model has a file in this scope",
             code="nothing_audited",
             hint="Widen the scope, or complete the model with `autoresearch security model`.",
         )
+    if iterations is None and depth:
+        number = max(1, round(cells * depths()[depth].per_cell))
+        sweep = structs.replace(sweep, iterations=number)
     books.write(sweep)
     return _state(books, sweep, opened=True)
+
+
+def _last_look(books: Books) -> str:
+    """The commit of the newest record; raises AutoresearchError `no_sweep` without one."""
+    looked = books.ledger.closed
+    every = [record for _, record in books.ledger.records]
+    last = looked or max(every, key=lambda record: record.at, default=None)
+    if last is None:
+        raise AutoresearchError(
+            "nobody has looked yet", code="no_sweep", hint="`autoresearch security sweep N`."
+        )
+    return resolved(books, last.commit)
 
 
 def require_scope(patterns: tuple[str, ...]) -> Scope:
@@ -241,7 +279,7 @@ def resolved(books: Books, rev: str) -> str:
     return found
 
 
-def _reached(books: Books, base: str) -> tuple[str, ...]:
+def reached(books: Books, base: str) -> tuple[str, ...]:
     """What changed since a commit, what that imports, and what imports it, sorted."""
     tree = books.tree
     changed = [path for _, path in changed_paths(books.repo, base, tree.commit)]
@@ -267,14 +305,22 @@ def next_task(books: Books) -> Task | SweepState:
             "no sweep is open", code="no_sweep", hint="`autoresearch security sweep N` opens one."
         )
     state = _state(books, sweep)
-    sites, leads = inventory(books), books.ledger.open_leads
+    leads = books.ledger.open_leads
+    focus, depth = focuses().get(sweep.focus), depths()[sweep.depth or "standard"]
     weight: dict[Cell, float] = {}
+    kinds: dict[str, tuple[str, ...]] = {}
+    rows = []
     for row in state.coverage.rows:
         own = set(books.audited(row.element, sweep))
-        seen = code.weights(sites, own)
+        sites = [site for site in books.sites if site.path in own]
+        kinds[row.element.name] = kinds_of(site.kind for site in sites)
+        seen = code.weights([site for site in sites if site not in books.touched], own)
         led = sum(lead.path in own for lead in leads)
         weight.update((Cell(row.element.name, threat), seen[threat] + led) for threat in row.looks)
-    found = next_cell(state.coverage, weight)
+        if focus is None or focus.kinds & set(kinds[row.element.name]):
+            looks = {t: each for t, each in row.looks.items() if not focus or t in focus.strides}
+            rows.append(row._replace(looks=looks))
+    found = next_cell(Coverage(tuple(rows)), weight) or next_cell(state.coverage, weight)
     if state.done or found is None:
         return state
     cell, persona = found
@@ -282,6 +328,15 @@ def next_task(books: Books) -> Task | SweepState:
     files = books.audited(row.element, sweep)
     own = set(files)
     shows_in = threats()[cell.stride].shows_in
+    shown = [site for site in books.sites if site.path in own and site.kind in shows_in]
+    shown.sort(key=lambda site: site in books.touched)
+    answered = [r.check for _, r in books.ledger.records if r.element == cell.element]
+    asked = [
+        check
+        for check in checks().values()
+        if check.stride is cell.stride and check.kind in kinds[cell.element]
+    ]
+    asked.sort(key=lambda check: (answered.count(check.id), kinds[cell.element].index(check.kind)))
     return Task(
         progress=state,
         element=row.element,
@@ -289,7 +344,9 @@ def next_task(books: Books) -> Task | SweepState:
         persona=persona,
         looks=tuple(look.label for look in row.looks[cell.stride]),
         files=files,
-        sites=tuple(site for site in sites if site.path in own and site.kind in shows_in),
+        sites=tuple(shown),
+        untouched=sum(site not in books.touched for site in shown),
+        checks=tuple(asked[: depth.checks]),
         leads=tuple(lead for lead in leads if lead.path in own),
     )
 
@@ -300,6 +357,8 @@ def examine(books: Books, text: str) -> ledger.Examined:
     cell, _ = checked_cell(books, form)
     number = max(books.ledger.examined, default=0) + 1
     record = ledger.Examined(number=number, reason=redact(form.reason), **cell)
+    require_substance(books, record.evidence, record.reason)
+    _require_concrete(form.hypothesis)
     for other in books.ledger.examined.values():
         if _looked(record) == _looked(other):
             raise AutoresearchError(
@@ -307,14 +366,87 @@ def examine(books: Books, text: str) -> ledger.Examined:
                 code="duplicate",
                 hint="`autoresearch security next` names the next cell.",
             )
+        cells = {(one.element, one.stride) for one in (other, record)}
+        same = len(cells) > 1 and other.evidence == record.evidence
+        if same and _words(other.reason) == _words(record.reason):
+            raise AutoresearchError(
+                f"E{other.number} has the same quote and the same reason for another cell",
+                code="duplicate",
+                hint="Say what in these lines stops this threat, or quote what does.",
+            )
     books.write(record)
     return record
+
+
+_IN_CODE_FORM = re.compile(
+    r"`([A-Za-z_][\w.:]*)(?:\(\))?`|\b([A-Za-z_][\w.]*)\(|\b([A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+)\b"
+)
+"""Names in a text that mean code: in backticks, called, or with an underline."""
+
+
+def require_substance(books: Books, evidence: tuple[ledger.Quote, ...], reason: str) -> None:
+    """Refuse evidence that shows nothing, and a reason that names what is nowhere.
+
+    Raises:
+        AutoresearchError: `idle` for imports, comments and blank lines alone, `no_such_name`.
+    """
+    if all(is_idle(line) for quote in evidence for line in quote.text.split("\n")):
+        raise AutoresearchError(
+            "imports, comments and blank lines alone show nothing",
+            code="idle",
+            hint="Quote the lines that stop the attack.",
+        )
+    quoted = "\n".join(quote.text for quote in evidence)
+    for found in _IN_CODE_FORM.finditer(reason):
+        name = next(filter(None, found.groups())).rstrip(".:")
+        last = re.split(r"[.:]+", name)[-1]
+        if last not in quoted and not books.tree.holds(last) and name not in books.tree.entries:
+            raise AutoresearchError(
+                f"the reason names {clean_line(name, 60)}, which stands in no file",
+                code="no_such_name",
+                hint="Name what is there; say in words what is not.",
+            )
+
+
+def _require_concrete(hypothesis: str) -> None:
+    """Refuse what `next` asks of every project, repeated word for word."""
+    said = " ".join(hypothesis.lower().split()).rstrip(".")
+    generic = [threat.question for threat in threats().values()]
+    generic += [check.ask for check in checks().values()]
+    if any(said.endswith(" ".join(one.lower().split())) for one in generic):
+        raise AutoresearchError(
+            "the hypothesis is the general one of `next`",
+            code="hypothesis",
+            hint="Make it concrete: this input, at this line, does that.",
+        )
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
 
 
 def _looked(cell: ledger.Examined) -> tuple[object, ...]:
     """Whose eyes saw which lines of a cell: the same ones see nothing new."""
     lines = {(quote.path, quote.text) for quote in cell.evidence}
     return cell.element, cell.stride, cell.persona, lines
+
+
+CHECKPOINT = 3
+"""Records of a sweep between two looks back."""
+
+
+def checkpoint(books: Books) -> str:
+    """What a sweep brought so far, at every third record; empty at others and without a sweep."""
+    sweep = books.ledger.sweep
+    own = () if sweep is None else books.ledger.answers(sweep.number)
+    if sweep is None or not own or len(own) % CHECKPOINT:
+        return ""
+    found = sum(isinstance(record, ledger.Finding) for record in own)
+    late = sum(isinstance(record, ledger.Finding) for record in own[-CHECKPOINT:])
+    return (
+        f"checkpoint {len(own)} of {sweep.iterations}: {found / len(own):.2f} findings per "
+        f"iteration, {late / CHECKPOINT:.2f} in the last {CHECKPOINT}"
+    )
 
 
 def checked_cell(
@@ -359,5 +491,6 @@ def checked_cell(
         "hypothesis": redact(cell.hypothesis),
         "evidence": evidence,
         "lead": cell.lead,
+        "check": cell.check,
     }
     return facts, every[len(evidence) :]

@@ -1,14 +1,15 @@
-"""The lists of a sweep, kept as data beside this module, and CVSS ratings.
+"""The lists of a sweep, kept as data in `share/security/`, and CVSS ratings.
 
-`owasp.json` says which categories a weakness falls into; `threats.yaml` says what is asked of each
-threat, by whom, and what the places look like where an attack begins or ends.
+`owasp.json` says which categories a weakness falls into; `threats.yaml` what is asked of each
+threat, by whom, and what the places look like where an attack begins or ends; `hypotheses.yaml`
+what is asked of each kind of code, what shows nothing, and the words of `--focus` and `--depth`.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
@@ -60,6 +61,7 @@ class Scanner(NamedTuple):
     marks: tuple[str, ...]
     call: str = ""
     keys: Mapping[str, str] = {}
+    fits: tuple[str, ...] = ()
 
 
 class Rated(NamedTuple):
@@ -84,7 +86,8 @@ def rate(vector: str) -> Rated:
 
 
 def _text(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text("utf-8")
+    folder = resources.files("autoresearch.share").joinpath("security")
+    return folder.joinpath(name).read_text("utf-8")
 
 
 @cache
@@ -118,6 +121,81 @@ def _data() -> Any:  # noqa: ANN401 - a YAML file of ours
     return yaml.safe_load(_text("threats.yaml"))
 
 
+class Check(NamedTuple):
+    """What is asked of a kind of code: after "one can show that", the weaknesses it would be."""
+
+    id: str
+    kind: str
+    stride: Stride
+    cwe: tuple[int, ...]
+    ask: str
+
+
+class Focus(NamedTuple):
+    """What a sweep looks at first."""
+
+    strides: frozenset[Stride]
+    kinds: frozenset[str]
+
+
+class Depth(NamedTuple):
+    """How many checks a cell is shown with, and how many records a cell gets."""
+
+    checks: int
+    per_cell: float
+
+
+@cache
+def _asked() -> Any:  # noqa: ANN401 - a YAML file of ours
+    return yaml.safe_load(_text("hypotheses.yaml"))
+
+
+@cache
+def checks() -> Mapping[str, Check]:
+    """What is asked of each kind of code, by id."""
+    return {
+        one["id"]: Check(**{**one, "stride": Stride(one["stride"]), "cwe": tuple(one["cwe"])})
+        for one in _asked()["checks"]
+    }
+
+
+def kinds_of(places: Iterable[PlaceKind]) -> tuple[str, ...]:
+    """The kinds of code that places show, what shows most first."""
+    seen = [place.value for place in places]
+    shown = {kind: sum(map(seen.count, of)) for kind, of in _asked()["kinds"].items()}
+    return tuple(sorted((kind for kind in shown if shown[kind]), key=lambda kind: -shown[kind]))
+
+
+@cache
+def focuses() -> Mapping[str, Focus]:
+    """The words of `--focus`."""
+    return {
+        word: Focus(frozenset(map(Stride, one["strides"])), frozenset(one["kinds"]))
+        for word, one in _asked()["focus"].items()
+    }
+
+
+@cache
+def depths() -> Mapping[str, Depth]:
+    """The words of `--depth`."""
+    return {word: Depth(**one) for word, one in _asked()["depth"].items()}
+
+
+@cache
+def _whole(name: str) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{one})" for one in _asked()[name]))
+
+
+def is_idle(line: str) -> bool:
+    """Whether a line shows nothing by itself: blank, a bracket, a comment, an import."""
+    return _whole("idle").fullmatch(line) is not None
+
+
+def is_test(path: str) -> bool:
+    """Whether a file is a test, and no part of the system."""
+    return _whole("tests").fullmatch(path) is not None
+
+
 @cache
 def threats() -> Mapping[Stride, Threat]:
     """What is asked about each threat."""
@@ -132,8 +210,8 @@ def threats() -> Mapping[Stride, Threat]:
 
 
 def endings(group: str) -> frozenset[str]:
-    """The endings of a group of files."""
-    return frozenset(_data()["endings"][group])
+    """The endings of a group of files; none of what is no group."""
+    return frozenset(_data()["endings"].get(group, ()))
 
 
 @cache

@@ -12,8 +12,8 @@ from autoresearch.core import wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import expression
-from autoresearch.core.security.catalog import MAX_CWE, is_code
-from autoresearch.core.security.ledger import LETTERS, ElementKind, Persona, Stride
+from autoresearch.core.security.catalog import MAX_CWE, checks, is_code
+from autoresearch.core.security.ledger import LETTERS, ElementKind, Persona, Stride, Verdict
 
 F = TypeVar("F", bound=Struct)
 
@@ -90,6 +90,7 @@ class CellForm(HandedIn, frozen=True, kw_only=True):
 
     Attributes:
         lead: the scanner's lead that is answered with it, or None.
+        check: the id of the check that is answered with it; empty for none.
     """
 
     element: Text
@@ -98,6 +99,12 @@ class CellForm(HandedIn, frozen=True, kw_only=True):
     hypothesis: Reason
     evidence: Annotated[tuple[Claim, ...], Some]
     lead: Number | None = None
+    check: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a check that nobody asked."""
+        if self.check and self.check not in checks():
+            raise ValueError(f"check names '{clean_line(self.check, 40)}', which `next` never asks")
 
 
 class ExaminedForm(CellForm, frozen=True, kw_only=True):
@@ -120,8 +127,17 @@ class FindingForm(CellForm, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse codes that neither list has."""
+        super().__post_init__()
         if not all(map(is_code, self.lists)):
             raise ValueError("lists holds something else than LLM01 … LLM10, API1 … API10")
+
+
+class ReviewForm(HandedIn, frozen=True, kw_only=True):
+    """What a second mind says of a finding."""
+
+    verdict: Verdict
+    reason: Reason
+    evidence: Annotated[tuple[Claim, ...], Some]
 
 
 class ElementForm(HandedIn, frozen=True, kw_only=True, rename={"source": "from", "target": "to"}):
@@ -192,6 +208,11 @@ def read_model(text: str) -> ModelForm:
 def read_examined(text: str) -> ExaminedForm:
     """An examined cell."""
     return _converted(_spelled_out(_load(text, "the record")), ExaminedForm, "the record")
+
+
+def read_review(text: str) -> ReviewForm:
+    """A review of a finding."""
+    return _converted(_load(text, "the review"), ReviewForm, "the review")
 
 
 def read_finding(text: str) -> FindingForm:

@@ -11,7 +11,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from autoresearch.core.security.catalog import endings, line_rules, name_rules, threats
+from autoresearch.core.security.catalog import (
+    endings,
+    is_test,
+    line_rules,
+    name_rules,
+    threats,
+)
 from autoresearch.core.security.ledger import Boundary, Element, ElementKind, PlaceKind, Stride
 from autoresearch.core.security.quotes import holds_secret
 
@@ -19,6 +25,9 @@ MAX_FILE_BYTES = 1 << 20
 MAX_LINE = 2_000
 """Longer lines are generated or minified; nobody reads them."""
 MAX_ELEMENTS = 40
+LONG_FILE = 600
+STRETCH = 200
+"""Lines: a longer file is many places, one for each stretch, whatever stands in it."""
 
 
 class Site(NamedTuple):
@@ -32,13 +41,17 @@ class Site(NamedTuple):
 def sites_in(path: str, content: bytes) -> tuple[Site, ...]:
     """The places of one file, by line; one of each kind a line."""
     named = tuple(Site(kind, path, 0) for kind, rule in name_rules() if rule.fullmatch(path))
-    if len(content) > MAX_FILE_BYTES or b"\0" in content[:8_000]:
+    if is_test(path) or len(content) > MAX_FILE_BYTES or b"\0" in content[:8_000]:
         return named
     ending = path.rpartition(".")[2].lower()
     rules = [rule for rule in line_rules() if ending in rule.endings]
     secrets = ending in endings("code") | endings("settings")
     found = list(named)
-    for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
+    lines = content.decode("utf-8", "replace").split("\n")
+    if len(lines) > LONG_FILE and ending in endings("code"):
+        stretches = range(1, len(lines), STRETCH)
+        found += [Site(PlaceKind.STRETCH, path, first) for first in stretches]
+    for number, line in enumerate(lines, 1):
         if len(line) > MAX_LINE:
             continue
         found += [Site(rule.kind, path, number) for rule in rules if rule.pattern.search(line)]
@@ -53,7 +66,7 @@ def draft_elements(sites: Sequence[Site]) -> tuple[Element, ...]:
     paths: dict[PlaceKind, list[str]] = {kind: [] for kind in PlaceKind}
     for site in sites:
         paths[site.kind].append(site.path)
-        if site.kind not in {PlaceKind.DEPENDENCY, PlaceKind.CI}:
+        if site.kind not in {PlaceKind.DEPENDENCY, PlaceKind.CI} and not is_test(site.path):
             folders.setdefault(_folder(site.path), []).append(site.path)
     doors = paths[PlaceKind.ROUTE] + paths[PlaceKind.ENTRY]
     supply = paths[PlaceKind.DEPENDENCY] + paths[PlaceKind.CI]
@@ -86,6 +99,14 @@ def draft_boundaries(elements: Sequence[Element]) -> tuple[Boundary, ...]:
     )
     text = "ours, against whoever calls (complete it: accounts, hosts, networks, suppliers)"
     return (Boundary(name="system", inside=inside, description=text),) if inside else ()
+
+
+def is_touched(site: Site, path: str, first: int, last: int) -> bool:
+    """Whether quoted lines touch a place: its line, its stretch, or its whole file."""
+    width = STRETCH if site.kind is PlaceKind.STRETCH else 1
+    return site.path == path and (
+        site.line == 0 or (first < site.line + width and site.line <= last)
+    )
 
 
 def weights(sites: Iterable[Site], paths: Iterable[str]) -> Mapping[Stride, float]:

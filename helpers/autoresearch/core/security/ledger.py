@@ -86,6 +86,8 @@ class PlaceKind(str, Enum):
     LLM = "language model"
     DEPENDENCY = "dependencies"
     CI = "CI and containers"
+    REGEX = "regular expression"
+    STRETCH = "stretch of a long file"
 
 
 class Severity(str, Enum):
@@ -163,7 +165,10 @@ class Model(Struct, frozen=True, kw_only=True):
 
 
 class Sweep(Struct, frozen=True, kw_only=True):
-    """A bounded stretch of examining: so many cells, of files in scope or reached from `base`."""
+    """A bounded stretch of examining: so many cells, of files in scope or reached from `base`.
+
+    `focus` and `depth` are words of `hypotheses.yaml`; empty in older ledgers.
+    """
 
     schema: int
     at: str
@@ -174,10 +179,15 @@ class Sweep(Struct, frozen=True, kw_only=True):
     scope: tuple[str, ...]
     base: str | None
     paths: tuple[str, ...]
+    focus: str = ""
+    depth: str = ""
 
 
 class Examined(Struct, frozen=True, kw_only=True):
-    """A cell that was looked at and holds: the places read, and why."""
+    """A cell that was looked at and holds: the places read, and why.
+
+    `check` is the id in `hypotheses.yaml` that it answers; empty for none.
+    """
 
     schema: int
     at: str
@@ -191,6 +201,7 @@ class Examined(Struct, frozen=True, kw_only=True):
     reason: str
     evidence: tuple[Quote, ...]
     lead: int | None
+    check: str = ""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -218,6 +229,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     reproduction: str
     remedy: str
     lead: int | None
+    check: str = ""
 
 
 class Runs(str, Enum):
@@ -246,6 +258,26 @@ class Proof(Struct, frozen=True, kw_only=True):
     duration_s: float
     sandbox: str
     runs: Runs = Runs.UNKNOWN
+
+
+class Verdict(str, Enum):
+    """What a second mind says of a finding."""
+
+    CONFIRMED = "confirmed"
+    CONTESTED = "contested"
+
+
+class Review(Struct, frozen=True, kw_only=True):
+    """A second mind's try to show that a finding is false, with its evidence; the latest counts."""
+
+    schema: int
+    at: str
+    finding: int
+    commit: str
+    host_session: str
+    verdict: Verdict
+    reason: str
+    evidence: tuple[Quote, ...]
 
 
 class Resolution(Struct, frozen=True, kw_only=True):
@@ -283,9 +315,11 @@ class Lead(Struct, frozen=True, kw_only=True):
     key: str
 
 
-Line: TypeAlias = Model | Sweep | Examined | Finding | Proof | Resolution | Lead
+Line: TypeAlias = Model | Sweep | Examined | Finding | Proof | Resolution | Lead | Review
 
-LEDGER: Codec[Line] = Codec((Model, Sweep, Examined, Finding, Proof, Lead), decision=Resolution)
+LEDGER: Codec[Line] = Codec(
+    (Model, Sweep, Examined, Finding, Proof, Lead, Review), decision=Resolution
+)
 """The form of `security.jsonl`."""
 
 
@@ -319,18 +353,21 @@ class Ledger(Struct):
     Attributes:
         model: the latest; None before `init`.
         sweep: the latest; None before the first.
+        sweeps: every one by number.
         examined, findings, leads: by number, oldest first.
         answered: lead -> True when confirmed by a finding, False when dismissed.
     """
 
     model: Model | None = None
     sweep: Sweep | None = None
+    sweeps: dict[int, Sweep] = field(default_factory=dict)
     examined: dict[int, Examined] = field(default_factory=dict)
     findings: dict[int, Finding] = field(default_factory=dict)
     leads: dict[int, Lead] = field(default_factory=dict)
     answered: dict[int, bool] = field(default_factory=dict)
     decisions: dict[int, Resolution] = field(default_factory=dict)
     proofs: dict[int, Proof] = field(default_factory=dict)
+    reviews: dict[int, Review] = field(default_factory=dict)
 
     def take(self, line: Line) -> None:
         """Take in the next line."""
@@ -339,7 +376,7 @@ class Ledger(Struct):
         if isinstance(line, Model):
             self.model = line
         elif isinstance(line, Sweep):
-            self.sweep = line
+            self.sweep = self.sweeps[line.number] = line
         elif isinstance(line, Examined):
             self.examined[line.number] = line
         elif isinstance(line, Finding):
@@ -348,6 +385,8 @@ class Ledger(Struct):
             self.leads[line.number] = line
         elif isinstance(line, Resolution):
             self.decisions[line.finding] = line
+        elif isinstance(line, Review):
+            self.reviews[line.finding] = line
         else:
             self.proofs[line.finding] = line
 
@@ -369,8 +408,28 @@ class Ledger(Struct):
             self.leads[number] for number in sorted(self.leads) if number not in self.answered
         )
 
+    @property
+    def records(self) -> tuple[tuple[str, Examined | Finding], ...]:
+        """Whatever answers a cell, by label: `E1`, `E2`, `F1`."""
+        return (
+            *((f"E{number}", self.examined[number]) for number in sorted(self.examined)),
+            *((f"F{number}", self.findings[number]) for number in sorted(self.findings)),
+        )
+
     def used(self, sweep: int) -> int:
         """How many cells were answered in a sweep."""
-        records = [record.sweep for record in self.examined.values()]
-        records += [record.sweep for record in self.findings.values()]
-        return sum(sweep == number for number in records)
+        return len(self.answers(sweep))
+
+    def answers(self, sweep: int) -> tuple[Examined | Finding, ...]:
+        """The records of a sweep, oldest first."""
+        own = [record for _, record in self.records if record.sweep == sweep]
+        return tuple(sorted(own, key=lambda record: record.at))
+
+    @property
+    def closed(self) -> Examined | Finding | None:
+        """The last record of the latest sweep that used all its iterations; None without one."""
+        for number in sorted(self.sweeps, reverse=True):
+            own = self.answers(number)
+            if own and len(own) >= self.sweeps[number].iterations:
+                return own[-1]
+        return None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from autoresearch.core.scope import compile_scope
-from autoresearch.core.security.catalog import threats
+from autoresearch.core.security.catalog import categories, checks, every_category, threats
 from autoresearch.core.security.ledger import (
     APPLIES,
     Element,
@@ -17,7 +17,9 @@ from autoresearch.core.security.ledger import (
     Ledger,
     Model,
     Persona,
+    PlaceKind,
     Quote,
+    Review,
     Severity,
     State,
     Stride,
@@ -74,6 +76,25 @@ class Coverage(NamedTuple):
         return self.covered / self.cells if self.cells else 0.0
 
 
+MOST_LOOKS = 3
+"""At a cell for the sake of places that no quote touches, before the others get a second one."""
+
+
+class Touched(NamedTuple):
+    """Of the places of one kind, how many stand in a quote that still stands."""
+
+    kind: PlaceKind
+    touched: int
+    places: int
+
+
+def share_of(places: Iterable[Touched]) -> float | None:
+    """Touched places of all, 0 to 1; None without places."""
+    counted = tuple(places)
+    every = sum(one.places for one in counted)
+    return sum(one.touched for one in counted) / every if every else None
+
+
 def files_of(element: Element, paths: Iterable[str]) -> tuple[str, ...]:
     """Those of the paths that belong to an element."""
     covers = compile_scope(element.files, ()).covers
@@ -97,11 +118,7 @@ def coverage(
         Cell(element.name, threat): [] for element in elements for threat in APPLIES[element.kind]
     }
     covers = {element.name: compile_scope(element.files, ()).covers for element in elements}
-    records: list[tuple[str, Examined | Finding]] = [
-        *((f"E{number}", record) for number, record in sorted(ledger.examined.items())),
-        *((f"F{number}", record) for number, record in sorted(ledger.findings.items())),
-    ]
-    for label, record in records:
+    for label, record in ledger.records:
         cell = Cell(record.element, record.stride)
         now = (place(quote, record.commit) for quote in record.evidence if cell in looks)
         if any(found is not None and covers[cell.element](found.path) for found in now):
@@ -116,17 +133,19 @@ def coverage(
 def next_cell(found: Coverage, weight: Mapping[Cell, float]) -> tuple[Cell, Persona] | None:
     """The cell to look at now, and in whose place; None without cells.
 
-    The least looked at comes first, of equals the heaviest, of those the model's first. A second
-    look takes the next persona.
+    Cells that nobody looked at come first. Then those with places that no quote touches come back
+    (`weight`), up to three times; of equals the heaviest, of those the model's first. A second look
+    takes the next persona.
     """
-    order = [
-        (len(looks), -weight.get(Cell(row.element.name, threat), 0.0), number, threat)
-        for number, row in enumerate(found.rows)
-        for threat, looks in row.looks.items()
-    ]
+    order = []
+    for number, row in enumerate(found.rows):
+        for threat, looks in row.looks.items():
+            heavy = weight.get(Cell(row.element.name, threat), 0.0)
+            seen = 1 if heavy and 0 < len(looks) <= MOST_LOOKS else len(looks)
+            order.append((seen, -heavy, len(looks), number, threat))
     if not order:
         return None
-    _, _, number, threat = min(order, key=lambda item: (*item[:3], list(Stride).index(item[3])))
+    *_, number, threat = min(order, key=lambda item: (*item[:4], list(Stride).index(item[4])))
     row = found.rows[number]
     return Cell(row.element.name, threat), _persona(threat, row.looks[threat])
 
@@ -212,6 +231,9 @@ class Overview(NamedTuple):
     findings: tuple[Shown, ...]
     examined: tuple[Examined, ...]
     leads: tuple[Lead, ...]
+    places: tuple[Touched, ...] = ()
+    reviews: Mapping[int, Review] = {}
+    cuts: tuple[str, ...] = ()
 
     def open(self) -> tuple[Shown, ...]:
         """Findings that are open, the gravest first."""
@@ -219,10 +241,17 @@ class Overview(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """Open findings at or above the limit: those that fail, those that the baseline knows."""
+    """Open findings at or above the limit.
+
+    Attributes:
+        failing: those that count.
+        known: those that the baseline knows.
+        unproven: those that do not count, where only proven ones do.
+    """
 
     failing: tuple[Shown, ...]
     known: tuple[Shown, ...]
+    unproven: tuple[Shown, ...]
 
 
 def ordered(shown: Collection[Shown]) -> tuple[Shown, ...]:
@@ -230,6 +259,40 @@ def ordered(shown: Collection[Shown]) -> tuple[Shown, ...]:
     order = {state: number for number, state in enumerate(State)}
     keyed = [(order[one.state], -one.finding.score, one.finding.number, one) for one in shown]
     return tuple(one for *_, one in sorted(keyed, key=lambda item: item[:3]))
+
+
+def same_lines(overview: Overview) -> tuple[int, int]:
+    """How many covered cells rest on the very lines of another, of how many that hold."""
+    resting: dict[frozenset[tuple[str, str]], set[Cell]] = {}
+    for record in overview.examined:
+        lines = frozenset((quote.path, quote.text) for quote in record.evidence)
+        resting.setdefault(lines, set()).add(Cell(record.element, record.stride))
+    shared = set().union(*(cells for cells in resting.values() if len(cells) > 1))
+    return len(shared), len(set().union(*resting.values()))
+
+
+def second_mind(overview: Overview, one: Shown) -> str:
+    """`confirmed`, `contested`, or `unread`."""
+    review = overview.reviews.get(one.finding.number)
+    return "unread" if review is None else review.verdict.value
+
+
+def cautions(overview: Overview) -> tuple[str, ...]:
+    """What makes the coverage worth less than it says."""
+    shared, every = same_lines(overview)
+    found = [f"{shared} of {every} cells that hold rest on the same lines"] if shared else []
+    return (*found, *overview.cuts)
+
+
+def by_category(overview: Overview, edition: str = "2025") -> Mapping[str, tuple[int, int]]:
+    """OWASP category -> findings, and cells that hold, recorded under its weaknesses."""
+    found = [categories(one.finding.cwe) for one in overview.findings]
+    held = [categories(checks()[e.check].cwe) for e in overview.examined if e.check in checks()]
+    return {
+        one.label: (sum(one in each for each in found), sum(one in each for each in held))
+        for one in every_category()
+        if one.edition == edition and one.cwes
+    }
 
 
 def counts(shown: Collection[Shown]) -> Mapping[Severity, int]:
@@ -246,12 +309,17 @@ def tally(shown: Collection[Shown]) -> str:
     return ", ".join(f"{number} {s.value}" for s, number in counts(shown).items()) or "none"
 
 
-def judge(overview: Overview, limit: Severity, baseline: Collection[str]) -> Gate:
+def judge(
+    overview: Overview, limit: Severity, baseline: Collection[str], *, proven_only: bool = False
+) -> Gate:
     """Which open findings are at or above the limit, known to the baseline or not."""
     grave = [one for one in overview.open() if one.finding.severity.rank >= limit.rank]
+    fresh = [one for one in grave if one.finding.fingerprint not in baseline]
+    passing = [one for one in fresh if proven_only and not one.standing.is_proven]
     return Gate(
-        failing=tuple(one for one in grave if one.finding.fingerprint not in baseline),
+        failing=tuple(one for one in fresh if one not in passing),
         known=tuple(one for one in grave if one.finding.fingerprint in baseline),
+        unproven=tuple(passing),
     )
 
 
