@@ -20,10 +20,10 @@ from autoresearch.core.security.inventory import (
     is_touched,
     sites_in,
 )
-from autoresearch.core.security.ledger import PlaceKind, Review, Severity, Stride, Verdict
+from autoresearch.core.security.ledger import Opinion, PlaceKind, SecondLook, Severity, Stride
 from autoresearch.core.security.overview import (
     Cell,
-    Touched,
+    PlaceCount,
     by_category,
     cautions,
     isolation,
@@ -148,7 +148,7 @@ def test_quote_touches_its_lines_and_a_whole_file_by_any():
         False,
     ]
     assert is_touched(Site(PlaceKind.CI, "a.py", 0), "a.py", 7, 7)
-    assert share_of([Touched(PlaceKind.EVAL, 1, 3), Touched(PlaceKind.SQL, 1, 1)]) == 0.5
+    assert share_of([PlaceCount(PlaceKind.EVAL, 1, 3), PlaceCount(PlaceKind.SQL, 1, 1)]) == 0.5
     assert share_of([]) is None
 
 
@@ -198,7 +198,7 @@ def test_owasp_categories_are_counted_by_records():
 
 def test_second_mind_is_unread_until_it_spoke():
     """A finding that looks confirmed because nobody read it."""
-    review = make(Review, finding=1, verdict=Verdict.CONTESTED)
+    review = make(SecondLook, finding=1, verdict=Opinion.CONTESTED)
     ledger = read([finding(1), review])
     found = overview(model(element("db")), finding(1), finding(2))._replace(reviews=ledger.reviews)
     said = {one.label: second_mind(found, one) for one in found.findings}

@@ -14,7 +14,7 @@ from autoresearch.security.publishing import writing
 from support.session import Helper
 from support.vulnerable import SMALL_MODEL, make_small, small_examined, small_finding
 
-TERMS = gating.Terms(Severity.HIGH, (), None, None, None, None, proven_only=False)
+TERMS = gating.GateTerms(Severity.HIGH, (), None, None, None, None, proven_only=False)
 
 
 def write(repo):

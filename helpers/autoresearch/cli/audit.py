@@ -19,7 +19,7 @@ from autoresearch.cli.security import (
 from autoresearch.core import formatting
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
 from autoresearch.core.security.catalog import categories
-from autoresearch.core.security.ledger import State, Verdict
+from autoresearch.core.security.ledger import Opinion, State
 from autoresearch.core.security.overview import isolation
 from autoresearch.security import fixing, flaws, refuting, scanners, sweeping
 from autoresearch.security.books import Books
@@ -400,7 +400,7 @@ def refute_command(books: Books, number: int, text: str | None) -> Answer:
         lines=(f"F{number} is {review.verdict.value} by a second mind",),
         data={"finding": number, "verdict": review.verdict},
         next_step="prove it, or let the human decide"
-        if review.verdict is Verdict.CONTESTED
+        if review.verdict is Opinion.CONTESTED
         else "`autoresearch security next`",
     )
 

@@ -247,7 +247,7 @@ def gate_command(
     /,
     baseline: Path | None,
     fail_on: str,
-    **terms: Any,  # noqa: ANN401 - the other options, which `gating.Terms` names
+    **terms: Any,  # noqa: ANN401 - the other options, which `gating.GateTerms` names
 ) -> Answer:
     """Exit with 4 if an open finding reaches the limit, or too little was looked at.
 
@@ -259,59 +259,59 @@ def gate_command(
     Example: autoresearch security gate --fail-on high --base origin/main --max-age 100
     """
     limit = Severity(fail_on)
-    said = gating.rule(books, gating.Terms(limit=limit, baseline=_baseline(baseline), **terms))
+    said = gating.rule(books, gating.GateTerms(limit=limit, baseline=_baseline(baseline), **terms))
     found, gate = said.overview, said.gate
-    failing = [
-        f"{one.label} {one.finding.severity.value} {one.finding.score:.1f} "
-        f"{clean_line(one.where.path, 80)}:{one.where.first} {clean_line(one.finding.title, 80)}"
-        for one in gate.failing
-    ]
-    message = f"{formatting.count(len(failing), 'open finding')} at or above {fail_on}"
-    code, word, hint = 0, "passed", "go on"
-    if failing and said.relevant:
-        code, word = EXIT_GATE, "no"
-        hint = "mend them and `recheck`, or a human accepts them with `state`"
-    elif not said.relevant:
-        word = "passed, no relevant change"
-    elif said.unlooked:
-        code, word = EXIT_UNLOOKED, "nobody has looked yet: no sweep was brought to its end"
-        hint = "`autoresearch security sweep N`, then `next` until DONE"
-    elif said.problems:
-        code, word, hint = EXIT_GATE, "no", "look again: `autoresearch security sweep N`"
+    message = f"{formatting.count(len(gate.failing), 'open finding')} at or above {fail_on}"
+    code, word, hint = _verdict(said)
     facts: dict[str, object] = {
         "fail_on": fail_on,
         "failing": [one.finding.number for one in gate.failing],
         "known": [one.finding.number for one in gate.known],
         **cells(found.coverage),
         "unproven": [one.finding.number for one in gate.unproven],
-        "problems": said.problems,
-        "changed": said.changed,
-        "relevant": said.relevant,
-        **picked(said, "commits days"),
+        **picked(said, "problems changed relevant commits days"),
     }
     if code:
         problem = word if code == EXIT_UNLOOKED else "; ".join([message, *said.problems])
         name = "not_looked" if code == EXIT_UNLOOKED else "gate"
         facts["error"] = {"code": name, "message": problem, "hint": hint}
     listed = (clean_line(path, 120) for path in said.changed)
-    changed = (
-        f"changed since somebody looked: {', '.join(few(listed, CHANGED_SHOWN, 'and {} more'))}"
-    )
+    changed = ", ".join(few(listed, CHANGED_SHOWN, "and {} more"))
     return Answer(
         lines=(
             f"gate: {word}, {message}, {len(gate.known)} known"
             + (f", {len(gate.unproven)} not proven" if gate.unproven else ""),
-            *failing,
+            *(
+                f"{one.label} {one.finding.severity.value} {one.finding.score:.1f} "
+                f"{clean_line(one.where.path, 80)}:{one.where.first} "
+                f"{clean_line(one.finding.title, 80)}"
+                for one in gate.failing
+            ),
             *said.problems,
             coverage_line(found.coverage),
             places_line(found.places),
-            *([changed] if said.changed else []),
+            *([f"changed since somebody looked: {changed}"] if said.changed else []),
         ),
         data=facts,
         next_step=hint,
         exit_code=code,
         max_bytes=WIDE_BYTES,
     )
+
+
+def _verdict(said: gating.Ruling) -> tuple[int, str, str]:
+    """The exit code, what is said first, and what to do next."""
+    if not said.relevant:
+        return 0, "passed, no relevant change", "go on"
+    if said.gate.failing:
+        hint = "mend them and `autoresearch security recheck`, or a human accepts them with `state`"
+        return EXIT_GATE, "no", hint
+    if said.unlooked:
+        hint = "`autoresearch security sweep N`, then `next` until DONE"
+        return EXIT_UNLOOKED, "nobody has looked yet: no sweep was brought to its end", hint
+    if said.problems:
+        return EXIT_GATE, "no", "look again: `autoresearch security sweep N`"
+    return 0, "passed", "go on"
 
 
 def _baseline(path: Path | None) -> frozenset[str]:

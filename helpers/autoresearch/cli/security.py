@@ -13,7 +13,7 @@ import click
 
 from autoresearch.cli.app import LazyGroup
 from autoresearch.core.formatting import Answer
-from autoresearch.core.security.overview import Coverage, Touched
+from autoresearch.core.security.overview import Coverage, PlaceCount
 from autoresearch.edges.files import read_bytes_limited
 from autoresearch.security.books import Books
 
@@ -89,7 +89,7 @@ def coverage_line(found: Coverage) -> str:
     return f"coverage: {found.covered} of {found.cells} cells ({found.share:.0%})"
 
 
-def places_line(found: Iterable[Touched]) -> str:
+def places_line(found: Iterable[PlaceCount]) -> str:
     """Which places stand in a quote, by kind."""
     counted = tuple(found)
     kinds = ", ".join(f"{one.kind.value} {one.touched} of {one.places}" for one in counted)

@@ -347,13 +347,13 @@ class Books:
             if any(is_touched(site, site.path, *span) for span in spans.get(site.path, ()))
         )
 
-    def places(self, sweep: Sweep | None = None) -> tuple[sums.Touched, ...]:
+    def places(self, sweep: Sweep | None = None) -> tuple[sums.PlaceCount, ...]:
         """How many places of the model's files stand in quotes, by kind, most places first."""
         elements = self.ledger.model.elements if self.ledger.model else ()
         own = {path for one in elements for path in self.audited(one, sweep)}
         counts = Counter(site.kind for site in self.sites if site.path in own)
         seen = Counter(site.kind for site in self.touched if site.path in own)
-        return tuple(sums.Touched(kind, seen[kind], n) for kind, n in counts.most_common())
+        return tuple(sums.PlaceCount(kind, seen[kind], n) for kind, n in counts.most_common())
 
     def overview(self) -> sums.Overview:
         """All that a report shows."""

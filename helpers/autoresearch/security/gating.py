@@ -18,7 +18,7 @@ from autoresearch.security.books import LOG_COPY, Books
 _AGE = re.compile(r"([0-9]{1,6}) ?(d|days?|commits?)?")
 
 
-class Terms(NamedTuple):
+class GateTerms(NamedTuple):
     """What must hold.
 
     Attributes:
@@ -58,7 +58,7 @@ class Ruling(NamedTuple):
     days: int | None
 
 
-def rule(books: Books, terms: Terms) -> Ruling:
+def rule(books: Books, terms: GateTerms) -> Ruling:
     """Judge the ledger by some terms.
 
     Raises:

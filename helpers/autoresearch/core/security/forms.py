@@ -13,7 +13,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import expression
 from autoresearch.core.security.catalog import MAX_CWE, checks, is_code
-from autoresearch.core.security.ledger import LETTERS, ElementKind, Persona, Stride, Verdict
+from autoresearch.core.security.ledger import LETTERS, ElementKind, Opinion, Persona, Stride
 
 F = TypeVar("F", bound=Struct)
 
@@ -135,7 +135,7 @@ class FindingForm(CellForm, frozen=True, kw_only=True):
 class ReviewForm(HandedIn, frozen=True, kw_only=True):
     """What a second mind says of a finding."""
 
-    verdict: Verdict
+    verdict: Opinion
     reason: Reason
     evidence: Annotated[tuple[Claim, ...], Some]
 

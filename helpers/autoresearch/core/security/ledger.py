@@ -260,14 +260,14 @@ class Proof(Struct, frozen=True, kw_only=True):
     runs: Runs = Runs.UNKNOWN
 
 
-class Verdict(str, Enum):
+class Opinion(str, Enum):
     """What a second mind says of a finding."""
 
     CONFIRMED = "confirmed"
     CONTESTED = "contested"
 
 
-class Review(Struct, frozen=True, kw_only=True):
+class SecondLook(Struct, frozen=True, kw_only=True):
     """A second mind's try to show that a finding is false, with its evidence; the latest counts."""
 
     schema: int
@@ -275,7 +275,7 @@ class Review(Struct, frozen=True, kw_only=True):
     finding: int
     commit: str
     host_session: str
-    verdict: Verdict
+    verdict: Opinion
     reason: str
     evidence: tuple[Quote, ...]
 
@@ -315,10 +315,10 @@ class Lead(Struct, frozen=True, kw_only=True):
     key: str
 
 
-Line: TypeAlias = Model | Sweep | Examined | Finding | Proof | Resolution | Lead | Review
+Line: TypeAlias = Model | Sweep | Examined | Finding | Proof | Resolution | Lead | SecondLook
 
 LEDGER: Codec[Line] = Codec(
-    (Model, Sweep, Examined, Finding, Proof, Lead, Review), decision=Resolution
+    (Model, Sweep, Examined, Finding, Proof, Lead, SecondLook), decision=Resolution
 )
 """The form of `security.jsonl`."""
 
@@ -367,7 +367,7 @@ class Ledger(Struct):
     answered: dict[int, bool] = field(default_factory=dict)
     decisions: dict[int, Resolution] = field(default_factory=dict)
     proofs: dict[int, Proof] = field(default_factory=dict)
-    reviews: dict[int, Review] = field(default_factory=dict)
+    reviews: dict[int, SecondLook] = field(default_factory=dict)
 
     def take(self, line: Line) -> None:
         """Take in the next line."""
@@ -385,7 +385,7 @@ class Ledger(Struct):
             self.leads[line.number] = line
         elif isinstance(line, Resolution):
             self.decisions[line.finding] = line
-        elif isinstance(line, Review):
+        elif isinstance(line, SecondLook):
             self.reviews[line.finding] = line
         else:
             self.proofs[line.finding] = line

@@ -19,7 +19,7 @@ from autoresearch.core.security.ledger import (
     Persona,
     PlaceKind,
     Quote,
-    Review,
+    SecondLook,
     Severity,
     State,
     Stride,
@@ -80,7 +80,7 @@ MOST_LOOKS = 3
 """At a cell for the sake of places that no quote touches, before the others get a second one."""
 
 
-class Touched(NamedTuple):
+class PlaceCount(NamedTuple):
     """Of the places of one kind, how many stand in a quote that still stands."""
 
     kind: PlaceKind
@@ -88,8 +88,8 @@ class Touched(NamedTuple):
     places: int
 
 
-def share_of(places: Iterable[Touched]) -> float | None:
-    """Touched places of all, 0 to 1; None without places."""
+def share_of(places: Iterable[PlaceCount]) -> float | None:
+    """PlaceCount places of all, 0 to 1; None without places."""
     counted = tuple(places)
     every = sum(one.places for one in counted)
     return sum(one.touched for one in counted) / every if every else None
@@ -231,8 +231,8 @@ class Overview(NamedTuple):
     findings: tuple[Shown, ...]
     examined: tuple[Examined, ...]
     leads: tuple[Lead, ...]
-    places: tuple[Touched, ...] = ()
-    reviews: Mapping[int, Review] = {}
+    places: tuple[PlaceCount, ...] = ()
+    reviews: Mapping[int, SecondLook] = {}
     cuts: tuple[str, ...] = ()
 
     def open(self) -> tuple[Shown, ...]:
