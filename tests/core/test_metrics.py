@@ -201,7 +201,12 @@ def test_refuses_every_other_reading(stdout):
             b"METRIC ms=1\nMETRIC ms=2\nMETRIC ms=3\n",
             "stdout mentions METRIC ms 3 times: `METRIC ms=1` and `METRIC ms=2`",
         ),
-        (b"\x1b[31mMETRIC ms=1\n", "stdout has a malformed METRIC line: `METRIC ms=1`"),
+        (
+            b"\x1b[31mMETRIC ms=1\n",
+            "stdout has a malformed METRIC line: `\\x1b[31mMETRIC ms=1`",
+        ),
+        (b"METRIC ms=1\r\n", "stdout has a malformed METRIC line: `METRIC ms=1\\r`"),
+        (b"\x07METRIC ms=1\n", "stdout has a malformed METRIC line: `\\x07METRIC ms=1`"),
         (b"METRIC ms=1\xff\n", "stdout has a malformed METRIC line: `METRIC ms=1\ufffd`"),
         (
             b"took 5 s\n",

@@ -116,7 +116,11 @@ def test_what_the_holdout_reads_is_hidden_from_all_else(tmp_path, beside):
     helper = with_holdout(
         tmp_path, more="sandbox: require\n", script=beside / "unseen.py", declared=True
     )
-    looks = f"if open({str(beside / 'unseen.py')!r}).read():\n    cost = lambda: 1\n"
+    looks = (  # of a clone below /tmp, whose sandbox has a /tmp of its own, nothing is there
+        "import os\n"
+        f"if os.path.exists({str(beside / 'unseen.py')!r}):\n"
+        f"    if open({str(beside / 'unseen.py')!r}).read():\n        cost = lambda: 1\n"
+    )
     set_cost(helper.repo, 95, extra=looks)
     record = helper.attempt()
     assert (record["verdict"], record["holdout"]) == ("keep", True)

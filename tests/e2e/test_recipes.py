@@ -27,7 +27,9 @@ def path(tmp_path: Path) -> dict[str, str]:
         script = tools / name
         script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         script.chmod(0o755)
-    return {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+    # Its own folder too: a sandbox shows what PATH names, even of a clone below /tmp.
+    seen = f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": seen}
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,14 @@ def contract(verify: str = "./bench", **terms: str) -> Contract:
         ("cat ~/.ssh/id_rsa", "credentials"),
         ("./bench --key $MY_API_KEY", "credentials"),
         ("env A=1 terraform apply", "network"),
+        ("pkill -f server; ./bench", "ends others"),
+        ("/usr/bin/killall node", "ends others"),
+        ("fuser -k 8080/tcp && ./bench", "ends others"),
+        ("docker rm -f db", "ends others"),
+        ("docker compose -f c.yaml down", "ends others"),
+        ("docker run -d --name db postgres", "shared"),
+        ("sh -c 'createdb bench && ./bench'", "shared"),
+        ("npm install -g .", "shared"),
         ("python3 -c 'import requests; requests.get(\"https://a.org\")'", "network"),
     ],
 )
@@ -59,6 +67,9 @@ def test_what_reaches_outside(command: str, kind: str) -> None:
         "make install DESTDIR=out",
         "python3 bench.py > /dev/null",
         "sh run.sh; echo sudoku",
+        "docker run --rm image ./bench",
+        "python3 -c 'gh = 1; az = gh + 1; kill = 2'",
+        "awk '/gh/ {print}' f; echo docker",
     ],
 )
 def test_what_stays_inside(command: str) -> None:
@@ -116,3 +127,67 @@ def test_the_refusal_says_what_and_how_to_agree() -> None:
     assert caught.value.code == "reaches_outside"
     assert "verify (network): curl https://a.org" in caught.value.message
     assert "autoresearch check --allow-outside" in caught.value.hint
+
+
+TRAINING = """\
+import subprocess
+gh = torch.randn(3)
+az = gh + 1
+su = az
+fetch(gh)
+curl = operators.curl(az)
+kubectl = [
+gh
+]
+subprocess.run(["python3", "x.py"])
+"""
+
+STEPS = {
+    "Makefile": ".PHONY: bench\nall: bench\nbench: data.bin\n\t@./run\ndata.bin:\n\t@curl -s https://a.org\n",
+    "other/Makefile": "bench:\n\tgit push\n",
+    "package.json": '{"scripts": {"prebench": "npm publish", "bench": "node b.js", "x": "sudo x"}}',
+    "web/package.json": '{"scripts": {"load": "docker rm -f db"}}',
+    "run.sh": '#!/bin/sh\nhere=$(dirname "$0")\n. "$here/lib.sh"\n',
+    "lib.sh": "setup() { pkill -f server; }\n",
+    "deep/run": "#!/usr/bin/env bash\nexec ./inner.sh\n",
+    "deep/inner.sh": "sudo true\n",
+    "justfile": "speed:\n    git push\n",
+    "bench/run.py": "import os\nos.system('git push origin')\n",
+    "list.py": 'import subprocess\nsubprocess.check_call(["sudo", "renice", "1"])\n',
+    "b.js": 'require("child_process").execSync(`killall node`)\n',
+    "task.rb": 'system "npm publish"\n',
+    "train.py": TRAINING,
+    "loop.sh": "./loop.sh; ./run.sh\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("make", ("Makefile: data.bin", "network")),
+        ("make -s bench", ("Makefile: data.bin", "network")),
+        ("make -C other bench", ("other/Makefile: bench", "network")),
+        ("npm run -s bench", ("package.json: prebench", "publishes")),
+        ("cd web && yarn load", ("web/package.json: load", "ends others")),
+        ("./run.sh", ("lib.sh", "ends others")),
+        ("bash -eu run.sh", ("lib.sh", "ends others")),
+        ("source lib.sh; ./bench", ("lib.sh", "ends others")),
+        ("cd deep && ./run", ("deep/inner.sh", "privileges")),
+        ("just speed", ("justfile: speed", "network")),
+        ("python3 -m bench.run", ("bench/run.py", "network")),
+        ("python3 list.py", ("list.py", "privileges")),
+        ("node b.js", ("b.js", "ends others")),
+        ("ruby task.rb", ("task.rb", "publishes")),
+        ("./loop.sh", ("lib.sh", "ends others")),
+    ],
+)
+def test_steps_are_followed(command: str, found: tuple[str, str]) -> None:
+    """A rehearsal that kills, pushes or publishes one step behind its command."""
+    assert found in {(one.where, one.kind) for one in find_reaches(contract(command), STEPS)}
+
+
+@pytest.mark.parametrize("command", ["python3 train.py", "npm run x2", "make other", "echo b.js.x"])
+def test_identifiers_are_no_commands(command: str) -> None:
+    """A variable called like a program, for which the night would have ended."""
+    held = {**STEPS, "Makefile": "other:\n\ttrue\nbad:\n\tgit push\n"}
+    assert find_reaches(contract(command), held) == ()

@@ -186,7 +186,7 @@ def _read_line(stdout: bytes, name: str) -> float:
     if line is None:
         raise MetricError(
             f"stdout has a malformed METRIC line: {_line_at(stdout, places[0])}",
-            hint=_remedy(name),
+            hint=_remedy(name) + _without_controls(stdout, places[0]),
             plain="stdout has a malformed METRIC line",
         )
     return _number(line[1].decode("ascii"), name)
@@ -241,13 +241,33 @@ def _number(text: str, name: str) -> float:
     )
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_NAMED_CONTROLS = {"\r": "\\r", "\x1b": "\\x1b", "\0": "\\0"}
+
+
+def _without_controls(stdout: bytes, place: int) -> str:
+    """What to do about bytes that a terminal does not show; empty where there are none."""
+    line = stdout[stdout.rfind(b"\n", 0, place) + 1 :].split(b"\n", 1)[0]
+    if b"\x1b" in line:
+        return (
+            " Here colours stand around it (\\x1b): switch them off, mostly by "
+            "`env: {NO_COLOR: '1'}`."
+        )
+    if b"\r" in line:
+        return " Here it holds a carriage return (\\r): run `docker` without `-t`, or print none."
+    return ""
+
+
 def _line_at(stdout: bytes, place: int) -> str:
     start = stdout.rfind(b"\n", 0, place) + 1
     # A mention far into its line is shown from shortly before it, or the cut would hide it.
     start = max(start, place - _SHOWN_CHARS // 4)
     end = stdout.find(b"\n", place)
     end = len(stdout) if end < 0 else end
-    return _shown(stdout[start : min(end, start + 4 * _SHOWN_CHARS)])
+    shown = stdout[start : min(end, start + 4 * _SHOWN_CHARS)].decode("utf-8", "replace")
+    return _shown(
+        _CONTROL.sub(lambda at: _NAMED_CONTROLS.get(at[0], f"\\x{ord(at[0]):02x}"), shown)
+    )
 
 
 def _shown(found: str | bytes) -> str:

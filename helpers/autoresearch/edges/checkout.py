@@ -30,7 +30,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.snapshot import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE, Entry, TreeMap
 from autoresearch.edges import statcache
 from autoresearch.edges.files import atomic_write, named_errors, remove_tree, replace_link
-from autoresearch.edges.gitrepo import GitRepo
+from autoresearch.edges.gitrepo import GitRepo, object_id
 from autoresearch.edges.sandbox import Overlay, replaced
 from autoresearch.edges.statcache import (
     Differences,
@@ -251,6 +251,7 @@ class Slot:
         with named_errors(self.root):
             found = self._differences()
             changed, broken = self._parted(found.changed)
+            rewritten = [path for path in changed if self._is_same(path)]
             table = {path: row for path, row in self._table.items() if path not in broken}
             if broken and layer is Layer.BUILD:
                 # The build changed what set-up left, so the next candidate needs a new set-up.
@@ -263,7 +264,16 @@ class Slot:
             self._keep(table)
             self._mend(found._replace(changed=changed, new=[]))
             self._save()
-        return Touched(tuple(changed), (), tuple(broken))
+        told = [path for path in changed if path not in rewritten]
+        return Touched(tuple(told), (), tuple(broken))
+
+    def _is_same(self, path: str) -> bool:
+        """Whether a file of the tree was only rewritten, as package managers do to lock files."""
+        entry, full = self._tree[path], self.root / path
+        if entry.mode == LINK_MODE or full.is_symlink() or not full.is_file():
+            return False
+        oid = object_id(self._repo.object_format, full.read_bytes())
+        return Entry(mode_of(full.stat().st_mode) or "", oid) == entry
 
     def restore(self) -> Touched:
         """Undo what a sample did: new things go, the tree's files are put back, layers are judged.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from autoresearch.core.errors import GitError
@@ -144,3 +145,11 @@ def ignored(repo: GitRepo, paths: Sequence[str]) -> set[str]:
     # Of each: file, line, pattern, path. Before git 2.26 what a pattern takes back is told too.
     told = zip(words[2::4], words[3::4], strict=True)
     return {path.removeprefix("./") for pattern, path in told if not pattern.startswith("!")}
+
+
+def is_ignored(repo: GitRepo, path: Path) -> bool:
+    """Whether git ignores the path."""
+    # It refuses to work under the literal pathspecs that are pinned, and takes none but literal.
+    literal = {"GIT_LITERAL_PATHSPECS": "0"}
+    command = ("check-ignore", "-q", "--no-index", str(path))
+    return repo.run(*command, env=literal, check=False).code == 0

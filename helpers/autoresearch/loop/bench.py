@@ -9,6 +9,7 @@ nor caches even share one checkout, in which only the files differ that they dif
 from __future__ import annotations
 
 import hashlib
+import re
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -92,8 +93,26 @@ def ending(outcome: Outcome) -> str:
 
 def last_words(outcome: Outcome) -> str:
     """The last line that a failed command printed, quoted and cleaned; empty without any."""
-    lines = (outcome.stderr.strip() or outcome.stdout.strip()).splitlines()
-    return f', its last words: "{clean_line(lines[-1], 200)}"' if lines else ""
+    said = (outcome.stderr.strip() or outcome.stdout.strip()).decode("utf-8", "replace")
+    lines = [line for line in said.splitlines() if line.strip()]
+    telling = [line for line in lines[-_LAST_LINES:] if not _TRAILER.match(line)] or lines
+    return f', its last words: "{_both_ends(clean_line(telling[-1], 4096))}"' if lines else ""
+
+
+_LAST_LINES = 40
+_TRAILER = re.compile(
+    r"\s+at \S|\s*[{}\])]+,?;?\s*$|\s+(?:code|errno|syscall|path|requireStack|spawnargs): "
+    r"|\s+['\"]/|Require stack:|- /|Node\.js v\d|note: (?:run with|Some details)|stack backtrace:"
+    r"|npm (?:ERR!|error) (?:A complete log|\s*/)|make(?:\[\d+\])?: (?:\*\*\*|Leaving)"
+    r"|(?:error: Recipe|error Command failed|info Visit|exit status \d| ELIFECYCLE)"
+)
+"""What a runtime or a caller prints behind the message that matters."""
+
+
+def _both_ends(line: str, most: int = 240) -> str:
+    """A long line without its middle: paths end, and errors begin, with what matters."""
+    half = most // 2
+    return line if len(line) <= most else f"{line[:half]} … {line[-half:]}"
 
 
 def median_wall(samples: list[Sample]) -> float:
@@ -221,6 +240,7 @@ class Bench:
         self.contract = contract
         self.scope = compile_scope(contract.scope, contract.protect)
         self.frozen = frozen
+        self.environ = environ
         self.passed = find_passed(environ, contract.pass_through)
         self.told: dict[str, str] = {}
         self.units: dict[str, str] = {}

@@ -17,7 +17,7 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.snapshot import PLAIN_MODE, Entry, TreeMap
 from autoresearch.core.steps import Action
-from autoresearch.edges import gitrefs, gitwrite
+from autoresearch.edges import gitdiff, gitrefs, gitwrite
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import OURS, atomic_write, named_errors, remove_tree
 from autoresearch.edges.gitrepo import GitRepo, object_id
@@ -39,7 +39,7 @@ from autoresearch.loop.session import (
     as_overrides,
     write_session_file,
 )
-from autoresearch.planning.preconditions import StartingPoint, is_ignored
+from autoresearch.planning.preconditions import StartingPoint
 from autoresearch.planning.remedies import refused
 from autoresearch.planning.workspace import FrozenEnvironment, Workspace
 
@@ -315,7 +315,9 @@ def bring_links(repo: GitRepo, toplevel: Path, links: Iterable[str]) -> None:
             target.symlink_to(repo.toplevel / link, target_is_directory=True)
     with GitRepo.open(toplevel) as there:
         # `node_modules/` in .gitignore means a folder, which a link to one is not.
-        exclude(there, [f"/{link}" for link in links if not is_ignored(there, toplevel / link)])
+        exclude(
+            there, [f"/{link}" for link in links if not gitdiff.is_ignored(there, toplevel / link)]
+        )
 
 
 def _remove_unfinished(repo: GitRepo, path: Path, tree: TreeMap, links: Iterable[str]) -> None:

@@ -201,17 +201,9 @@ def unusable(repo: GitRepo, path: Path) -> Iterator[AutoresearchError]:
         message = f"the folder {clean_line(str(path.parent))} does not exist"
         yield refused("no_parent", message)
     real = path.parent.resolve() / path.name
-    if real.is_relative_to(repo.toplevel.resolve()) and not is_ignored(repo, real):
+    if real.is_relative_to(repo.toplevel.resolve()) and not gitdiff.is_ignored(repo, real):
         message = f"{shown} is inside the working tree {repo.toplevel} and not ignored there"
         yield refused("path_inside", message)
-
-
-def is_ignored(repo: GitRepo, path: Path) -> bool:
-    """Whether git ignores the path."""
-    # It refuses to work under the literal pathspecs that are pinned, and takes none but literal.
-    literal = {"GIT_LITERAL_PATHSPECS": "0"}
-    command = ("check-ignore", "-q", "--no-index", str(path))
-    return repo.run(*command, env=literal, check=False).code == 0
 
 
 def foreign(repo: GitRepo) -> Iterator[AutoresearchError]:
@@ -303,7 +295,14 @@ def require_fitting(
     missing = [link for link in contract.link if not (repo.toplevel / link).is_dir()]
     if missing:
         named = f"`link` names {clean_line(missing[0])}"
-        raise refused("link_missing", f"{named}, which is not a folder in {repo.toplevel}")
+        path = repo.toplevel / missing[0]
+        is_file = "a file, " if path.is_file() else ""
+        copied = f"`link` takes folders; for one file: `setup: cp {path} {missing[0]}`."
+        raise refused(
+            "link_missing",
+            f"{named}, which is {is_file}not a folder in {repo.toplevel}",
+            hint=is_file and copied,
+        )
     _require_relative(repo.toplevel, contract, tree)
 
 

@@ -29,6 +29,7 @@ from autoresearch.loop.bench import (
     Built,
     CandidateFailed,
     ProtectedTouched,
+    last_words,
 )
 from autoresearch.loop.confinement import Purpose
 from autoresearch.loop.measure import SEED_BITS
@@ -192,14 +193,40 @@ def builds(bench: Bench, built: Built) -> bool:
 
 
 def values_when_broken(
-    bench: Bench, tree: TreeMap, scoped: Sequence[str], randomness: Randomness
+    bench: Bench,
+    tree: TreeMap,
+    scoped: Sequence[str],
+    randomness: Randomness,
+    beside: Built | None = None,
 ) -> tuple[float, ...]:
-    """What verify prints with these files broken; empty when build or verify fails then."""
+    """What verify prints with these files broken; empty when build or verify fails then.
+
+    `beside` is a whole checkout that must not notice.
+    """
     try:
         with altered(bench, bench.slots[1], tree, dict.fromkeys(scoped, BROKEN_TEXT)) as built:
-            return _values(bench, built, randomness)
+            try:
+                return _values(bench, built, randomness)
+            finally:
+                if beside is not None:
+                    _require_apart(bench, beside, randomness)
     except (CandidateFailed, ProtectedTouched):
         return ()
+
+
+def _require_apart(bench: Bench, beside: Built, randomness: Randomness) -> None:
+    """Make sure that a whole checkout measures itself while another one is broken."""
+    contract, seed = bench.contract, randomness.getrandbits(SEED_BITS)
+    outcome = bench.run(beside, contract.verify, timeout_s=contract.timeout_s, seed=seed)
+    beside.slot.restore()
+    if outcome.exit_code or outcome.timed_out:
+        raise refused(
+            "not_measured",
+            "verify fails in a whole checkout while another one is broken: they share what set-up "
+            f"or build put outside them{last_words(outcome)}",
+            hint="Let set-up and build write into the checkout alone: its own environment, "
+            "database and container, named after its folder (`$PWD`).",
+        )
 
 
 def _values(bench: Bench, built: Built, randomness: Randomness) -> tuple[float, ...]:

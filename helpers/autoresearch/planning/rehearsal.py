@@ -10,6 +10,7 @@ import hashlib
 import json
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -48,6 +49,8 @@ from autoresearch.loop.bench import (
     median_wall,
 )
 from autoresearch.loop.measure import SEED_BITS
+from autoresearch.planning.causes import touched_hint
+from autoresearch.planning.outside import left_alone
 from autoresearch.planning.preconditions import StartingPoint, scoped_paths
 from autoresearch.planning.proof import (
     describe_leaks,
@@ -57,7 +60,7 @@ from autoresearch.planning.proof import (
     values_when_broken,
     warning_about,
 )
-from autoresearch.planning.remedies import confined, missing, printed, refused, where
+from autoresearch.planning.remedies import explained, printed, refused, where
 
 Ready = TypeVar("Ready")
 
@@ -143,7 +146,7 @@ def rehearse(
     contract, confinement = bench.contract, bench.confinement
     scoped = scoped_paths(contract, tree)
     say("bench checkout, set-up and build")
-    built = _guarded(bench, lambda: bench.bring(bench.slots[0], tree, label="0000"))
+    built = _set_up(bench, tree)
     say("verify on the unchanged code")
     warm = _sample(bench, built, randomness)
     same, guard, final = None, None, None
@@ -156,7 +159,8 @@ def rehearse(
     holdout_s = _holdout_s(bench, built, randomness, say)
     imported = warning_about(imports_of_scope(bench, built, scoped, randomness))
     say("proof that a checkout measures itself")
-    broken = values_when_broken(bench, tree, scoped, randomness)
+    whole = built if contract.setup or contract.build else None
+    broken = values_when_broken(bench, tree, scoped, randomness, whole)
     say("calibration")
     samples = calibrate(bench, built, warm, randomness)
     values = [sample.value for sample in samples]
@@ -193,6 +197,16 @@ def rehearse(
         guard_tests=None if guard is None else count_tests(printed(bench, guard.output)),
         final_guard_s=None if final is None else final.duration_s,
     )
+
+
+def _set_up(bench: Bench, tree: TreeMap) -> Built:
+    """The first checkout; set-up may install nothing outside it, where nothing else keeps it in."""
+    bring = partial(_guarded, bench, lambda: bench.bring(bench.slots[0], tree, label="0000"))
+    if not bench.contract.setup or bench.confinement.found.sandbox is not None:
+        return bring()
+    environment = dict((*bench.frozen, *bench.passed, *bench.contract.env))
+    with left_alone(environment, bench.places.cache / "outside"):
+        return bring()
 
 
 def calibrate(
@@ -269,9 +283,9 @@ def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
                 f"tree: {error.full}",
                 hint=describe_leaks(leaks),
             ) from error
-        hint = error.hint or confined(bench, error.output) or missing(bench, error.output)
-        if error.reason is Reason.TIMEOUT:
-            hint = TIMEOUT_HINT
+        hint = TIMEOUT_HINT
+        if error.reason is not Reason.TIMEOUT:
+            hint = explained(bench, error.output, known=error.hint)
         raise refused(
             CODES[error.reason],
             f"{what} does not work in a bench checkout: {error.full}",
@@ -280,7 +294,7 @@ def _guarded(bench: Bench, action: Callable[[], Ready]) -> Ready:
     except ProtectedTouched as error:
         paths = clean_line(", ".join(error.paths[:5]))
         message = f"a command of the contract changes protected files: {paths}"
-        raise refused("touched", message) from error
+        raise refused("touched", message, hint=touched_hint(error.paths)) from error
 
 
 def _passing_guard(
@@ -305,7 +319,7 @@ def _passing(
         raise refused(
             f"{short.replace(' ', '_')}_failed",
             f"{name} fails on the unchanged code ({ending}{last_words(outcome)})",
-            hint=f"{missing(bench, result.output) or otherwise} {where(bench, result.output)}",
+            hint=f"{explained(bench, result.output) or otherwise} {where(bench, result.output)}",
         )
     return result, outcome
 

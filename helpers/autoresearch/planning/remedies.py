@@ -12,7 +12,10 @@ from typing import NamedTuple
 
 from autoresearch.core.errors import AutoresearchError, GateFailed
 from autoresearch.core.formatting import clean_line
+from autoresearch.edges.gitdiff import is_ignored
+from autoresearch.edges.places import RUN
 from autoresearch.loop.bench import Bench
+from autoresearch.planning.causes import Failure, cause_of
 from autoresearch.planning.screening import words_named
 
 _SESSION = {
@@ -84,7 +87,7 @@ def refused(code: str, message: str, **words: str) -> AutoresearchError:
         words: what the remedy names.
     """
     kind = AutoresearchError if code in _SESSION else GateFailed
-    hint = {**_SESSION, **_GATE}.get(code, "{hint}")
+    hint = words.pop("hint", "") or {**_SESSION, **_GATE}.get(code, "")
     return kind(message, code=code, hint=hint.format(**words) if words else hint)
 
 
@@ -122,10 +125,15 @@ def find_missing(text: str) -> tuple[Missing, ...]:
     found = []
     for kind, pattern in SAYINGS:
         found += [
-            (said.start(), Missing(kind, clean_line(said[1], 80)))
+            (said.start(), Missing(kind, tail(clean_line(said[1], 4096))))
             for said in re.finditer(pattern, text, re.MULTILINE)
         ]
     return tuple(dict.fromkeys(missing for _, missing in sorted(found)))
+
+
+def tail(name: str, most: int = 80) -> str:
+    """A name whose beginning is cut: its end is what tells it from others."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
 REMEDIES = {
@@ -221,19 +229,34 @@ INSTALLED = ("node_modules", ".venv", "venv", "env")
 """Folders that hold what was installed, and that git usually ignores."""
 
 
-def confined(bench: Bench, output: str) -> str:
-    """What the sandbox forbade, by what the failed command printed, and the way around."""
-    if not output or bench.confinement.found.sandbox is None:
-        return ""
-    said = printed(bench, output).decode("utf-8", "replace")
-    return next((hint for sign, hint in FORBIDDEN.items() if sign in said), "")
+def explained(bench: Bench, output: str, known: str = "") -> str:
+    """What leads out of a failure, by what the command printed; empty where nothing is known.
 
-
-def missing(bench: Bench, output: str) -> str:
-    """What a failed command misses in the bench checkout, and the key that brings it there."""
+    `known` is what its reader has to say, where no row of the causes fits.
+    """
     if not output:
-        return ""
+        return known
     said = printed(bench, output).decode("utf-8", "replace")
+    head, _, stderr = said.partition("\n--- stderr\n")
+    confined = bench.confinement.found.sandbox is not None
+    failure = Failure(
+        contract=bench.contract,
+        stdout=head.partition("--- stdout\n")[2],
+        stderr=stderr,
+        root=bench.slots[0].root,
+        own=bench.places.cache / RUN,
+        toplevel=bench.repo.toplevel,
+        environ=bench.environ,
+        frozen=dict(bench.frozen),
+        confined=confined,
+        ignored=lambda path: is_ignored(bench.repo, path),
+    )
+    forbidden = (hint for sign, hint in FORBIDDEN.items() if confined and sign in said)
+    return cause_of(failure) or known or next(forbidden, "") or _missing(bench, said)
+
+
+def _missing(bench: Bench, said: str) -> str:
+    """What a failed command misses in the bench checkout, and the key that brings it there."""
     found = find_missing(said)
     left_out = uncommitted(found, words_named(bench.contract), _left_out(bench))
     if left_out:

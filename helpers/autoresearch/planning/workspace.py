@@ -21,7 +21,7 @@ from autoresearch.edges.places import Places, places_for
 from autoresearch.loop.bench import Bench, BenchPlaces
 from autoresearch.planning.preconditions import StartingPoint
 from autoresearch.planning.remedies import refused
-from autoresearch.planning.screening import Reach, find_reaches, require_asked, scripts_named
+from autoresearch.planning.screening import Reach, find_reaches, require_asked
 
 CHECKED = ".check"
 """Name of the bench of a contract that is only checked; no session can be called so."""
@@ -116,13 +116,27 @@ def require_inside(repo: GitRepo, start: StartingPoint, command: str, *, allowed
 
 def reaches_in(repo: GitRepo, contract: Contract, tree: TreeMap) -> tuple[Reach, ...]:
     """What the commands of a contract, and the scripts they name in a tree, do outside."""
-    names = scripts_named(contract, tree)
-    blobs = repo.blobs(tree[name].oid for name in names)
-    texts = {
-        name: content[:SCRIPT_BYTES].decode("utf-8", "replace")
-        for name, (_, content) in zip(names, blobs, strict=True)
-    }
-    return find_reaches(contract, texts)
+    return find_reaches(contract, _Scripts(repo, tree))
+
+
+class _Scripts(Mapping[str, str]):
+    """The tracked files of a tree as text, each read when it is asked for."""
+
+    def __init__(self, repo: GitRepo, tree: TreeMap) -> None:
+        self._repo, self._tree = repo, tree
+        self._read = dict[str, str]()
+
+    def __getitem__(self, path: str) -> str:
+        if path not in self._read:
+            content = self._repo.blob(self._tree[path].oid)[:SCRIPT_BYTES]
+            self._read[path] = content.decode("utf-8", "replace")
+        return self._read[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tree)
+
+    def __len__(self) -> int:
+        return len(self._tree)
 
 
 def shut_in(bench: Bench) -> None:
