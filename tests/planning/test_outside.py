@@ -84,13 +84,13 @@ def test_check_puts_the_users_environment_right(tmp_path: Path, monkeypatch) -> 
 
 
 def test_a_whole_checkout_measures_itself_beside_a_broken_one(tmp_path: Path) -> None:
-    """A shared place that nobody watches: the last set-up decides what every checkout runs."""
+    """A shared place that nobody watches: the last build decides what every checkout runs."""
     shared = tmp_path / "shared"
     shared.mkdir()
     draft = write_draft(
         tmp_path,
-        setup=f"pwd >{shared}/where",
-        verify=f'cd "$(cat {shared}/where)" && python3 -S bench.py',
+        build=f"cp -r bench.py src {shared}/",
+        verify=f"cd {shared} && python3 -S bench.py",
         extra=UNCONFINED,
     )
     assert "while another one is broken" in checked(make_project(tmp_path / "r"), draft)

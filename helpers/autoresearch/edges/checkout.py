@@ -269,11 +269,11 @@ class Slot:
 
     def _is_same(self, path: str) -> bool:
         """Whether a file of the tree was only rewritten, as package managers do to lock files."""
-        entry, full = self._tree[path], self.root / path
+        entry, full = self.tree[path], self.root / path
         if entry.mode == LINK_MODE or full.is_symlink() or not full.is_file():
             return False
         oid = object_id(self._repo.object_format, full.read_bytes())
-        return Entry(mode_of(full.stat().st_mode) or "", oid) == entry
+        return (mode_of(full.stat().st_mode), oid) == (entry.mode, entry.oid)
 
     def restore(self) -> Touched:
         """Undo what a sample did: new things go, the tree's files are put back, layers are judged.

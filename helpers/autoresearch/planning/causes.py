@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from autoresearch.core.contract import Contract
 from autoresearch.core.formatting import clean_line
+from autoresearch.edges.places import CHECKOUT
 from autoresearch.planning.screening import words_named
 
 
@@ -54,7 +55,8 @@ class Failure(NamedTuple):
 
     def relative(self, path: str) -> str:
         """A path as seen from the root, where it lies below; else as it is."""
-        for root in (self.root, self.root.resolve(), self.toplevel):
+        stage = self.own.with_name(CHECKOUT)
+        for root in (stage, stage.resolve(), self.root, self.toplevel):
             path = path.removeprefix(f"{root}/")
         return path.removeprefix("./")
 
@@ -155,7 +157,7 @@ def _installs_outside(it: Failure) -> str:
     lines = it.said.splitlines() if it.contract.setup else []
     for word in (word for line in lines if any(map(line.count, signs)) for word in line.split()):
         path = word.strip("'\":,")
-        is_outside = path.startswith("/") and not path.startswith(str(it.root))
+        is_outside = path.startswith("/") and not path.startswith(str(it.own.parent))
         if is_outside and re.search(r"(?:site|dist)-packages|lib/node_modules|/gems", path):
             return f"Set-up installs outside its checkout. {own_place(path)}"
     return ""
