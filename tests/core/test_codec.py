@@ -188,7 +188,8 @@ def test_kinds_are_all_records_by_their_lower_case_name():
     """A record class that cannot be read because it was not registered."""
     assert sorted(SESSION.kinds) == [
         "ablation", "epoch", "experiment", "note", "opened", "pruned", "recovery", "refusal",
-        "review", "run", "runend", "shipment", "stop", "undo", "validation",
+        "review", "run", "runend", "shipment", "stop",
+        "transfer", "undo", "validation",
     ]  # fmt: skip
     assert SESSION.kinds["experiment"] is Experiment
     assert SESSION.kinds["note"] is Note

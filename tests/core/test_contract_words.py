@@ -52,6 +52,7 @@ OTHER_VALUES = {
     "verify": "other",
     "guard": None,
     "final_guard": None,
+    "transfer": (("large", "other"),),
     "scope": ("src", "lib"),
     "protect": (),
     "secondary": FULL.secondary[::-1],
@@ -99,6 +100,7 @@ NOT_MEASURING = {
     "metric.min_effect_relative",
     "secondary.limit",
     "secondary.limit_relative",
+    "transfer",
     "final_guard",
     "profile",
     "holdout.every",
@@ -270,3 +272,15 @@ def test_a_holdout_that_comes_or_goes_measures_differently() -> None:
     assert not measures_differently(small, replace(small, goal="other"))
     assert measures_differently(small, unseen)
     assert ("holdout.command", "", "./h") in differences(small, unseen)
+
+
+def test_transfer_is_read_shown_and_starts_no_epoch() -> None:
+    """A workload that is lost, or whose change throws the noise away."""
+    one = with_line("transfer: {large: ./large.sh, deep: './deep.sh -n 3'}")
+    assert one.transfer == (("large", "./large.sh"), ("deep", "./deep.sh -n 3"))
+    assert "./large.sh" in one.commands
+    other = with_line("transfer: {large: ./larger.sh, deep: './deep.sh -n 3'}")
+    assert differences(one, other) == (("transfer.large", '"./large.sh"', '"./larger.sh"'),)
+    assert not measures_differently(one, other)
+    words = "\n".join(render_words(one))
+    assert "`validate` also races these workloads: large `./large.sh`, deep" in words

@@ -26,6 +26,7 @@ from autoresearch.core.records import (
     RunEnd,
     Shipment,
     Stop,
+    Transfer,
     Undo,
     Validation,
 )
@@ -435,3 +436,4 @@ def test_shipment_changes_nothing_but_the_time():
     """Branches for review that change where the session stands."""
     before = folded(opened(), experiment(1, Verdict.KEEP))
     assert advance(before, make(Shipment)) == before
+    assert advance(before, make(Transfer)) == before

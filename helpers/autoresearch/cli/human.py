@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from autoresearch.cli.app import Screen, few, screen
 from autoresearch.core import formatting, wire
+from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer, clean_line
 from autoresearch.core.model import CommandResult
 from autoresearch.core.pruning import ranges
-from autoresearch.core.records import Ablation, Validation
+from autoresearch.core.records import Ablation, Transfer, Validation
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop import cleaning, logbook
 from autoresearch.loop import recover as recovery
@@ -31,18 +33,21 @@ CHECKOUTS_SHOWN = 8
 @click.option(
     "--ablate", is_flag=True, help="Also race the last commit without each kept change in turn."
 )
-def validate_command(*, ablate: bool) -> Answer:
+@click.option("--transfer", is_flag=True, help="Also name the keeps that do not carry over.")
+def validate_command(*, ablate: bool, transfer: bool) -> Answer:
     """Race the first commit against the last: the gain to claim.
 
     20 fresh pairs without an early end, both under the latest evaluator; no other number may be
     claimed. --ablate adds 12 pairs for each kept commit and names those that may be worthless; it
-    removes none. After an interruption it continues where it was.
+    removes none. After an interruption it continues where it was. The workloads that the contract
+    names under `transfer` are raced too; --transfer names the keeps that do not carry over to them.
 
     Example: autoresearch validate
     """
     with writing("validate") as session, screen() as shown:
         found, left_out = _measured(session, shown, ablating=ablate)
         doubtful = [record.experiment for record in left_out if record.doubtful]
+        elsewhere = _elsewhere(session, shown, found, keeps=transfer)
         moved = formatting.effect(found.effect, session.contract.metric.unit)
         claim = f"validated: {moved}" if found.proven else f"no proven improvement: {moved}"
         pairs = len(found.race.order) // 2
@@ -54,16 +59,51 @@ def validate_command(*, ablate: bool) -> Answer:
                 f"interval of {found.effect.level:.0%}",
                 *_by_chance(session, found),
                 *(_ablation_line(record, session.contract.metric.unit) for record in left_out),
+                *(line for one in elsewhere for line in _transfer_lines(session, found, one)),
             ),
             data={
                 "proven": found.proven,
                 "record": wire.to_object(found),
                 **({"ablation": [wire.to_object(r) for r in left_out]} if ablate else {}),
+                **({"transfer": [wire.to_object(r) for r in elsewhere]} if elsewhere else {}),
             },
             next_step=_after_validation(doubtful, found.final_guard),
             max_bytes=WIDE_BYTES if ablate else MAX_BYTES,
             max_lines=len(left_out) + MAX_LINES,
         )
+
+
+def _elsewhere(
+    session: Session, shown: Screen, found: Validation, *, keeps: bool
+) -> tuple[Transfer, ...]:
+    """First against last on the other workloads of the contract."""
+    if not session.contract.transfer:
+        if keeps:
+            raise AutoresearchError(
+                "the contract names no other workload",
+                code="no_transfer",
+                hint="A human adds `transfer: {large: ./large.sh}` to it and runs `amend`.",
+            )
+        return ()
+    from autoresearch.shipping.transfer import carried  # noqa: PLC0415 - few contracts have any
+
+    return carried(session, shown.caller, found, keeps=keeps)
+
+
+def _transfer_lines(session: Session, found: Validation, one: Transfer) -> Iterator[str]:
+    """Gain there, gain here, their ratio, and what stays behind."""
+    unit = session.contract.metric.unit
+    here = formatting.effect(found.effect, unit)
+    ratio = "cannot be told"
+    if one.ratio is not None:
+        value, low, high = one.ratio
+        ratio = f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    there = formatting.effect(one.effect, unit)
+    yield f"at {one.workload}: {there}, here: {here}; ratio of the gains: {ratio}"
+    if one.runs:
+        unsure = f"; not sure of {formatting.numbers(one.unsure)}" if one.unsure else ""
+        staying = formatting.numbers(one.staying) if one.staying else "none"
+        yield f"do not carry over to {one.workload}: {staying}{unsure} ({one.runs} runs)"
 
 
 def _by_chance(session: Session, found: Validation) -> tuple[str, ...]:

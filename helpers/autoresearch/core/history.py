@@ -49,6 +49,7 @@ from autoresearch.core.records import (
     RunEnd,
     Shipment,
     Stop,
+    Transfer,
     Undo,
     Validation,
 )
@@ -495,7 +496,7 @@ def _review(progress: Progress, record: Review) -> Progress:
     return replace(progress, accepted=(*others, record.experiment) if record.accepted else others)
 
 
-_TELLING = (Ablation, Pruned, Shipment)  # for people, or of refs: what was learned stays
+_TELLING = (Ablation, Pruned, Shipment, Transfer)  # for people, or of refs: what was learned stays
 
 _STEPS: dict[type, Callable[[Progress, Any], Progress]] = {
     Opened: _opened,

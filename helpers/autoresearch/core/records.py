@@ -383,6 +383,32 @@ class Shipment(Struct, frozen=True, kw_only=True):
     sandbox: str
 
 
+class Transfer(Struct, frozen=True, kw_only=True):
+    """First commit against last on another workload of the contract.
+
+    Attributes:
+        workload: its name in the contract.
+        last: the session's commit.
+        effect, race: as in a validation, on that workload.
+        ratio: gain there over gain here, with its interval; None where it cannot be told.
+        staying: keeps that do not carry over; empty where they were not asked for.
+        unsure: keeps whose answer was not sure when the runs were used up.
+        runs: how many naming the keeps took.
+    """
+
+    schema: int
+    at: str
+    epoch: int
+    workload: str
+    last: str
+    effect: Effect
+    race: RaceRecord
+    ratio: tuple[Finite, Finite, Finite] | None
+    staying: tuple[int, ...]
+    unsure: tuple[int, ...]
+    runs: int
+
+
 Record = (
     Opened
     | Epoch
@@ -399,6 +425,7 @@ Record = (
     | Pruned
     | Review
     | Shipment
+    | Transfer
 )
 """What one log line can be; its `kind` is the class name in lower case."""
 

@@ -51,10 +51,6 @@ def validate(session: Session, caller: Caller) -> Validation:
         )
     bench = session.bench()
     first, last = progress.opened.base, progress.incumbent_commit
-    covers, tip = session.scope.covers, session.tree(last)
-    # The code that the session started from, measured by the evaluator of today.
-    code = {path: entry for path, entry in session.tree(first).items() if covers(path)}
-    evaluator = {path: entry for path, entry in tip.items() if not covers(path)}
     with (
         turn_to_measure(session.places.measure_lock, VALIDATE, caller.say),
         must_hold("set-up, build or verify", "the last commit"),
@@ -62,7 +58,7 @@ def validate(session: Session, caller: Caller) -> Validation:
         race = Race(bench, caller, VALIDATE, progress.sample_s, base="the first commit")
         told = "this validation", "the validation"
         race.resume(session, VALIDATE, candidate=first, told=told)
-        raced = race_fixed(session, race, {**evaluator, **code}, tip, VALIDATION_PAIRS)
+        raced = race_fixed(session, race, first_arm(session), session.tree(last), VALIDATION_PAIRS)
     effect = raced.decision.effect
     if effect is None:
         raise SessionBroken("the validation has no estimate", code="no_estimate", hint="Repeat it.")
@@ -82,6 +78,14 @@ def validate(session: Session, caller: Caller) -> Validation:
     _log(session, record, VALIDATE)
     logbook.publish(session)
     return record
+
+
+def first_arm(session: Session) -> TreeMap:
+    """The code that the session started from, with the evaluator of today."""
+    covers = session.scope.covers
+    code = session.tree(session.progress.opened.base)
+    evaluator = {path: e for path, e in session.incumbent_tree.items() if not covers(path)}
+    return {**evaluator, **{path: entry for path, entry in code.items() if covers(path)}}
 
 
 def race_without(

@@ -31,6 +31,7 @@ from autoresearch.core.records import (
     Record,
     Shipment,
     Shipped,
+    Transfer,
     Undo,
     Validation,
     line_hash,
@@ -255,6 +256,8 @@ class _Lines:
         wrong = ""
         if isinstance(record, Validation) and not self._is_valid(record):
             wrong = "the validation"
+        elif isinstance(record, Transfer) and not self._is_estimate(record.race, record.effect):
+            wrong = f"the race at {record.workload}"
         elif isinstance(record, Ablation) and not self._is_ablated(record):
             wrong = f"the answer without experiment {record.experiment}"
         elif isinstance(record, Shipment):

@@ -45,8 +45,8 @@ def _texts(section: Struct, before: str) -> Iterator[tuple[str, str]]:
         held, key = getattr(section, term.field), before + name
         if isinstance(held, Struct):
             yield from _texts(held, f"{key}.")
-        elif name == "env":
-            yield from ((f"env.{one}", json.dumps(value)) for one, value in held)
+        elif name in {"env", "transfer"}:
+            yield from ((f"{name}.{one}", json.dumps(value)) for one, value in held)
         elif isinstance(held, tuple) and held:
             named = [one.name if isinstance(one, Secondary) else one for one in held]
             yield key, json.dumps(named, ensure_ascii=False)

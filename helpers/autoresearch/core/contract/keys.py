@@ -226,6 +226,9 @@ class Contract(Struct, frozen=True, kw_only=True):
     holdout: Annotated[Holdout | None, Key(gives_verdict=True)] = None
     """A second verify on inputs that the agent does not see: a shell command, or a mapping. A keep
     must not lose on it. Best with script and data outside the repository."""
+    transfer: Annotated[tuple[tuple[str, str], ...], SAME_EPOCH] = ()
+    """Other workloads by name, each a command that prints the same metric: `{large: ./large.sh}`.
+    `validate` races them too and says how much of the gain carries over."""
     env: tuple[tuple[str, str], ...] = ()
     """Added to the scrubbed environment, taken literally: `$HOME` is five characters."""
     pass_through: Annotated[tuple[str, ...], Key(title="Passed through")] = field(
@@ -323,6 +326,8 @@ def commands_of(contract: Contract) -> Iterator[tuple[str, str]]:
         held = getattr(contract, term.field)
         if isinstance(held, Holdout):
             yield name, held.command
+        elif name == "transfer":
+            yield from ((f"transfer.{one}", command) for one, command in held)
         elif term.kind is scalars.COMMAND and held is not None:
             yield name, held
 

@@ -109,6 +109,12 @@ def _holdout(contract: Contract) -> Iterator[str]:
         yield f"Holdout: {often} may lose at most {bound} on inputs that the agent does not see."
 
 
+def _transfer(contract: Contract) -> Iterator[str]:
+    if contract.transfer:
+        listed = ", ".join(f"{name} {_code(command)}" for name, command in contract.transfer)
+        yield f"`validate` also races these workloads: {listed}"
+
+
 def _env(contract: Contract) -> Iterator[str]:
     if contract.env:
         yield f"Environment: {_codes(tuple(f'{name}={value}' for name, value in contract.env))}"
@@ -161,6 +167,7 @@ _SENTENCES: dict[str, Callable[[Contract], Iterator[str]]] = {
     "scope": _scope,
     "guard": _guard,
     "holdout": _holdout,
+    "transfer": _transfer,
     "env": _env,
     "sandbox": _sandbox,
     "network": _network,

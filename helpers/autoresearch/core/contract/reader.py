@@ -154,8 +154,9 @@ class _Reader:
         self.places[path] = _Place(node, term)
         if term.name == "env":
             return self._env(node, path)
-        if term.name == "holdout":
-            return {term.name: self._holdout(node, path)}
+        own = {"transfer": self._workloads, "holdout": self._holdout}.get(term.name)
+        if own is not None:
+            return {term.name: own(node, path)}
         if not term.is_list:
             found = self._single(node, path, term)
             if isinstance(found, Quantity):
@@ -244,6 +245,21 @@ class _Reader:
             if name == forbidden or (prefix != forbidden and name.startswith(prefix)):
                 hint = "Set it inside the command, as in `verify: env NAME=value ./bench.sh`."
                 raise self._error_at(node, path, f"may not name {name}: {reason}", hint)
+
+    def _workloads(self, node: yaml.Node, path: _Path) -> object:
+        """Names and their commands."""
+        if not isinstance(node, yaml.MappingNode):
+            raise self.error(path, f"is {_shown(node)}, not a mapping", _LINES_BELOW)
+        found = []
+        for name, _, value in self._entries(node, path):
+            at = (*path, name)
+            self.places[at] = _Place(value, None)
+            command = self._scalar(value, at, COMMAND)
+            if not isinstance(command, str) or not re.fullmatch(_VARIABLE, name):
+                problem = "is no command under a name of letters, digits and underscores"
+                raise self.error(at, problem, "Write it as in `transfer: {large: ./large.sh}`.")
+            found.append((name, command))
+        return found
 
     def _holdout(self, node: yaml.Node, path: _Path) -> object:
         """A command, or a mapping; with the paths that it reads."""
