@@ -12,7 +12,7 @@ from autoresearch.importing.auditing import Likely, audit, threshold
 from autoresearch.importing.foreign import ForeignExperiment, ForeignStatus, Segment
 from autoresearch.importing.repository import look
 from support.harness import Git
-from support.project import make_project, set_cost
+from support.project import PYTHON, make_project, set_cost
 from support.session import Helper, contract_text
 
 LOWER = Segment(line=1, number=0, metric="ms", direction=Direction.LOWER, told_by="the test")
@@ -221,3 +221,31 @@ def test_a_session_goes_on_with_foreign_ideas(tmp_path):
     answer = helper.json("try", "-m", "something of mine")
     assert any("tried this very change, its experiment 2" in news for news in answer["news"])
     assert answer["verdict"] == "discard"
+
+
+def test_keeps_are_raced_anew(tmp_path):
+    """A real gain, a null edit and a commit that breaks; the second call races nothing."""
+    helper = Helper(make_project(tmp_path / "r"))
+    repo, rows = helper.repo, ["commit\tcost\tstatus\tdescription\n-\t100\tkeep\tbase"]
+    for cost, extra in ((80, ""), (80, "# null\n"), (80, "raise SystemExit(3)\n")):
+        set_cost(repo, cost, extra=extra)
+        repo("commit", "-qam", f"cost {cost} {extra}")
+        rows.append(f"{repo('rev-parse', '--short', 'HEAD')}\t{cost}\tkeep\t{len(rows)}")
+    (repo.root / "results.tsv").write_text("\n".join(rows))
+    refs, head = repo("for-each-ref"), repo("rev-parse", "HEAD")
+    verify = f"{PYTHON} bench.py"
+    call = ("audit", ".", "--replay", "--verify", verify)
+    assert "1 race to come, " in helper(*call, "--most", "1").err
+    told = helper.json(*call)["logs"][0]["replayed"]
+    assert [(one["number"], one["truth"]) for one in told] == [
+        (2, "real"), (3, "not shown"), (4, "fails"),
+    ]  # fmt: skip
+    assert told[0]["effect"]["change"] == pytest.approx(-0.2)
+    assert "code 3" in told[2]["detail"]
+    done = helper(*call)
+    assert "to come" not in done.err
+    assert "raced anew: 1 real, 1 not shown, 1 fails" in done.out
+    assert (repo("for-each-ref"), repo("rev-parse", "HEAD")) == (refs, head)
+    outside = tmp_path / "results.tsv"
+    outside.write_text("\n".join(rows))
+    assert "no repository" in helper("audit", str(outside), "--replay", code=1).err

@@ -20,7 +20,7 @@ BELOW = {
     "edges": {"core"},
     "loop": {"core", "edges"},
     "planning": {"core", "edges", "loop"},
-    "importing": {"core", "edges", "loop"},
+    "importing": {"core", "edges", "loop", "planning", "shipping"},
     "trial": {"core", "edges", "loop", "planning"},
     "hosts": {"core", "edges", "loop"},
     "security": {"core", "edges", "loop"},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +27,10 @@ from autoresearch.loop.recover import writing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from autoresearch.edges.gitrepo import GitRepo
     from autoresearch.importing.foreign import Entry
     from autoresearch.importing.reading import LogSource
+    from autoresearch.importing.replay import Replayed
 
 FILE = click.Path(path_type=Path)
 SOURCE = click.argument("source", type=FILE, default=".")
@@ -185,30 +189,43 @@ def _import_lines(source: LogSource, told: dict[str, Any]) -> Iterator[str]:
 @SOURCE
 @METRIC
 @DIRECTION
-def audit_command(source: Path, metric: str, direction: str | None) -> Answer:
+@click.option("--replay", is_flag=True, help="Race every kept commit against its parent.")
+@click.option("--contract", metavar="FILE|REV", help="With --replay: what to measure by.")
+@click.option("--verify", metavar="CMD", help="With --replay: measure this command.")
+@click.option("--most", type=click.IntRange(min=1), help="With --replay: so many races at most.")
+def audit_command(
+    source: Path, metric: str, direction: str | None, *, replay: bool, contract: str | None,
+    verify: str | None, most: int | None,
+) -> Answer:  # fmt: skip
     """Tell which keeps of another tool's log are likely real.
 
     SOURCE is a log or a repository. A keep counts as clear when it is further ahead of the best
-    before it than the best of as many worthless tries would have been by luck. Nothing is run.
+    before it than the best of as many worthless tries would have been by luck. Nothing is run,
+    except with --replay: it says first how long it may take, and goes on where it was interrupted.
 
-    Example: autoresearch audit ../other
+    Example: autoresearch audit ../other --replay --verify ./bench.sh --metric ms
     """
     lines: list[str] = []
     data: list[dict[str, Any]] = []
     for one in reading.sources(source):
         found = auditing.audit(_watched(_read(one, metric, direction), one))
-        kept = [(k.number, k.commit) for s in found.stretches for k in s.keeps]
-        git = None
-        with repository.around(one.path) or _nothing() as repo:
+        keeps = [keep for stretch in found.stretches for keep in stretch.keeps]
+        git: repository.FromGit | None = None
+        raced: tuple[Replayed, ...] = ()
+        with repository.around(one.path) or nullcontext() as repo:
             if repo is not None:
-                git = repository.look(repo, kept)
+                git = repository.look(repo, [(keep.number, keep.commit) for keep in keeps])
+            if replay:
+                raced = tuple(_replayed(repo, found, contract, verify, most))
         lines += _audit_lines(one, found)
         lines += [] if git is None else _git_lines(git)
+        lines += _replay_lines(raced)
         data.append(
             {
                 "source": str(one.path), "format": one.format,
                 **msgspec.to_builtins(found), "git": msgspec.to_builtins(git),
                 "standings": {which.value: found.standing(which) for which in Likely},
+                "replayed": msgspec.to_builtins(raced),
             }
         )  # fmt: skip
     return Answer(
@@ -220,14 +237,50 @@ def audit_command(source: Path, metric: str, direction: str | None) -> Answer:
     )
 
 
-class _nothing:  # noqa: N801 - stands in for a repository
-    """No repository."""
+def _replayed(
+    repo: GitRepo | None, found: Audit, contract: str | None, verify: str | None, most: int | None
+) -> Iterator[Replayed]:
+    """Race the keeps of a log whose repository is here."""
+    from autoresearch.importing.replay import Replay, ReplayForecast  # noqa: PLC0415 - only to race
+    from autoresearch.planning.workspace import CheckContext  # noqa: PLC0415
+    from autoresearch.shipping import gate  # noqa: PLC0415
 
-    def __enter__(self) -> None:
-        return None
+    if repo is None:
+        raise AutoresearchError(
+            "the log lies in no repository, so nothing can be raced",
+            code="no_repository",
+            hint="Name the log inside a clone that holds the commits.",
+        )
+    stretch = found.stretches[0]
+    own = None
+    if verify is not None:
+        way = stretch.direction or Direction.LOWER
+        own = gate.ad_hoc(verify, stretch.metric, way.value, stretch.unit)
 
-    def __exit__(self, *_: object) -> None:
-        return None
+    def tell(forecast: ReplayForecast) -> None:
+        if not click.get_current_context().meta["json"]:
+            races = formatting.count(forecast.races, "race")
+            most = formatting.duration(forecast.seconds)
+            click.echo(f"{races} to come, {most} at most", err=True)
+
+    with screen() as shown:
+        terms = gate.terms_of(repo, "HEAD", contract, own, ())
+        context = CheckContext(repo, sessions.environment(), random.SystemRandom(), shown.say)
+        with gate.Track(context, shown.caller, terms).opened() as track:
+            races = Replay(track, terms)
+            later = [k for s in found.stretches for k in s.keeps if k.standing is not Likely.BASE]
+            yield from races.run(races.planned(later)[:most], tell)
+
+
+def _replay_lines(raced: tuple[Replayed, ...]) -> Iterator[str]:
+    if not raced:
+        return
+    told = Counter(one.truth.value for one in raced)
+    yield "raced anew: " + ", ".join(f"{number} {words}" for words, number in told.items())
+    for one in raced:
+        effect = "" if one.effect is None else f" {formatting.effect(one.effect)}"
+        why = f": {one.detail}" if one.detail else f", {one.pairs} pairs"
+        yield f"  {one.number:>4} {one.commit[:10]} {one.truth.value}{effect}{why}"
 
 
 def _audit_lines(source: LogSource, found: Audit) -> Iterator[str]:
