@@ -94,7 +94,7 @@ def forecast_s(session: Session, history: History) -> float | None:
 
 
 def smallest_gain(session: Session, history: History) -> float | None:
-    """Gain that a race finds about every second time; None when unknown or without noise.
+    """Gain that a race finds about half the time; None when unknown or without noise.
 
     What the latest races saw counts where it is more: the machine may have been quieter before.
     """

@@ -75,13 +75,14 @@ class Reported(Struct, frozen=True, kw_only=True):
             remedy="Use at most 40 ASCII letters, digits, dots and underscores, such as parse_ms.",
         ),
     ]
-    """As `verify` prints it: `METRIC parse_ms=41.7`. No two metrics have the same name."""
+    """As `verify` prints it: `METRIC parse_ms=41.7`. Each metric needs a name of its own."""
     unit: Annotated[str, Meta(max_length=16), scalars.UNIT] = ""
-    """Shown beside values. Seconds where `source` is not output."""
+    """Shown with values. It is seconds unless `source` is output."""
     direction: Direction
     """Which way is better."""
     source: Source = Source.OUTPUT
-    """What `verify` prints, or its CPU or elapsed seconds as the helper measures them."""
+    """Where the value comes from: what `verify` prints, or its CPU or elapsed seconds as the helper
+    measures them."""
     pattern: Expression | None = None
     """Finds the value in the output. Only with `source: output`."""
 
@@ -90,12 +91,12 @@ class Metric(Reported, frozen=True, kw_only=True):
     """The one number that is optimised."""
 
     target: Annotated[float | None, SAME_EPOCH] = None
-    """Metric only: the session is done when it is reached."""
+    """Metric only: the session ends when this value is reached."""
     min_effect: Annotated[Least, SAME_EPOCH] = 0.0
-    """Metric only: the gain that a keep needs at least."""
+    """Metric only: the smallest gain that a keep needs."""
     min_effect_relative: bool = True
     deterministic: bool | None = None
-    """Metric only: whether equal code yields equal values. Without it calibration finds out."""
+    """Metric only: whether equal code gives equal values. If not set, calibration finds out."""
 
     @property
     def scale(self) -> Scale:
@@ -108,7 +109,7 @@ class Secondary(Reported, frozen=True, kw_only=True):
     """A number that is watched beside the metric and may be bounded."""
 
     limit: Annotated[Limit | None, SAME_EPOCH] = None
-    """Secondary only: the largest loss against the epoch's baseline."""
+    """Secondary only: the largest loss allowed against the epoch's baseline."""
     limit_relative: bool = True
 
 
@@ -118,13 +119,13 @@ class Holdout(Struct, frozen=True, kw_only=True):
     command: Command
     """Prints the same metric as `verify`, by the same rules."""
     every: Annotated[int, Meta(ge=1, le=100), SAME_EPOCH] = 1
-    """It is asked on every so many-th keep."""
+    """Measured at every n-th keep only."""
     limit: Annotated[Least, SAME_EPOCH] = 0.01
-    """The most that a keep may lose on it, proven. Small losses add up."""
+    """The most that a keep may lose on it, as proven. Small losses add up."""
     limit_relative: bool = True
     paths: Annotated[tuple[str, ...], scalars.ABSOLUTE] = field(default=(), name="reads")
-    """What the command reads beside the absolute paths it names: hidden from all other commands
-    where a sandbox is in force."""
+    """What the command reads besides the absolute paths it names. A sandbox hides all of these from
+    every other command."""
 
 
 class Patience(str, Enum):
@@ -144,7 +145,7 @@ class RaceRule(Struct, frozen=True, kw_only=True):
     seconds: Duration = 60.0
     """How long one race may take."""
     max_runs: Annotated[int, Meta(ge=2, le=200)] | None = None
-    """The most samples a candidate may cost, both arms together."""
+    """The most samples that one race may take, of both programs together."""
     pairs: Annotated[int, Meta(ge=1, le=100)] | None = None
     """The most pairs a race may take. Not together with `max_runs`."""
     patience: Patience = Patience.NORMAL
@@ -156,13 +157,13 @@ class Budget(Struct, frozen=True, kw_only=True):
     """Where the session ends by itself; None: not there."""
 
     experiments: Count | None = None
-    """The session ends after so many experiments."""
+    """The session ends after this many experiments."""
     hours: Annotated[float, Meta(gt=0, le=8_760)] | None = None
-    """The session ends after so many hours."""
+    """The session ends after this many hours."""
     usd: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
-    """The session ends once its experiments cost the agent so many dollars."""
+    """The session ends once its experiments have cost the agent this many dollars."""
     tokens: Tokens | None = None
-    """The same in tokens, those read from a cache included."""
+    """The same in tokens, including those read from a cache."""
 
 
 class Contract(Struct, frozen=True, kw_only=True):
@@ -199,8 +200,8 @@ class Contract(Struct, frozen=True, kw_only=True):
         Command | None,
         Key(starts_epoch=False, gives_verdict=True, title="Final guard, of the last commit"),
     ] = None
-    """`validate` runs it on the last commit: the whole test suite, where the guard is a part of it.
-    It must pass at `init` too. A failure comes before the number."""
+    """`validate` runs it on the last commit, for example the whole test suite where the guard runs
+    only part of it. It must also pass at `init`. `validate` reports a failure before the number."""
     same: Annotated[
         Command | None,
         Key(
@@ -211,9 +212,9 @@ class Contract(Struct, frozen=True, kw_only=True):
     ] = None
     """Its output must stay, byte for byte, what the baseline's code prints (at most 8 MiB)."""
     setup: Annotated[Command | None, Key(title="Set-up of a bench checkout")] = None
-    """Runs once in each bench checkout, again when its inputs change."""
+    """Runs once in each bench checkout, and again when its inputs change."""
     build: Annotated[Command | None, Key(title="Build, once a candidate")] = None
-    """Runs once a candidate, never timed. Failing is a crash."""
+    """Runs once per candidate and is never timed. A failure is a crash."""
     profile: Annotated[
         Command | None,
         Key(
@@ -225,16 +226,16 @@ class Contract(Struct, frozen=True, kw_only=True):
     """What `autoresearch profile` runs on the incumbent."""
     holdout: Annotated[Holdout | None, Key(gives_verdict=True)] = None
     """A second verify on inputs that the agent does not see: a shell command, or a mapping. A keep
-    must not lose on it. Best with script and data outside the repository."""
+    must not lose on it. Keep its script and data outside the repository if you can."""
     transfer: Annotated[tuple[tuple[str, str], ...], SAME_EPOCH] = ()
     """Other workloads by name, each a command that prints the same metric: `{large: ./large.sh}`.
     `validate` races them too and says how much of the gain carries over."""
     env: tuple[tuple[str, str], ...] = ()
-    """Added to the scrubbed environment, taken literally: `$HOME` is five characters."""
+    """Added to the otherwise clean environment, and taken literally: `$HOME` is five characters."""
     pass_through: Annotated[tuple[str, ...], Key(title="Passed through")] = field(
         default=(), name="env.pass"
     )
-    """Names of variables let through from your environment."""
+    """Names of variables that are passed through from your environment."""
     link: Annotated[
         tuple[str, ...], Listed, scalars.FOLDER, Key(title="Readable in bench checkouts")
     ] = ()
@@ -242,20 +243,21 @@ class Contract(Struct, frozen=True, kw_only=True):
     cache: Annotated[
         tuple[str, ...], Listed, scalars.FOLDER, Key(title="Kept between experiments")
     ] = ()
-    """Build outputs that survive between experiments, each checkout its own."""
+    """Folders of build outputs that survive between experiments. Each checkout has its own."""
     sandbox: Sandbox = Sandbox.AUTO
-    """Whether commands run confined: where it works, always, or never. See `docs/sandbox.md`."""
+    """When commands run in a sandbox: where one works, always, or never. See `docs/sandbox.md`."""
     network: bool = False
-    """Whether all commands may use the network while confined. `setup` always may."""
+    """Whether commands in a sandbox may use the network. `setup` always may."""
     timeout_s: Annotated[Duration, SAME_EPOCH] = field(default=120.0, name="timeout")
-    """Of one sample. The default comes on top of `time_budget`."""
+    """The longest that one sample may take. The default is added to `time_budget`."""
     guard_timeout_s: Annotated[Duration, SAME_EPOCH] = field(default=900.0, name="guard_timeout")
-    """Of `guard`, `final_guard` and `same`, each."""
+    """The longest that `guard`, `final_guard` and `same` may take, each."""
     time_budget_s: Duration | None = field(default=None, name="time_budget")
-    """Handed to `verify`, for programs that run as long as they are told. Below `timeout`."""
+    """Passed to `verify`, for programs that run for as long as they are told. Must be below
+    `timeout`."""
     race: Annotated[RaceRule, SAME_EPOCH] = RaceRule()
     simplify_loss: Annotated[float, Meta(ge=0, le=0.5), scalars.SHARE, SAME_EPOCH] = 0.01
-    """What all `--simplify` keeps together may cost."""
+    """The most that all `--simplify` keeps together may cost."""
     budget: Annotated[Budget, SAME_EPOCH] = Budget()
     stop_on_plateau: Annotated[bool, SAME_EPOCH] = False
     """Whether the plateau estimate ends the session instead of advising."""
