@@ -35,7 +35,7 @@ def scripted(folder, **options):
 def test_undecided_says_what_it_could_have_seen_and_again_is_stricter(tmp_path):
     """Chance called a loss; a retest at the full level, as if it were the first."""
     helper = scripted(tmp_path, replace={"max_runs: 40": "max_runs: 4"})
-    set_cost(helper.repo, 100, extra="# nothing\n")
+    set_cost(helper.repo, 100, extra="NOTHING = 1\n")
     done = helper("try", "-m", "no difference")
     assert done.out.startswith("experiment 1: discard (undecided)")
     # Which of the two is up to the coins; both name the smallest gain that could be seen.
@@ -45,7 +45,7 @@ def test_undecided_says_what_it_could_have_seen_and_again_is_stricter(tmp_path):
     record = helper.log()[-1]
     assert (record["race"]["alpha"], record["retest"]) == (0.02, 0)
     for retest, alpha in ((1, 0.01), (2, 0.005)):
-        set_cost(helper.repo, 100, extra="# nothing\n")
+        set_cost(helper.repo, 100, extra="NOTHING = 1\n")
         record = helper.attempt("once more", "--again")
         assert (record["race"]["alpha"], record["retest"]) == (alpha, retest)
         assert record["verdict"] == "discard"

@@ -51,7 +51,7 @@ WORK = """\
 import os, random
 SIZE = 1000
 # a line
-# another
+ANOTHER = 1
 def cost():
     return 100 * SIZE / 1000 + random.Random(os.environ.get("AUTORESEARCH_SEED")).random()
 def answer():
@@ -69,7 +69,7 @@ def helper(tmp_path):
     helper = open_session(
         tmp_path, repo=repo, declared=False, replace={"max_runs: 40": "max_runs: 12"}
     )
-    repo.write("src/work.py", WORK.replace("# another\n", ""))
+    repo.write("src/work.py", WORK.replace("ANOTHER = 1\n", ""))
     return helper
 
 

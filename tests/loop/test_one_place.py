@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from support.session import UNCONFINED, open_session
+from support.project import contract_text, make_project
+from support.session import UNCONFINED, Helper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,19 @@ print(f"METRIC size={work.SIZE}")
 BUILD = 'build: "{ pwd; cat src/places.py | wc -c; } > built"\n'
 
 
+def opened(folder: Path, look: str, extra: str = "") -> Helper:
+    """A session made where it lies: others are moved, and then a place is another one."""
+    helper = Helper(make_project(folder / "r"))
+    helper.repo.write("src/places.py", look)
+    helper.repo.write("bench.py", BENCH)
+    helper.repo.write(".gitignore", "built\nmade/\n")
+    helper.repo.commit("places")
+    draft = folder / "draft.yaml"
+    draft.write_text(contract_text(extra=extra))
+    helper("init", str(draft))
+    return helper
+
+
 @pytest.mark.parametrize(
     ("look", "extra"),
     [
@@ -46,16 +60,10 @@ BUILD = 'build: "{ pwd; cat src/places.py | wc -c; } > built"\n'
 @pytest.mark.parametrize("sandbox", ["", UNCONFINED], ids=["auto", "off"])
 def test_no_run_can_tell_its_arm_by_its_place(tmp_path: Path, look: str, extra: str, sandbox: str):
     """A metric 1 % worse in the other folder, or on another inode, that keeps worthless changes."""
-
-    def prepare(repo):
-        repo.write("src/places.py", look)
-        repo.write("bench.py", BENCH)
-        repo.write(".gitignore", "built\nmade/\n")
-
-    helper = open_session(tmp_path, extra=sandbox + extra, declared=False, prepare=prepare)
+    helper = opened(tmp_path, look, sandbox + extra)
     for number in (1, 2):
         helper.repo.write(
-            "src/work.py", (helper.root / "src/work.py").read_text() + f"# {number}\n"
+            "src/work.py", (helper.root / "src/work.py").read_text() + f"UNUSED = {number}\n"
         )
         helper.attempt(f"worthless {number}")
     races = [line["race"] for line in helper.log() if line["kind"] == "experiment"]
@@ -65,17 +73,12 @@ def test_no_run_can_tell_its_arm_by_its_place(tmp_path: Path, look: str, extra: 
 
 def test_check_rehearses_where_the_session_will_be(tmp_path: Path):
     """A size that holds absolute paths, found exact in one folder and measured in another."""
-
-    def prepare(repo):
-        repo.write("src/places.py", PATHS)
-        repo.write("bench.py", BENCH)
-
-    helper = open_session(tmp_path, prepare=prepare)
+    helper = opened(tmp_path, PATHS)
     draft = (helper.root / "autoresearch.yaml").read_text()
     helper.repo("switch", "-q", "main")
     (tmp_path / "long.yaml").write_text(draft.replace("session: cheaper", f"session: {'l' * 40}"))
     checked = helper.json("check", str(tmp_path / "long.yaml"))
     helper("init", str(tmp_path / "long.yaml"))
-    helper.repo.write("src/work.py", (helper.root / "src/work.py").read_text() + "# more\n")
+    helper.repo.write("src/work.py", (helper.root / "src/work.py").read_text() + "UNUSED = 1\n")
     race = helper.attempt("worthless")["race"]
     assert {*race["values"]} == {*checked["values"]}

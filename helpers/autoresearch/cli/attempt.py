@@ -61,7 +61,7 @@ def _answer(session: Session, result: Result) -> Answer:
             lines += verdicts.output_lines(session.places.state / result.output)
         step, verdict = verdicts.next_after(record, halt, history), record.verdict.value
     else:
-        lines = [f"refused, {record.reason.value}: {record.detail}"]
+        lines = [f"refused ({record.reason.value.replace('_', ' ')}): {record.detail}"]
         step, verdict = verdicts.next_after_refusal(record), "refused"
         if halt is not None:
             step = verdicts.done(halt, history)

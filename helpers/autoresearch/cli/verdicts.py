@@ -232,4 +232,6 @@ def next_after_refusal(record: Refusal) -> str:
             f"`autoresearch show {record.related}` shows how it went; change the idea, or race "
             "the same tree once more with `--again` (where only the guard failed, the race stands)"
         )
+    if record.reason is Reason.SAME_PROGRAM:
+        return "change what the program does; `--again` races it all the same"
     return "edit a file in scope, then try again"

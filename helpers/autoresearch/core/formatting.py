@@ -275,7 +275,7 @@ def seconds_between(earlier: str, later: str) -> float:
 def verdict(value: Verdict, reason: Reason | None, flags: Sequence[Flag] = ()) -> str:
     """A verdict in words: `discard (undecided)`, `keep (provisional)`."""
     marks = [flag.value for flag in flags] if reason is None else [reason.value]
-    return f"{value.value} ({', '.join(marks)})" if marks else value.value
+    return f"{value.value} ({', '.join(marks).replace('_', ' ')})" if marks else value.value
 
 
 def better(direction: Direction) -> str:

@@ -76,6 +76,7 @@ class Reason(str, Enum):
     UNCHANGED = "unchanged"
     OUTSIDE = "outside"
     DUPLICATE = "duplicate"
+    SAME_PROGRAM = "same_program"
 
 
 class Flag(str, Enum):

@@ -12,6 +12,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.history import MAX_REWORKS, History, Tried
 from autoresearch.core.model import Kind, Reason
+from autoresearch.core.sameprogram import is_same_program, may_count_source
 from autoresearch.core.snapshot import CandidatePlan, Snapshot, changed_lines, with_changes
 from autoresearch.core.steps import Begun, CandidateMade, Changed
 from autoresearch.edges import gitdiff, gitrefs
@@ -112,8 +113,11 @@ def snapshot_of(session: Session) -> Snapshot:
 
 
 def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | Refused:
-    """Build the candidate's commit and ref, unless it was tried before."""
+    """Build the candidate's commit and ref, unless it is the same program or was tried before."""
     repo, parent = session.repo, begun.parent
+    if begun.kind is not Kind.AGAIN and _is_same(session, plan):
+        paths = tuple(change.path for change in plan.changes)
+        return Refused(Reason.SAME_PROGRAM, paths, "only comments or white space have changed")
     contents = [c.content for c in plan.changes if c.content is not None]
     commit = session.commit(plan.entries, commit_message(begun, session.name), contents)
     session.remember_tree(commit.tree, with_changes(session.tree(parent), plan.entries))
@@ -164,6 +168,27 @@ def prepare(session: Session, begun: Begun, plan: CandidatePlan) -> Prepared | R
 def foreign_changes(session: Session) -> Stored[dict[str, str]]:
     """Patch id -> number, status and words of another tool's experiment with that very change."""
     return Stored(session.places.foreign, dict[str, str])
+
+
+def _is_same(session: Session, plan: CandidatePlan) -> bool:
+    """Whether only comments and white space changed, which no metric of a program can show."""
+    if may_count_source(session.contract):
+        return False
+    edited = [
+        (change.path, change.old.oid, change.content)
+        for change in plan.changes
+        if change.old
+        and change.new
+        and change.old.mode == change.new.mode
+        and change.content is not None
+    ]
+    if len(edited) < len(plan.changes):
+        return False
+    blobs = session.repo.blobs(oid for _, oid, _ in edited)
+    return all(
+        is_same_program(path, before, content)
+        for (path, _, content), (_, before) in zip(edited, blobs, strict=True)
+    )
 
 
 def commit_message(begun: Begun, session: str) -> str:

@@ -147,8 +147,8 @@ def _races(
 def _overhead(root: Path, draft: Path, environ: Mapping[str, str]) -> float:
     """Seconds of one `try` on a change of no consequence, less the time of its samples."""
     initialise(draft, root, environ, NOBODY.randomness, NOBODY.say, worktree=None)
-    (root / "work.py").write_text(f"{PROGRAM}# no change at all\n", "utf-8")
-    request = Request(message="a comment", hypothesis=None, idea=None, kind=Kind.PLAIN)
+    (root / "work.py").write_text(f"{PROGRAM}unused = 1\n", "utf-8")
+    request = Request(message="nothing", hypothesis=None, idea=None, kind=Kind.PLAIN)
     with loaded(root, environ, command="selftest", write=True) as session:
         begun = time.monotonic()
         result = try_experiment(session, NOBODY, request)
