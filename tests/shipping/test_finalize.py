@@ -220,6 +220,22 @@ def test_kill_at_any_git_call_leaves_refs_as_they_were(tmp_path):
     assert night.helper.json("doctor")["ok"]
 
 
+def test_probe_tells_what_only_the_benchmark_reaches(tmp_path):
+    """Code that no test reaches left unsaid, or code that the guard watches blamed."""
+    night = open_night(tmp_path)
+    night.cheaper("one", 2)
+    spare = "\n\ndef spare():\n    # not called\n    return 7\n"
+    path = night.repo.root / "src/two.py"
+    path.write_text(path.read_text("utf-8") + spare)
+    night.cheaper("two", 13)
+    found = night.helper.json("review", "--probe")["concerns"]
+    told = [(one["cause"], one["experiment"], one["what"].partition(", ")[2]) for one in found]
+    assert ("only_benchmark", 1, "part_02() returns None: the guard passes") in told
+    assert ("untested", 2, "spare() returns None") in told
+    assert night.helper.json("review")["concerns"] == found
+    assert night.helper.json("doctor")["ok"]
+
+
 @pytest.mark.long
 def test_twenty_five_keeps_over_shared_files(tmp_path):
     """Stacks that do not pass, or do not add up, once a session is as long as a real one."""

@@ -196,8 +196,7 @@ def stop_command(message: str) -> Answer:
         back = "" if start is None else f"`git switch {start.removeprefix('refs/heads/')}`"
         step = f"nothing was kept, so there is nothing to merge{back and ': '}{back}"
         if session.history.incumbent_number:
-            then = ", then " if back else ""
-            step = f"{back}{then}`git merge autoresearch/{session.name}` adopts what was kept"
+            step = "`autoresearch finalize` makes branches for review of what was kept"
         return Answer(
             lines=(f"session {session.name} is stopped",),
             data={"session": session.name},

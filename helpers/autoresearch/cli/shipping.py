@@ -12,7 +12,7 @@ from autoresearch.core.records import Shipped
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.recover import writing
 from autoresearch.loop.session import Session, reading
-from autoresearch.shipping import review
+from autoresearch.shipping import probing, review
 from autoresearch.shipping.finalize import Finalized, Wishes, finalize
 from autoresearch.shipping.words import NOT_VALIDATED, short
 
@@ -20,22 +20,30 @@ CONCERNS_SHOWN = 40
 LINES = 200
 
 
+@click.option("--probe", is_flag=True, help="First break what the keeps changed: who notices?")
 @click.option("--accept", type=click.IntRange(min=1), metavar="N", help="Accept kept experiment N.")
 @click.option("--reject", type=click.IntRange(min=1), metavar="N", help="Reject it.")
 @click.option("--by", default="", metavar="NAME", help="Who decided; needed with both.")
 @click.option("-m", "--message", default="", help="Why, in a sentence.")
-def review_command(accept: int | None, reject: int | None, by: str, message: str) -> Answer:
+def review_command(
+    *, probe: bool, accept: int | None, reject: int | None, by: str, message: str
+) -> Answer:
     """List what a human should look at before the merge, in order.
 
-    First suspicious keeps, then those kept by a hair, those that changed many files, and what
-    `validate --ablate` found superfluous. --accept and --reject are recorded in the log:
-    `finalize` leaves out what is rejected, and `finalize --reviewed` all that is not accepted.
+    First suspicious keeps, then those kept by a hair, those that changed many files, what --probe
+    found untested, and what `validate --ablate` found superfluous. --accept and --reject are
+    recorded in the log: `finalize` leaves out what is rejected, `finalize --reviewed` all that is
+    not accepted.
 
     Example: autoresearch review --accept 7 --by "Ada"
     """
     if accept is not None and reject is not None:
         raise click.UsageError("--accept and --reject are said one at a time")
     number = accept if accept is not None else reject
+    if probe:
+        with writing("review") as session, screen() as shown:
+            probing.probe(session, shown.caller)
+            return _listed(session)
     if number is None:
         with reading("review") as session:
             return _listed(session)

@@ -147,15 +147,20 @@ class Mutants(NamedTuple):
 
 def mutants_of(contents: Mapping[str, bytes]) -> Mutants:
     """At most three, in different functions, of different files first, the largest first."""
-    weighed: list[tuple[int, Mutant]] = []
-    for path, content in contents.items():
-        weighed += (_python_mutants if path.endswith(".py") else _other)(path, content)
-    weighed.sort(key=lambda site: (-site[0], site[1].path, site[1].line))
-    sites = [mutant for _, mutant in weighed]
+    sites = sites_of(contents)
     first = {mutant.path: mutant for mutant in reversed(sites)}
     chosen = [mutant for mutant in sites if first[mutant.path] is mutant]
     rest = [mutant for mutant in sites if first[mutant.path] is not mutant]
     return Mutants(tuple((*chosen, *rest)[:MAX_MUTANTS]), len(sites))
+
+
+def sites_of(contents: Mapping[str, bytes]) -> list[Mutant]:
+    """Every place that can be broken, those in the largest functions first."""
+    weighed: list[tuple[int, Mutant]] = []
+    for path, content in contents.items():
+        weighed += (_python_mutants if path.endswith(".py") else _other)(path, content)
+    weighed.sort(key=lambda site: (-site[0], site[1].path, site[1].line))
+    return [mutant for _, mutant in weighed]
 
 
 def _tree(content: bytes) -> ast.Module | None:

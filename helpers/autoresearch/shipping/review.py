@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from autoresearch.core import formatting
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
@@ -14,6 +16,7 @@ from autoresearch.core.model import SCHEMA, Flag, Verdict
 from autoresearch.core.records import Ablation, Review
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.index import Search
+from autoresearch.edges.stored import Stored
 from autoresearch.loop import logbook, undo
 from autoresearch.loop.session import Session
 
@@ -41,6 +44,13 @@ class Concern(NamedTuple):
     cause: Cause
     experiment: int
     what: str
+
+
+class Probes(Struct, frozen=True, kw_only=True):
+    """What `review --probe` found the last time: (cause, experiment, what) each."""
+
+    schema: int
+    found: tuple[tuple[int, int, str], ...]
 
 
 class ReviewState(NamedTuple):
@@ -72,8 +82,16 @@ def state_of(session: Session) -> ReviewState:
             reviews[record.experiment] = record
         elif isinstance(record, Ablation):
             ablations[record.experiment] = record
+    kept, numbers = probes_file(session).load(), {keep.number for keep in keeps}
+    probed = [Concern(Cause(c), n, what) for c, n, what in (kept.found if kept else ())]
     concerns = [concern for keep in keeps for concern in _concerns(keep, ablations)]
+    concerns += [concern for concern in probed if concern.experiment in numbers]
     return ReviewState(keeps, tuple(sorted(concerns)), reviews)
+
+
+def probes_file(session: Session) -> Stored[Probes]:
+    """Where the findings of `--probe` lie."""
+    return Stored(session.places.state / "probes.json", Probes)
 
 
 def standing(session: Session) -> tuple[Tried, ...]:
