@@ -7,17 +7,16 @@ from random import Random
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoresearch.core import boundary
 from autoresearch.core.decision import Policy
-from autoresearch.core.model import Direction, Scale
+from autoresearch.core.model import Direction, Pair, Scale
 from autoresearch.core.noise import extended, same_code_differences
-from autoresearch.core.race import judge, runs_of
+from autoresearch.core.race import differences_within, judge, runs_of
 from autoresearch.core.stats import swap_scores, tail_probability
 from simulation import ALPHA, CALIBRATION, Machine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from autoresearch.core.model import Pair
 
 
 class Variant(NamedTuple):
@@ -29,9 +28,9 @@ class Variant(NamedTuple):
 
 
 OLD = Variant("rule 1", 1, 0.0)
-SHORT = Variant("short", 2, 0.2)
-NORMAL = Variant("**normal**", 2, 0.05)
-LONG = Variant("long", 2, 0.01)
+SHORT = Variant("short", 2, 0.25)
+NORMAL = Variant("**normal**", 2, 0.1)
+LONG = Variant("long", 2, 0.03)
 FULL = Variant("full", 2, 0.0)
 AT_ONCE = Variant("at once", 0, 0.0)
 """One look at all pairs."""
@@ -190,3 +189,74 @@ def target_rows(results: Results) -> list[list[str]]:
             ]
         )
     return rows
+
+
+CALM, LOUD = 0.001, 0.013
+"""Noise of a program that was kept, and of the one before it: fixed seeds, say."""
+
+CALM_PAIRS = (2, 3, 4, 5)
+CALM_GAINS = (0.0, 0.005, 0.01)
+EXPERIMENTS = 6
+"""After the keep; the first of them knows only the runs of the race that kept the program."""
+
+
+class Calm(NamedTuple):
+    """Sessions whose first keep is calmer than the program before it."""
+
+    pairs: int
+    gain: float
+    sessions: int
+    seed: str
+
+
+def calmed(task: Calm) -> dict[int, float]:
+    """Return the share of later candidates that each version of the rule keeps."""
+    rng, found = Random(f"{task} calm"), {1: 0, 2: 0}
+    for _ in range(task.sessions):
+        before = [rng.gauss(0, LOUD) for _ in range(CALIBRATION)]
+        loud = same_code_differences("a" * CALIBRATION, list(map(math.exp, before)), Scale.RATIO)
+        won = [math.exp(rng.gauss(0, CALM)) for _ in range(task.pairs)]
+        pools = {1: loud, 2: (*loud, *same_code_differences("b" * task.pairs, won, Scale.RATIO))}
+        for _ in range(EXPERIMENTS):
+            pairs, seed = [], rng.getrandbits(32)
+            for _ in range(task.pairs):
+                values = (math.exp(rng.gauss(0, CALM)) for _ in range(2))
+                pairs.append(
+                    Pair(
+                        incumbent=next(values),
+                        candidate=next(values) * (1 - task.gain),
+                        first=boundary.opener(rng.getrandbits(1), (), task.pairs),
+                    )
+                )
+            for rule, pool in pools.items():
+                policy = Policy(
+                    alpha=ALPHA,
+                    pairs=task.pairs,
+                    direction=Direction.LOWER,
+                    scale=Scale.RATIO,
+                    min_effect=0.0,
+                    rule=rule,
+                    seed=seed,
+                    fresh=None if rule == 1 else len(pool) - len(loud),
+                )
+                decision = judge(pairs, policy, pool)
+                found[rule] += decision.keep
+                runs = runs_of(pairs[: decision.pairs])
+                pools[rule] = (*pool, *differences_within(policy, *runs, Scale.RATIO))
+    return {rule: kept / task.sessions / EXPERIMENTS for rule, kept in found.items()}
+
+
+def calm_tasks(sessions: int, seed: str) -> list[Calm]:
+    """Return the sessions to simulate."""
+    return [Calm(pairs, gain, sessions, seed) for pairs in CALM_PAIRS for gain in CALM_GAINS]
+
+
+def calm_rows(results: dict[Calm, dict[int, float]]) -> tuple[list[str], list[list[str]]]:
+    """Return what is kept after the noise fell from 1.3 to 0.1 %, by either rule."""
+    head = ["kept in 100 after a keep that is calmer: rule 1, rule 2"]
+    head += ["nothing", *(f"{100 * gain:g} %" for gain in CALM_GAINS[1:])]
+    rows = []
+    for pairs in CALM_PAIRS:
+        cells = [found for task, found in results.items() if task.pairs == pairs]
+        rows.append([f"N = {pairs}", *(f"{100 * it[1]:.1f}, {100 * it[2]:.1f}" for it in cells)])
+    return head, rows

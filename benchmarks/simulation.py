@@ -16,7 +16,7 @@ from autoresearch.core import boundary
 from autoresearch.core.decision import Decision, Policy
 from autoresearch.core.model import Arm, Direction, Pair, Scale
 from autoresearch.core.noise import extended, same_code_differences, smallest_visible
-from autoresearch.core.race import judge, runs_of
+from autoresearch.core.race import differences_within, judge, runs_of
 from autoresearch.core.stats import effect_of
 
 if TYPE_CHECKING:
@@ -99,11 +99,9 @@ class Machine:
         return pairs
 
 
-def race(
-    machine: Machine, pool: Sequence[float], cell: Cell, rng: Random
-) -> tuple[Decision, list[Pair]]:
-    """Race one candidate; the decision and the pairs it used."""
-    policy = Policy(
+def policy_for(cell: Cell, rng: Random) -> Policy:
+    """Return the rules of one race of the cell."""
+    return Policy(
         alpha=ALPHA,
         pairs=cell.pairs,
         direction=Direction.LOWER,
@@ -111,6 +109,12 @@ def race(
         min_effect=0.0,
         seed=rng.getrandbits(32),
     )
+
+
+def race(
+    machine: Machine, pool: Sequence[float], cell: Cell, policy: Policy, rng: Random
+) -> tuple[Decision, list[Pair]]:
+    """Race one candidate; the decision and the pairs it used."""
     pairs = machine.pairs(cell.pairs, cell.gain, rng, in_turns=cell.in_turns)
     decision = judge(pairs, policy, pool)
     return decision, pairs[: decision.pairs]
@@ -125,8 +129,9 @@ def simulate(cell: Cell) -> list[Race]:
         values = [machine.run(1.0) for _ in range(CALIBRATION)]
         pool = extended((), same_code_differences("a" * CALIBRATION, values, Scale.RATIO))
         for _ in range(CANDIDATES):
-            decision, pairs = race(machine, pool, cell, rng)
-            pool = extended(pool, same_code_differences(*runs_of(pairs), Scale.RATIO))
+            policy = policy_for(cell, rng)
+            decision, pairs = race(machine, pool, cell, policy, rng)
+            pool = extended(pool, differences_within(policy, *runs_of(pairs), Scale.RATIO))
             races.append(_outcome(decision, machine, cell, rng))
     return races[: cell.races]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from autoresearch.core.decision import Rule
+from autoresearch.core.exact import deterministic_step
 from autoresearch.core.model import Arm, Direction, Effect, Reason, Scale
-from autoresearch.core.race import deterministic_step
 from support.pairs import lower
 
 

@@ -47,7 +47,7 @@ def test_a_race_without_hope_left_goes_on_where_the_contract_says_so():
 def test_more_hope_gives_up_sooner():
     """Words of patience in the wrong order."""
     even = [0.01, -0.01] * 50
-    ends = [given_up(replace(lower(100), hope=hope), even) for hope in (0.2, 0.05, 0.01, 0.0)]
+    ends = [given_up(replace(lower(100), hope=hope), even) for hope in (0.25, 0.1, 0.03, 0.0)]
     assert ends == [*sorted(ends[:3]), None]
     assert 25 <= ends[0] < ends[2] < 100
 
@@ -69,7 +69,7 @@ def test_the_contract_chooses_the_patience():
         ).hope
         for it in Patience
     ]
-    assert hopes == [0.2, 0.05, 0.01, 0.0]
+    assert hopes == [0.25, 0.1, 0.03, 0.0]
     assert CONTRACT.race.patience is Patience.NORMAL
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from autoresearch.core.model import Direction, Scale
+from autoresearch.core.model import Arm, Direction, Scale
 from autoresearch.core.noise import extended, same_code_differences, smallest_visible
 
 
@@ -75,3 +75,11 @@ def test_a_race_that_spreads_more_than_the_pool_sees_less():
 def test_a_single_pair_has_no_spread():
     """Breaks if one pair is taken for a race without noise."""
     assert smallest_visible([], 4, Scale.RATIO, Direction.LOWER, gains=[0.1]) is None
+
+
+def test_runs_of_one_arm_are_compared_across_the_other():
+    """A race of three pairs that knows hardly a difference of its own."""
+    found = same_code_differences(
+        "abbaab", [10, 20, 22, 13, 10, 30], Scale.DIFFERENCE, arms=tuple(Arm)
+    )
+    assert found == (3, 3, 2, 8)  # a: 10, 13, 10; then b: 20, 22, 30

@@ -206,7 +206,7 @@ def test_pool_grows_from_calibration_and_races_and_is_cut_at_thirty():
     assert progress.pool(Scale.DIFFERENCE) == (1.0, 3.0)
     assert progress.pool(Scale.RATIO) == pytest.approx((0.0953101798, 0.5596157879))
     long = experiment(1, race=race("a" * 40, tuple(float(v * v) for v in range(1, 41))))
-    assert folded(opened(), epoch(), long).pool_difference == tuple(
+    assert folded(opened(), epoch(), long).noise.difference == tuple(
         float(2 * v + 1) for v in range(10, 40)
     )
 
@@ -231,8 +231,8 @@ def test_sample_takes_as_long_as_the_incumbents_took_lately():
 def test_values_without_a_ratio_leave_the_ratio_pool_alone():
     """A logarithm of zero."""
     progress = folded(opened(), epoch(values=(0.0, 1.0)))
-    assert progress.pool_ratio == ()
-    assert progress.pool_difference == (1.0,)
+    assert progress.noise.ratio == ()
+    assert progress.noise.difference == (1.0,)
 
 
 def test_deterministic_path_is_left_for_good_and_its_zeros_with_it():
@@ -240,11 +240,11 @@ def test_deterministic_path_is_left_for_good_and_its_zeros_with_it():
     exact = race("bba", (1.0, 1.0, 2.0), deterministic=True)
     start = (opened(), epoch(values=(2.0, 2.0), deterministic=True))
     assert folded(*start, experiment(1, race=exact)).deterministic
-    assert folded(*start, experiment(1, race=exact)).pool_difference == (0.0,)
+    assert folded(*start, experiment(1, race=exact)).noise.difference == (0.0,)
     noisy = experiment(2, race=race("abba", (2.0, 4.0, 7.0, 3.0)))
     progress = folded(*start, experiment(1, race=exact), noisy)
     assert not progress.deterministic
-    assert progress.pool_difference == (3.0,)
+    assert progress.noise.difference == (3.0,)
 
 
 def test_new_epoch_that_measures_anew_starts_with_nothing_carried():
@@ -264,7 +264,7 @@ def test_new_epoch_that_measures_anew_starts_with_nothing_carried():
     assert budget_only.incumbent_commit == "2" * 40
     anew = advance(budget_only, epoch(2, values=()))
     assert anew.secondary == anew.simplify == {}
-    assert anew.pool_difference == ()
+    assert anew.noise.difference == ()
     assert anew.incumbent_value is None
 
 
@@ -400,7 +400,7 @@ def test_noise_of_another_machine_is_forgotten():
     there = experiment(2, race=race("abba", (1.0, 2.0, 2.5, 1.0), machine="two"))
     assert folded(opened(), epoch(), here).machine == "one"
     found = folded(opened(), epoch(), here, there)
-    assert (found.machine, found.pool_difference) == ("two", (0.5,))
+    assert (found.machine, found.noise.difference) == ("two", (0.5,))
 
 
 def test_rebuilt_session_says_so_from_then_on():
@@ -437,3 +437,21 @@ def test_shipment_changes_nothing_but_the_time():
     before = folded(opened(), experiment(1, Verdict.KEEP))
     assert advance(before, make(Shipment)) == before
     assert advance(before, make(Transfer)) == before
+
+
+def test_noise_since_a_keep_is_that_of_its_program():
+    """Differences of a superseded incumbent that count as its successor's for ever."""
+    start = (opened(), epoch(values=(10.0, 30.0)))
+    lost = experiment(1, race=race("abba", (2.0, 4.0, 7.0, 3.0), pairs_planned=3))
+    assert folded(*start, lost).noise.fresh is None
+    # a: 2, 3, 9; then b: 4, 7, 8: the two of the program that was kept come last
+    runs = race("abbaba", (2.0, 4.0, 7.0, 3.0, 8.0, 9.0), pairs_planned=20)
+    won = experiment(2, Verdict.KEEP, race=runs)
+    kept = folded(*start, lost, won)
+    assert kept.noise.difference == (20.0, 1.0, 3.0, 1.0, 6.0, 3.0, 1.0)
+    assert kept.noise.fresh == 2
+    later = experiment(3, race=race("ab" * 3, (1.0, 2.0, 4.0, 5.0, 3.0, 2.0), pairs_planned=3))
+    assert folded(*start, lost, won, later).noise.fresh == 6
+    back = make(Undo, experiment=2, commit="e" * 40)
+    assert folded(*start, lost, won, back, undone=won).noise.fresh == 0
+    assert folded(*start, lost, won, epoch(1)).noise.fresh is None

@@ -241,8 +241,10 @@ def test_a_spike_in_the_pool_does_not_forbid_keeps():
 
 def test_too_small_a_pool_is_undecided():
     """Breaks if two pairs alone make a keep."""
-    decision = judge(paired([100] * 2, [90] * 2), lower(2), [0.01] * 4)
-    assert short(decision) == (False, Rule.END, 2, Reason.UNDECIDED)
+    pairs = paired([100] * 2, [90] * 2)  # holds one of neighbours, and one more across the pair
+    for policy, known in ((lower(2, rule=1), 4), (lower(2), 3)):
+        decision = judge(pairs, policy, [0.01] * known)
+        assert short(decision) == (False, Rule.END, 2, Reason.UNDECIDED)
 
 
 def test_short_race_stops_when_behind():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from autoresearch.core.decision import Rule
+from autoresearch.core.exact import deterministic_step
 from autoresearch.core.limits import Bound, judge_limit, judge_simplify, limits_again, recompute
 from autoresearch.core.model import Direction, RaceRecord, Scale
-from autoresearch.core.race import deterministic_step, judge, runs_of
+from autoresearch.core.race import judge, runs_of
 from msgspec.structs import replace
 from support.pairs import climbing, lower, paired
 

@@ -70,7 +70,9 @@ def effect(change: float, scale: Scale = Scale.RATIO) -> Effect:
 
 def race(order: str, values: tuple[float, ...], **fields: object) -> RaceRecord:
     """A race of these runs."""
-    return make(RaceRecord, order=order, values=values, alpha=0.02, **fields)
+    return make(
+        RaceRecord, order=order, values=values, **{"alpha": 0.02, "pairs_planned": 20, **fields}
+    )
 
 
 def opened(**values: object) -> Opened:

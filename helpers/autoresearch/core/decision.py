@@ -29,6 +29,8 @@ class Policy(Struct, frozen=True, kw_only=True):
         seed: of the made-up orders that the boundary is made from.
         hope: the race is given up once a keep is less likely than this; 0 never.
         patient: but not before so many pairs.
+        fresh: how many of the latest differences borrowed are of this incumbent and its candidates,
+            not of an incumbent before it; None: all.
     """
 
     alpha: float
@@ -38,8 +40,9 @@ class Policy(Struct, frozen=True, kw_only=True):
     min_effect: float
     rule: int = RULE
     seed: int = 0
-    hope: float = 0.05
+    hope: float = 0.1
     patient: int = 0
+    fresh: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:

@@ -33,7 +33,8 @@ from autoresearch.core.model import (
     compounded,
     taken_back,
 )
-from autoresearch.core.noise import extended, same_code_differences
+from autoresearch.core.noise import KnownNoise
+from autoresearch.core.race import FEW_PAIRS
 from autoresearch.core.records import (
     Ablation,
     Epoch,
@@ -222,8 +223,8 @@ class Progress(Struct, frozen=True, kw_only=True):
             that a night with the machine off costs nothing.
         meter: the latest reading of the agent's usage; None when there was none.
         simplify, secondary: losses carried since the epoch began, by scale and by metric.
-        machine: where the pools were measured, see `RaceRecord`.
-        pool_ratio, pool_difference: same-code differences of this epoch's races, oldest first.
+        machine: where the noise was measured, see `RaceRecord`.
+        noise: of this epoch's races.
         rebuilt: when the state was made again from refs, the last time; None for never.
         guard_tests: how many tests the guard ran on the incumbent, None where it does not say.
         walls: elapsed seconds of the incumbent's 20 newest samples; none before the baseline.
@@ -252,8 +253,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     simplify: dict[Scale, SimplifyLoss] = {}
     secondary: dict[str, Finite] = {}
     machine: str = ""
-    pool_ratio: tuple[Finite, ...] = ()
-    pool_difference: tuple[Finite, ...] = ()
+    noise: KnownNoise = KnownNoise()
     rebuilt: str | None = None
     guard_tests: int | None = None
     walls: tuple[Finite, ...] = ()
@@ -267,7 +267,7 @@ class Progress(Struct, frozen=True, kw_only=True):
 
     def pool(self, scale: Scale) -> tuple[float, ...]:
         """The same-code differences on `scale`, oldest first."""
-        return self.pool_ratio if scale is Scale.RATIO else self.pool_difference
+        return self.noise.ratio if scale is Scale.RATIO else self.noise.difference
 
     def simplify_loss(self, direction: Direction, scale: Scale) -> float:
         """The loss that `--simplify` keeps of this epoch carry already, on `scale`; >= 0."""
@@ -378,9 +378,9 @@ def _epoch(progress: Progress, record: Epoch) -> Progress:
     if progress.epoch is not None and not record.restarts_measuring:
         return moved
     order = Arm.INCUMBENT.value * len(record.values)
-    fresh = replace(moved, pool_ratio=(), pool_difference=())
     return replace(
-        _pooled(fresh, order, record.values),
+        moved,
+        noise=KnownNoise().after(order, record.values),
         epoch=record,
         machine=record.machine,
         deterministic=record.deterministic,
@@ -410,11 +410,14 @@ def _experiment(progress: Progress, record: Experiment) -> Progress:
         meter=record.meter or progress.meter,
     )
     # A race that stands in the log twice is measured once.
-    told = counted if record.raced_in else _timed(_raced(counted, record.race), record)
+    kept = record.verdict is Verdict.KEEP
+    told = counted if record.raced_in else _timed(_raced(counted, record.race, kept), record)
     if record.verdict is not Verdict.KEEP:
         return told
+    order = "" if record.race is None or record.raced_in else record.race.order
     return replace(
         _carried(told, record, sign=1.0),
+        noise=replace(told.noise, fresh=max(0, order.count(Arm.CANDIDATE.value) - 1)),
         incumbent_commit=record.commit,
         incumbent_value=_candidate_value(record.race),
         guard_tests=progress.guard_tests if record.guard_tests is None else record.guard_tests,
@@ -468,6 +471,7 @@ def _undo(progress: Progress, record: Undo) -> Progress:
         incumbent_commit=record.commit,
         incumbent_value=record.value,
         walls=progress.walls if progress.epoch is None else _walls_at(progress.epoch),
+        noise=replace(progress.noise, fresh=0),
     )
 
 
@@ -514,8 +518,8 @@ _STEPS: dict[type, Callable[[Progress, Any], Progress]] = {
 }
 
 
-def _raced(progress: Progress, race: RaceRecord | None) -> Progress:
-    """Pool a race's same-code differences.
+def _raced(progress: Progress, race: RaceRecord | None, kept: bool) -> Progress:
+    """Pool a race's same-code differences: those of a candidate that was kept are the latest.
 
     Runs on the deterministic path are not pooled: they agree by definition. When it turns out
     not to hold, what was pooled before (zeros) says nothing about the noise and goes. So does the
@@ -524,21 +528,9 @@ def _raced(progress: Progress, race: RaceRecord | None) -> Progress:
     if race is None or race.deterministic:
         return progress
     if race.machine != progress.machine or progress.deterministic:
-        progress = replace(
-            progress, machine=race.machine, deterministic=False, pool_ratio=(), pool_difference=()
-        )
-    return _pooled(progress, race.order, race.values)
-
-
-def _pooled(progress: Progress, order: str, values: Sequence[float]) -> Progress:
-    """Add the differences of these samples to the pools of either scale."""
-    difference = same_code_differences(order, values, Scale.DIFFERENCE) or ()
-    ratio = same_code_differences(order, values, Scale.RATIO) or ()
-    return replace(
-        progress,
-        pool_difference=extended(progress.pool_difference, difference),
-        pool_ratio=extended(progress.pool_ratio, ratio),
-    )
+        progress = replace(progress, machine=race.machine, deterministic=False, noise=KnownNoise())
+    arms = tuple(Arm) if kept or race.pairs_planned < FEW_PAIRS else ()
+    return replace(progress, noise=progress.noise.after(race.order, race.values, arms))
 
 
 def _walls_at(epoch: Epoch) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from autoresearch.core import spending
 from autoresearch.core.contract import Holdout, Metric
 from autoresearch.core.decision import Decision, Policy, Rule, still_open
+from autoresearch.core.exact import ORDER, deterministic_step
 from autoresearch.core.model import (
     Arm,
     Direction,
@@ -26,7 +27,7 @@ from autoresearch.core.model import (
     compounded,
     taken_back,
 )
-from autoresearch.core.race import ORDER, deterministic_step, judge, pairs_of
+from autoresearch.core.race import judge, pairs_of
 from autoresearch.core.stats import (
     effect_of,
     estimate_change,
@@ -513,6 +514,7 @@ def _policy(record: RaceRecord) -> Policy:
         seed=record.seeds[0] if record.seeds else 0,
         hope=record.hope,
         patient=record.patient,
+        fresh=record.fresh,
     )
 
 

@@ -197,6 +197,7 @@ class RaceRecord(Struct, frozen=True, kw_only=True):
         rule: version of the decision rule; `doctor` decides each race again by its own version.
         hope: the race was given up once a keep was less likely than this; absent under rule 1.
         patient: but not before so many pairs; absent under rule 1.
+        fresh: how many at the end of `pool` are of this incumbent and its candidates; None: all.
     """
 
     alpha: Finite
@@ -222,6 +223,7 @@ class RaceRecord(Struct, frozen=True, kw_only=True):
     rule: int
     hope: Finite = 0.0
     patient: int = 0
+    fresh: int | None = None
 
 
 def compounded(loss: float, more: float, direction: Direction) -> float:

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean, median
 
-from autoresearch.core.model import Direction, Scale
+from msgspec import Struct
+
+from autoresearch.core.model import Arm, Direction, Scale
 from autoresearch.core.stats import as_change, change_between
+from autoresearch.core.wire import Finite
 
 SIZE = 30
 """How many of the latest differences are remembered."""
@@ -27,20 +30,26 @@ _FEWEST_GAINS = 2
 """A single pair has no spread."""
 
 
-def same_code_differences(order: str, values: Sequence[float], scale: Scale) -> tuple[float, ...]:
+def same_code_differences(
+    order: str, values: Sequence[float], scale: Scale, *, arms: Sequence[Arm] = ()
+) -> tuple[float, ...]:
     """Return the sizes of the differences between neighbouring runs of one arm, oldest first.
 
     Args:
         order: one letter a run, `a` incumbent, `b` candidate, in the order run.
         values: the metric of each run.
         scale: of the answer: |log ratio| on RATIO, the metric's unit on DIFFERENCE.
+        arms: where given, each run is compared with the next one of its arm, one arm after the
+            other, though runs of the other lie between: a race of few pairs has hardly a neighbour.
 
     Returns:
         Nothing where RATIO is asked for and a value is not positive: such runs have no ratio.
     """
     if scale is Scale.RATIO and any(value <= 0 for value in values):
         return ()
-    runs = zip(order, values, strict=True)
+    runs = list(zip(order, values, strict=True))
+    for arm in reversed(arms):
+        runs.sort(key=lambda run, arm=arm: run[0] != arm.value)  # type: ignore[misc]
     return tuple(
         abs(change_between(before, after, scale))
         for (arm, before), (next_arm, after) in pairwise(runs)
@@ -51,6 +60,31 @@ def same_code_differences(order: str, values: Sequence[float], scale: Scale) -> 
 def extended(pool: Sequence[float], differences: Sequence[float]) -> tuple[float, ...]:
     """Return the pool with a race's differences added, cut to the latest `SIZE`, oldest first."""
     return (*pool, *differences)[-SIZE:]
+
+
+class KnownNoise(Struct, frozen=True, kw_only=True):
+    """The same-code differences known, oldest first: what races borrow.
+
+    Attributes:
+        ratio, difference: on either scale.
+        fresh: how many of the latest are of this incumbent and its candidates; None: all.
+    """
+
+    ratio: tuple[Finite, ...] = ()
+    difference: tuple[Finite, ...] = ()
+    fresh: int | None = None
+
+    def after(self, order: str, values: Sequence[float], arms: Sequence[Arm] = ()) -> KnownNoise:
+        """Return what is known after these runs, see `same_code_differences`."""
+        ratio, difference = (
+            same_code_differences(order, values, scale, arms=arms)
+            for scale in (Scale.RATIO, Scale.DIFFERENCE)
+        )
+        return KnownNoise(
+            ratio=extended(self.ratio, ratio),
+            difference=extended(self.difference, difference),
+            fresh=None if self.fresh is None else self.fresh + len(difference),
+        )
 
 
 def smallest_visible(

@@ -119,9 +119,9 @@ class Question(Struct, frozen=True, kw_only=True):
 
 
 _HOPE = {
-    Patience.SHORT: 0.2,
-    Patience.NORMAL: 0.05,
-    Patience.LONG: 0.01,
+    Patience.SHORT: 0.25,
+    Patience.NORMAL: 0.1,
+    Patience.LONG: 0.03,
     Patience.FULL: 0.0,
 }
 

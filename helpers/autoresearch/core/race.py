@@ -20,7 +20,6 @@ from autoresearch.core.decision import (
     Policy,
     Rule,
     amount,
-    gain_of,
     is_large_enough,
     is_proven_better,
     is_proven_worse,
@@ -30,7 +29,6 @@ from autoresearch.core.model import Arm, Direction, Effect, Flag, Pair, Reason, 
 from autoresearch.core.noise import SIZE, same_code_differences, smallest_visible
 from autoresearch.core.stats import (
     change_between,
-    clipped,
     effect_of,
     largest_tail,
     scale_for,
@@ -128,6 +126,14 @@ def needs_differences(alpha: float, planned: int) -> bool:
     return planned < FEW_PAIRS or 2.0**-planned > alpha - (first.level if first else 0.0)
 
 
+def differences_within(
+    policy: Policy, order: str, values: Sequence[float], scale: Scale
+) -> tuple[float, ...]:
+    """Return the same-code differences within a race: of neighbours, unless it has few pairs."""
+    few = policy.rule > 1 and policy.pairs < FEW_PAIRS
+    return same_code_differences(order, values, scale, arms=tuple(Arm) if few else ())
+
+
 def pairs_of(order: str, values: Sequence[float]) -> tuple[Pair, ...]:
     """Return the complete pairs of a recorded race; a run without its partner is left out.
 
@@ -194,16 +200,24 @@ class Seen(Struct, frozen=True):
 
     def own_differences(self) -> tuple[float, ...]:
         """Return the same-code differences within these pairs, oldest first."""
-        order, values = runs_of(self.pairs)
-        return same_code_differences(order, values, self.scale)
+        return differences_within(self.policy, *runs_of(self.pairs), self.scale)
 
     def borrowed(self) -> tuple[float, ...]:
         """Return the pool, unless these pairs are compared on another scale than it was."""
         return self.pool if self.scale is self.policy.scale else ()
 
-    def known_differences(self) -> tuple[float, ...]:
-        """Return the latest same-code differences known, oldest first: borrowed, then own."""
-        return (*self.borrowed(), *self.own_differences())[-SIZE:]
+    def known_differences(self, enough: int = 1) -> tuple[float, ...]:
+        """Return the latest same-code differences known, oldest first: borrowed, then own.
+
+        Noise belongs to a program: those of an earlier incumbent count only until there are
+        `enough` of this one and its candidates. Numbers choose, not values, so no level is lost.
+        """
+        known = (*self.borrowed(), *self.own_differences())
+        fresh = self.policy.fresh
+        if fresh is not None:
+            latest = known[-(fresh + len(self.own_differences())) or len(known) :]
+            known = latest if enough <= len(latest) else known
+        return known[-SIZE:]
 
     def effect(self) -> Effect:
         """Return how the metric moved, with its 95 % interval."""
@@ -219,8 +233,10 @@ def beat(gains: Sequence[float], differences: Sequence[float]) -> bool:
     return min(gains) > max(differences, default=0.0)
 
 
-def stand_out(gains: Sequence[float], differences: Sequence[float], level: float) -> bool:
-    """Return whether a worthless candidate's gains beat so many differences at `level` at most."""
+def stand_out(gains: Sequence[float], seen: Seen, level: float) -> bool:
+    """Return whether a worthless candidate's gains beat the differences at `level` at most."""
+    numbers = (n for n in range(SIZE) if may_be_above(len(gains), level, n) is not None)
+    differences = seen.known_differences(next(numbers, SIZE))
     above = may_be_above(len(gains), level, len(differences))
     return above is not None and beat(gains, sorted(differences)[: len(differences) - above])
 
@@ -249,7 +265,7 @@ def _is_worse(seen: Seen, effect: Effect) -> bool:
     if is_proven_worse(effect, seen.policy.direction):
         return True
     losses = [-gain for gain in seen.gains()]
-    return stand_out(losses, seen.known_differences(), _WORSE_LEVEL)
+    return stand_out(losses, seen, _WORSE_LEVEL)
 
 
 def spoken(seen: Seen, call: Call) -> Decision:
@@ -257,7 +273,11 @@ def spoken(seen: Seen, call: Call) -> Decision:
     effect = seen.effect()
     policy = seen.policy
     visible = smallest_visible(
-        seen.known_differences(), policy.pairs, seen.scale, policy.direction, gains=seen.gains()
+        seen.known_differences(FEW_PAIRS),
+        policy.pairs,
+        seen.scale,
+        policy.direction,
+        gains=seen.gains(),
     )
     worse = not call.keep and (call.rule is Rule.RACING or _is_worse(seen, effect))
     if call.keep:
@@ -389,7 +409,7 @@ def _replay(race: Seen) -> Call:
 
 def _is_hopeless(seen: Seen) -> bool:
     """Whether the first pair lost by more than twice what noise was ever seen to do."""
-    pool = seen.borrowed()
+    pool = seen.known_differences(_RACING_POOL)
     return len(pool) >= _RACING_POOL and seen.gains()[0] < -_RACING_FACTOR * max(pool)
 
 
@@ -460,7 +480,7 @@ def _look_for_landslide(seen: Seen) -> _Look | None:
     early = landslide(seen.policy.alpha, seen.policy.pairs)
     if early is None or len(seen.pairs) != early.pairs:
         return None
-    known = seen.known_differences()
+    known = seen.known_differences(early.differences)
     if len(known) < early.differences:
         return None
     return _Look(Rule.LANDSLIDE, None, early.level, beat(seen.gains(), known))
@@ -497,93 +517,10 @@ def _look_at_size(seen: Seen, _spent: float) -> _Look | None:
     gains, level = seen.gains(), alpha / max(1, planned - 1)
     if planned >= _REPEATED_LOOKS and seen.policy.rule > 1:
         level *= _SHARE_OF_EACH
-    if stand_out(gains, seen.known_differences(), level):
+    if stand_out(gains, seen, level):
         return _Look(Rule.POOL, None, 0.0, passed=True)
     return _Look(Rule.SINGLE, None, 0.0, passed=planned == 1 and beat(gains, ()))
 
 
 def _is_losing(seen: Seen) -> bool:
     return sum(seen.gains()) <= 0
-
-
-ORDER = "bba"
-"""The candidate, again to see that it repeats itself, and the incumbent for the same reason."""
-
-
-class NextMove(NamedTuple):
-    """What to do next: exactly one of the three is set."""
-
-    decision: Decision | None
-    next_arm: Arm | None
-    varies: bool
-    """The metric is not deterministic after all: race, in this session for good."""
-
-
-def deterministic_step(
-    recorded: float, values: Sequence[float], policy: Policy, *, loss_allowed: float | None
-) -> NextMove:
-    """Return what the runs so far, made in the order `ORDER`, ask for next.
-
-    Args:
-        recorded: the incumbent's value, as recorded when it was kept or calibrated.
-        values: of the runs so far, 0 to 3.
-        policy: `min_effect` must be exceeded, as there is no noise to allow for.
-        loss_allowed: for a simplification, the loss it must stay below (same scale as
-            `min_effect`); None for a plain experiment.
-    """
-    if not values:
-        return _run(Arm.CANDIDATE)
-    effect = _exact_effect(recorded, values[0], policy.scale)
-    if not _is_wanted(effect, policy, loss_allowed):
-        return _decided(values, effect, Reason.WORSE, _shortfall(effect, policy))
-    expected = (values[0], values[0], recorded)
-    if any(value != want for value, want in zip(values, expected, strict=False)):
-        return NextMove(None, None, varies=True)
-    if len(values) < len(expected):
-        return _run(Arm(ORDER[len(values)]))
-    return _decided(values, effect, None, "exact: both programs repeat their value")
-
-
-def _run(arm: Arm) -> NextMove:
-    return NextMove(None, arm, varies=False)
-
-
-def _exact_effect(recorded: float, value: float, scale: Scale) -> Effect:
-    comparable = recorded > 0 and value > 0
-    actual = scale if comparable else Scale.DIFFERENCE
-    difference = clipped(value - recorded)
-    change = clipped(difference / recorded) if actual is Scale.RATIO else difference
-    return Effect(scale=actual, change=change, low=change, high=change, level=1.0)
-
-
-def _is_wanted(effect: Effect, policy: Policy, loss_allowed: float | None) -> bool:
-    needed = policy.min_effect if loss_allowed is None else -loss_allowed
-    comparable = needed == 0 or effect.scale is policy.scale
-    return comparable and gain_of(effect, policy.direction) > needed
-
-
-def _shortfall(effect: Effect, policy: Policy) -> str:
-    gain = gain_of(effect, policy.direction)
-    if gain == 0:
-        return "exactly equal"
-    if gain < 0:
-        return f"exactly {amount(-gain, effect.scale)} worse"
-    return f"exactly {amount(gain, effect.scale)} better, but not by more than min_effect"
-
-
-def _decided(
-    values: Sequence[float], effect: Effect, reason: Reason | None, detail: str
-) -> NextMove:
-    decision = Decision(
-        ended=True,
-        keep=reason is None,
-        reason=reason,
-        flags=(),
-        pairs=len(values) // len(ORDER),
-        p_value=None,
-        effect=effect,
-        smallest_visible=None,
-        rule=Rule.DETERMINISTIC,
-        detail=detail,
-    )
-    return NextMove(decision, None, varies=False)

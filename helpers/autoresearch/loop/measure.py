@@ -17,10 +17,10 @@ from autoresearch.core import formatting, wire
 from autoresearch.core.boundary import opener
 from autoresearch.core.decision import Decision, Rule, still_open
 from autoresearch.core.errors import AutoresearchError, SessionBroken
+from autoresearch.core.exact import deterministic_step
 from autoresearch.core.limits import LimitCheck, judge_limit, under_limits
 from autoresearch.core.model import RULE, SCHEMA, Arm, LimitResult, Pair, RaceRecord, Reason, Sample
 from autoresearch.core.question import Caller, Question, RaceStanding, Randomness, Round
-from autoresearch.core.race import deterministic_step
 from autoresearch.core.stats import effect_of
 from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.files import append_once, atomic_write, keep_newest, named_errors
@@ -581,6 +581,7 @@ class Race:
             rule=RULE,
             hope=policy.hope,
             patient=policy.patient,
+            fresh=policy.fresh,
         )
         asked = decision.keep or decision.reason is Reason.LIMITS
         limits = self._checks(question, exact=exact) if asked else []

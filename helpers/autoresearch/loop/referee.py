@@ -408,6 +408,8 @@ class Referee:
     def _question(self, prepared: Prepared, race: Race) -> Question:
         progress, contract = self.session.progress, self.session.contract
         policy = self._policy(progress.sample_s, prepared.retest)
+        pool = progress.pool(policy.scale) if progress.machine == machine_id() else ()
+        policy = replace(policy, fresh=progress.noise.fresh if pool else None)
         recorded = None
         if progress.deterministic:
             recorded = progress.incumbent_value
@@ -416,7 +418,7 @@ class Referee:
                 recorded = race.measure(Arm.INCUMBENT, seed).value
         return Question(
             policy=policy,
-            pool=progress.pool(policy.scale) if progress.machine == machine_id() else (),
+            pool=pool,
             bounds=tuple((b, progress.secondary_loss(b.name)) for b in bounds_of(contract)),
             recorded=recorded,
             simplify=self._simplify(policy, prepared),

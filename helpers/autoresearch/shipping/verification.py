@@ -185,7 +185,7 @@ class _Lines:
         self.decided = 0
         self.contract_sha256 = ""
         self._contracts: dict[str, Contract] = {}
-        self._pools: set[tuple[float, ...]] = {()}
+        self._pools: set[tuple[tuple[float, ...], int | None]] = {((), None)}
         self._walls: set[float] = set()
         self._read()
         self._decide()
@@ -242,8 +242,9 @@ class _Lines:
             except CorruptLogError as error:
                 refuse(f"line {number} of the log: {error.message}")
             if progress.incumbent_commit != before or isinstance(record, Epoch):
-                self._pools, self._walls = {()}, set()
-            self._pools |= {progress.pool_ratio, progress.pool_difference}
+                self._pools, self._walls = {((), None)}, set()
+            noise = progress.noise
+            self._pools |= {(noise.ratio, noise.fresh), (noise.difference, noise.fresh)}
             if progress.walls:
                 self._walls.add(progress.sample_s)
 
@@ -315,10 +316,14 @@ class _Lines:
         what, contract = f"experiment {record.number}", self.contract
         alpha = retest_alpha(contract.race.alpha, record.retest)
         policy = policy_of(contract, pairs=race.pairs_planned, alpha=alpha)
-        asked = (race.alpha, race.direction, race.scale, race.min_effect)
-        if asked != (policy.alpha, policy.direction, policy.scale, policy.min_effect):
-            return f"{what}: level, direction, scale or smallest gain are not the contract's"
-        if race.pool not in self._pools:
+        hope = race.hope if race.rule == RULE else policy.hope
+        asked = (race.alpha, race.direction, race.scale, race.min_effect, hope)
+        wanted = (policy.alpha, policy.direction, policy.scale, policy.min_effect, policy.hope)
+        if asked != wanted:
+            return f"{what}: level, direction, scale, patience or least gain are not the contract's"
+        if not any(
+            race.pool == pool and race.fresh in {None, fresh} for pool, fresh in self._pools
+        ):
             return f"{what}: its borrowed differences are not those of the races before"
         if race.rule == RULE and self._walls:
             planned = {pairs_for(contract, wall) for wall in self._walls}

@@ -150,7 +150,7 @@ class RaceRule(Struct, frozen=True, kw_only=True):
     """The most pairs a race may take. Not together with `max_runs`."""
     patience: Patience = Patience.NORMAL
     """How soon a race is given up that will hardly become a keep: a worthless candidate takes
-    about 40 % (`short`), 55 % (`normal`), 65 % (`long`) or all (`full`) of the pairs."""
+    about 45 % (`short`), 50 % (`normal`), 60 % (`long`) or all (`full`) of the pairs."""
 
 
 class Budget(Struct, frozen=True, kw_only=True):
