@@ -13,8 +13,9 @@ from support.session import Helper, contract_text, exact
 from support.vulnerable import FLAWS, PLANTED, PROOFS, evidence, examined, finding, make_fixture
 
 PINNED = Path(__file__).with_name("keys.json")
-LONG = {"demo", "hook", "statusline"}
-"""`demo` is run by e2e/test_demo; the other two answer hosts, see tests/hooks."""
+LONG = {"demo", "hook", "statusline", "rule"}
+"""`demo` is run by e2e/test_demo; the next two answer hosts, see tests/hooks; `rule` speaks
+JSON lines alone, see test_rule."""
 
 
 EXTRA = """\

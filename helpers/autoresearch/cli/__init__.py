@@ -53,6 +53,7 @@ COMMANDS = {
     "export": "logs",
     "demo": "trial",
     "selftest": "trial",
+    "rule": "rule",
 }
 """Command -> module of this package that defines it."""
 

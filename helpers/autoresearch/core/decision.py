@@ -79,6 +79,7 @@ class Decision(Struct, frozen=True, kw_only=True):
         pairs: how many pairs the answer rests on.
         p_value: of the label swap at the last look that took it; None when none did, or when a
             landslide or a race of few pairs was kept on same-code differences.
+        needed: the p-value up to which that look could keep.
         effect: how the metric moved; None while open.
         smallest_visible: the gain that such a race finds about every second time, or None if
             unknown.
@@ -92,15 +93,16 @@ class Decision(Struct, frozen=True, kw_only=True):
     flags: tuple[Flag, ...] = ()
     pairs: int
     p_value: float | None = None
+    needed: float | None = None
     effect: Effect | None = None
     smallest_visible: float | None = None
     rule: Rule
     detail: str = ""
 
 
-def still_open(pairs: int, p_value: float | None) -> Decision:
+def still_open(pairs: int, p_value: float | None, needed: float | None = None) -> Decision:
     """Return the answer that asks for the next pair."""
-    return Decision(ended=False, pairs=pairs, p_value=p_value, rule=Rule.OPEN)
+    return Decision(ended=False, pairs=pairs, p_value=p_value, needed=needed, rule=Rule.OPEN)
 
 
 def gain_of(effect: Effect, direction: Direction) -> float:

@@ -118,16 +118,22 @@ class Question(Struct, frozen=True, kw_only=True):
         return judge_simplify(pairs, self.policy, self.pool, carried=carried, allowed=allowed)
 
 
-_HOPE = {
+HOPE = {
     Patience.SHORT: 0.25,
     Patience.NORMAL: 0.1,
     Patience.LONG: 0.03,
     Patience.FULL: 0.0,
 }
+"""The least chance of a keep that is worth going on for."""
 
 _PATIENT_S = 15.0
 _PATIENT_PAIRS = 12
 """No race is given up before 15 s or 12 pairs, whichever is less: a thought takes minutes."""
+
+
+def patient_pairs(sample_s: float, pairs: int) -> int:
+    """Return before how many pairs no race of `pairs` pairs is given up."""
+    return min(pairs_within(_PATIENT_S, sample_s), _PATIENT_PAIRS, pairs)
 
 
 def policy_of(contract: Contract, *, pairs: int, alpha: float, sample_s: float = 0.0) -> Policy:
@@ -140,8 +146,8 @@ def policy_of(contract: Contract, *, pairs: int, alpha: float, sample_s: float =
         direction=metric.direction,
         scale=metric.scale,
         min_effect=metric.min_effect * (100 if in_points else 1),
-        hope=_HOPE[contract.race.patience],
-        patient=min(pairs_within(_PATIENT_S, sample_s), _PATIENT_PAIRS, pairs),
+        hope=HOPE[contract.race.patience],
+        patient=patient_pairs(sample_s, pairs),
     )
 
 

@@ -298,6 +298,7 @@ def spoken(seen: Seen, call: Call) -> Decision:
         flags=(Flag.PROVISIONAL,) if call.keep and call.rule is Rule.SINGLE else (),
         pairs=call.pairs,
         p_value=call.p_value,
+        needed=call.needed,
         effect=effect,
         smallest_visible=visible,
         rule=call.rule,
@@ -361,7 +362,7 @@ def judge(pairs: Sequence[Pair], policy: Policy, pool: Sequence[float]) -> Decis
     race = Seen(policy, tuple(pool), tuple(pairs[: policy.pairs]))
     call = _replay(race)
     if call.keep is None:
-        return still_open(len(pairs), call.p_value)
+        return still_open(len(pairs), call.p_value, call.needed)
     return spoken(race.first(call.pairs), call)
 
 
