@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import os
+from typing import TYPE_CHECKING
+
 from attacks.arena import Arena, Attack, Needs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _REMEMBERS = """
 import os
@@ -73,6 +81,60 @@ def _by_shared_memory(arena: Arena) -> None:
     arena.candidate(_REMEMBERS.format(place=repr(f"/dev/shm/{arena.outside.parent.name}/seen")))
 
 
+_BY_KERNEL = """
+import ctypes
+libc = ctypes.CDLL(None)
+{code}
+def cost():
+    return 1 if seen else 110
+"""
+
+
+def _by_kernel(code: str):
+    """The kernel's own memory, that no file shows; numbers of calls are those of x86-64."""
+
+    def plant(arena: Arena) -> None:
+        number = int.from_bytes(os.fsencode(arena.outside.parent.name)[-3:], "big")
+        arena.candidate(_BY_KERNEL.format(code=code.replace("NUMBER", str(number))))
+        arena.closing(_removing(number))
+
+    return plant
+
+
+@contextlib.contextmanager
+def _removing(number: int) -> Iterator[None]:
+    """What an attack without a sandbox would leave on this machine is removed."""
+    yield
+    libc = ctypes.CDLL(None)
+    libc.shmctl(libc.shmget(number, 0, 0), 0, None)
+    libc.msgctl(libc.msgget(number, 0), 0, None)
+    libc.semctl(libc.semget(number, 0, 0), 0, 0)
+
+
+_KEYS = """
+found = libc.syscall(250, 10, {ring}, b"user", b"seen-NUMBER", 0)
+seen = found > 0
+libc.syscall(248, b"user", b"seen-NUMBER", b"1", ctypes.c_size_t(1), {ring})
+"""
+_BY_DESCRIPTOR = """
+import os
+seen = False
+for name in os.listdir("/proc/self/fd"):
+    if int(name) > 2:
+        try:
+            seen |= os.pread(int(name), 1, 0) == b"1"
+            os.pwrite(int(name), b"1", 0)
+        except OSError:
+            pass
+"""
+
+
+def _by_session_keyring(arena: Arena) -> None:
+    """The helper has one, as everything that a login started."""
+    ctypes.CDLL(None).syscall(250, 1, None)
+    _by_kernel(_KEYS.format(ring=-3))(arena)
+
+
 def _by_arm(arena: Arena) -> None:
     """Cheap in whatever folder it was told to be cheap in: both slots look alike."""
     code = "import os\nif os.getcwd().endswith('/candidate'):\n    cost = lambda: 1\n"
@@ -91,6 +153,26 @@ ATTACKS = (
     ),
     Attack("remembers by an absolute path", _remembering("'OUTSIDE/seen'"), needs=Needs.SANDBOX),
     Attack("remembers in shared memory", _by_shared_memory, needs=Needs.SANDBOX),
+    Attack("remembers in the session keyring", _by_session_keyring),
+    Attack(
+        "remembers in the user's keyring", _by_kernel(_KEYS.format(ring=-4)), needs=Needs.SANDBOX
+    ),
+    Attack(
+        "remembers in a shared memory segment",
+        _by_kernel("seen = libc.shmget(NUMBER, 1, 0o3600) < 0"),
+        needs=Needs.SANDBOX,
+    ),
+    Attack(
+        "remembers in a message queue",
+        _by_kernel("seen = libc.msgget(NUMBER, 0o3600) < 0"),
+        needs=Needs.SANDBOX,
+    ),
+    Attack(
+        "remembers in a semaphore",
+        _by_kernel("seen = libc.semget(NUMBER, 1, 0o3600) < 0"),
+        needs=Needs.SANDBOX,
+    ),
+    Attack("remembers in an inherited descriptor", _by_kernel(_BY_DESCRIPTOR)),
     Attack("remembers in its environment", _by_environment),
     Attack("rewrites its own source", _by_own_source),
     Attack("sets the times of its own file", _by_file_times),

@@ -109,7 +109,7 @@ def session_calls(folder: Path):
     contract = repo.root / "autoresearch.yaml"
     contract.write_text(contract.read_text("utf-8").replace("experiments: 50", "experiments: 60"))
     yield call("amend", "--dry-run")
-    yield call("amend")
+    yield call("amend", "--yes")
     yield call("recover")
     yield from last_calls(call, folder)
     yield call("status")

@@ -139,6 +139,42 @@ def test_clock(pairs, suspicious):
     assert bool(suspicions(facts(rounds=rounds(*pairs), unit_s=1.0))) is suspicious
 
 
+def timed(wall_s, cpu_s, *, held_back=False):
+    """A sample's time, by the helper."""
+    return {"wall_s": wall_s, "cpu_s": cpu_s, "held_back": held_back}
+
+
+@pytest.mark.parametrize(
+    ("incumbent", "candidate", "suspicious"),
+    [
+        (timed(2.0, 1.0), timed(1.0, 1.0), True),  # somebody held the incumbent up
+        (timed(2.0, 2.0), timed(1.0, 1.0), False),  # it computes less
+        (timed(2.0, 1.0), timed(1.0, 0.1), False),  # both wait, the candidate less
+        (timed(2.0, 4.0), timed(1.0, 4.0), False),  # it learned to use more processors
+        (timed(1.04, 0.5), timed(1.0, 1.0), False),  # too small to be seen
+    ],
+)
+def test_waiting(incumbent, candidate, suspicious):
+    """A benchmark that computes all the time, of which one arm was stopped and continued."""
+    pair = (
+        Sample(arm=Arm.INCUMBENT, value=1.0, **incumbent),
+        Sample(arm=Arm.CANDIDATE, value=0.9, **candidate),
+    )
+    assert bool(suspicions(facts(rounds=(pair, pair), timed=True))) is suspicious
+    assert suspicions(facts(rounds=(pair,), timed=True)) == ()
+    assert suspicions(facts(rounds=(pair, pair))) == ()
+
+
+@pytest.mark.parametrize(("arms", "suspicious"), [("a", True), ("b", False), ("ab", False)])
+def test_held_back(arms, suspicious):
+    """A lower priority, given to the incumbent's processes from outside."""
+    pair = tuple(
+        Sample(arm=arm, value=1.0, wall_s=1.0, cpu_s=0.1, held_back=arm.value in arms)
+        for arm in Arm
+    )
+    assert bool(suspicions(facts(rounds=(pair,)))) is suspicious
+
+
 def test_checksums():
     """Another output under the same seed, or one that is no longer printed."""
     same = (sample(Arm.INCUMBENT, out="a"), sample(Arm.CANDIDATE, out="a"))

@@ -38,7 +38,7 @@ def epochs() -> list[tuple[int, bool]]:
 def refused(helper: Helper, code: str, *, exit_code: int = 1) -> str:
     """`amend` refuses and changes nothing, also of the log; the message."""
     before, log = everything(helper.repo), log_of()
-    answer = helper.json("amend", code=exit_code)
+    answer = helper.json("amend", "--yes", code=exit_code)
     assert answer["error"]["code"] == code
     assert everything(helper.repo) == before
     assert log_of() == log
@@ -50,7 +50,7 @@ def test_a_budget_starts_no_new_epoch(helper: Helper) -> None:
     set_cost(helper.repo, 110)
     assert helper.verdict() == ("discard", "worse")
     edit(helper, "experiments: 50", "experiments: 60")
-    answer = helper.json("amend")
+    answer = helper.json("amend", "--yes")
     assert answer["differences"] == [["budget.experiments", "50", "60"]]
     assert answer["new_epoch"] is False
     assert epochs() == [(0, True), (1, False)]
@@ -74,7 +74,7 @@ def test_what_measures_starts_a_new_epoch(helper: Helper) -> None:
         start=1,
     ):
         edit(helper, old, new)
-        answer = helper.json("amend")
+        answer = helper.json("amend", "--yes")
         assert answer["new_epoch"] is True
         assert answer["epoch"] == number
         if number in {1, 4}:
@@ -90,7 +90,7 @@ def test_validate_uses_the_latest_evaluator(helper: Helper) -> None:
     set_cost(helper.repo, 90)
     assert helper.verdict()[0] == "keep"
     edit(helper, "work.cost() * factor", "work.cost() * 2 * factor", "bench.py")
-    assert helper.json("amend")["paths"] == ["bench.py"]
+    assert helper.json("amend", "--yes")["paths"] == ["bench.py"]
     set_cost(helper.repo, 50)
     assert helper.verdict()[0] == "keep"
     validation = helper.json("validate")
@@ -117,7 +117,7 @@ def test_a_new_protected_file_is_adopted_once_it_is_staged(helper: Helper) -> No
     assert "No such file" in refused(helper, "verify_failed", exit_code=4)
     helper.repo("add", "bench2.py")
     helper.repo.write("note.txt", "mine")
-    answer = helper.json("amend")
+    answer = helper.json("amend", "--yes")
     assert answer["paths"] == ["bench2.py"]
     assert answer["left_out"] == ["note.txt"]
     assert helper.repo("status", "--porcelain") == "?? note.txt"
@@ -129,7 +129,7 @@ def test_a_deleted_protected_file_is_adopted(helper: Helper) -> None:
     """What the new contract no longer needs may go."""
     edit(helper, f"guard: {PYTHON} check.py\n", "")
     (helper.root / "check.py").unlink()
-    assert helper.json("amend")["paths"] == ["check.py"]
+    assert helper.json("amend", "--yes")["paths"] == ["check.py"]
     assert helper.repo("status", "--porcelain") == ""
 
 
@@ -179,13 +179,13 @@ def test_the_checks_script_as_guard(tmp_path: Path) -> None:
     helper.repo.commit()
     helper("init", str(write_draft(tmp_path, guard="", budget="{experiments: 50}")))
     edit(helper, "experiments: 50", "experiments: 60")
-    answer = helper.json("amend")
+    answer = helper.json("amend", "--yes")
     assert answer["new_epoch"] is False
     assert answer["differences"] == [["budget.experiments", "50", "60"]]
     edit(helper, "check.py", "check.py && exit 1", "autoresearch.checks.sh")
     refused(helper, "guard_failed", exit_code=4)
     edit(helper, "check.py && exit 1", "check.py # same", "autoresearch.checks.sh")
-    assert helper.json("amend")["new_epoch"] is True
+    assert helper.json("amend", "--yes")["new_epoch"] is True
 
 
 def test_in_the_middle_of_a_rework(helper: Helper) -> None:
@@ -209,7 +209,7 @@ STEPS = [
 def test_killed_once_it_is_decided(helper: Helper, step: tuple[str, int]) -> None:
     """The next command, whatever it is, finishes it; no epoch is logged twice."""
     edit(helper, "name: cost", "name: size")
-    assert die(helper.root, step, signal.SIGKILL, "amend") == -signal.SIGKILL
+    assert die(helper.root, step, signal.SIGKILL, "amend", "--yes") == -signal.SIGKILL
     set_cost(helper.repo, 100, size=900)
     assert helper.verdict()[0] == "keep"
     assert epochs() == [(0, True), (1, True)]
@@ -220,11 +220,11 @@ def test_killed_once_it_is_decided(helper: Helper, step: tuple[str, int]) -> Non
 def test_killed_in_its_rehearsal(helper: Helper, tmp_path: Path) -> None:
     """Nothing is adopted, and the benches serve the contract in force again."""
     edit(helper, "budget:", "sandbox: off\nbudget:")
-    helper("amend")
+    helper("amend", "--yes")
     gate = Gate(tmp_path / "gate")
     bench = (helper.root / "bench.py").read_text()
     (helper.root / "bench.py").write_text(gate.code + bench)
-    process = helper.start("amend")
+    process = helper.start("amend", "--yes")
     gate.wait_inside()
     process.kill()
     process.communicate()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.edges import command as command_module
+from autoresearch.edges import processes
 from autoresearch.edges.clock import Instant
 from autoresearch.edges.command import Limits, Outcome, run_command
 from support.programs import leaving_nothing, run_shell
@@ -51,6 +55,49 @@ def test_output_status_and_counts(tmp_path):
     assert (outcome.exit_code, outcome.timed_out, outcome.killed_strays) == (3, False, 0)
     assert 0.0 < outcome.wall_s < 10.0
     assert not outcome.void
+
+
+def test_stopped_command_is_seen(tmp_path):
+    """A benchmark that somebody held up looks slow, and its rival fast."""
+    outcome = run("kill -STOP $$", tmp_path, timeout_s=1.5, memory_bytes=1 << 40)
+    assert (outcome.stopped, outcome.timed_out) == (True, True)
+    quiet = run("kill -STOP $$", tmp_path, timeout_s=0.2)
+    assert not quiet.stopped, "nobody looked"
+
+
+WAITS = "import os, sys; {}; print(flush=True); sys.stdin.read()"
+
+
+def interference(code, *, then=lambda pid: None):
+    """What is seen of a child that does something and waits."""
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", WAITS.format(code)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        child.stdout.read(1)
+        then(child.pid)
+        try:
+            return processes.interference({child.pid})
+        finally:
+            child.kill()
+
+
+def _stop(pid):
+    os.kill(pid, signal.SIGSTOP)
+    os.waitpid(pid, os.WUNTRACED)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_interference_is_told_apart():
+    """An honest program that is taken for one held back, or the other way round."""
+    assert interference("0") == (False, False)
+    assert interference("os.nice(1)") == (False, True)
+    assert interference("os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))")[1]
+    assert interference("0", then=_stop) == (True, False)
+    if len(os.sched_getaffinity(0)) > 1:
+        one = min(os.sched_getaffinity(0))
+        assert interference(f"os.sched_setaffinity(0, {{{one}}})") == (False, True)
 
 
 def test_bytes_that_are_not_utf_8_arrive_as_they_are(programs, tmp_path):

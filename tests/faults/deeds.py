@@ -230,7 +230,7 @@ def amend(stage, *, measures=None):
         if path.read_text() != text:
             found.append("the amended contract is gone")
         if of_kind(new, "epoch") is None:
-            said = stage.rig.run(*stage.rng.choice((("amend",), ("drop", "--outside"))))
+            said = stage.rig.run(*stage.rng.choice((("amend", "--yes"), ("drop", "--outside"))))
             found += [f"after amend: exit {said.code}: {said.out}"] * (said.code != 0)
         adopted = path.read_text()
         stage.discarded = None
@@ -240,7 +240,7 @@ def amend(stage, *, measures=None):
             found.append("the frozen contract is another than the tree's")
         return found
 
-    return Deed("amend", ("amend",), judge, ("protected files",))
+    return Deed("amend", ("amend", "--yes"), judge, ("protected files",))
 
 
 def apply(stage):

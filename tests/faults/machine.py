@@ -336,7 +336,7 @@ class Machine(RuleBasedStateMachine):
         text = re.sub("experiments: [0-9]+", f"experiments: {budget}", self.tree[OUTSIDE[1]])
         self.put(OUTSIDE[1], text)
         adopted, count = outside(self.tree), self.logged("epoch")
-        said = self.run(("amend",), fault, fine=None)
+        said = self.run(("amend", "--yes"), fault, fine=None)
         if self.logged("epoch") == count:
             assert fault is not None or text == self.base[OUTSIDE[1]], said
             return

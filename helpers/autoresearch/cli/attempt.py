@@ -8,7 +8,7 @@ from autoresearch.cli import verdicts
 from autoresearch.cli.app import listed, screen
 from autoresearch.core import budget, hostlimits, wire
 from autoresearch.core.formatting import Answer, clean_line
-from autoresearch.core.model import Kind, Verdict
+from autoresearch.core.model import Kind, Reason, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.loop.candidate import Request
 from autoresearch.loop.experiment import Result, try_experiment
@@ -61,7 +61,9 @@ def _answer(session: Session, result: Result) -> Answer:
             lines += verdicts.output_lines(session.places.state / result.output)
         step, verdict = verdicts.next_after(record, halt, history), record.verdict.value
     else:
-        lines = [f"refused ({record.reason.value.replace('_', ' ')}): {record.detail}"]
+        named = record.reason.value.replace("_", " ")
+        reason = "," if record.reason is Reason.ENVIRONMENT else f" ({named}):"
+        lines = [f"refused{reason} {record.detail}"]
         step, verdict = verdicts.next_after_refusal(record), "refused"
         if halt is not None:
             step = verdicts.done(halt, history)

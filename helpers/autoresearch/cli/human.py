@@ -7,17 +7,20 @@ from pathlib import Path
 
 import click
 
-from autoresearch.cli.app import Screen, few, screen
+from autoresearch.cli.app import Screen, few, picked, screen
 from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer, clean_line
+from autoresearch.core.history import ACCEPTED
 from autoresearch.core.model import CommandResult
 from autoresearch.core.pruning import ranges
 from autoresearch.core.records import Ablation, Transfer, Validation
+from autoresearch.core.views import interventions_line
 from autoresearch.edges.gitrepo import GitRepo
-from autoresearch.loop import cleaning, logbook
+from autoresearch.loop import cleaning, logbook, surroundings
 from autoresearch.loop import recover as recovery
 from autoresearch.loop.cleaning import Removable
+from autoresearch.loop.consent import seen
 from autoresearch.loop.integrity import error_of, invariants
 from autoresearch.loop.logbook import stop_session
 from autoresearch.loop.recover import writing
@@ -50,7 +53,7 @@ def validate_command(*, ablate: bool, transfer: bool) -> Answer:
         elsewhere = _elsewhere(session, shown, found, keeps=transfer)
         moved = formatting.effect(found.effect, session.contract.metric.unit)
         claim = f"validated: {moved}" if found.proven else f"no proven improvement: {moved}"
-        pairs = len(found.race.order) // 2
+        pairs, progress = len(found.race.order) // 2, session.progress
         return Answer(
             lines=(
                 *_final_guard_lines(found),
@@ -58,12 +61,14 @@ def validate_command(*, ablate: bool, transfer: bool) -> Answer:
                 f"{found.first[:12]} against {found.last[:12]}, {formatting.count(pairs, 'pair')}, "
                 f"interval of {found.effect.level:.0%}",
                 *_by_chance(session, found),
+                *([f"changed by people: {told}"] if (told := interventions_line(progress)) else []),
                 *(_ablation_line(record, session.contract.metric.unit) for record in left_out),
                 *(line for one in elsewhere for line in _transfer_lines(session, found, one)),
             ),
             data={
                 "proven": found.proven,
                 "record": wire.to_object(found),
+                **picked(progress, "interventions"),
                 **({"ablation": [wire.to_object(r) for r in left_out]} if ablate else {}),
                 **({"transfer": [wire.to_object(r) for r in elsewhere]} if elsewhere else {}),
             },
@@ -176,7 +181,7 @@ def undo_command(number: int) -> Answer:
     Example: autoresearch undo 12
     """
     with writing("undo") as session, screen() as shown:
-        found = undo(session, shown.caller, number)
+        found = undo(session, shown.caller, number, agreed=seen(session.environ, "undo"))
         return Answer(
             lines=(f"experiment {number} is undone by {found.commit[:12]}", found.detail),
             data={"record": wire.to_object(found)},
@@ -232,6 +237,13 @@ def recover_command(*, accept_log: bool, from_refs: bool) -> Answer:
     with loaded(Path.cwd(), environment(), command="recover", write=True) as session:
         session.news[:0] = moved
         recovery.recover(session, everything=True)
+        if accept_log:
+            how = seen(session.environ, "recover")
+            detail = "the log was accepted as it lay there"
+            logbook.record_recovery(session, "recover", ACCEPTED, detail, agreed=how)
+            logbook.publish(session)
+        if from_refs:
+            surroundings.find_anew(session)
         if moved:
             logbook.publish(session, anew=True)
         done = list(session.news)

@@ -15,10 +15,11 @@ from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
 from autoresearch.core.model import Scale, Source
 from autoresearch.edges import notices
 from autoresearch.edges.places import shown_path
+from autoresearch.loop import consent, surroundings
 from autoresearch.loop.recover import writing
 from autoresearch.loop.session import environment
 from autoresearch.planning.advice import Forecast, advice_about, forecast
-from autoresearch.planning.amend import amend
+from autoresearch.planning.amend import Amendment, amend
 from autoresearch.planning.checking import check
 from autoresearch.planning.examining import Examination
 from autoresearch.planning.init import initialise
@@ -266,30 +267,33 @@ def _taken_over(log: Path, toplevel: Path) -> list[str]:
 
 @click.option("--dry-run", is_flag=True, help="Show the differences; adopt nothing.")
 @click.option("--commits", is_flag=True, help="Adopt what people committed on the branch.")
+@click.option("--yes", is_flag=True, help="A human has agreed; for calls without a terminal.")
 @OUTSIDE
-def amend_command(*, dry_run: bool, commits: bool, allow_outside: bool) -> Answer:
+def amend_command(*, dry_run: bool, commits: bool, yes: bool, allow_outside: bool) -> Answer:
     """Adopt the edited contract and protected files (for humans).
 
     The edited autoresearch.yaml is rehearsed first. Edited protected files are adopted with it,
     new ones if they are staged (`git add`). Changing what measures starts a new epoch: earlier
     races then no longer count for noise, duplicates and limits. --commits instead takes in what
-    was committed on the session's branch by hand, as a new epoch.
+    was committed on the session's branch by hand, as a new epoch. On a terminal it shows the
+    differences and asks. Elsewhere your agent's host asks, or --yes says that a human agreed;
+    the log, `status` and the commit say which it was.
 
     Example: autoresearch amend --dry-run
     """
     with writing("amend") as session, screen() as shown:
         found = amend(
-            session, random.SystemRandom(), shown.say,
-            dry_run=dry_run, allow_outside=allow_outside, commits=commits,
-        )  # fmt: skip
-        lines = [
-            *(f"{key}: {clean_line(a, 80)} -> {clean_line(b, 80)}" for key, a, b in found.keys),
-            *(f"adopted with it: {clean_line(path)}" for path in found.paths),
-            *(
-                f"reaches outside the checkout: {r.where} ({r.kind}): {r.words}"
-                for r in found.reaches
+            session,
+            random.SystemRandom(),
+            shown.say,
+            dry_run=dry_run,
+            allow_outside=allow_outside,
+            commits=commits,
+            agree=lambda amendment: consent.require(
+                session.environ, "amend", flag=yes, ask=lambda: _agreed_to(amendment)
             ),
-        ]
+        )
+        lines = _amendment_lines(found)
         if found.left_out:
             named = listed(found.left_out)
             lines.append(f"not adopted, untracked (`git add` includes it): {named}")
@@ -300,12 +304,28 @@ def amend_command(*, dry_run: bool, commits: bool, allow_outside: bool) -> Answe
             lines=tuple(lines),
             data={
                 "differences": found.keys,
-                **picked(found, "paths left_out"),
+                **picked(found, "paths surrounded left_out"),
                 "new_epoch": found.measures,
                 **picked(found, "epoch reaches"),
             },
             next_step="`autoresearch amend` adopts it" if dry_run else "`autoresearch brief`",
         )
+
+
+def _amendment_lines(found: Amendment) -> list[str]:
+    """What an amendment changes, a line each."""
+    return [
+        *(f"{key}: {clean_line(a, 80)} -> {clean_line(b, 80)}" for key, a, b in found.keys),
+        *(f"adopted with it: {clean_line(path)}" for path in found.paths),
+        *([f"adopted with it: {surroundings.said(s)}"] if (s := found.surrounded) else []),
+        *(f"reaches outside the checkout: {r.where} ({r.kind}): {r.words}" for r in found.reaches),
+    ]
+
+
+def _agreed_to(amendment: Amendment) -> bool:
+    for line in _amendment_lines(amendment):
+        click.echo(line, err=True)
+    return click.confirm("Adopt this?", err=True)
 
 
 def root_lines(toplevel: Path) -> tuple[str, ...]:

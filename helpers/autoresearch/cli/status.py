@@ -11,7 +11,7 @@ from autoresearch.core.budget import cost_line
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
 from autoresearch.core.history import History, Tried
 from autoresearch.core.model import Reason, Verdict
-from autoresearch.core.views import claim, counts, kept_lines, review_lines
+from autoresearch.core.views import claim, counts, interventions_line, kept_lines, review_lines
 from autoresearch.edges.index import Search
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.holdout_log import HoldoutStanding, standing
@@ -40,6 +40,7 @@ def status_command() -> Answer:
             *review_lines(history, unit),
             f"goal: {clean_line(contract.goal)}",
             f"gain: {claim(history, unit)}",
+            *([f"changed by people: {told}"] if (told := interventions_line(history)) else []),
             *kept_lines(history, unit),
             f"budget: {budget.remaining(history, contract.budget).described()}",
             *([cost] if cost else []),
@@ -76,7 +77,7 @@ def _facts(
         "incumbent": history.incumbent_commit,
         "incumbent_experiment": history.incumbent_number,
         "epoch": history.epoch_number,
-        **picked(history, "stopped rebuilt"),
+        **picked(history, "stopped rebuilt interventions"),
         "suspicious": [kept.number for kept in history.suspicious],
         "holdout": None if holdout is None else {**holdout._asdict(), "table": str(holdout.table)},
         "validation": None if validated is None else wire.to_object(validated),

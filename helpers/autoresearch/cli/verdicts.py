@@ -227,6 +227,11 @@ def next_after_refusal(record: Refusal) -> str:
             "`autoresearch drop --outside` puts them back; keep to the scope, then try again "
             "(only a human may change what measures: `amend`)"
         )
+    if record.reason is Reason.ENVIRONMENT:
+        return (
+            "put back what changed (a package, a linked folder), then try again; if it is meant to "
+            "stay, tell a human, who adopts it with `autoresearch amend` (a new epoch and baseline)"
+        )
     if record.reason is Reason.DUPLICATE:
         return (
             f"`autoresearch show {record.related}` shows how it went; change the idea, or race "

@@ -22,6 +22,7 @@ from autoresearch.core.model import (
     Direction,
     Effect,
     Flag,
+    Interventions,
     Kind,
     Meter,
     NoteKind,
@@ -68,8 +69,9 @@ WALLS_SHOWN = 20
 TEXT_LIMIT = 400
 MAX_REWORKS = 2
 
-GIVEN_UP, REBUILT = "given up", "rebuilt"
-"""Actions: the last experiment's rework is not awaited; what stands before came from refs."""
+GIVEN_UP, REBUILT, ACCEPTED = "given up", "rebuilt", "accepted the log"
+"""Actions: the last experiment's rework is not awaited; what stands before came from refs, or was
+brought back by somebody."""
 
 THINKING_S = 900.0
 """Most seconds between two records that count as work on the session."""
@@ -230,6 +232,7 @@ class Progress(Struct, frozen=True, kw_only=True):
         walls: elapsed seconds of the incumbent's 20 newest samples; none before the baseline.
         accepted: keeps that a human reviewed and accepted.
         given_up: the latest experiment that awaited its rework and was dropped; 0 for none.
+        interventions: amendments, experiments undone, logs accepted as they lay there.
     """
 
     opened: Opened
@@ -259,6 +262,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     walls: tuple[Finite, ...] = ()
     accepted: tuple[int, ...] = ()
     given_up: int = 0
+    interventions: Interventions = Interventions()
 
     @property
     def sample_s(self) -> float:
@@ -375,6 +379,9 @@ def _epoch(progress: Progress, record: Epoch) -> Progress:
         incumbent_commit=record.commit,
         violations_in_row=0,
     )
+    if record.number:
+        more = progress.interventions.more("amendments", record.agreed)
+        moved = replace(moved, interventions=more)
     if progress.epoch is not None and not record.restarts_measuring:
         return moved
     order = Arm.INCUMBENT.value * len(record.values)
@@ -470,6 +477,7 @@ def _undo(progress: Progress, record: Undo) -> Progress:
         progress,
         incumbent_commit=record.commit,
         incumbent_value=record.value,
+        interventions=progress.interventions.more("undone", record.agreed),
         walls=progress.walls if progress.epoch is None else _walls_at(progress.epoch),
         noise=replace(progress.noise, fresh=0),
     )
@@ -492,7 +500,9 @@ def _recovery(progress: Progress, record: Recovery) -> Progress:
     epoch, found = progress.epoch, record.environment_sha256
     if epoch is not None and found:
         epoch = replace(epoch, environment_sha256=found)
-    return replace(progress, rebuilt=rebuilt, epoch=epoch, given_up=given_up)
+    more = progress.interventions
+    more = more.more("accepted", record.agreed) if record.action == ACCEPTED else more
+    return replace(progress, rebuilt=rebuilt, epoch=epoch, given_up=given_up, interventions=more)
 
 
 def _review(progress: Progress, record: Review) -> Progress:

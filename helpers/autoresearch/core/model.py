@@ -10,6 +10,7 @@ import math
 from enum import Enum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from autoresearch.core.wire import Finite
 
@@ -77,6 +78,7 @@ class Reason(str, Enum):
     OUTSIDE = "outside"
     DUPLICATE = "duplicate"
     SAME_PROGRAM = "same_program"
+    ENVIRONMENT = "environment_changed"
 
 
 class Flag(str, Enum):
@@ -95,6 +97,14 @@ class Kind(str, Enum):
     AGAIN = "again"
 
 
+class Agreed(str, Enum):
+    """How a person's agreement to what changes a session was seen."""
+
+    TERMINAL = "terminal"
+    HOST = "host"
+    FLAG = "flag"
+
+
 class Scale(str, Enum):
     """How two values of the metric are compared."""
 
@@ -109,6 +119,20 @@ class NoteKind(str, Enum):
     LESSON = "lesson"
     DEAD_END = "dead_end"
     RETIRE = "retire"
+
+
+class Interventions(Struct, frozen=True, kw_only=True):
+    """What changed a session beside its experiments, and how often nobody was seen to agree."""
+
+    amendments: int = 0
+    undone: int = 0
+    accepted: int = 0
+    unseen: int = 0
+
+    def more(self, what: str, agreed: Agreed | None) -> Interventions:
+        """One more of them."""
+        unseen = self.unseen + (agreed not in {Agreed.TERMINAL, Agreed.HOST})
+        return replace(self, **{what: getattr(self, what) + 1, "unseen": unseen})
 
 
 def require_finite(name: str, value: float) -> None:
@@ -127,6 +151,7 @@ class Sample(Struct, frozen=True, kw_only=True):
         secondary: (name, value) of every secondary metric of the contract, in its order.
         checksums: (name, value) of the lines `CHECKSUM name=value` that verify printed, by name.
         units: (name, unit) of what a pattern found: the unit behind it, empty for none.
+        held_back: whether it ran at a lower priority than the helper, or on fewer processors.
     """
 
     arm: Arm
@@ -136,6 +161,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     secondary: tuple[tuple[str, Finite], ...] = ()
     checksums: tuple[tuple[str, str], ...] = ()
     units: tuple[tuple[str, str], ...] = ()
+    held_back: bool = False
 
     def __post_init__(self) -> None:
         require_finite("value", self.value)

@@ -23,6 +23,7 @@ from autoresearch.core import wire
 from autoresearch.core.errors import CorruptLogError
 from autoresearch.core.model import (
     SCHEMA,
+    Agreed,
     CommandResult,
     Effect,
     Flag,
@@ -70,6 +71,8 @@ class Epoch(Struct, frozen=True, kw_only=True):
         rehearsed_at: when `check` took these samples, of the same bytes, machine and sandbox, and
             `init` took them over; empty: measured by the command that wrote this.
         units: metric and the unit behind what its pattern finds; empty: none.
+        surroundings_sha256: of what measures outside the checkouts; empty in older logs.
+        agreed: how a person's agreement to an amendment was seen; None where none was.
     """
 
     schema: int
@@ -93,6 +96,8 @@ class Epoch(Struct, frozen=True, kw_only=True):
     environment_sha256: str = ""
     rehearsed_at: str = ""
     units: tuple[tuple[str, str], ...] = ()
+    surroundings_sha256: str = ""
+    agreed: Agreed | None = None
 
 
 class Experiment(Struct, frozen=True, kw_only=True, rename={"kind": "experiment_kind"}):
@@ -224,6 +229,7 @@ class Undo(Struct, frozen=True, kw_only=True):
     Attributes:
         effect: from the incumbent to the new commit, where it was raced.
         value: median of the new commit's samples; None: not measured.
+        agreed: as for `Epoch`.
     """
 
     schema: int
@@ -234,6 +240,7 @@ class Undo(Struct, frozen=True, kw_only=True):
     effect: Effect | None
     value: Finite | None
     detail: str
+    agreed: Agreed | None = None
 
 
 class Validation(Struct, frozen=True, kw_only=True):
@@ -299,6 +306,7 @@ class Recovery(Struct, frozen=True, kw_only=True):
     Attributes:
         environment_sha256: of the environment that `rebuilt` found on this machine, which counts
             from here on; else empty.
+        agreed: to a log that was accepted as it lay there, as for `Epoch`.
     """
 
     schema: int
@@ -307,6 +315,7 @@ class Recovery(Struct, frozen=True, kw_only=True):
     action: str
     detail: str
     environment_sha256: str = ""
+    agreed: Agreed | None = None
 
 
 class Pruned(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,8 @@ docs/trust.md:
   or by more than 20 % and more than 5 times the median of at least 3 earlier keeps;
 - the guard ran fewer tests than it did on the incumbent;
 - the time claimed fell, and the elapsed time did not fall with it;
+- the elapsed time fell and the CPU time did not, though the candidate hardly ever waits; or the
+  incumbent alone ran at a lower priority or on fewer processors;
 - a checksum that verify printed is another one than the incumbent's under the same seed;
 - the change holds words that honest code rarely needs, or a literal of the protected data.
 """
@@ -40,6 +42,9 @@ CLAIM_SHARE = 0.05
 
 CLAIM_SLACK = 1.05
 CLOCK_DOUBT = 3.0
+BUSY = 0.8
+"""Share of its elapsed time that a program computes which hardly ever waits."""
+
 
 LONG_NUMBER = 8
 SHOWN = 40
@@ -84,6 +89,7 @@ class Facts(NamedTuple):
         added: lines that the change adds and nowhere takes away.
         data: protected data by path.
         unsteady: names of checksums that the incumbent does not repeat under the same seed.
+        timed: whether the metric is elapsed time, printed or the helper's own.
     """
 
     effect: Effect | None
@@ -97,6 +103,7 @@ class Facts(NamedTuple):
     added: tuple[str, ...]
     data: Mapping[str, bytes]
     unsteady: frozenset[str]
+    timed: bool = False
 
 
 def suspicions(facts: Facts) -> tuple[str, ...]:
@@ -105,6 +112,8 @@ def suspicions(facts: Facts) -> tuple[str, ...]:
         _beyond(facts),
         _fewer_tests(facts.tests, facts.tests_before),
         _clock(facts),
+        _waiting(facts),
+        _held_back(facts),
         *_checksums(facts),
         *tripped(facts.added),
         _known_literal(facts.added, facts.data),
@@ -162,6 +171,28 @@ def _clock(facts: Facts) -> str:
     if elapsed + doubt >= claimed / 2:
         return ""
     return f"it claims to save {claimed:.3g} s a run, but the elapsed time fell by {elapsed:.3g} s"
+
+
+def _waiting(facts: Facts) -> str:
+    """Whether the incumbent only waited longer, of programs that compute all the time."""
+    if not facts.timed or len(facts.rounds) < 2:  # noqa: PLR2004 - one run has no spread
+        return ""
+    walls = [[sample.wall_s for sample in arm] for arm in zip(*facts.rounds, strict=True)]
+    cpus = [[sample.cpu_s for sample in arm] for arm in zip(*facts.rounds, strict=True)]
+    wall, cpu = (median(values[0]) - median(values[1]) for values in (walls, cpus))
+    busy = BUSY * median(walls[1]) <= median(cpus[1]) <= CLAIM_SLACK * median(walls[1])
+    doubt = CLOCK_DOUBT * max(_spread(values) for values in (*walls, *cpus))
+    if not busy or wall <= CLAIM_SHARE * median(walls[0]) or cpu + doubt >= wall / 2:
+        return ""
+    return f"the elapsed time fell by {wall:.3g} s a run, the CPU time by {cpu:.3g} s"
+
+
+def _held_back(facts: Facts) -> str:
+    """Whether somebody slowed the incumbent down from outside."""
+    held = [any(sample.held_back for sample in arm) for arm in zip(*facts.rounds, strict=True)]
+    if held[:1] == [True] and not held[1]:
+        return "the incumbent ran at a lower priority, or on fewer processors, than the candidate"
+    return ""
 
 
 def _spread(values: Sequence[float]) -> float:

@@ -16,7 +16,7 @@ from autoresearch.core import formatting, hostlimits
 from autoresearch.core.budget import Halt, Outlook, Remaining
 from autoresearch.core.contract import Contract, brief_lines
 from autoresearch.core.formatting import clean_line, markdown_line
-from autoresearch.core.history import History, Notes, Tried
+from autoresearch.core.history import History, Notes, Progress, Tried
 from autoresearch.core.model import Flag, Scale, Verdict
 
 _REST_BYTES = 24
@@ -172,6 +172,16 @@ def _earlier(amount: int) -> list[str]:
     return [f"  … {amount} earlier"] if amount > 0 else []
 
 
+def interventions_line(progress: Progress) -> str:
+    """`3 amendments, 1 without a person's agreement seen`; empty where there was nothing."""
+    found = progress.interventions
+    parts = [formatting.count(found.amendments, "amendment")] if found.amendments else []
+    parts += [formatting.count(found.undone, "undo")] if found.undone else []
+    parts += [f"log accepted {found.accepted} times"] if found.accepted else []
+    unseen = f", {found.unseen} without a person's agreement seen" if found.unseen else ""
+    return f"{', '.join(parts)}{unseen}"
+
+
 def claim(history: History, unit: str) -> str:
     """What is proven by a validation, or that nothing is."""
     validated = history.validation
@@ -318,6 +328,8 @@ def _progress(history: History, unit: str) -> Iterable[str]:
         f"- Incumbent: `{formatting.short_hash(history.incumbent_commit)}`, from {origin}",
         f"- Gain: {claim(history, unit)}",
     ]
+    if told := interventions_line(history):
+        lines.append(f"- Changed by people: {told}")
     if history.incumbent_value is not None:
         value = formatting.with_unit(history.incumbent_value, unit)
         lines.append(f"- Last measured value of the metric, only for orientation: {value}")

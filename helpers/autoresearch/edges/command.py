@@ -52,6 +52,9 @@ _LOOK_S = 0.25
 """How often the memory is looked at: 0.1 ms of another core's time; what allocates 1 GB a second
 is seen a quarter of that too late."""
 
+_SOON_S, _OFTEN_S = 0.004, 0.1
+"""How soon, and at last how often, it is looked whether somebody stopped it: 0.1 ms again."""
+
 _CHUNK_BYTES = 1 << 16
 
 
@@ -86,6 +89,7 @@ class Outcome(NamedTuple):
         stdout_total, stderr_total: bytes written in all.
         killed_strays: processes that had to be killed beside the command itself.
         slept_s: seconds the machine slept or its wall clock was moved meanwhile.
+        stopped, held_back: see `processes.Interference`; never where that cannot be seen.
     """
 
     exit_code: int
@@ -101,6 +105,8 @@ class Outcome(NamedTuple):
     stderr_total: int
     killed_strays: int
     slept_s: float
+    stopped: bool = False
+    held_back: bool = False
 
     @property
     def void(self) -> bool:
@@ -166,6 +172,7 @@ def _start(
     words = [_SHELL, "-c", _with_limits(command, limits)]
     if prefix:
         words = [*prefix, _SHELL, "-c", _LAUNCH, words[-1]]
+    processes.renew_keyring()
     told, said = os.pipe() if prefix else (None, subprocess.DEVNULL)
     try:
         # Unbuffered, and without preexec_fn: CPython then starts it by vfork, which costs 0.8 ms
@@ -231,6 +238,8 @@ def _outcome(watch: _Watch, start: Instant, *, timed_out: bool, killed_strays: i
         stderr_total=watch.stderr.total,
         killed_strays=killed_strays,
         slept_s=time_lost(start, ended),
+        stopped=watch.stopped,
+        held_back=watch.held_back,
     )
 
 
@@ -291,6 +300,7 @@ class _Watch:
         began: when the sandbox was seen to stand; None before, and without one.
         ended: when the command itself was seen to have ended; None before.
         out_of_memory: whether it took more memory than it may.
+        stopped, held_back: see `processes.Interference`.
         exit_code: its own status, 128 + n when killed by signal n; set by `finish`.
         cpu_s: user + system seconds of it and the children it waited for; set by `finish`.
     """
@@ -313,6 +323,9 @@ class _Watch:
         self.stdout, self.stderr = Capture(limits.output_bytes), Capture(limits.output_bytes)
         self.ended: Instant | None = None
         self.out_of_memory = False
+        self.stopped = self.held_back = False
+        self._glance_s = _SOON_S
+        self._glanced_s = time.monotonic()
         self.exit_code = 0
         self.cpu_s = 0.0
         self._limits = limits
@@ -362,12 +375,17 @@ class _Watch:
             left_s = began_s + timeout_s - self._clock.read().monotonic_s
             if left_s <= 0 or (heed_signals and (self._held.pending or self._takes_too_much())):
                 return
-            self._read(left_s if self._limits.memory_bytes is None else min(left_s, _LOOK_S))
+            self._read(left_s if self._limits.memory_bytes is None else min(left_s, self._glance_s))
 
     def _takes_too_much(self) -> bool:
         """Whether it holds more memory than it may; looked at every now and then."""
         now_s = time.monotonic()  # not the clock for deadlines: it is no measurement
         limit = self._limits.memory_bytes
+        if limit is not None and now_s - self._glanced_s >= self._glance_s:
+            self._glanced_s, self._glance_s = now_s, min(2 * self._glance_s, _OFTEN_S)
+            seen = processes.interference(processes.children() - self._spared)
+            self.stopped |= seen.stopped
+            self.held_back |= seen.held_back
         if limit is not None and now_s - self._looked_s >= _LOOK_S:
             self._looked_s = now_s
             self.out_of_memory = processes.is_over(processes.children() - self._spared, limit)

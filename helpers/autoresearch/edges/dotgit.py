@@ -6,7 +6,9 @@ is neutralised by how git is called, or compared and swapped (refs).
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
@@ -17,7 +19,7 @@ from msgspec import Struct
 
 from autoresearch.core.model import SCHEMA
 from autoresearch.edges.files import atomic_write, named_errors, sync_folder
-from autoresearch.edges.gitrepo import GitRepo
+from autoresearch.edges.gitrepo import GitRepo, to_text
 from autoresearch.edges.stored import Stored
 
 MAX_FILE_BYTES = 4 << 20
@@ -54,6 +56,66 @@ class PutBack(NamedTuple):
 
     names: tuple[str, ...]
     aside: Path | None
+
+
+_REDIRECTING = re.compile(rb"(?i)include|promisor|partialclone")
+_FETCHED_FROM = re.compile(
+    r"(?i)(include(if\..*)?\.path|extensions\.partialclone|remote\..*\.promisor)"
+)
+_FETCHED_BY = re.compile(
+    r"(?i)(remote\..*\.(url|uploadpack|vcs)|core\.sshcommand|url\..*\.insteadof)"
+)
+
+
+def redirections(repo: GitRepo, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Settings by which git reads what lies elsewhere, or runs a program to get it; sorted.
+
+    Files that are included, with what they hold; stores of objects that are borrowed from; remotes
+    that missing objects are fetched from (partial clones), with the programs that do so.
+    """
+    files = [root / name for root in sorted(set(_roots(repo))) for name in _FILES]
+    home, settings = environ.get("HOME", "/"), environ.get("XDG_CONFIG_HOME", "")
+    shared = [Path(home, ".gitconfig"), Path(settings or f"{home}/.config", "git/config")]
+    found = [f"objects/info/alternates={store}" for store in _borrowed(repo.common_dir / "objects")]
+    for file in (*files, *shared):
+        content = _text(file)
+        if _REDIRECTING.search(content) is None:
+            continue
+        done = repo.run("config", "--file", str(file), "--list", "-z", check=False)
+        pairs = [one.partition("\n") for one in to_text(done.out).split("\0")[:-1]]
+        chosen = [(name, value) for name, _, value in pairs if _FETCHED_FROM.fullmatch(name)]
+        if file in shared:
+            chosen = [pair for pair in chosen if not pair[0].startswith("include")]
+        if any(not name.startswith("include") for name, _ in chosen):
+            chosen += [(name, value) for name, _, value in pairs if _FETCHED_BY.fullmatch(name)]
+        found += [f"{name}={value}{_held(file, name, value)}" for name, value in chosen]
+    return tuple(sorted(found))
+
+
+def _held(file: Path, name: str, value: str) -> str:
+    """What an included file holds, as a few digits."""
+    if not name.startswith("include"):
+        return ""
+    held = _text(file.parent / Path(value).expanduser())
+    return f" ({hashlib.sha256(held).hexdigest()[:12]})"
+
+
+def _borrowed(objects: Path) -> list[str]:
+    """Other stores that hold objects: git takes what this one lacks from there."""
+    lines = os.fsdecode(_text(objects / "info" / "alternates")).splitlines()
+    stores = [(line, objects / line) for line in lines if line and not line.startswith("#")]
+    return [
+        line
+        for line, store in stores
+        if any(store.glob("pack/*.pack")) or any(store.glob("[0-9a-f][0-9a-f]/*"))
+    ]
+
+
+def _text(file: Path) -> bytes:
+    try:
+        return file.read_bytes() if file.is_file() else b""
+    except OSError:
+        return b""
 
 
 def capture(repo: GitRepo) -> Mapping[Path, Kept]:

@@ -257,7 +257,7 @@ def find_visible(private: Iterable[Path], homes: Iterable[Path], wanted: Iterabl
     named = [path for path in dict.fromkeys(wanted) if os.path.isabs(path)]
     waiting = list(named)
     while waiting:
-        real, passed = _trace(waiting.pop(0))
+        real, passed = trace(waiting.pop(0))
         links.update(dict.fromkeys(link for link in passed if _is_below(link[0], hidden)))
         for place in (real, *(place for place, _ in passed)):
             installed = _installation(place, roots)
@@ -354,7 +354,7 @@ def _programs(folder: str) -> Iterator[str]:
         yield from (target for target in targets if not _is_below(target, (folder,)))
 
 
-def _trace(path: str) -> tuple[str, list[tuple[str, str]]]:
+def trace(path: str) -> tuple[str, list[tuple[str, str]]]:
     """The real path, and each symbolic link on the way as (place, target)."""
     done, links = "", list[tuple[str, str]]()
     rest = path.split("/")

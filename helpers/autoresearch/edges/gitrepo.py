@@ -22,6 +22,7 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.inscope import is_git_folder
 from autoresearch.core.snapshot import Entry
 from autoresearch.edges.processes import MARK, our_mark
+from autoresearch.edges.whereabouts import find_repository
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -264,6 +265,14 @@ class GitRepo:
                 f"git does not say which object format it uses (it said {object_format!r})",
                 code="git_too_old",
                 hint="Install git 2.25 or newer.",
+            )
+        lies = find_repository(os.fspath(path))
+        if lies is not None and os.path.realpath(toplevel) != lies.toplevel:
+            raise GitError(
+                f"git's setting core.worktree sends the files of {clean_line(lies.toplevel)} to "
+                f"{clean_line(toplevel)}, another folder",
+                code="git_redirected",
+                hint="`git config --unset core.worktree` (or `--worktree --unset`) ends that.",
             )
         return cls(
             toplevel=Path(toplevel),

@@ -29,6 +29,9 @@ CLAUDE_CODE = "CLAUDE_CODE_SESSION_ID"
 HOST_SESSION_VARIABLES = (CLAUDE_CODE, "CODEX_SESSION_ID", "AUTORESEARCH_HOST_SESSION")
 NO_HOST = "local"
 
+ASKED_S = 86_400.0
+"""How long a question of the host's may wait for its answer, which starts the command."""
+
 KEPT_S = 30 * 86_400.0
 """How long a file about an agent session is kept after its last change."""
 
@@ -66,6 +69,25 @@ def known(environ: Mapping[str, str], host_session: str) -> HostSession | None:
         return None
     mode, transcript = (str(said.get(key, "")) for key in ("permission_mode", "transcript_path"))
     return HostSession(mode, transcript, bool(said.get("ended")))
+
+
+def has_asked(environ: Mapping[str, str], host_session: str, command: str) -> bool:
+    """Whether the host put a question to its user before this call, by what its hook wrote down.
+
+    A file that the agent could write as well: what is known by it was seen, not proven.
+    """
+    path = _path(environ, host_session, ".json")
+    try:
+        said = {} if path is None else json.loads(path.read_bytes())
+        words, at = said.get("asked") or ("", 0.0)
+        fresh = 0 <= time.time() - float(at) < ASKED_S
+    except (OSError, ValueError, TypeError, AttributeError):
+        return False
+    return (
+        bool(said.get("amending"))
+        if command == "amend" and not fresh
+        else (fresh and command in str(words).split())
+    )
 
 
 def is_over(environ: Mapping[str, str], host_session: str) -> bool:

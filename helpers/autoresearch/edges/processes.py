@@ -45,8 +45,15 @@ would leave a lock file."""
 _REAP_PAUSE_S = 0.0005
 _PAUSE_S = 0.005
 _PROC = Path("/proc")
-_PPID, _GROUP, _START = 1, 2, 19
-"""Places behind the command's name in /proc/<pid>/stat: proc(5) fields 4, 5 and 22."""
+_PPID, _GROUP, _NICE, _START, _POLICY = 1, 2, 16, 19, 38
+"""Places behind the command's name in /proc/<pid>/stat: proc(5) fields 4, 5, 19, 22 and 41."""
+
+_SCHED_IDLE = 5
+
+_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "i686": 288, "ppc64le": 271, "s390x": 280}
+"""Number of the system call keyctl(2), which libc has no function for."""
+
+_JOIN_SESSION_KEYRING = 1
 
 _MEMORY_SHARE = 0.9
 """Of the machine's memory: beyond it the machine swaps, or the kernel chooses whom to kill."""
@@ -90,6 +97,16 @@ def adopting_orphans() -> Iterator[None]:
         yield
     finally:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, before.value, 0, 0, 0)
+
+
+def renew_keyring() -> None:
+    """Take an empty session keyring, which children inherit; so none carries keys to the next.
+
+    No sandbox gives its command another one. Where the call is forbidden it is so to them too.
+    """
+    number = _KEYCTL.get(os.uname().machine) if sys.platform == "linux" else None
+    if number is not None:
+        _LIBC.syscall(number, _JOIN_SESSION_KEYRING, None)
 
 
 def children(pid: int | str = "self") -> frozenset[int]:
@@ -334,6 +351,14 @@ def is_over(roots: Iterable[int], limit_bytes: int) -> bool:
 
     What they share counts once: memory that was copied on fork is not used again by each child.
     """
+    found = _family_of(roots)
+    if sum(map(_resident, found)) <= limit_bytes:
+        return False
+    return sum(map(_proportional, found)) > limit_bytes
+
+
+def _family_of(roots: Iterable[int]) -> dict[int, None]:
+    """Processes and all below them."""
     found: dict[int, None] = {}
     waiting = list(roots)
     while waiting:
@@ -341,9 +366,44 @@ def is_over(roots: Iterable[int], limit_bytes: int) -> bool:
         if pid not in found:
             found[pid] = None
             waiting += children(pid)
-    if sum(map(_resident, found)) <= limit_bytes:
-        return False
-    return sum(map(_proportional, found)) > limit_bytes
+    return found
+
+
+class Interference(NamedTuple):
+    """What was done to processes from outside.
+
+    Attributes:
+        stopped: one is stopped by a signal, or by a debugger that is none of them.
+        held_back: one has a lower priority than this helper, or fewer processors.
+    """
+
+    stopped: bool
+    held_back: bool
+
+
+def interference(roots: Iterable[int]) -> Interference:
+    """Whether processes, or any below them, are hindered at this moment."""
+    stopped = held_back = False
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    family = _family_of(roots)
+    for pid in family:
+        facts = _stat(pid)
+        if facts is None:
+            continue
+        fields = facts[1]
+        stopped |= fields[0] == b"T" or (fields[0] == b"t" and _tracer(pid) not in family)
+        if fields[0] not in {b"Z", b"X"}:
+            held_back |= int(fields[_NICE]) > ours or int(fields[_POLICY]) == _SCHED_IDLE
+            with contextlib.suppress(OSError):  # ended meanwhile
+                held_back |= os.sched_getaffinity(pid) < os.sched_getaffinity(0)
+    return Interference(stopped, held_back)
+
+
+def _tracer(pid: int) -> int:
+    for line in _text(_PROC / f"{pid}/status").splitlines():
+        if line.startswith("TracerPid:"):
+            return int(line.split()[1])
+    return 0
 
 
 def _group_limits() -> list[int]:

@@ -378,6 +378,8 @@ def _judge_call(arguments: list[str]) -> HookRuling | None:
     command = arguments[0] if arguments else ""
     if command in HUMAN and "--dry-run" not in arguments and "--help" not in arguments:
         return HookRuling(ASK, f"autoresearch: `{command}` is for the human to decide.")
+    if command == "recover" and "--accept-log" in arguments:
+        return HookRuling(ASK, "autoresearch: the human decides which log is the true one.")
     if command == "gc" and any("prune" in argument for argument in arguments):
         return HookRuling(ASK, "autoresearch: the human decides what is removed for good.")
     if command == "security" and arguments[1:2] == ["state"]:

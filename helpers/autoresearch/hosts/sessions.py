@@ -196,7 +196,8 @@ def update(state: str, host_session: str, *, create: bool = False, **now: object
 
     Keys: `permission_mode`, `transcript_path`, `cwd`; what the human asked for in this turn,
     `amending` and `agreed` (with the prompt); the `draft` of a contract; `blocked`, the session
-    and its log's length when the agent was last sent on; `ended` and its `reason`.
+    and its log's length when the agent was last sent on; `ended` and its `reason`; the command
+    that the user was `asked` about last, and when.
     """
     path = host_file(state, host_session, ".json")
     if path is None:

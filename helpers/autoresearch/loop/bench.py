@@ -79,6 +79,7 @@ def sample_of(
         secondary=tuple((m.name, values[m.name]) for m in secondary),
         checksums=read_checksums(outcome.stdout),
         units=read_units(outcome.stdout, [(m.name, m.pattern) for m in measured]),
+        held_back=outcome.held_back,
     )
 
 
@@ -147,6 +148,9 @@ OUTPUT_BYTES = 256 * 1024
 
 SAME_BYTES = 8 * 1024 * 1024
 """As much of `same`, for it is compared whole."""
+
+
+STOPPED = "a process of the benchmark, which was stopped from outside"
 
 
 class CandidateFailed(AutoresearchError):
@@ -371,6 +375,9 @@ class Bench:
         while True:
             outcome = self.run(built, command, timeout_s=timeout_s, seed=seed, purpose=purpose)
             self._tidy(built, label, more=more)
+            if outcome.stopped:
+                charged = RivalTouched if arm is Arm.INCUMBENT else ProtectedTouched
+                raise charged((STOPPED,))
             if not outcome.void:
                 return self.read(outcome, arm, label, unseen=holdout is not None)
             self.void += 1

@@ -28,7 +28,7 @@ from autoresearch.edges.gitrepo import ended_by, under_way, unmerged
 from autoresearch.edges.gitwrite import commit_tree
 from autoresearch.edges.hostfiles import host_session, read_meter
 from autoresearch.edges.index import Near
-from autoresearch.loop import logbook, settle
+from autoresearch.loop import logbook, settle, surroundings
 from autoresearch.loop.candidate import (
     Prepared,
     Refused,
@@ -157,6 +157,8 @@ def try_experiment(session: Session, caller: Caller, request: Request) -> Result
     require_on_branch(session)
     _require_budget(session, request)
     begun = begin(session.history, request)
+    if changed := surroundings.look(session).changed:
+        return _environment_changed(session, begun, changed)
     plan = plan_candidate(snapshot_of(session), session.incumbent_tree, session.scope.covers)
     if not isinstance(plan, CandidatePlan):
         return _refuse(session, begun, Refused(plan.reason, plan.paths, plan.detail), ())
@@ -170,6 +172,9 @@ def try_experiment(session: Session, caller: Caller, request: Request) -> Result
 def _judged(session: Session, prepared: Prepared, referee: Referee, started: float) -> Result:
     try:
         ruling = referee.judge(prepared)
+    except surroundings.EnvironmentChanged as error:
+        session.journal.clear()
+        return _environment_changed(session, prepared.begun, error.paths)
     except AutoresearchError:
         # No verdict, and nothing changed but the candidate's own ref: there is nothing to finish.
         session.journal.clear()
@@ -180,6 +185,11 @@ def _judged(session: Session, prepared: Prepared, referee: Referee, started: flo
     return Result(
         record, prepared.plan.outside, left, settled.warnings, prepared.near, ruling.output
     )
+
+
+def _environment_changed(session: Session, begun: Begun, paths: tuple[str, ...]) -> Result:
+    refused = Refused(Reason.ENVIRONMENT, paths, surroundings.said(paths))
+    return _refuse(session, begun, refused, ())
 
 
 def _require_nothing_under_way(session: Session) -> None:

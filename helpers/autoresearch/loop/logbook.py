@@ -23,7 +23,7 @@ from autoresearch.core.errors import AutoresearchError, CorruptLogError, Session
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.history import History
 from autoresearch.core.limits import is_due
-from autoresearch.core.model import SCHEMA, NoteKind
+from autoresearch.core.model import SCHEMA, Agreed, NoteKind
 from autoresearch.core.noise import most_seconds, smallest_visible
 from autoresearch.core.question import pairs_for
 from autoresearch.core.records import SESSION, Note, Opened, Record, Recovery, Stop
@@ -242,10 +242,15 @@ def record(session: Session, entry: Record) -> None:
     session.index.append(entry)
 
 
-def record_recovery(session: Session, step: str, action: str, detail: str) -> None:
+def record_recovery(
+    session: Session, step: str, action: str, detail: str, *, agreed: Agreed | None = None
+) -> None:
     """Log that an interrupted step was gone on with, finished or rolled back."""
     at, detail = now_utc(), clean_line(detail)
-    record(session, Recovery(schema=SCHEMA, at=at, step=step, action=action, detail=detail))
+    record(
+        session,
+        Recovery(schema=SCHEMA, at=at, step=step, action=action, detail=detail, agreed=agreed),
+    )
 
 
 def publish(session: Session, *, anew: bool = False) -> None:

@@ -48,7 +48,7 @@ from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.command import Outcome
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.sandbox import NONE
-from autoresearch.loop import holdout_log, integrity
+from autoresearch.loop import holdout_log, integrity, surroundings
 from autoresearch.loop.bench import (
     SECONDS_PER_UNIT,
     Bench,
@@ -222,6 +222,10 @@ class Referee:
             integrity.put_back_after(session, ground, error)  # no verdict, yet nothing may stay
             raise
         touched = (*ruling.touched, *integrity.put_back(session, ground))
+        seen = surroundings.look(session)
+        if seen.stirred and (shut_out or not seen.changed):
+            raise surroundings.EnvironmentChanged(seen.changed or (surroundings.TOUCHED,))
+        touched += seen.changed
         meanwhile = integrity.meanwhile(session, prepared.plan)
         ruling = replace(ruling, meanwhile=meanwhile, sandbox=sandbox)
         return _violated(ruling, touched) if touched else ruling
@@ -486,6 +490,7 @@ def _facts(
         incumbent=values[len(values) // 2] if values else 0.0,
         rounds=raced.rounds,
         unit_s=SECONDS_PER_UNIT.get(metric.unit) if prints_time else None,
+        timed=prints_time or metric.source is Source.WALL,
         tests=kept.guard_tests,
         tests_before=session.progress.guard_tests,
         added=suspicion.added_lines(prepared.patch),

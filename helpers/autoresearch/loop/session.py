@@ -23,7 +23,7 @@ from autoresearch.core.records import Epoch
 from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.snapshot import Entry, TreeMap
 from autoresearch.core.steps import Action
-from autoresearch.edges import gitrefs, gitwrite, notices
+from autoresearch.edges import dotgit, gitrefs, gitwrite, notices
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import file_error
 from autoresearch.edges.gitrepo import GitRepo
@@ -87,6 +87,9 @@ def _way_to(
 
 
 SESSION_FILE = "session.json"
+MENDING = frozenset({"amend", "recover", "stop"})
+"""Commands that a human goes on with, whatever git's settings became."""
+
 BRANCHES = "refs/heads/autoresearch/"
 TREES_REMEMBERED = 4
 CONTRACT_FILE = "autoresearch.yaml"
@@ -108,6 +111,7 @@ class SessionFile(Struct, frozen=True, kw_only=True):
 
     Attributes:
         overrides: see `edges.worktree.Overrides`.
+        redirections: see `dotgit.redirections`; None in older files.
         checks_guard: whether `autoresearch.checks.sh` is the guard, as the contract names none.
     """
 
@@ -118,6 +122,7 @@ class SessionFile(Struct, frozen=True, kw_only=True):
     checks_guard: bool
     environment: tuple[tuple[str, str], ...]
     overrides: tuple[Override, ...]
+    redirections: tuple[str, ...] | None = None
 
 
 class Session(Struct):
@@ -374,6 +379,8 @@ def loaded(
                 news.append(f"half a log line ({torn.size} bytes) was moved to {torn.moved_to}")
         index = stack.enter_context(Index(_index_path(stack, places, write=write), log))
         file = read_session_file(places)
+        if write and command not in MENDING:
+            _require_direct(repo, environ, file)
         session = Session(
             repo=repo,
             places=places,
@@ -390,6 +397,24 @@ def loaded(
         finally:
             if repo.lost_one and write:
                 session.set_locks_aside()
+
+
+def redirected(repo: GitRepo, environ: Mapping[str, str], file: SessionFile) -> tuple[str, ...]:
+    """Settings that lead git elsewhere since `init`; none that stood there before."""
+    known = file.redirections
+    found = dotgit.redirections(repo, environ)
+    return () if known is None else tuple(one for one in found if one not in known)
+
+
+def _require_direct(repo: GitRepo, environ: Mapping[str, str], file: SessionFile) -> None:
+    found = redirected(repo, environ, file)
+    if found:
+        raise AutoresearchError(
+            f"git is led elsewhere since `init`: {clean_line(', '.join(found[:3]), 300)}",
+            code="git_redirected",
+            hint="Take the setting back (`git config --unset`, or the line in the file that is "
+            "named); a human adopts it with `autoresearch amend`.",
+        )
 
 
 def _index_path(stack: ExitStack, places: Places, *, write: bool) -> Path:

@@ -9,7 +9,7 @@ from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.history import GIVEN_UP, Tried
-from autoresearch.core.model import SCHEMA, Verdict
+from autoresearch.core.model import SCHEMA, Agreed, Verdict
 from autoresearch.core.question import Caller
 from autoresearch.core.records import Undo
 from autoresearch.core.snapshot import Change, Entry, Step, TreeMap, apply_steps
@@ -20,9 +20,10 @@ from autoresearch.edges.gitwrite import Commit
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.places import shown_path
 from autoresearch.edges.worktree import Left
-from autoresearch.loop import logbook, settle
+from autoresearch.loop import logbook, settle, surroundings
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
 from autoresearch.loop.candidate import snapshot_of
+from autoresearch.loop.consent import trailer
 from autoresearch.loop.measure import Raced
 from autoresearch.loop.referee import run_checks
 from autoresearch.loop.session import Session, require_on_branch
@@ -215,7 +216,7 @@ def finish_apply(session: Session, action: Action) -> str:
     return f"an apply of experiment {number} was interrupted and is now finished"
 
 
-def undo(session: Session, caller: Caller, number: int) -> Undo:
+def undo(session: Session, caller: Caller, number: int, *, agreed: Agreed | None) -> Undo:
     """Take a kept experiment back by a new commit, after guard and a race say what it does."""
     require_on_branch(session)
     tried = find(session, number)
@@ -228,7 +229,7 @@ def undo(session: Session, caller: Caller, number: int) -> Undo:
             hint=f"Kept: {formatting.numbers(kept) or 'none'}.",
         )
     _require_clean(session)
-    without = _without(session, tried)
+    without = _without(session, tried, agreed)
     raced = _judge_without(session, caller, number, session.tree(without.oid))
     effect, unit = raced.decision.effect, session.contract.metric.unit
     moved = "no estimate" if effect is None else formatting.effect(effect, unit)
@@ -241,6 +242,7 @@ def undo(session: Session, caller: Caller, number: int) -> Undo:
         effect=effect,
         value=statistics.median(candidate.value for _, candidate in raced.rounds),
         detail=clean_line(f"without experiment {number} the metric moves by {moved}"),
+        agreed=agreed,
     )
     parent = session.progress.incumbent_commit
     session.begin("undo", "decided", parent=parent, record=wire.text(record))
@@ -258,7 +260,7 @@ def _require_clean(session: Session) -> None:
         )
 
 
-def _without(session: Session, tried: Tried) -> Commit:
+def _without(session: Session, tried: Tried, agreed: Agreed | None) -> Commit:
     """A commit on top of the incumbent that lacks the change of `tried`."""
     merged = leave_out(session, tried)
     if merged.conflicts:
@@ -270,14 +272,16 @@ def _without(session: Session, tried: Tried) -> Commit:
     return session.commit(
         merged.changes,
         f"undo experiment {tried.number}: {clean_line(tried.message, 200)}\n\n"
-        f"Autoresearch-Session: {session.name}\nAutoresearch-Undo: {tried.number}\n",
+        f"Autoresearch-Session: {session.name}\nAutoresearch-Undo: {tried.number}\n"
+        f"{trailer(agreed)}",
     )
 
 
 def _judge_without(session: Session, caller: Caller, number: int, tree: TreeMap) -> Raced:
     """Guard and a fixed race of the incumbent against the tree without the experiment."""
     bench, label = session.bench(), _label(number)
-    with turn_to_measure(session.places.measure_lock, "undo", caller.say):
+    turn = turn_to_measure(session.places.measure_lock, "undo", caller.say)
+    with turn, surroundings.watched(session):
         try:
             found = run_checks(bench, tree, session.epoch.same_sha256, label, caller.say)
             if found.failed is None:

@@ -26,7 +26,7 @@ from autoresearch.core.suspicion import ABLATION_PAIRS, worth_of
 from autoresearch.edges.clock import machine_id, now_utc
 from autoresearch.edges.index import Search
 from autoresearch.edges.lock import turn_to_measure
-from autoresearch.loop import logbook
+from autoresearch.loop import logbook, surroundings
 from autoresearch.loop.bench import Bench, CandidateFailed, ProtectedTouched, must_hold
 from autoresearch.loop.measure import Race, Raced
 from autoresearch.loop.session import Session
@@ -53,6 +53,7 @@ def validate(session: Session, caller: Caller) -> Validation:
     first, last = progress.opened.base, progress.incumbent_commit
     with (
         turn_to_measure(session.places.measure_lock, VALIDATE, caller.say),
+        surroundings.watched(session),
         must_hold("set-up, build or verify", "the last commit"),
     ):
         race = Race(bench, caller, VALIDATE, progress.sample_s, base="the first commit")
@@ -202,7 +203,8 @@ def _without(session: Session, caller: Caller, tried: Tried) -> Ablation:
     else:
         caller.say(f"without experiment {tried.number}")
         tree = with_changes(session.incumbent_tree, merged.changes)
-        with turn_to_measure(session.places.measure_lock, VALIDATE, caller.say):
+        turn = turn_to_measure(session.places.measure_lock, VALIDATE, caller.say)
+        with turn, surroundings.watched(session):
             try:
                 raced = race_without(session, bench, caller, tree, _label(tried.number))
             except (CandidateFailed, ProtectedTouched) as error:

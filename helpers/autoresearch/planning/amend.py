@@ -15,16 +15,24 @@ from autoresearch.core import wire
 from autoresearch.core.contract import Contract
 from autoresearch.core.contract.comparison import differences, measures_differently
 from autoresearch.core.formatting import clean_line
+from autoresearch.core.model import Agreed
 from autoresearch.core.question import Randomness
 from autoresearch.core.records import Epoch
 from autoresearch.core.snapshot import Change, Snapshot, Status, differing_paths
-from autoresearch.edges import gitrefs
+from autoresearch.edges import dotgit, gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitwrite import Commit
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.worktree import take_snapshot
-from autoresearch.loop import logbook
-from autoresearch.loop.session import CONTRACT_FILE, Session, require_on_branch, with_checks
+from autoresearch.loop import logbook, surroundings
+from autoresearch.loop.consent import trailer
+from autoresearch.loop.session import (
+    CONTRACT_FILE,
+    Session,
+    redirected,
+    require_on_branch,
+    with_checks,
+)
 from autoresearch.loop.settle import adopt_contract
 from autoresearch.planning import preconditions
 from autoresearch.planning.init import epoch_record
@@ -40,6 +48,7 @@ class Amendment(NamedTuple):
     Attributes:
         keys: (key, before, after) of the contract.
         paths: protected files that are adopted with it.
+        surrounded: what changed of what measures outside the checkouts, adopted likewise.
         left_out: untracked files outside the scope, which are no part of it.
         measures: whether a new measuring epoch begins.
         reaches: what its commands newly do outside the checkout.
@@ -48,6 +57,7 @@ class Amendment(NamedTuple):
 
     keys: tuple[tuple[str, str, str], ...]
     paths: tuple[str, ...]
+    surrounded: tuple[str, ...]
     left_out: tuple[str, ...]
     measures: bool
     reaches: tuple[Reach, ...]
@@ -78,41 +88,50 @@ def amend(
     dry_run: bool,
     allow_outside: bool = False,
     commits: bool = False,
+    agree: Callable[[Amendment], Agreed],
 ) -> Amendment:
     """Rehearse the edited contract and adopt it as a commit of its own.
 
+    `agree` says how somebody agreed to the amendment it is shown, or raises.
     What its commands do outside the checkout is asked about as by `init`, but for what the
     contract before it did already. With `commits`, what people committed on the branch is adopted
     instead, code in scope included.
     """
     parent = session.progress.incumbent_commit
+    surrounded = surroundings.look(session).changed
+    led = redirected(session.repo, session.environ, session.file)
     left_out: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
     if commits:
         plan, paths = _committed(session)
     else:
         require_on_branch(session)
-        changes, left_out = _edited(session)
-        plan = _planned(session, changes)
+        changes, left_out = _edited(session, anything=bool(surrounded or led))
+        plan = _planned(session, changes, None)
         paths = tuple(change.path for change in changes if change.path != CONTRACT_FILE)
-    measures = bool(paths) or measures_differently(session.contract, plan.contract)
+    measures = bool(paths or surrounded) or measures_differently(session.contract, plan.contract)
     keys = differences(session.contract, plan.contract)
     before = reaches_in(session.repo, session.contract, session.tree(parent))
     now = reaches_in(session.repo, plan.contract, session.repo.tree(plan.commit.oid))
     reaches = tuple(one for one in now if one not in before)
-    found = Amendment(keys, paths, left_out, measures, reaches, None)
+    found = Amendment(keys, paths, (*surrounded, *led), left_out, measures, reaches, None)
     if dry_run:
         return found
     if not allow_outside:
         require_asked(reaches, "amend")
+    agreed = agree(found)
+    plan = plan if commits else _planned(session, changes, agreed)
     rehearsed = _rehearsed(session, plan, randomness, say) if measures else None
-    epoch = rehearsed or _as_before(session, plan)
+    epoch = replace(rehearsed or _as_before(session, plan), agreed=agreed)
+    all_led = dotgit.redirections(session.repo, session.environ)
+    session.file = replace(session.file, redirections=all_led)
     session.begin("amend", "decided", parent=parent, commit=plan.commit.oid, epoch=wire.text(epoch))
     adopt_contract(session, parent, plan.commit.oid, epoch)
     return found._replace(epoch=epoch.number)
 
 
-def _edited(session: Session) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """What is to be adopted, and the untracked files that are not."""
+def _edited(session: Session, *, anything: bool) -> tuple[tuple[Change, ...], tuple[str, ...]]:
+    """What is to be adopted, and the untracked files that are not; `anything` else may do."""
     progress = session.progress
     snapshot = take_snapshot(
         session.walk(),
@@ -127,7 +146,7 @@ def _edited(session: Session) -> tuple[tuple[Change, ...], tuple[str, ...]]:
         raise refused("tree_edited", message)
     added = _added(session, snapshot)
     changes = tuple(sorted((*snapshot.changes, *added), key=lambda change: change.path))
-    if not changes:
+    if not changes and not anything:
         raise refused(
             "nothing_to_amend",
             "nothing to amend: autoresearch.yaml and the other protected files are unchanged",
@@ -182,14 +201,15 @@ def _committed(session: Session) -> tuple[_Plan, tuple[str, ...]]:
     return _fitting(session, content, commit), tuple(p for p in paths if p != CONTRACT_FILE)
 
 
-def _planned(session: Session, changes: tuple[Change, ...]) -> _Plan:
+def _planned(session: Session, changes: tuple[Change, ...], agreed: Agreed | None) -> _Plan:
     """The amendment's commit; raises when it can be told without a rehearsal that it is wrong."""
     content = _content(session, changes)
     number = session.progress.epoch_number + 1
     commit = session.commit(
         {change.path: change.new for change in changes},
         f"autoresearch: amend the contract of session {session.name}\n\n"
-        f"Autoresearch-Session: {session.name}\nAutoresearch-Amendment: {number}\n",
+        f"Autoresearch-Session: {session.name}\nAutoresearch-Amendment: {number}\n"
+        f"{trailer(agreed)}",
         [change.content for change in changes if change.content is not None],
     )
     return _fitting(session, content, commit)
@@ -236,9 +256,11 @@ def _as_before(session: Session, plan: _Plan) -> Epoch:
 def _rehearsed(
     session: Session, plan: _Plan, randomness: Randomness, say: Callable[[str], None]
 ) -> Epoch:
-    """The record of a new epoch."""
+    """The record of a new epoch, which what measures outside the checkouts belongs to."""
     frozen, bench = session.file.environment, session.bench(plan.contract)
     tree = session.repo.tree(plan.commit.oid)
     with turn_to_measure(session.places.measure_lock, "amend", say):
         rehearsal = rehearse(bench, tree, randomness, say)
-    return epoch_record(plan.number, plan.commit.oid, plan.content, rehearsal, frozen)
+    state, top, spell_ns = session.places.state, session.repo.toplevel, rehearsal.spell_ns
+    digest = surroundings.freeze(bench, tree, state, top, spell_ns)
+    return epoch_record(plan.number, plan.commit.oid, plan.content, rehearsal, frozen, digest)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from autoresearch.core.contract import Contract
 from autoresearch.core.errors import AutoresearchError
@@ -92,7 +95,9 @@ def check(
             with context.measuring(name, "check"):
                 rehearsal = rehearse(bench, start.tree, randomness, say)
                 examination = examine(bench, start.tree, rehearsal, randomness, say)
-            keep(places, bench, start, rehearsal, examination.findings)
+            spell_ns = (rehearsal.spell_ns[0], time.time_ns())
+            kept = replace(rehearsal, spell_ns=spell_ns)
+            keep(places, bench, start, kept, examination.findings)
             in_the_way = preconditions.obstacles(repo, start)
             found = [error.message for error in in_the_way]
             for folder in (folders.bench, folders.manifests, folders.output):

@@ -6,6 +6,7 @@ Each step can be taken back from the journal, by this command or, after a kill, 
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,7 +18,7 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.snapshot import PLAIN_MODE, Entry, TreeMap
 from autoresearch.core.steps import Action
-from autoresearch.edges import gitdiff, gitrefs, gitwrite
+from autoresearch.edges import dotgit, gitdiff, gitrefs, gitwrite
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import OURS, atomic_write, named_errors, remove_tree
 from autoresearch.edges.gitrepo import GitRepo, object_id
@@ -139,6 +140,7 @@ def freeze(
             checks_guard=start.checks_guard,
             environment=environment,
             overrides=as_overrides(overrides),
+            redirections=dotgit.redirections(repo, os.environ),
         ),
     )
     return toplevel, warnings

@@ -25,7 +25,7 @@ from autoresearch.edges.journal import Journal
 from autoresearch.edges.lock import Lock
 from autoresearch.edges.log import Log
 from autoresearch.edges.places import Places, places_for, sessions_of
-from autoresearch.loop import logbook
+from autoresearch.loop import logbook, surroundings
 from autoresearch.loop.session import (
     BRANCHES,
     Session,
@@ -114,7 +114,9 @@ def initialise(
             held.enter_context(Lock(places.lock).acquire("init"))
             environment = workspace.frozen_environment(environ)
             toplevel, notes = freeze(repo, start, folders, places, environment, path)
-            _write_log(places, start, rehearsal, environment, rehearsed_at)
+            tree, spell_ns = start.tree, rehearsal.spell_ns
+            surrounded = surroundings.freeze(bench, tree, places.state, toplevel, spell_ns)
+            _write_log(places, start, rehearsal, environment, rehearsed_at, surrounded)
         session = _published(toplevel, start, places, environ)
         return Started(session, rehearsal, rehearsed_at, toplevel, notes)
 
@@ -195,6 +197,7 @@ def _write_log(
     rehearsal: Rehearsal,
     environment: FrozenEnvironment,
     rehearsed_at: str,
+    surrounded: str,
 ) -> None:
     """Write the log's first lines; from its renaming on there is a session."""
     contract = start.draft.contract
@@ -211,7 +214,8 @@ def _write_log(
             version=__version__,
         )
     )
-    epoch = epoch_record(0, start.first, start.draft.content, rehearsal, environment)
+    content = start.draft.content
+    epoch = epoch_record(0, start.first, content, rehearsal, environment, surrounded)
     fresh.append(replace(epoch, rehearsed_at=rehearsed_at))
     with named_errors(places.log):
         fresh.path.rename(places.log)
@@ -247,6 +251,7 @@ def epoch_record(
     draft: bytes,
     rehearsal: Rehearsal,
     environment: FrozenEnvironment,
+    surrounded: str,
 ) -> Epoch:
     """The log's line for an epoch that starts measuring anew, from its rehearsal."""
     samples = rehearsal.samples
@@ -274,4 +279,5 @@ def epoch_record(
         guard_tests=rehearsal.guard_tests,
         environment_sha256=environment_hash(environment),
         units=samples[0].units,
+        surroundings_sha256=surrounded,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
@@ -105,6 +106,7 @@ class Rehearsal(Struct, frozen=True, kw_only=True):
         holdout_s: elapsed seconds of one run of the holdout, None without.
         holdout_share: share of the keeps that it is asked of, 0 without.
         final_guard_s: elapsed seconds of the final guard, None without.
+        spell_ns: when commands of the contract began and ended to run, see `fingerprint.take`.
         guard_tests: how many tests the guard said it ran, None where it does not say.
     """
 
@@ -127,6 +129,7 @@ class Rehearsal(Struct, frozen=True, kw_only=True):
     holdout_share: Finite
     guard_tests: int | None
     final_guard_s: Finite | None = None
+    spell_ns: tuple[int, int] = (1, 0)
 
     @property
     def guard_s(self) -> float | None:
@@ -143,7 +146,7 @@ def rehearse(
     bench: Bench, tree: TreeMap, randomness: Randomness, say: Callable[[str], None]
 ) -> Rehearsal:
     """Run all that the contract names on `tree`, and the proof of self-measurement."""
-    contract, confinement = bench.contract, bench.confinement
+    contract, confinement, began_ns = bench.contract, bench.confinement, time.time_ns()
     scoped = scoped_paths(contract, tree)
     say("bench checkout, set-up and build")
     built = _set_up(bench, tree)
@@ -196,6 +199,7 @@ def rehearse(
         holdout_share=0.0 if contract.holdout is None else 1 / contract.holdout.every,
         guard_tests=None if guard is None else count_tests(printed(bench, guard.output)),
         final_guard_s=None if final is None else final.duration_s,
+        spell_ns=(began_ns, time.time_ns()),
     )
 
 
