@@ -28,6 +28,9 @@ CONTEXT_BYTES = 6144
 KEPT = ("permission_mode", "transcript_path", "cwd")
 
 ASKED_BYTES = 1000
+RECORDED = ("amend", "undo", "--accept-log")
+"""Commands whose record says who agreed."""
+
 PLANS = frozenset({"plan", "autoresearch"})
 """Commands whose last word `yes` is the human's consent."""
 
@@ -154,7 +157,8 @@ def _pre_tool_use(
     ruling = guard.judge(call, state, environ)
     if ruling is not None and ruling.begins is not None:
         sessions.update(state, host_session, create=True, draft=ruling.begins)
-    if ruling is not None and ruling.decision == guard.ASK and command:
+    gated = any(word in command for word in RECORDED)
+    if ruling is not None and ruling.decision == guard.ASK and gated:
         # The command runs only on the user's yes; the helper records that somebody was asked.
         asked = [command[:ASKED_BYTES], time.time()]
         sessions.update(state, host_session, create=True, asked=asked)
