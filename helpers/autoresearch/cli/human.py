@@ -11,10 +11,10 @@ from autoresearch.cli.app import Screen, few, picked, screen
 from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer, clean_line
-from autoresearch.core.history import ACCEPTED
 from autoresearch.core.model import CommandResult
 from autoresearch.core.pruning import ranges
 from autoresearch.core.records import Ablation, Transfer, Validation
+from autoresearch.core.views import interventions_line
 from autoresearch.core.views import interventions_line
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop import cleaning, logbook, surroundings

@@ -37,6 +37,8 @@ from autoresearch.core.model import (
 from autoresearch.core.noise import KnownNoise
 from autoresearch.core.race import FEW_PAIRS
 from autoresearch.core.records import (
+    GIVEN_UP,
+    REBUILT,
     Ablation,
     Epoch,
     Experiment,
@@ -54,6 +56,7 @@ from autoresearch.core.records import (
     Transfer,
     Undo,
     Validation,
+    interventions_after,
 )
 from autoresearch.core.wire import Finite
 
@@ -68,10 +71,6 @@ SHARERS_SHOWN = 20
 WALLS_SHOWN = 20
 TEXT_LIMIT = 400
 MAX_REWORKS = 2
-
-GIVEN_UP, REBUILT, ACCEPTED = "given up", "rebuilt", "accepted the log"
-"""Actions: the last experiment's rework is not awaited; what stands before came from refs, or was
-brought back by somebody."""
 
 THINKING_S = 900.0
 """Most seconds between two records that count as work on the session."""
@@ -361,7 +360,8 @@ def advance(
     active_s = progress.active_s + max(spent, min(gap, spent + THINKING_S))
     if isinstance(record, Undo):
         progress = _given_back(progress, undone)
-    told = replace(progress, last_at=record.at, active_s=active_s)
+    steered = interventions_after(progress.interventions, record)
+    told = replace(progress, last_at=record.at, active_s=active_s, interventions=steered)
     return told if step is None else step(told, record)
 
 
@@ -379,9 +379,6 @@ def _epoch(progress: Progress, record: Epoch) -> Progress:
         incumbent_commit=record.commit,
         violations_in_row=0,
     )
-    if record.number:
-        more = progress.interventions.more("amendments", record.agreed)
-        moved = replace(moved, interventions=more)
     if progress.epoch is not None and not record.restarts_measuring:
         return moved
     order = Arm.INCUMBENT.value * len(record.values)
@@ -477,7 +474,6 @@ def _undo(progress: Progress, record: Undo) -> Progress:
         progress,
         incumbent_commit=record.commit,
         incumbent_value=record.value,
-        interventions=progress.interventions.more("undone", record.agreed),
         walls=progress.walls if progress.epoch is None else _walls_at(progress.epoch),
         noise=replace(progress.noise, fresh=0),
     )
@@ -500,9 +496,7 @@ def _recovery(progress: Progress, record: Recovery) -> Progress:
     epoch, found = progress.epoch, record.environment_sha256
     if epoch is not None and found:
         epoch = replace(epoch, environment_sha256=found)
-    more = progress.interventions
-    more = more.more("accepted", record.agreed) if record.action == ACCEPTED else more
-    return replace(progress, rebuilt=rebuilt, epoch=epoch, given_up=given_up, interventions=more)
+    return replace(progress, rebuilt=rebuilt, epoch=epoch, given_up=given_up)
 
 
 def _review(progress: Progress, record: Review) -> Progress:

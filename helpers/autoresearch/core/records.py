@@ -27,6 +27,7 @@ from autoresearch.core.model import (
     CommandResult,
     Effect,
     Flag,
+    Interventions,
     Kind,
     LimitResult,
     Meter,
@@ -300,6 +301,11 @@ class Stop(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+GIVEN_UP, REBUILT, ACCEPTED = "given up", "rebuilt", "accepted the log"
+"""Actions: the last experiment's rework is not awaited; what stands before came from refs, or was
+brought back by somebody."""
+
+
 class Recovery(Struct, frozen=True, kw_only=True):
     """An interrupted step that was finished or rolled back.
 
@@ -437,6 +443,17 @@ Record = (
     | Transfer
 )
 """What one log line can be; its `kind` is the class name in lower case."""
+
+
+def interventions_after(before: Interventions, record: Record) -> Interventions:
+    """What changed a session beside its experiments, this record included."""
+    if isinstance(record, Epoch) and record.number:
+        return before.more("amendments", record.agreed)
+    if isinstance(record, Undo):
+        return before.more("undone", record.agreed)
+    if isinstance(record, Recovery) and record.action == ACCEPTED:
+        return before.more("accepted", record.agreed)
+    return before
 
 
 FIRST_PREV = "0" * 64

@@ -19,10 +19,10 @@ from msgspec.structs import replace
 from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError, CorruptLogError, SessionBroken
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.history import REBUILT, Progress
+from autoresearch.core.history import Progress
 from autoresearch.core.model import SCHEMA
 from autoresearch.core.pruning import survey
-from autoresearch.core.records import Recovery
+from autoresearch.core.records import REBUILT, Recovery
 from autoresearch.core.steps import Pending
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc

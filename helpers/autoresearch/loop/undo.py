@@ -8,10 +8,10 @@ from typing import NamedTuple
 from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.history import GIVEN_UP, Tried
+from autoresearch.core.history import Tried
 from autoresearch.core.model import SCHEMA, Agreed, Verdict
 from autoresearch.core.question import Caller
-from autoresearch.core.records import Undo
+from autoresearch.core.records import GIVEN_UP, Undo
 from autoresearch.core.snapshot import Change, Entry, Step, TreeMap, apply_steps
 from autoresearch.core.steps import Action
 from autoresearch.edges import gitrefs
