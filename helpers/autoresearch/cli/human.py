@@ -13,8 +13,7 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer, clean_line
 from autoresearch.core.model import CommandResult
 from autoresearch.core.pruning import ranges
-from autoresearch.core.records import Ablation, Transfer, Validation
-from autoresearch.core.views import interventions_line
+from autoresearch.core.records import ACCEPTED, Ablation, Transfer, Validation
 from autoresearch.core.views import interventions_line
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop import cleaning, logbook, surroundings
