@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from autoresearch.edges.places import repository_key
+from autoresearch.edges.whereabouts import cache_folder
 from support.hooks import AGENT, Host, run_hook
 from support.project import PYTHON, make_project
 from support.session import open_session
@@ -44,10 +45,8 @@ def test_protected_files_are_refused_with_a_reason_that_helps(helper, tmp_path):
         assert host.edit(helper.root / path) == "deny", path
     (log,) = places("XDG_STATE_HOME").glob("*/cheaper/log.jsonl")
     assert host.edit(log) == "deny"
-    assert (
-        host.edit(places("XDG_CACHE_HOME") / log.parent.parent.name / "cheaper/a/bench.py")
-        == "deny"
-    )
+    cache = Path(cache_folder(os.environ) or "")
+    assert host.edit(cache / log.parent.parent.name / "cheaper/a/bench.py") == "deny"
     assert host.before("NotebookEdit", notebook_path=str(helper.root / "bench.py"))[0] == "deny"
     assert host.before("MultiEdit", file_path=str(helper.root / "bench.py"), edits=[])[0] == "deny"
 

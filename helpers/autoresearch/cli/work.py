@@ -10,7 +10,7 @@ import click
 from autoresearch.cli import verdicts
 from autoresearch.cli.app import listed, picked, screen
 from autoresearch.core import budget, formatting, wire
-from autoresearch.core.budget import spent_words
+from autoresearch.core.budget import Halt, spent_words
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_block, clean_line, fence
 from autoresearch.core.history import History
 from autoresearch.core.model import NoteKind
@@ -22,7 +22,7 @@ from autoresearch.loop import logbook
 from autoresearch.loop import undo as edits
 from autoresearch.loop.logbook import forecast_s
 from autoresearch.loop.recover import writing
-from autoresearch.loop.runs import RunState, open_run, run_advice
+from autoresearch.loop.runs import open_run, run_advice
 from autoresearch.loop.session import Session, reading
 from autoresearch.loop.validate import profile
 
@@ -48,43 +48,42 @@ def run_command(experiments: int | None, *, new: bool) -> Answer:
     Example: autoresearch run 20
     """
     with writing("run") as session:
-        state = open_run(session, experiments, new=new)
-        lines = [_run_line(state), f"budget: {state.remaining.described()}"]
-        if state.halt is None:
-            lines += run_advice(session)
+        opened = open_run(session, experiments, new=new)
+        history = session.history
+        halt, run = budget.halt(history, session.contract), history.run
+        left = budget.remaining(history, session.contract.budget)
+        number, used, total = (run.number, run.used, run.experiments) if run else (None, 0, 0)
+        how = "opened" if opened else "goes on"
+        lines = [f"run {number} {how}: {used} of {total} experiments used"]
+        if halt is not None:
+            lines = [f"AUTORESEARCH DONE: {halt.text}"]
+        lines += [f"budget: {left.described()}", *([] if halt else run_advice(session))]
         return Answer(
             lines=tuple(lines),
             data={
-                "run": state.number,
-                "used": state.used,
-                "experiments": state.total,
-                "opened": state.opened,
-                "done": state.halt is not None,
-                "reason": None if state.halt is None else state.halt.text,
-                "forecast_s": forecast_s(session, session.history),
+                "run": number,
+                "used": used,
+                "experiments": total,
+                "opened": opened,
+                "done": halt is not None,
+                "reason": None if halt is None else halt.text,
+                "forecast_s": forecast_s(session, history),
             },
-            next_step=_after_run(state, session.history),
+            next_step=_after_run(halt, history),
         )
 
 
-def _run_line(state: RunState) -> str:
-    if state.halt is not None:
-        return f"AUTORESEARCH DONE: {state.halt.text}"
-    how = "opened" if state.opened else "goes on"
-    return f"run {state.number} {how}: {state.used} of {state.total} experiments used"
-
-
-def _after_run(state: RunState, history: History) -> str:
-    if state.halt is None:
+def _after_run(halt: Halt | None, history: History) -> str:
+    if halt is None:
         return "`autoresearch brief`, then one idea, edit, `autoresearch try -m …`"
-    if history.pending_rework is not None and state.halt.may_rework:
+    if history.pending_rework is not None and halt.may_rework:
         return (
             "the last experiment may still be mended: `autoresearch try --rework -m …`; then stop"
         )
     first = "`autoresearch validate`, report; then " if verdicts.is_unvalidated(history) else ""
     end = f"{first}call nothing more; if a loop drives this, end it"
     how = "ScheduleWakeup with stop: true, or CronDelete"
-    if state.halt.ends_session:
+    if halt.ends_session:
         return f"{end} ({how})"
     return f"{end} ({how}); only if the human has asked for more since then: `run N --new`"
 

@@ -90,11 +90,6 @@ class Tried(Struct, frozen=True, kw_only=True, rename={"kind": "tried_kind"}):
     at: str
     epoch: int
     run: int | None
-    verdict: Verdict
-    reason: Reason | None
-    flags: tuple[Flag, ...]
-    effect: Effect | None
-    detail: str
     message: str
     hypothesis: str | None
     idea: int | None
@@ -102,13 +97,18 @@ class Tried(Struct, frozen=True, kw_only=True, rename={"kind": "tried_kind"}):
     attempt: int
     retest: int
     related: int | None
-    commit: str
     parent: str
+    commit: str
     tree: str
     paths: tuple[str, ...]
     path_count: int
     lines_added: int
     lines_removed: int
+    verdict: Verdict
+    reason: Reason | None
+    flags: tuple[Flag, ...]
+    detail: str
+    effect: Effect | None
     samples: int
     sandbox: str
     duration_s: Finite

@@ -535,12 +535,6 @@ UNDER_WAY = {
 }
 """What git leaves in its folder while an operation waits for its user."""
 
-ENDED_BY = {
-    "rebase": "`git rebase --abort` undoes it.",
-    "patch": "`git am --abort` undoes it.",
-    "bisection": "`git bisect reset` ends it.",
-}
-
 
 def under_way(repo: GitRepo) -> str | None:
     """The operation that waits for its user, in a word; None where there is none."""
@@ -549,8 +543,13 @@ def under_way(repo: GitRepo) -> str | None:
 
 def ended_by(what: str) -> str:
     """How an operation that is under way is ended without a commit, in a sentence."""
-    both = f"`git {what} --abort` undoes it; `git {what} --quit` ends it and leaves the files."
-    return ENDED_BY.get(what, both)
+    if what == "bisection":
+        return "`git bisect reset` ends it."
+    undo = f"`git {'am' if what == 'patch' else what} --abort` undoes it"
+    stays = (
+        "" if what in {"rebase", "patch"} else f"; `git {what} --quit` ends it and leaves the files"
+    )
+    return f"{undo}{stays}."
 
 
 def unmerged(repo: GitRepo) -> list[str]:

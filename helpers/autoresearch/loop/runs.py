@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from autoresearch.core import budget, hostlimits
-from autoresearch.core.budget import Halt, Remaining
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.history import OpenRun
 from autoresearch.core.model import SCHEMA
@@ -28,25 +25,8 @@ DEFAULT_EXPERIMENTS = 5
 """Of a run for which nobody named a number: a bounded batch, then a report."""
 
 
-class RunState(NamedTuple):
-    """A run after `run` was called; its number is None when none is open.
-
-    Attributes:
-        opened: whether this call opened it.
-        halt: why nothing more is due, or None to go on.
-        remaining: of the session.
-    """
-
-    number: int | None
-    used: int
-    total: int
-    opened: bool
-    halt: Halt | None
-    remaining: Remaining
-
-
-def open_run(session: Session, experiments: int | None, *, new: bool = False) -> RunState:
-    """Open a run, or go on with the one in progress.
+def open_run(session: Session, experiments: int | None, *, new: bool = False) -> bool:
+    """Open a run, or go on with the one in progress; whether one was opened.
 
     A call that names the number of the run in progress is another tick of it. A finished run is
     not opened again by its own ticks: without a number they hear that it is done. A run whose
@@ -58,17 +38,18 @@ def open_run(session: Session, experiments: int | None, *, new: bool = False) ->
     halt = budget.halt(history, session.contract)
     same = current is not None and experiments in {None, current.experiments}
     if halt is not None and halt.ends_session:
-        return _state(session, opened=False)
+        return False
     if current is not None and halt is None:
         _require_free(session, current, host, same=same)
         if same:
-            return _gone_on(session, current, host)
+            _go_on(session, current, host)
+            return False
     if current is not None and host in current.shared_by and same and not new:
-        return _state(session, opened=False)
+        return False
     _end(session, "another run was asked for" if halt is None else halt.text)
     number = history.last_run + 1
     _record(session, host, number, experiments or DEFAULT_EXPERIMENTS, history.last_number)
-    return _state(session, opened=True)
+    return True
 
 
 def _require_free(session: Session, current: OpenRun, host: str, *, same: bool) -> None:
@@ -82,13 +63,12 @@ def _require_free(session: Session, current: OpenRun, host: str, *, same: bool) 
     )
 
 
-def _gone_on(session: Session, current: OpenRun, host: str) -> RunState:
-    """The run in progress, from now on this agent session's."""
+def _go_on(session: Session, current: OpenRun, host: str) -> None:
+    """Make the run in progress this agent session's."""
     if current.host_session != host:
         _record(session, host, current.number, current.experiments, current.after)
     else:
         mark(session.environ, host, session.places.state)
-    return _state(session, opened=False)
 
 
 def _record(session: Session, host: str, number: int, experiments: int, after: int) -> None:
@@ -131,16 +111,3 @@ def _end(session: Session, reason: str) -> None:
         logbook.record(
             session, RunEnd(schema=SCHEMA, at=now_utc(), number=run.number, reason=reason)
         )
-
-
-def _state(session: Session, *, opened: bool) -> RunState:
-    history = session.history
-    run = history.run
-    return RunState(
-        number=None if run is None else run.number,
-        used=0 if run is None else run.used,
-        total=0 if run is None else run.experiments,
-        opened=opened,
-        halt=budget.halt(history, session.contract),
-        remaining=budget.remaining(history, session.contract.budget),
-    )

@@ -29,7 +29,8 @@ class Key(NamedTuple):
         starts_epoch: whether values measured under another value of it cannot be compared: a change
             starts a new epoch. Otherwise it only bounds, ends or describes.
         gives_verdict: whether its command decides about a candidate.
-        title: what the contract in words calls a command or list; "" for a sentence of its own.
+        said: what the contract in words says where the key is set, `{}` for the value; "" where
+            `prose` says it.
         briefed: the line of the brief about it, `{}` for the value; "" for none of this form.
         noun: what a text that does not match the pattern is not.
         remedy: what to write instead, where the kind does not say.
@@ -37,7 +38,7 @@ class Key(NamedTuple):
 
     starts_epoch: bool = True
     gives_verdict: bool = False
-    title: str = ""
+    said: str = ""
     briefed: str = ""
     noun: str = ""
     remedy: str = ""
@@ -180,7 +181,9 @@ class Contract(Struct, frozen=True, kw_only=True):
         ),
     ]
     """Names the branch `autoresearch/<session>`, its refs and folders."""
-    goal: Annotated[str, Meta(max_length=400), scalars.LINE, SAME_EPOCH]
+    goal: Annotated[
+        str, Meta(max_length=400), scalars.LINE, Key(starts_epoch=False, said="Goal: {}")
+    ]
     """What the agent is told."""
     metric: Metric
     """The one number that is optimised."""
@@ -198,7 +201,7 @@ class Contract(Struct, frozen=True, kw_only=True):
     """Must pass before a keep."""
     final_guard: Annotated[
         Command | None,
-        Key(starts_epoch=False, gives_verdict=True, title="Final guard, of the last commit"),
+        Key(starts_epoch=False, gives_verdict=True, said="Final guard, of the last commit: {}"),
     ] = None
     """`validate` runs it on the last commit, for example the whole test suite where the guard runs
     only part of it. It must also pass at `init`. `validate` reports a failure before the number."""
@@ -206,20 +209,20 @@ class Contract(Struct, frozen=True, kw_only=True):
         Command | None,
         Key(
             gives_verdict=True,
-            title="Output that must not change",
+            said="Output that must not change: {}",
             briefed="same: the output of `{}` must not change",
         ),
     ] = None
     """Its output must stay, byte for byte, what the baseline's code prints (at most 8 MiB)."""
-    setup: Annotated[Command | None, Key(title="Set-up of a bench checkout")] = None
+    setup: Annotated[Command | None, Key(said="Set-up of a bench checkout: {}")] = None
     """Runs once in each bench checkout, and again when its inputs change."""
-    build: Annotated[Command | None, Key(title="Build, once a candidate")] = None
+    build: Annotated[Command | None, Key(said="Build, once a candidate: {}")] = None
     """Runs once per candidate and is never timed. A failure is a crash."""
     profile: Annotated[
         Command | None,
         Key(
             starts_epoch=False,
-            title="Profiler",
+            said="Profiler: {}",
             briefed="profiler: `autoresearch profile` shows where the incumbent spends its cost",
         ),
     ] = None
@@ -230,23 +233,23 @@ class Contract(Struct, frozen=True, kw_only=True):
     transfer: Annotated[tuple[tuple[str, str], ...], SAME_EPOCH] = ()
     """Other workloads by name, each a command that prints the same metric: `{large: ./large.sh}`.
     `validate` races them too and says how much of the gain carries over."""
-    env: tuple[tuple[str, str], ...] = ()
+    env: Annotated[tuple[tuple[str, str], ...], Key(said="Environment: {}")] = ()
     """Added to the otherwise clean environment, and taken literally: `$HOME` is five characters."""
-    pass_through: Annotated[tuple[str, ...], Key(title="Passed through")] = field(
+    pass_through: Annotated[tuple[str, ...], Key(said="Passed through: {}")] = field(
         default=(), name="env.pass"
     )
     """Names of variables that are passed through from your environment."""
     link: Annotated[
-        tuple[str, ...], Listed, scalars.FOLDER, Key(title="Readable in bench checkouts")
+        tuple[str, ...], Listed, scalars.FOLDER, Key(said="Readable in bench checkouts: {}")
     ] = ()
     """Ignored folders that bench checkouts may read. They must exist."""
     cache: Annotated[
-        tuple[str, ...], Listed, scalars.FOLDER, Key(title="Kept between experiments")
+        tuple[str, ...], Listed, scalars.FOLDER, Key(said="Kept between experiments: {}")
     ] = ()
     """Folders of build outputs that survive between experiments. Each checkout has its own."""
     sandbox: Sandbox = Sandbox.AUTO
     """When commands run in a sandbox: where one works, always, or never. See `docs/sandbox.md`."""
-    network: bool = False
+    network: Annotated[bool, Key(said="Network: every command may use it.")] = False
     """Whether commands in a sandbox may use the network. `setup` always may."""
     timeout_s: Annotated[Duration, SAME_EPOCH] = field(default=120.0, name="timeout")
     """The longest that one sample may take. The default is added to `time_budget`."""
@@ -256,7 +259,12 @@ class Contract(Struct, frozen=True, kw_only=True):
     """Passed to `verify`, for programs that run for as long as they are told. Must be below
     `timeout`."""
     race: Annotated[RaceRule, SAME_EPOCH] = RaceRule()
-    simplify_loss: Annotated[float, Meta(ge=0, le=0.5), scalars.SHARE, SAME_EPOCH] = 0.01
+    simplify_loss: Annotated[
+        float,
+        Meta(ge=0, le=0.5),
+        scalars.SHARE,
+        Key(starts_epoch=False, said="Simplifications together may cost {}."),
+    ] = 0.01
     """The most that all `--simplify` keeps together may cost."""
     budget: Annotated[Budget, SAME_EPOCH] = Budget()
     stop_on_plateau: Annotated[bool, SAME_EPOCH] = False

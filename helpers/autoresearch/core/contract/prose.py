@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from autoresearch.core import formatting
 from autoresearch.core.contract.keys import Contract, Metric, Sandbox, Secondary, terms_of
-from autoresearch.core.contract.scalars import percentage
+from autoresearch.core.contract.scalars import COMMAND, Notation, percentage
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Source
 
@@ -52,17 +52,20 @@ def _briefed(held: str | tuple[str, ...]) -> str:
 
 
 def _sentences(contract: Contract, name: str) -> Iterator[str]:
-    """What is to be said of a key: its own sentences, or its title and its value."""
+    """What is to be said of a key: what it declares, or its own sentences."""
     term = terms_of(Contract)[name]
     held = getattr(contract, term.field)
     if term.field in _SENTENCES:
         yield from _SENTENCES[term.field](contract)
-    elif term.key.title and held:
-        yield f"{term.key.title}: {_codes((held,) if isinstance(held, str) else held)}"
+    elif term.key.said and held is not False and held not in (None, ()):
+        yield term.key.said.format(_said(held, term.kind))
 
 
-def _goal(contract: Contract) -> Iterator[str]:
-    yield f"Goal: {contract.goal}"
+def _said(held: object, kind: Notation) -> str:
+    """A value: code for commands and lists, the file's notation for all else."""
+    if isinstance(held, tuple):
+        return _codes(tuple(one if isinstance(one, str) else "=".join(one) for one in held))
+    return _code(str(held)) if kind is COMMAND else kind.show(held)
 
 
 def _metric(contract: Contract) -> Iterator[str]:
@@ -115,19 +118,9 @@ def _transfer(contract: Contract) -> Iterator[str]:
         yield f"`validate` also races these workloads: {listed}"
 
 
-def _env(contract: Contract) -> Iterator[str]:
-    if contract.env:
-        yield f"Environment: {_codes(tuple(f'{name}={value}' for name, value in contract.env))}"
-
-
 def _sandbox(contract: Contract) -> Iterator[str]:
     if contract.sandbox in _SANDBOX_WORDS:
         yield _SANDBOX_WORDS[contract.sandbox]
-
-
-def _network(contract: Contract) -> Iterator[str]:
-    if contract.network:
-        yield "Network: every command may use it."
 
 
 def _race(contract: Contract) -> Iterator[str]:
@@ -139,10 +132,6 @@ def _race(contract: Contract) -> Iterator[str]:
         cost = formatting.count(race.max_runs, "sample")
     share = percentage(race.alpha)
     yield f"Race: at most {cost} a race; at most {share} of worthless candidates are kept."
-
-
-def _simplify_loss(contract: Contract) -> Iterator[str]:
-    yield f"Simplifications together may cost {percentage(contract.simplify_loss)}."
 
 
 def _budget(contract: Contract) -> Iterator[str]:
@@ -161,21 +150,17 @@ def _budget(contract: Contract) -> Iterator[str]:
 
 
 _SENTENCES: dict[str, Callable[[Contract], Iterator[str]]] = {
-    "goal": _goal,
     "metric": _metric,
     "verify": _verify,
     "scope": _scope,
     "guard": _guard,
     "holdout": _holdout,
     "transfer": _transfer,
-    "env": _env,
     "sandbox": _sandbox,
-    "network": _network,
     "race": _race,
-    "simplify_loss": _simplify_loss,
     "budget": _budget,
 }
-"""Field -> what is said of it, where a title and the value do not do."""
+"""Field -> what is said of it, where a sentence with the value does not do."""
 
 
 def _least_gain(contract: Contract) -> Iterator[str]:
