@@ -108,13 +108,19 @@ def test_sarif_is_read_by_another_reader():
     (run,) = log.runs
     assert run.tool.driver.rules is not None
     assert run.results is not None
-    assert [rule.id for rule in run.tool.driver.rules] == ["CWE-89", "CWE-943"]
+    assert [rule.id for rule in run.tool.driver.rules] == [
+        "CWE-89/critical",
+        "CWE-89/high",
+        "CWE-89/low",
+        "CWE-89/none",
+        "CWE-943/medium",
+    ]
     assert [result.rule_id for result in run.results] == [
-        "CWE-89",
-        "CWE-89",
-        "CWE-943",
-        "CWE-89",
-        "CWE-89",
+        "CWE-89/critical",
+        "CWE-89/high",
+        "CWE-943/medium",
+        "CWE-89/low",
+        "CWE-89/none",
     ]
 
 
@@ -125,7 +131,10 @@ def test_sarif_says_what_is_known_of_each_finding():
     first = results[0]
     assert first["level"] == "error"
     assert first["rank"] == pytest.approx(93.0)
-    assert first["partialFingerprints"] == {"autoresearchFinding/v1": f"{1:032x}"}
+    assert first["partialFingerprints"] == {
+        "autoresearchFinding/v1": f"{1:032x}",
+        "primaryLocationLineHash": f"{0:016x}:1",
+    }
     assert [taxon["id"] for taxon in first["taxa"]] == ["89", "564"]
     assert first["properties"]["proof"] == "exploited"
     assert first["properties"]["tags"] == [
@@ -135,6 +144,8 @@ def test_sarif_says_what_is_known_of_each_finding():
     ]
     region = first["locations"][0]["physicalLocation"]["region"]
     assert (region["startLine"], region["endLine"]) == (6, 6)
+    assert (region["startColumn"], region["endColumn"]) == (1, len("query = a + b") + 1)
+    assert "See also [no check here](1)." in first["message"]["text"]
     (related,) = first["relatedLocations"]
     assert related["message"]["text"] == "no check here"
     assert related["physicalLocation"]["artifactLocation"]["uri"] == "app/web%20.py"
@@ -151,10 +162,41 @@ def test_sarif_says_what_is_known_of_each_finding():
     assert false["justification"] == "false-positive: the value is a constant"
 
 
-def test_rule_carries_its_gravest_severity():
-    """A code-scanning view that sorts a critical injection under low."""
+def test_rule_carries_one_severity():
+    """A low finding that GitHub shows as critical, for it reads the severity of the rule."""
     rules = sarif.document(overview(*LINES))["runs"][0]["tool"]["driver"]["rules"]
-    assert [rule["properties"]["security-severity"] for rule in rules] == ["9.3", "5.1"]
+    shown = [(rule["id"], rule["properties"]["security-severity"]) for rule in rules]
+    assert shown == [
+        ("CWE-89/critical", "9.3"),
+        ("CWE-89/high", "7.5"),
+        ("CWE-89/low", "2.0"),
+        ("CWE-89/none", "0.0"),
+        ("CWE-943/medium", "5.1"),
+    ]
+    assert [rule["properties"]["precision"] for rule in rules] == ["very-high", *["medium"] * 4]
+    assert rules[0]["help"]["text"].startswith("CWE-89: SQL injection. Bind values")
+    unknown = sarif.document(overview(LINES[0], finding(1, cwe=(1499,))))["runs"][0]["tool"]
+    assert "1499" in unknown["driver"]["rules"][0]["helpUri"]
+
+
+def test_snippet_is_the_text_of_the_region():
+    """Code that is shown without its indentation, or with characters that turn it round."""
+    text = "    if x:\n\treturn 'caf\u00e9 \u202e\x1b'  "
+    two = make(type(quote()), path="a.py", first=3, last=4, text=text, note="")
+    (run,) = sarif.document(overview(LINES[0], finding(1, evidence=(two,))))["runs"]
+    region = run["results"][0]["locations"][0]["physicalLocation"]["region"]
+    assert region["snippet"]["text"] == "    if x:\n\treturn 'caf\u00e9 \ufffd\ufffd'  "
+    assert region["endColumn"] == len("\treturn 'caf\u00e9 \u202e\x1b'  ") + 1
+
+
+def test_words_of_a_finding_are_no_links():
+    """A message whose brackets lead a reader elsewhere."""
+    (run,) = sarif.document(overview(LINES[0], finding(1, title="[here](http://e)")))["runs"]
+    assert run["results"][0]["message"]["text"].startswith("\\[here\\](http://e)")
+    assert "versionControlProvenance" not in run
+    shown = overview(*LINES)._replace(origin="https://host/a/b.git")
+    (run,) = sarif.document(shown)["runs"]
+    assert run["versionControlProvenance"][0]["revisionId"] == "c" * 40
 
 
 def test_baseline_is_read_back():
@@ -222,6 +264,11 @@ def test_markdown_shows_everything_once():
     assert "- Coverage: 4 of 12 cells (33%)" in text
     assert "| db | F2 F3 F4 F5 | F1 | ? | ? | F6 | ? |" in text
     assert "app/db.py:6 (no longer there)" in text
+    moved = overview(*LINES)
+    assert "[app/db.py:6](app/db.py#L6-L6)" in page.markdown(moved)
+    assert "- process db: it works" in text
+    assert "- web: spoofing, tampering" in text
+    assert "Second mind: unread" in text
     assert "accepted until 2026-05-31, ran out: until the next release" in text
     assert "accepted until 2026-12-31: behind the VPN" in text
     assert "- Proof of concept: exploited at dddddddddddd (not isolated)" in text
@@ -246,7 +293,7 @@ def test_nothing_in_the_markdown_leaves_its_place():
     assert "<script" not in rendered
     assert "href" not in rendered
     assert rendered.count("<h1>") == 1
-    assert rendered.count("<h2>") == 3
+    assert rendered.count("<h2>") == 6
     assert rendered.count("<h3>") == 1
     assert "\x1b" not in rendered
     assert "\u202e" not in rendered

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKED = ROOT / "tests" / "hosts"
+TOOLS = ROOT / "tests" / "tools"
+"""A lock file of its own: a new host does not fetch the tools again."""
 BINARIES = {
     "claude": "@anthropic-ai/claude-code-*/claude",
     "codex": "@openai/codex-*/vendor/*/bin/codex",
@@ -45,9 +47,9 @@ _SHARED = ("GIT_AUTHOR_", "GIT_COMMITTER_", "XDG_STATE_", "XDG_CACHE_")
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
-def folder() -> Path:
-    """Where the hosts of the lock file are, or will be."""
-    lock = (LOCKED / "package-lock.json").read_bytes()
+def folder(locked: Path = LOCKED) -> Path:
+    """Where the programs of a lock file are, or will be."""
+    lock = (locked / "package-lock.json").read_bytes()
     return _CACHE / "autoresearch-test-hosts" / hashlib.sha256(lock).hexdigest()[:16]
 
 
@@ -60,27 +62,28 @@ def binary(host: str) -> Path | None:
     return found[0] if found else None
 
 
-def install() -> None:
-    """Install what the lock file names, once; what is half done is never taken for done."""
-    if _INSTALLED.exists():
+def install(locked: Path = LOCKED) -> None:
+    """Install what a lock file names, once; what is half done is never taken for done."""
+    there = folder(locked)
+    if there.exists():
         return
     npm = shutil.which("npm")
     if npm is None:
         sys.exit("error: npm is needed to install the hosts (apt install npm, brew install node)")
-    sys.stderr.write(f"installing {', '.join(BINARIES)} for tests/hosts in {_INSTALLED}, once\n")
-    _INSTALLED.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_INSTALLED.parent) as name:
+    sys.stderr.write(f"installing what {locked} names in {there}, once\n")
+    there.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=there.parent) as name:
         build = Path(name) / "build"
         build.mkdir()
         for file in ("package.json", "package-lock.json"):
-            shutil.copy(LOCKED / file, build)
+            shutil.copy(locked / file, build)
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         if subprocess.run(command, cwd=build, stdout=sys.stderr, check=False).returncode:
             sys.exit("error: npm could not install them; see above")
-        if not _INSTALLED.exists():
-            build.rename(_INSTALLED)
+        if not there.exists():
+            build.rename(there)
     missing = [host for host in BINARIES if binary(host) is None]
-    if missing:
+    if missing and locked == LOCKED:
         sys.stderr.write(f"the lock file has no {', '.join(missing)} for this platform\n")
 
 
@@ -183,3 +186,4 @@ def _descendants(pid: int) -> list[int]:
 
 if __name__ == "__main__":
     install()
+    install(TOOLS)

@@ -21,8 +21,9 @@ from autoresearch.core.security import page
 from autoresearch.core.security import sarif as form
 from autoresearch.core.security.ledger import LETTERS, Severity, Stride
 from autoresearch.core.security.overview import Coverage, Row, Shown
+from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import atomic_write, read_bytes_limited
-from autoresearch.security import gating
+from autoresearch.security import gating, webreport
 from autoresearch.security.books import Books
 
 LEADS_SHOWN = 20
@@ -200,10 +201,16 @@ def show_command(books: Books, number: int) -> Answer:
 @security(write=False)
 @click.option("--sarif", type=FILE, help="Write SARIF 2.1.0 to this file.")
 @click.option("--markdown", type=FILE, help="Write the report in Markdown.")
-@click.option("--html", type=FILE, help="Write it as a section of HTML.")
+@click.option("--html", type=FILE, help="Write it as a page of HTML (needs the extra `report`).")
+@click.option("--vex", type=FILE, help="Write OpenVEX: what was decided not to be fixed.")
 @click.option("--badge", type=FILE, help="Write a badge's JSON (shields.io endpoint).")
 def report_command(
-    books: Books, sarif: Path | None, markdown: Path | None, html: Path | None, badge: Path | None
+    books: Books,
+    sarif: Path | None,
+    markdown: Path | None,
+    html: Path | None,
+    vex: Path | None,
+    badge: Path | None,
 ) -> Answer:
     """Write the findings in other formats.
 
@@ -215,7 +222,8 @@ def report_command(
     texts: tuple[tuple[Path | None, Callable[[], str]], ...] = (
         (sarif, lambda: json.dumps(form.document(found), indent=1) + "\n"),
         (markdown, lambda: page.markdown(found)),
-        (html, lambda: page.section(found)),
+        (html, lambda: webreport.whole_page(found)),
+        (vex, lambda: json.dumps(webreport.vex(found, now_utc()), indent=1) + "\n"),
         (badge, lambda: json.dumps(sums.badge(found)) + "\n"),
     )
     written = []

@@ -8,6 +8,7 @@ repository and independent of any session. `autoresearch.security.jsonl` and
 from __future__ import annotations
 
 import hashlib
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -306,6 +307,15 @@ class Books:
             )
         return self.ledger.findings[number]
 
+    def _origin(self) -> str:
+        """Where the repository was cloned from, as a URL without credentials; empty for none."""
+        done = self.repo.run("config", "--get", "remote.origin.url", check=False)
+        url = done.out.decode("utf-8", "replace").strip()
+        short = re.fullmatch(r"(?:[\w.-]+@)?([\w.-]+):(?!//)(\S+)", url)
+        url = f"ssh://{short[1]}/{short[2]}" if short else url
+        found = re.fullmatch(r"(https?|ssh|git)://(?:[^@/\s]*@)?([\w.:-]+/[\w.~/-]+)", url)
+        return f"{found[1]}://{found[2]}" if found else ""
+
     @cached_property
     def sites(self) -> tuple[Site, ...]:
         """The places of every file of the commit; files that were read before are not again."""
@@ -371,6 +381,7 @@ class Books:
             places=self.places(),
             reviews=ledger.reviews,
             cuts=tuple(self.tree.news),
+            origin=self._origin(),
         )
 
     def covered(self, sweep: Sweep | None = None) -> sums.Coverage:

@@ -90,6 +90,30 @@ def _text(name: str) -> str:
     return folder.joinpath(name).read_text("utf-8")
 
 
+class Weakness(NamedTuple):
+    """A weakness by its CWE number."""
+
+    number: int
+    name: str
+    remedy: str
+
+    @property
+    def page(self) -> str:
+        """Its page at MITRE."""
+        return f"https://cwe.mitre.org/data/definitions/{self.number}.html"
+
+
+@cache
+def _weaknesses() -> Any:  # noqa: ANN401 - a YAML file of ours
+    return yaml.safe_load(_text("weaknesses.yaml"))
+
+
+def weakness(number: int) -> Weakness:
+    """What is known of a weakness; of those that are not in our list only the page."""
+    unknown = ("Weakness of that number", "See its page at cwe.mitre.org.")
+    return Weakness(number, *_weaknesses().get(number, unknown))
+
+
 @cache
 def every_category() -> tuple[Category, ...]:
     """All entries of the OWASP lists."""

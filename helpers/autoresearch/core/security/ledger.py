@@ -318,7 +318,7 @@ class Lead(Struct, frozen=True, kw_only=True):
 Line: TypeAlias = Model | Sweep | Examined | Finding | Proof | Resolution | Lead | SecondLook
 
 LEDGER: Codec[Line] = Codec(
-    (Model, Sweep, Examined, Finding, Proof, Lead, SecondLook), decision=Resolution
+    (Model, Sweep, Examined, Finding, Proof, Lead), decision=Resolution, review=SecondLook
 )
 """The form of `security.jsonl`."""
 

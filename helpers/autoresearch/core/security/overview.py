@@ -219,6 +219,7 @@ class Overview(NamedTuple):
         name: of the repository.
         commit: what everything was checked against.
         today: `2026-12-31`.
+        origin: URL that the repository was cloned from, without credentials; empty for none.
         findings: the gravest first.
     """
 
@@ -234,6 +235,7 @@ class Overview(NamedTuple):
     places: tuple[PlaceCount, ...] = ()
     reviews: Mapping[int, SecondLook] = {}
     cuts: tuple[str, ...] = ()
+    origin: str = ""
 
     def open(self) -> tuple[Shown, ...]:
         """Findings that are open, the gravest first."""

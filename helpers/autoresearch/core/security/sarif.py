@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote as percent
 
 from autoresearch.core.formatting import clean_line
-from autoresearch.core.security.catalog import categories
+from autoresearch.core.security.catalog import categories, weakness
 from autoresearch.core.security.ledger import Severity, State
 from autoresearch.core.security.overview import Located, Overview, Shown
 
@@ -19,6 +20,10 @@ CWE_URI = "https://cwe.mitre.org/"
 ROOT = "%SRCROOT%"
 FINGERPRINT = "autoresearchFinding/v1"
 LONGEST = 1_000
+_UNPRINTABLE = re.compile(
+    r"[^\t\n\x20-\x7e\xa0-\u200a\u2010-\u2027\u202f-\u205f\u2070-\ud7ff\ue000-\U0010ffff]"
+)
+"""Control and direction characters: the region's text is the file's own but for them."""
 
 _LEVELS = {
     Severity.CRITICAL: "error",
@@ -30,27 +35,37 @@ _LEVELS = {
 
 
 def document(overview: Overview) -> Json:
-    """The SARIF log: one run, a rule for each CWE, a result for each finding that is not fixed.
+    """The SARIF log: one run, and a result for each finding that is not fixed.
 
-    Accepted findings and false positives are there with a suppression, so that a reader knows
-    why they do not count.
+    Each weakness has a rule for each severity, because GitHub takes a result's severity from its
+    rule. Accepted findings and false positives are there with a suppression, so that a reader
+    knows why they do not count.
     """
     shown = [one for one in overview.findings if one.state is not State.FIXED]
     numbers = sorted({number for one in shown for number in one.finding.cwe})
-    rules = sorted({one.finding.cwe[0] for one in shown})
+    rules = list(dict.fromkeys(map(_rule_id, sorted(shown, key=lambda one: one.finding.cwe[0]))))
+    origin = {
+        "repositoryUri": overview.origin,
+        "revisionId": overview.commit,
+        "mappedTo": {"uriBaseId": ROOT},
+    }
     return {
         "$schema": SCHEMA_URI,
         "version": "2.1.0",
         "runs": [
             {
                 "tool": {"driver": _driver(overview, shown, rules)},
+                "invocations": [
+                    {"executionSuccessful": True, "endTimeUtc": f"{overview.today}T00:00:00Z"}
+                ],
+                **({"versionControlProvenance": [origin]} if overview.origin else {}),
                 "automationDetails": {"id": "autoresearch/security/"},
                 "columnKind": "unicodeCodePoints",
                 "originalUriBaseIds": {
                     ROOT: {"description": {"text": "The repository's root folder."}}
                 },
                 "taxonomies": [_taxonomy(numbers)],
-                "results": [_result(one, rules.index(one.finding.cwe[0])) for one in shown],
+                "results": [_result(one, rules.index(_rule_id(one))) for one in shown],
                 "properties": {
                     "commit": overview.commit,
                     "coveredCells": overview.coverage.covered,
@@ -61,30 +76,48 @@ def document(overview: Overview) -> Json:
     }
 
 
-def _driver(overview: Overview, shown: list[Shown], rules: list[int]) -> Json:
+def _rule_id(one: Shown) -> str:
+    return f"CWE-{one.finding.cwe[0]}/{one.finding.severity.value}"
+
+
+def _driver(overview: Overview, shown: list[Shown], rules: list[str]) -> Json:
     return {
         "name": "autoresearch security",
+        "fullName": "autoresearch security, sweeps whose evidence is checked",
+        "informationUri": CWE_URI,
         "version": overview.version,
         "semanticVersion": overview.version,
-        "rules": [_rule(number, shown) for number in rules],
+        "rules": [_rule([one for one in shown if _rule_id(one) == rule]) for rule in rules],
         "supportedTaxonomies": [{"name": "CWE", "index": 0}],
     }
 
 
-def _rule(number: int, shown: list[Shown]) -> Json:
-    """The rule of a weakness; its severity, for readers that want one, is its gravest finding's."""
-    own = [one.finding for one in shown if one.finding.cwe[0] == number]
-    tags = ["security", f"external/cwe/cwe-{number:03d}"]
+def _rule(own: list[Shown]) -> Json:
+    """The rule of a weakness and a severity, from its findings."""
+    finding = own[0].finding
+    known = weakness(finding.cwe[0])
+    proven = all(one.standing.is_proven for one in own)
+    title = f"CWE-{known.number}: {known.name}"
     return {
-        "id": f"CWE-{number}",
-        "name": f"Cwe{number}",
-        "shortDescription": {"text": f"Weakness CWE-{number}"},
-        "helpUri": _page(number),
-        "relationships": [{"target": _reference(number), "kinds": ["superset"]}],
+        "id": _rule_id(own[0]),
+        "name": f"Cwe{known.number}{finding.severity.value.title()}",
+        "shortDescription": {"text": f"{title}."},
+        "fullDescription": {"text": f"{title}, of {finding.severity.value} severity here."},
+        "help": {
+            "text": f"{title}. {known.remedy} See {known.page}",
+            "markdown": f"**{title}.** {known.remedy} See [its page]({known.page}).",
+        },
+        "helpUri": known.page,
+        "defaultConfiguration": {"level": _LEVELS[finding.severity]},
+        "relationships": [{"target": _reference(known.number), "kinds": ["superset"]}],
         "properties": {
-            "tags": tags + [c.label for c in categories((number,))],
-            "security-severity": f"{max(finding.score for finding in own):.1f}",
-            "precision": "high",
+            "tags": [
+                "security",
+                f"external/cwe/cwe-{known.number:03d}",
+                *(c.label for c in categories((known.number,))),
+            ],
+            "security-severity": f"{max(one.finding.score for one in own):.1f}",
+            "precision": "very-high" if proven else "medium",
         },
     }
 
@@ -96,21 +129,31 @@ def _taxonomy(numbers: list[int]) -> Json:
         "shortDescription": {"text": "The MITRE Common Weakness Enumeration"},
         "informationUri": CWE_URI,
         "isComprehensive": False,
-        "taxa": [{"id": str(number), "helpUri": _page(number)} for number in numbers],
+        "taxa": [
+            {
+                "id": str(number),
+                "shortDescription": {"text": f"{weakness(number).name}."},
+                "helpUri": weakness(number).page,
+            }
+            for number in numbers
+        ],
     }
 
 
 def _result(one: Shown, rule: int) -> Json:
     finding = one.finding
     result: Json = {
-        "ruleId": f"CWE-{finding.cwe[0]}",
+        "ruleId": _rule_id(one),
         "ruleIndex": rule,
         "kind": "fail",
         "level": _LEVELS[finding.severity],
         "rank": finding.score * 10,
         "message": {"text": _message(one)},
         "locations": [_location(one.where)],
-        "partialFingerprints": {FINGERPRINT: finding.fingerprint},
+        "partialFingerprints": {
+            FINGERPRINT: finding.fingerprint,
+            "primaryLocationLineHash": f"{finding.fingerprint[:16]}:1",
+        },
         "taxa": [_reference(number) for number in finding.cwe],
         "properties": _properties(one),
     }
@@ -137,15 +180,26 @@ def _properties(one: Shown) -> Json:
         "security-severity": f"{finding.score:.1f}",
         "evidenceStands": one.where.stands,
         "proof": "none" if proof is None else proof.result.value,
+        "precision": "very-high" if one.standing.is_proven else "medium",
         "runsQuotedLines": "not known" if proof is None else proof.runs.value,
         "tags": [category.label for category in categories(finding.cwe, finding.lists)],
     }
 
 
 def _message(one: Shown) -> str:
+    """What is wrong, with a link to each related place; brackets of anybody's words are none."""
     finding = one.finding
+    related = ", ".join(
+        f"[{_unlinked(place.note or place.path)}]({number})"
+        for number, place in enumerate(one.evidence[1:], 1)
+    )
     parts = [finding.title, finding.scenario, f"Remedy: {finding.remedy}"]
-    return "\n\n".join(clean_line(part, LONGEST) for part in parts)
+    said = [_unlinked(part) for part in parts]
+    return "\n\n".join([*said, f"See also {related}."] if related else said)
+
+
+def _unlinked(text: str) -> str:
+    return re.sub(r"([\\\[\]])", r"\\\1", clean_line(text, LONGEST))
 
 
 def _suppression(one: Shown) -> Json:
@@ -168,22 +222,16 @@ def _location(place: Located) -> Json:
             },
             "region": {
                 "startLine": place.first,
+                "startColumn": 1,
                 "endLine": place.last,
-                "snippet": {"text": _block(place.text)},
+                "endColumn": len(place.text.split("\n")[-1]) + 1,
+                "snippet": {"text": _UNPRINTABLE.sub("\ufffd", place.text)},
             },
         }
     }
     if place.note:
         location["message"] = {"text": clean_line(place.note, LONGEST)}
     return location
-
-
-def _block(text: str) -> str:
-    return "\n".join(clean_line(line) for line in text.split("\n"))
-
-
-def _page(number: int) -> str:
-    return f"{CWE_URI}data/definitions/{number}.html"
 
 
 def _reference(number: int) -> Json:
