@@ -284,6 +284,7 @@ def test_empty_report_says_so():
     text = page.markdown(overview(model(element("log", ElementKind.STORE))))
     assert "None." in text
     assert "Nothing yet." in text
+    assert "There is none yet." in page.markdown(overview())
     assert "| log | - | ? | - | ? | ? | - |" in text
 
 

@@ -28,7 +28,9 @@ from support import hosts
 from support.ledgers import element, examined, finding, overview, quote, read
 from support.records import make
 
-MULTITOOL = hosts.folder() / "node_modules/@microsoft/sarif-multitool-linux/Sarif.Multitool"
+MULTITOOL = (
+    hosts.folder(hosts.TOOLS) / "node_modules/@microsoft/sarif-multitool-linux/Sarif.Multitool"
+)
 HOSTILE = "</pre><script>x</script> [a](http://e) {{ 7*7 }} \x1b[31m \u202e <!-- \"'"
 
 
@@ -93,6 +95,7 @@ class Reader(HTMLParser):
         self.tags, self.links, self.ids = [], [], []
 
     def handle_starttag(self, tag, attrs):
+        """Take a tag in."""
         self.tags.append(tag)
         found = dict(attrs)
         self.links += [found["href"]] if "href" in found else []

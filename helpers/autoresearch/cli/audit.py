@@ -342,9 +342,10 @@ def prove_command(
 @security(write=True)
 @click.argument("file", type=FILE)
 def import_command(books: Books, file: Path) -> Answer:
-    """Import a scanner's report as leads.
+    """Import a scanner's report, or advisories, as leads.
 
-    Reads SARIF, or JSON of bandit, semgrep, pip-audit and npm. A lead is only the scanner's claim:
+    Reads SARIF, JSON of bandit, semgrep, pip-audit, npm and osv-scanner, and a file or folder of
+    OSV advisories, matched offline against lock files. A lead is only the scanner's claim:
     confirm it with `add` or dismiss it with `examined`, with `lead: N` and evidence of your own.
 
     Example: autoresearch security import bandit.json

@@ -19,10 +19,13 @@ from autoresearch.core.security.ledger import Lead
 from autoresearch.core.security.quotes import redact
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.files import read_bytes_limited
+from autoresearch.security import advisories
 from autoresearch.security.books import Books
 
 MAX_MESSAGE = 300
 MAX_LEADS = 2_000
+MAX_ADVISORIES = 200_000
+"""Files of a folder: OSV's export of PyPI has some 20,000."""
 MAX_REPORT_BYTES = 64 << 20
 
 _CWE = re.compile(r"\bCWE[-_: ]?0*([1-9][0-9]{0,3})\b", re.IGNORECASE)
@@ -60,7 +63,9 @@ def hints(report: object) -> tuple[Hint, ...]:
             if len(found) > MAX_LEADS:
                 raise ValueError(f"more than {MAX_LEADS} leads")
             return tuple(dict.fromkeys(found))
-    raise ValueError("neither SARIF nor JSON of bandit, semgrep, pip-audit, npm, detect-secrets")
+    raise ValueError(
+        "neither SARIF nor JSON of bandit, semgrep, pip-audit, npm, detect-secrets or OSV"
+    )
 
 
 def _hint(tool: str, scanner: Scanner, item: Mapping[str, Any]) -> Hint:
@@ -136,8 +141,22 @@ def _npm_audit(report: Any) -> Iterable[Mapping[str, Any]]:  # noqa: ANN401 - as
                 }
 
 
+def _osv_scanner(report: Any) -> Iterable[Mapping[str, Any]]:  # noqa: ANN401 - as above
+    for source in report["results"]:
+        for package in source["packages"]:
+            named = package["package"]
+            for flaw in package.get("vulnerabilities", ()):
+                path = source.get("source", {}).get("path", "")
+                yield advisories.lead(flaw, named["name"], named["version"], path, 0)
+
+
 _SUPPLY = "CWE-1395"
-_READERS = {"SARIF": _sarif, "npm audit": _npm_audit, "pip-audit": _pip_audit}
+_READERS = {
+    "SARIF": _sarif,
+    "npm audit": _npm_audit,
+    "pip-audit": _pip_audit,
+    "osv-scanner": _osv_scanner,
+}
 
 
 class Imported(NamedTuple):
@@ -150,13 +169,21 @@ class Imported(NamedTuple):
 def take_in(books: Books, path: Path) -> Imported:
     """Record the leads of a scanner's report that are not known yet."""
     try:
-        found = hints(json.loads(read_bytes_limited(path, MAX_REPORT_BYTES)))
+        if path.is_dir():
+            files = sorted(path.rglob("*.json"))[:MAX_ADVISORIES]
+            report: object = [
+                json.loads(read_bytes_limited(one, MAX_REPORT_BYTES)) for one in files
+            ]
+        else:
+            report = json.loads(read_bytes_limited(path, MAX_REPORT_BYTES))
+        of_osv = _affected(books, report)
+        found = hints(report) if of_osv is None else of_osv
     except (ValueError, RecursionError) as error:
         raise AutoresearchError(
             f"{clean_line(str(path), 200)} is no report that is read here: {error}",
             code="report",
-            hint="Read are SARIF and the JSON of bandit, semgrep, pip-audit, npm audit and "
-            "detect-secrets.",
+            hint="Read are SARIF, the JSON of bandit, semgrep, pip-audit, npm audit, detect-secrets and "
+            "osv-scanner, and advisories in OSV's format, a file or a folder.",
         ) from error
     known = {lead.key for lead in books.ledger.leads.values()}
     new = [hint for hint in found if hint.key not in known]
@@ -167,6 +194,18 @@ def take_in(books: Books, path: Path) -> Imported:
     )
     books.write(*fresh)
     return Imported(fresh, len(found) - len(fresh))
+
+
+def _affected(books: Books, report: object) -> tuple[Hint, ...] | None:
+    """The leads of advisories in OSV's own format; None where it is something else."""
+    every = report if isinstance(report, list) else [report]
+    if not every or not all(
+        isinstance(one, dict) and {"id", "affected"} <= one.keys() for one in every
+    ):
+        return None
+    unkeyed = Scanner(marks=())
+    found = (_hint("osv", unkeyed, one) for one in advisories.matched(books, every))
+    return tuple(dict.fromkeys(found))
 
 
 def _in_tree(books: Books, hint: Hint) -> dict[str, Any]:

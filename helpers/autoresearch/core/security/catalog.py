@@ -90,6 +90,15 @@ def _text(name: str) -> str:
     return folder.joinpath(name).read_text("utf-8")
 
 
+@cache
+def lock_rules() -> tuple[tuple[re.Pattern[str], str, re.Pattern[str]], ...]:
+    """Which files pin versions: their name, their packages' ecosystem, how a package reads."""
+    return tuple(
+        (re.compile(one["file"]), one["ecosystem"], re.compile(one["pattern"], re.MULTILINE))
+        for one in yaml.safe_load(_text("lockfiles.yaml"))
+    )
+
+
 class Weakness(NamedTuple):
     """A weakness by its CWE number."""
 
