@@ -182,7 +182,7 @@ def take_in(books: Books, path: Path) -> Imported:
         raise AutoresearchError(
             f"{clean_line(str(path), 200)} is no report that is read here: {error}",
             code="report",
-            hint="Read are SARIF, the JSON of bandit, semgrep, pip-audit, npm audit, detect-secrets and "
+            hint="Read are SARIF, JSON of bandit, semgrep, pip-audit, npm, detect-secrets and "
             "osv-scanner, and advisories in OSV's format, a file or a folder.",
         ) from error
     known = {lead.key for lead in books.ledger.leads.values()}
