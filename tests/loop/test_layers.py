@@ -48,7 +48,7 @@ HOMES = {
     "cvss": {"core/security/catalog.py"},
     "click": {"cli"},
     "rich": {"reporting/watching.py"},
-    "jinja2": {"reporting/webpage.py"},
+    "jinja2": {"reporting/webpage.py", "security/webreport.py"},
     "vl_convert": {"reporting/charts.py"},
 }
 
