@@ -42,13 +42,10 @@ def test_exit_codes_and_forms(tmp_path):
     assert report.read_text("utf-8") == bad["markdown"]
     assert len(report.read_text("utf-8").splitlines()) <= 25
     assert "+5.0%" in report.read_text("utf-8")
-    assert helper("compare", base, slower, *VERIFY, "--tolerate", "6%").out.startswith("no loss")
     line = helper("compare", base, faster, *VERIFY, "--line").out
     assert line == "no loss beyond 2.0%: cost -10.0% (a gain) (2 pairs)\n"
-    assert helper.json("compare", base, equal, *VERIFY, "--equivalence", "1%")["ok"]
-    higher = (*VERIFY, "--direction", "higher")
-    assert helper.json("compare", base, slower, *higher)["outcome"] == "no_loss"
-    assert helper.json("compare", base, faster, *higher, code=1)["outcome"] == "slower"
+    wide = ("--direction", "higher", "--equivalence", "11%")
+    assert helper.json("compare", base, faster, *VERIFY, *wide)["outcome"] == "no_loss"
     assert helper.repo("status", "--porcelain") == ""
 
 
@@ -108,12 +105,18 @@ def test_contract_and_benchmark_come_from_the_base(tmp_path):
 
 def test_bisection_names_the_commit_and_its_odds(tmp_path):
     """The wrong commit, one that does not run taken for the culprit, or odds left untold."""
-    helper, commits = history(tmp_path, (100, 100, 100, 100, 108, 108, 108))
+    helper, commits = history(tmp_path, (100, 100, 100, 108, 108))
     answer = helper.json("compare", "--bisect", commits[0], commits[-1], *VERIFY)
-    assert answer["culprit"] == commits[4]
+    assert answer["culprit"] == commits[3]
     assert round(answer["own"]["change"], 6) == 0.08
     assert (answer["odds"], {step["is_bad"] for step in answer["steps"]}) == (0.0, {True, False})
-    none = helper.json("compare", "--bisect", commits[0], commits[2], *VERIFY)
+
+
+@pytest.mark.long
+def test_bisection_steps_around_what_does_not_run(tmp_path):
+    """A commit that does not run taken for the culprit, or passed over in silence."""
+    helper, commits = history(tmp_path, (100, 100, 108))
+    none = helper.json("compare", "--bisect", commits[0], commits[1], *VERIFY)
     assert none["culprit"] is None
     assert (
         helper.error("compare", "--bisect", commits[2], commits[0], *VERIFY, code=4)
@@ -124,7 +127,7 @@ def test_bisection_names_the_commit_and_its_odds(tmp_path):
     broken = repo.commit("does not run")
     set_cost(repo, 120)
     end = repo.commit("runs again, slower")
-    said = helper("compare", "--bisect", commits[5], end, *VERIFY).out
+    said = helper("compare", "--bisect", commits[2], end, *VERIFY).out
     assert f"first bad commit: {end[:12]} runs again, slower" in said
     assert "odds of a wrong turn: 0.0% at most" in said
     assert f"may be to blame too: {broken[:12]}" in said
@@ -158,7 +161,7 @@ def simulated(seed, loss, noise, pairs=30, tolerated=0.02, busy=0.0):
             return found.outcome
 
 
-@pytest.mark.parametrize("rounds", [40, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rounds", [15, pytest.param(1000, marks=pytest.mark.long)])
 def test_equal_programs_are_hardly_ever_called_slower(rounds):
     """A gate that cries wolf beside a busy neighbour."""
     found = [simulated(seed, 0.0, 0.02, busy=0.1) for seed in range(rounds)]

@@ -50,7 +50,6 @@ def test_stacks_pass_add_up_and_move_nothing(tmp_path):
     assert [stack[0][:16] for stack in again["stacks"]] == ["ship/night-2/01-"] + [
         f"ship/night-2/0{n}-" for n in (3, 4)
     ]
-    assert "not raced again" in helper("finalize", "--no-race").out
     assert helper.json("doctor")["ok"]
 
 
@@ -80,6 +79,7 @@ def test_guard_joins_what_text_does_not(tmp_path):
     assert night.helper.error("finalize", "--unvalidated", "--without", "2") == "not_kept"
 
 
+@pytest.mark.long
 def test_without_squash_one_and_reviewed(tmp_path):
     """A keep that comes along although it was left out, or one missing that was asked for."""
     night = open_night(tmp_path, four_keeps)
@@ -108,6 +108,7 @@ def test_without_squash_one_and_reviewed(tmp_path):
     assert (state["accepted"], state["rejected"], state["open"]) == ([3], [2], [1, 4])
 
 
+@pytest.mark.long
 def test_onto_a_base_that_moved(tmp_path):
     """Branches that stand on the old base, or a collision that changes something."""
     night = open_night(tmp_path, four_keeps)
@@ -162,6 +163,7 @@ def test_bad_input_is_answered_and_changes_nothing(tmp_path):
     assert refs(night) == before
 
 
+@pytest.mark.long
 def test_renamed_binary_linked_and_deleted_files(tmp_path):
     """A file that is lost, or becomes another kind, on its way into a branch."""
     night = open_night(tmp_path)
@@ -202,7 +204,7 @@ def test_kill_at_any_git_call_leaves_refs_as_they_were(tmp_path):
     )
     shim.chmod(0o755)
     killed = 0
-    for at in (3, 12, 30, 45, 60):
+    for at in (6, 30):
         count.write_text(f"{at}\n")
         done = subprocess.run(
             [*COMMAND, "finalize", "--unvalidated", "--no-race"],
@@ -214,7 +216,7 @@ def test_kill_at_any_git_call_leaves_refs_as_they_were(tmp_path):
         if done.returncode == -signal.SIGKILL:
             killed += 1
             assert refs(night) == before, at
-    assert killed >= 3
+    assert killed == 2
     answer = night.helper.json("finalize", "--unvalidated", "--no-race")
     assert len(answer["branches"]) == 4
     assert night.helper.json("doctor")["ok"]
@@ -237,6 +239,7 @@ def test_probe_tells_what_only_the_benchmark_reaches(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_twenty_five_keeps_over_shared_files(tmp_path):
     """Stacks that do not pass, or do not add up, once a session is as long as a real one."""
     night = open_night(tmp_path)

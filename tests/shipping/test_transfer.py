@@ -27,16 +27,12 @@ def test_keeps_that_do_not_carry_over_are_named(tmp_path):
         night.cheaper("one", part, 40)
         night.cheaper("two", part, 40)
     helper = night.helper
-    (told,) = helper.json("validate")["transfer"]
-    assert (told["workload"], told["staying"], told["runs"]) == ("large", [], 0)
-    (told,) = helper.json("validate", "--transfer")["transfer"]
-    assert (told["staying"], told["unsure"]) == ([2, 4], [])
-    assert told["runs"] <= 4 * 24 // 5
-    assert 0 < told["ratio"][0] < 1
     said = helper("validate", "--transfer").out
     assert "at large: -7.3%, here: -8.6%; ratio of the gains: 0.84" in said
     assert "do not carry over to large: 2, 4 (6 runs)" in said
-    assert helper.json("doctor")["ok"]
+    (told,) = [line for line in helper.log() if line["kind"] == "transfer"]
+    assert (told["workload"], told["staying"], told["unsure"]) == ("large", [2, 4], [])
+    assert told["runs"] <= 4 * 24 // 5
 
 
 def test_without_a_workload_it_says_so(tmp_path):
