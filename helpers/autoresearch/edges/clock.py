@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import sys
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -67,6 +69,17 @@ def machine_id() -> str:
     except OSError:
         boot = ""
     return hashlib.sha256(f"{platform.node()}\0{boot}".encode()).hexdigest()[:12]
+
+
+def machine_words() -> str:
+    """This machine as people know it: processor, how many, system."""
+    model = platform.machine()
+    with suppress(OSError):  # no Linux
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
 
 
 def now_utc() -> str:

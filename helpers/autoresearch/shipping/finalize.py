@@ -29,7 +29,7 @@ from autoresearch.loop.session import CONTRACT_FILE, Session
 from autoresearch.loop.validate import VALIDATION_PAIRS, race_fixed
 from autoresearch.shipping import review, words
 from autoresearch.shipping.ground import Ground, ground_of
-from autoresearch.shipping.stacks import Stack, Stacker, Unfit, Unit, entries_of, laid_over
+from autoresearch.shipping.stacks import Stack, Stacker, Unfit, Unit, entries_of
 from autoresearch.shipping.words import BranchFacts
 
 FEWEST_PAIRS = 6
@@ -154,7 +154,8 @@ def _units(session: Session, left_out: frozenset[int], *, contract: bool) -> tup
             title = f"take experiment {record.experiment} back"
             units.append(_unit(session, record.commit, 0, title, undone=record.experiment))
         elif isinstance(record, Epoch):
-            units.append(_unit(session, record.commit, 0, "what measures", contract=contract))
+            title = f"amendment {record.number}" if record.number else "contract"
+            units.append(_unit(session, record.commit, 0, title, contract=contract))
     return tuple(unit for unit in units if unit.paths)
 
 
@@ -240,7 +241,7 @@ class _Builder:
         try:
             stacks = stacker.linear() if self.wishes.one else stacker.stacks()
         except Unfit as unfit:
-            found = self._checked(laid_tree(stacker, unfit.unit), "unfit")
+            found = self._checked(unfit.tree, "unfit")
             raise AutoresearchError(
                 f"{unfit.unit.called} cannot be shipped: on all that came before it {found.text}",
                 code="branch_failed",
@@ -353,13 +354,6 @@ class _Builder:
     ) -> BranchFacts:
         change = gitdiff.difference(self.repo, shipped.base, shipped.commit)
         return words.facts(self.session, self.ground, shipped, units, change, place)
-
-
-def laid_tree(stacker: Stacker, unit: Unit) -> TreeMap:
-    """The tree of a change on all that came before it."""
-    upto = stacker.units[: stacker.units.index(unit) + 1]
-    found = laid_over(stacker.repo, stacker.base, upto)
-    return found.trees[-1] if isinstance(found, Stack) else stacker.base
 
 
 def _committed(session: Session, parent: str, tree: TreeMap, message: str) -> Commit:

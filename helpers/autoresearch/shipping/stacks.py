@@ -59,11 +59,11 @@ class Collision(NamedTuple):
 
 
 class Unfit(Exception):
-    """Raised when a change does not pass even on top of all that came before it."""
+    """Raised when a change does not pass even on top of all that came before it: `tree`."""
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: Unit, tree: TreeMap) -> None:
         super().__init__(unit.called)
-        self.unit = unit
+        self.unit, self.tree = unit, tree
 
 
 def laid_over(repo: GitRepo, tree: TreeMap, units: Sequence[Unit]) -> Stack | Collision:
@@ -199,7 +199,7 @@ class Stacker:
         for stack in stacks:
             for unit, tree in zip(stack.units, stack.trees, strict=True):
                 if not self._pass(tree, unit):
-                    self._join_needed(self.units.index(unit))
+                    self._join_needed(self.units.index(unit), tree)
                     return False
         return True
 
@@ -209,12 +209,12 @@ class Stacker:
             self._asked[key] = self._passes(tree, unit)
         return self._asked[key]
 
-    def _join_needed(self, index: int) -> None:
+    def _join_needed(self, index: int, tree: TreeMap) -> None:
         """Join what fails with the nearest earlier group that lets it pass, or with all."""
         own = self._group[index]
         others = [self._group[i] for i in range(index - 1, -1, -1) if self._group[i] != own]
         if not others:
-            raise Unfit(self.units[index])
+            raise Unfit(self.units[index], tree)
         nearest = [self._group_member(other) for other in dict.fromkeys(others)]
         for near in nearest:
             joined = {own, self._group[near]}

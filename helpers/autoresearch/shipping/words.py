@@ -16,6 +16,7 @@ from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Effect, Flag, RaceRecord, Reason
 from autoresearch.core.records import Experiment, Shipment, Shipped
 from autoresearch.core.snapshot import TreeMap, differing_paths
+from autoresearch.edges.clock import machine_id, machine_words
 from autoresearch.edges.gitdiff import Difference
 from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.loop.referee import GuardAnswer
@@ -276,8 +277,9 @@ def _method(session: Session, branch: Shipped) -> str:
 
 
 def _machine(session: Session, shipment: Shipment, branch: Shipped) -> str:
-    record = branch.race.machine if branch.race is not None else session.progress.machine
-    return f"{_plain(record)}, sandbox {_plain(shipment.sandbox)}, {shipment.at}"
+    known = branch.race.machine if branch.race is not None else session.progress.machine
+    here = f"{machine_words()} ({known})" if known == machine_id() else known
+    return f"{_plain(here)}, sandbox {_plain(shipment.sandbox)}, {shipment.at}"
 
 
 def _first(session: Session, known: BranchFacts) -> list[str]:
