@@ -148,6 +148,7 @@ def test_defaults() -> None:
         scope=("src",),
         protect=(),
         secondary=(),
+        claim=None,
         same=None,
         holdout=None,
         profile=None,

@@ -285,6 +285,7 @@ ADDED = [  # one line after the small contract
     ("race: {pairs: 101}", "`race.pairs` is '101'", "a whole number from 1 to 100"),
     ("race: {pairs: 3, max_runs: 9}", "together with `race.max_runs`", "Keep one of the two"),
     ("race: {warmup: 2}", "has the unknown key 'warmup'", "Known keys: alpha, seconds"),
+    ("claim: render_ms", "is render_ms, which is no secondary metric", "under `secondary` too"),
     ("simplify_loss: 0.01", "is '0.01', not a percentage", "such as 1%"),
     ("simplify_loss: 51%", "is '51%', out of range", "a percentage from 0% to 50%"),
     ("simplify_loss: -1%", "is '-1%', out of range", "a percentage from 0% to 50%"),

@@ -5,11 +5,19 @@ from __future__ import annotations
 import pytest
 from autoresearch.core.decision import Rule
 from autoresearch.core.exact import deterministic_step
-from autoresearch.core.limits import Bound, judge_limit, judge_simplify, limits_again, recompute
+from autoresearch.core.limits import (
+    Bound,
+    judge_limit,
+    judge_simplify,
+    limits_again,
+    recompute,
+    watched,
+)
 from autoresearch.core.model import Direction, RaceRecord, Scale
 from autoresearch.core.race import judge, runs_of
 from msgspec.structs import replace
 from support.pairs import climbing, lower, paired
+from support.records import make
 
 PAIRS = climbing([-0.01] * 12)
 POOL = (0.01, 0.02)
@@ -40,6 +48,28 @@ def record(order, values, **changes):
         rule=1,
     )
     return replace(base, **changes)
+
+
+def test_watched_metrics_move_on_the_same_pairs():
+    """A developer who asked for a time and is left with the number of another metric."""
+    order, values = "abba", (10.0, 8.0, 9.0, 12.0)
+    secondary = (("ms", values), ("share", (50.0, 40.0, 40.0, 50.0)), ("n", (7.0, 7.0, 7.0, 7.0)))
+    record = make(RaceRecord, order=order, secondary=secondary, deterministic=False)
+    (ms, moved), (share, points), (n, none) = watched(record, {"share": "%"})
+    assert (ms, share, n) == ("ms", "share", "n")
+    assert (moved.scale, moved.low, moved.high) == (
+        Scale.RATIO,
+        pytest.approx(-0.25),
+        pytest.approx(-0.2),
+    )
+    assert (points.scale, points.change, points.level) == (Scale.DIFFERENCE, -10.0, 1.0)
+    assert (none.change, none.level) == (0, 1.0)
+    exact = make(RaceRecord, order="bba", secondary=(("n", (5.0, 5.0, 10.0)),), deterministic=True)
+    assert watched(exact, {})[0][1].change == pytest.approx(-0.5)
+    early = make(RaceRecord, order="b", secondary=(("n", (5.0,)),), deterministic=True)
+    assert watched(early, {}) == ()
+    lone = make(RaceRecord, order="a", secondary=(("n", (5.0,)),), deterministic=False)
+    assert watched(lone, {}) == ()
 
 
 def test_race_is_decided_again():

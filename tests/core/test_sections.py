@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autoresearch.core.model import CommandResult, Flag, Reason, Verdict
-from autoresearch.core.records import Undo, Validation
+from autoresearch.core.records import Claimed, Undo, Validation
 from autoresearch.core.views import (
     Section,
     claim,
@@ -112,6 +112,10 @@ def test_claim_says_what_the_validation_covers():
     first, second = (experiment(number, Verdict.KEEP) for number in (1, 2))
     covered = "-10.0% [-11.0%, -9.0%], first commit against the last at experiment 1"
     assert claim(history(first, proven), "") == f"validated: {covered}"
+    other = make(Claimed, name="render_ms", unit="ms", effect=effect(-0.3), proven=False)
+    spoken = claim(history(first, replace(proven, claimed=other)), "")
+    assert spoken.startswith("no proven improvement: -30.0% [")
+    assert "(render_ms), first commit against the last" in spoken
     assert claim(history(first, proven, second), "") == (
         f"validated: {covered}; 1 keep since then, not validated"
     )

@@ -209,3 +209,37 @@ def test_a_time_that_is_printed_in_another_unit_is_no_gain(tmp_path):
     assert "cost stands in ms, and stood in us before" in record["detail"]
     set_cost(helper.repo, 90)
     assert helper.verdict() == ("keep", None)
+
+
+def test_a_quiet_metric_decides_and_the_wanted_one_is_claimed(tmp_path):
+    """A count that decides exactly, and a validation that says nothing of the time asked for."""
+    helper = open_session(
+        tmp_path,
+        declared=False,
+        replace={
+            "name: cost, direction: lower": "name: cost, direction: lower, deterministic: true",
+            "direction: lower, limit: +5%}": "direction: lower}\n"
+            "  - {name: render_ms, unit: ms, direction: lower}\nclaim: render_ms",
+        },
+        prepare=lambda repo: repo.write(
+            "bench.py",
+            "import os, sys\nsys.path.insert(0, 'src')\nimport work\n"
+            "swing = 1 + int(os.environ['AUTORESEARCH_SEED']) % 100 / 1e4\n"
+            "print(f'METRIC cost={work.cost()}')\nprint(f'METRIC size={work.SIZE}')\n"
+            "print(f'METRIC render_ms={work.cost() * swing * 2}')\n",
+        ),
+    )
+    set_cost(helper.repo, 90, size=1010)
+    done = helper("try", "-m", "cheaper")
+    assert "\nsize: +1%\nrender_ms: -10.0%\n" in done.out, done.out
+    assert "\nrender_ms: -10.0%\n" in helper("show", "1").out
+    assert "(size: +1%, render_ms: -10.0%)" in helper("log").out
+    data = helper.json("show", "1")["secondary"]
+    assert [one["name"] for one in data] == ["size", "render_ms"]
+    done = helper("validate")
+    assert done.out.startswith("validated: -10.0% [-10.0%, -10.0%]\nrender_ms, ")
+    assert "20 pairs" in done.out
+    assert "\ndecided by cost: -10.0% [-10.0%, -10.0%]\nsize: +1%\n" in done.out
+    record = helper.log()[-1]
+    assert (record["claimed"]["name"], record["claimed"]["proven"]) == ("render_ms", True)
+    assert "gain: validated: -10.0% [-10.0%, -10.0%] (render_ms)" in helper("status").out

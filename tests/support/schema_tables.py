@@ -28,6 +28,7 @@ OBJECTS: dict[str, type] = {
     "spent": Spent,
     "meter": Meter,
     "shipped": Shipped,
+    "claimed": records.Claimed,
 }
 """Objects within records by their titles on the page."""
 

@@ -69,6 +69,8 @@ def _answer(session: Session, result: Result) -> Answer:
             step = verdicts.done(halt, history)
         code = f"refused_{record.reason.value}"
         data = {"error": {"code": code, "message": record.detail, "hint": step}}
+    race = getattr(record, "race", None)
+    watched = {"secondary": verdicts.watched_data(race, session.contract)} if race else {}
     return Answer(
         lines=(*lines, *_beside(result), *_budget_lines(session)),
         data={
@@ -78,6 +80,7 @@ def _answer(session: Session, result: Result) -> Answer:
             "output": str(session.places.state / result.output) if result.output else None,
             "left": list(result.left),
             "near": None if result.near is None else result.near.number,
+            **watched,
         },
         next_step=step,
         exit_code=1 if data else 0,

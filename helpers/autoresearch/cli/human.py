@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from autoresearch.cli.app import Screen, few, picked, screen
+from autoresearch.cli.verdicts import watched_data, watched_lines
 from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import MAX_BYTES, MAX_LINES, WIDE_BYTES, Answer, clean_line
@@ -50,15 +51,23 @@ def validate_command(*, ablate: bool, transfer: bool) -> Answer:
         found, left_out = _measured(session, shown, ablating=ablate)
         doubtful = [record.experiment for record in left_out if record.doubtful]
         elsewhere = _elsewhere(session, shown, found, keeps=transfer)
-        moved = formatting.effect(found.effect, session.contract.metric.unit)
-        claim = f"validated: {moved}" if found.proven else f"no proven improvement: {moved}"
+        contract, claimed = session.contract, found.claimed
+        name, unit, effect = contract.metric.name, contract.metric.unit, found.effect
+        decided = f"decided by {name}: {formatting.effect(effect, unit)}"
+        proven = found.proven
+        if claimed is not None:
+            name, unit, effect, proven = claimed.name, claimed.unit, claimed.effect, claimed.proven
+        moved = formatting.effect(effect, unit)
+        claim = f"validated: {moved}" if proven else f"no proven improvement: {moved}"
         pairs, progress = len(found.race.order) // 2, session.progress
         return Answer(
             lines=(
                 *_final_guard_lines(found),
                 claim,
-                f"{found.first[:12]} against {found.last[:12]}, {formatting.count(pairs, 'pair')}, "
-                f"interval of {found.effect.level:.0%}",
+                f"{name}, {found.first[:12]} against {found.last[:12]}, "
+                f"{formatting.count(pairs, 'pair')}, interval of {effect.level:.0%}",
+                *((decided,) if claimed is not None else ()),
+                *watched_lines(found.race, contract, but=name),
                 *_by_chance(session, found),
                 *([f"changed by people: {told}"] if (told := interventions_line(progress)) else []),
                 *(_ablation_line(record, session.contract.metric.unit) for record in left_out),
@@ -70,6 +79,7 @@ def validate_command(*, ablate: bool, transfer: bool) -> Answer:
                 **picked(progress, "interventions"),
                 **({"ablation": [wire.to_object(r) for r in left_out]} if ablate else {}),
                 **({"transfer": [wire.to_object(r) for r in elsewhere]} if elsewhere else {}),
+                "secondary": watched_data(found.race, contract),
             },
             next_step=_after_validation(doubtful, found.final_guard),
             max_bytes=WIDE_BYTES if ablate else MAX_BYTES,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from autoresearch.cli.app import picked
-from autoresearch.cli.verdicts import is_unvalidated
+from autoresearch.cli.verdicts import is_unvalidated, watched_lines
 from autoresearch.core import budget, formatting, wire
 from autoresearch.core.budget import cost_line
 from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
 from autoresearch.core.history import History, Tried
-from autoresearch.core.model import Reason, Verdict
+from autoresearch.core.model import RaceRecord, Reason, Verdict
 from autoresearch.core.views import claim, counts, interventions_line, kept_lines, review_lines
 from autoresearch.edges.index import Search
 from autoresearch.edges.places import shown_path
@@ -139,14 +139,25 @@ def log_command(
         found = tuple(session.index.experiments(search))
         total = session.progress.last_number
         unit = session.contract.metric.unit
-        rows = tuple(_row(tried, unit) for tried in found) or ("no experiments match",)
+        contract = session.contract
+        races = [_race_of(session, tried) for tried in found] if contract.secondary else []
+        watched = [", ".join(watched_lines(race, contract)) for race in races] or [""] * len(found)
+        rows = tuple(
+            f"{_row(tried, unit)}{f'  ({more})' if more else ''}"
+            for tried, more in zip(found, watched, strict=True)
+        ) or ("no experiments match",)
         return Answer(
             lines=(*rows, f"{len(found)} of {formatting.count(total, 'experiment')} shown"),
             data={"experiments": [wire.to_object(tried) for tried in found]},
             next_step="`autoresearch show N` prints one whole, with its diff",
             max_lines=limit + 4,
-            max_bytes=max(WIDE_BYTES, limit * 200),
+            max_bytes=max(WIDE_BYTES, limit * (200 + 80 * len(contract.secondary))),
         )
+
+
+def _race_of(session: Session, tried: Tried) -> RaceRecord | None:
+    record = session.index.record(tried.number)
+    return None if record is None else record.race
 
 
 def _row(tried: Tried, unit: str) -> str:

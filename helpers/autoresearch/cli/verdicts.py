@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autoresearch.cli.app import listed
-from autoresearch.core import formatting
+from autoresearch.core import formatting, wire
 from autoresearch.core.budget import Halt
 from autoresearch.core.contract import Contract, Secondary
 from autoresearch.core.formatting import clean_block, clean_line, fence
 from autoresearch.core.history import History, Tried
+from autoresearch.core.limits import watched
 from autoresearch.core.model import Arm, Kind, LimitResult, RaceRecord, Reason, Scale, Verdict
 from autoresearch.core.records import Experiment, Refusal
 from autoresearch.edges.places import shown_path
@@ -24,6 +25,7 @@ TAIL_LINES = 12
 TAIL_BYTES = 800
 VALUES_SHOWN = 24
 REASONS_SHOWN = 4
+WATCHED_SHOWN = 6
 
 
 def verdict_line(record: Experiment | Tried, unit: str) -> str:
@@ -42,7 +44,7 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
     lines += [f"suspicious: {clean_line(text, 160)}" for text in record.suspicions[:REASONS_SHOWN]]
     if record.race is not None:
         lines.append(_samples_line(record, record.race))
-    lines += _limit_lines(record, contract)
+    lines += [*watched_lines(record.race, contract), *_limit_lines(record, contract)]
     if record.guard is not None:
         state = "passed" if record.guard.passed else "FAILED"
         flaky = f" (failed once, then passed twice; flaky: {listed(record.flaky)})"
@@ -64,6 +66,26 @@ def experiment_lines(record: Experiment, contract: Contract) -> tuple[str, ...]:
         level = "unmeasured" if record.race is None else f"alpha {record.race.alpha:.3g}"
         lines.append(f"race {record.retest + 1} of this change: stricter, {level}")
     return tuple(lines)
+
+
+def watched_lines(race: RaceRecord | None, contract: Contract, *, but: str = "") -> tuple[str, ...]:
+    """How each secondary metric moved on the same pairs: `peak_mb: +1.2% [-0.3%, +2.6%]`."""
+    units = {one.name: one.unit for one in contract.secondary}
+    found = () if race is None else watched(race, units)
+    lines = [
+        f"{clean_line(name, 40)}: {formatting.effect(effect, units.get(name, ''))}"
+        for name, effect in found
+        if name != but
+    ]
+    more = (f"and {len(lines) - WATCHED_SHOWN} more metrics",) if lines[WATCHED_SHOWN:] else ()
+    return (*lines[:WATCHED_SHOWN], *more)
+
+
+def watched_data(race: RaceRecord | None, contract: Contract) -> list[dict[str, object]]:
+    """The same as data."""
+    units = {one.name: one.unit for one in contract.secondary}
+    found = () if race is None else watched(race, units)
+    return [{"name": name, "effect": wire.to_object(effect)} for name, effect in found]
 
 
 def _samples_line(record: Experiment, race: RaceRecord) -> str:

@@ -222,7 +222,10 @@ def show_command(number: int) -> Answer:
         brings = f"{whole}; `autoresearch apply {number}` brings it back into the tree"
         return Answer(
             lines=tuple(lines),
-            data={"record": wire.to_object(record)},
+            data={
+                "record": wire.to_object(record),
+                "secondary": verdicts.watched_data(record.race, session.contract),
+            },
             next_step=brings if is_there else "`autoresearch log` lists the others",
             max_lines=DIFF_LINES + 40,
             max_bytes=WIDE_BYTES,

@@ -40,6 +40,7 @@ from autoresearch.core.records import (
     GIVEN_UP,
     REBUILT,
     Ablation,
+    Claimed,
     Epoch,
     Experiment,
     Note,
@@ -169,6 +170,7 @@ class Validated(Struct, frozen=True, kw_only=True):
     effect: Effect
     proven: bool
     final_guard: bool | None = None
+    claimed: Claimed | None = None
 
 
 class SimplifyLoss(Struct, frozen=True):

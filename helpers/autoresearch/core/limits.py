@@ -487,6 +487,28 @@ def recompute(record: RaceRecord) -> Decision:
     )
 
 
+def watched(record: RaceRecord, units: Mapping[str, str]) -> tuple[tuple[str, Effect], ...]:
+    """Return how every secondary metric moved, on the pairs of the metric; none before the first.
+
+    Args:
+        record: of the race.
+        units: of the metrics by name; shares in % are compared by difference.
+    """
+    found = []
+    for name, values in record.secondary:
+        whole = record.deterministic and len(record.order) < len(ORDER)
+        pairs = () if whole else limit_pairs(record.order, values, exact=record.deterministic)
+        if pairs:
+            effect = effect_of(pairs, Scale.DIFFERENCE if units.get(name) == "%" else Scale.RATIO)
+            found.append((name, replace(effect, level=1.0) if _repeats(pairs) else effect))
+    return tuple(found)
+
+
+def _repeats(pairs: Sequence[Pair]) -> bool:
+    arms = {pair.incumbent for pair in pairs}, {pair.candidate for pair in pairs}
+    return len(pairs) > 1 and max(map(len, arms)) == 1
+
+
 def limits_again(record: RaceRecord, limits: Sequence[LimitResult]) -> tuple[LimitResult, ...]:
     """Return the results of a race's limits, reached again from its runs."""
     values, policy = dict(record.secondary), _policy(record)

@@ -244,6 +244,22 @@ class Undo(Struct, frozen=True, kw_only=True):
     agreed: Agreed | None = None
 
 
+class Claimed(Struct, frozen=True, kw_only=True):
+    """The secondary metric that a validation speaks of, on the same pairs.
+
+    Attributes:
+        name: of the metric.
+        unit: its unit; empty for none.
+        effect: how it moved from the first commit to the last.
+        proven: whether the interval excludes no change, on the better side.
+    """
+
+    name: str
+    unit: str
+    effect: Effect
+    proven: bool
+
+
 class Validation(Struct, frozen=True, kw_only=True):
     """First commit against last, in a fresh race: the only gain that is ever claimed.
 
@@ -252,6 +268,7 @@ class Validation(Struct, frozen=True, kw_only=True):
         after: number of the last experiment it covers.
         proven: whether the interval excludes no change, on the better side.
         final_guard: its run on the last commit; None: the contract has none, or an older log.
+        claimed: how the contract's `claim` moved; None: it names none.
     """
 
     schema: int
@@ -265,6 +282,7 @@ class Validation(Struct, frozen=True, kw_only=True):
     proven: bool
     sandbox: str
     final_guard: CommandResult | None = None
+    claimed: Claimed | None = None
 
 
 class Ablation(Struct, frozen=True, kw_only=True):

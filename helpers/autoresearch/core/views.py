@@ -187,8 +187,11 @@ def claim(history: History, unit: str) -> str:
     validated = history.validation
     if validated is None:
         return "not validated yet, so no gain is claimed"
-    shown = formatting.effect(validated.effect, unit)
-    proof = f"validated: {shown}" if validated.proven else f"no proven improvement: {shown}"
+    shown, proven = formatting.effect(validated.effect, unit), validated.proven
+    if (claimed := validated.claimed) is not None:
+        name, proven = clean_line(claimed.name, _UNIT), claimed.proven
+        shown = f"{formatting.effect(claimed.effect, claimed.unit)} ({name})"
+    proof = f"validated: {shown}" if proven else f"no proven improvement: {shown}"
     since = sum(kept.number > validated.after and not kept.undone for kept in history.kept)
     undone = any(number <= validated.after for number in history.undone)
     parts = ["the final guard fails"] if validated.final_guard is False else []

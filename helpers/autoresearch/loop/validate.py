@@ -16,10 +16,11 @@ from autoresearch.core.decision import is_proven_better
 from autoresearch.core.errors import AutoresearchError, SessionBroken
 from autoresearch.core.formatting import clean_head, clean_line, fence
 from autoresearch.core.history import Tried
+from autoresearch.core.limits import watched
 from autoresearch.core.model import SCHEMA, CommandResult, Verdict
 from autoresearch.core.question import Caller, Question, policy_of
 from autoresearch.core.race import pairs_of
-from autoresearch.core.records import Ablation, Recovery, Validation
+from autoresearch.core.records import Ablation, Claimed, Recovery, Validation
 from autoresearch.core.snapshot import TreeMap, with_changes
 from autoresearch.core.steps import Action
 from autoresearch.core.suspicion import ABLATION_PAIRS, worth_of
@@ -75,6 +76,7 @@ def validate(session: Session, caller: Caller) -> Validation:
         proven=is_proven_better(effect, session.contract.metric.direction),
         sandbox=bench.confinement.name,
         final_guard=_final_guard(session, bench, caller),
+        claimed=_claimed(session, raced),
     )
     _log(session, record, VALIDATE)
     logbook.publish(session)
@@ -87,6 +89,16 @@ def first_arm(session: Session) -> TreeMap:
     code = session.tree(session.progress.opened.base)
     evaluator = {path: e for path, e in session.incumbent_tree.items() if not covers(path)}
     return {**evaluator, **{path: entry for path, entry in code.items() if covers(path)}}
+
+
+def _claimed(session: Session, raced: Raced) -> Claimed | None:
+    """How the metric moved that the contract claims by; None where that is the metric itself."""
+    claim = next((o for o in session.contract.secondary if o.name == session.contract.claim), None)
+    if claim is None:
+        return None
+    effect = dict(watched(raced.record, {claim.name: claim.unit}))[claim.name]
+    proven = is_proven_better(effect, claim.direction)
+    return Claimed(name=claim.name, unit=claim.unit, effect=effect, proven=proven)
 
 
 def race_without(

@@ -197,6 +197,9 @@ class Contract(Struct, frozen=True, kw_only=True):
     """Taken out of `scope` again."""
     secondary: Annotated[tuple[Secondary, ...], Listed] = ()
     """Numbers that are watched, and bounded by `limit`."""
+    claim: Annotated[Name | None, SAME_EPOCH] = None
+    """The secondary metric that `validate` speaks of. An exact count can decide, and the time that
+    was asked for is claimed."""
     guard: Annotated[Command | None, Key(gives_verdict=True, briefed="guard: {}")] = None
     """Must pass before a keep."""
     final_guard: Annotated[

@@ -93,6 +93,11 @@ def _verify(contract: Contract) -> Iterator[str]:
             yield f"Bounded: {_described(one)}; may get worse by at most {bound}."
 
 
+def _claim(contract: Contract) -> Iterator[str]:
+    if contract.claim is not None:
+        yield f"Claimed at the end: {_code(contract.claim)}; the metric only decides."
+
+
 def _scope(contract: Contract) -> Iterator[str]:
     but = f", but not {_codes(contract.protect)}" if contract.protect else ""
     yield f"May change: {_codes(contract.scope)}{but}. Everything else is protected."
@@ -152,6 +157,7 @@ def _budget(contract: Contract) -> Iterator[str]:
 _SENTENCES: dict[str, Callable[[Contract], Iterator[str]]] = {
     "metric": _metric,
     "verify": _verify,
+    "claim": _claim,
     "scope": _scope,
     "guard": _guard,
     "holdout": _holdout,

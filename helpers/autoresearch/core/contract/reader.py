@@ -331,6 +331,11 @@ class _Reader:
                 problem = f"names {one.name}, which is {taken[one.name]} already"
                 raise self.error(path, problem, "Give each metric its own name.")
             taken[one.name] = f"on line {self._line(path)}"
+        if contract.claim is not None and contract.claim not in [
+            o.name for o in contract.secondary
+        ]:
+            problem = f"is {contract.claim}, which is no secondary metric"
+            raise self.error(("claim",), problem, "List it under `secondary` too.")
 
     def _require_apart(self, contract: Contract) -> None:
         """No folder of `link` or `cache` inside another, or two rules would hold for one file."""
