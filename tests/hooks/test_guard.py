@@ -159,6 +159,8 @@ def test_plain_calls_pass_and_the_humans_are_asked_for(helper):
         ("autoresearch stop -m 'done'", "ask"),
         ("autoresearch undo 3", "ask"),
         ("autoresearch amend", "ask"),
+        ("autoresearch review --accept 3 --by Ada", "ask"),
+        ("autoresearch review --reject=3 --by Ada", "ask"),
         ("autoresearch amend --dry-run", None),
         ("cd src && autoresearch undo 3", "ask"),
         ("autoresearch gc --keep 50", "allow"),

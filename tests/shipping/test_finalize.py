@@ -186,7 +186,8 @@ def test_renamed_binary_linked_and_deleted_files(tmp_path):
     assert repo("ls-tree", answer["stacks"][2][0], "src/link.py").startswith("120000")
 
 
-def test_kill_at_any_git_call_leaves_refs_as_they_were(tmp_path):
+@pytest.mark.parametrize("calls", [(6, 30), pytest.param(range(1, 80, 2), marks=pytest.mark.long)])
+def test_kill_at_any_git_call_leaves_refs_as_they_were(tmp_path, calls):
     """A branch of a finalize that never came to its end, or one that cannot be repeated."""
     night = open_night(tmp_path, four_keeps)
     before = refs(night)
@@ -204,7 +205,7 @@ def test_kill_at_any_git_call_leaves_refs_as_they_were(tmp_path):
     )
     shim.chmod(0o755)
     killed = 0
-    for at in (6, 30):
+    for at in calls:
         count.write_text(f"{at}\n")
         done = subprocess.run(
             [*COMMAND, "finalize", "--unvalidated", "--no-race"],
@@ -216,7 +217,7 @@ def test_kill_at_any_git_call_leaves_refs_as_they_were(tmp_path):
         if done.returncode == -signal.SIGKILL:
             killed += 1
             assert refs(night) == before, at
-    assert killed == 2
+    assert killed >= 2
     answer = night.helper.json("finalize", "--unvalidated", "--no-race")
     assert len(answer["branches"]) == 4
     assert night.helper.json("doctor")["ok"]

@@ -382,8 +382,9 @@ def _judge_call(arguments: list[str]) -> HookRuling | None:
         return HookRuling(ASK, "autoresearch: the human decides which log is the true one.")
     if command == "gc" and any("prune" in argument for argument in arguments):
         return HookRuling(ASK, "autoresearch: the human decides what is removed for good.")
-    if command == "security" and arguments[1:2] == ["state"]:
-        return HookRuling(ASK, "autoresearch: the human decides what becomes of a finding.")
+    said = command == "review" and any(word[:5] in {"--acc", "--rej"} for word in arguments)
+    if said or (command == "security" and arguments[1:2] == ["state"]):
+        return HookRuling(ASK, "autoresearch: the human decides what becomes of it.")
     audits = command == "security" and not AUDIT.isdisjoint(arguments[1:2])
     if command in WITHOUT_QUESTION or audits:
         return HookRuling(ALLOW, "autoresearch: a command of the loop")

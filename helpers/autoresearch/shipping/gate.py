@@ -26,7 +26,13 @@ from autoresearch.core.noise import smallest_visible
 from autoresearch.core.question import Caller, pairs_for, policy_of
 from autoresearch.core.race import runs_of
 from autoresearch.core.scope import compile_scope
-from autoresearch.core.snapshot import EXECUTABLE_MODE, PLAIN_MODE, Entry, TreeMap
+from autoresearch.core.snapshot import (
+    EXECUTABLE_MODE,
+    GITLINK_MODE,
+    PLAIN_MODE,
+    Entry,
+    TreeMap,
+)
 from autoresearch.core.stats import effect_of
 from autoresearch.edges import gitdiff, gitrefs
 from autoresearch.edges.gitwrite import write_blobs
@@ -230,6 +236,13 @@ def _taken(repo: GitRepo, taken: Sequence[Path]) -> dict[str, Entry]:
 def notes_on(repo: GitRepo, base: str, head: str, terms: Terms) -> tuple[str, ...]:
     """What whoever reads the answer should know of the two commits, a sentence each."""
     notes = []
+    trees = [repo.tree(one) for one in (base, head)]
+    linked = {p for t in trees for p, entry in t.items() if entry.mode == GITLINK_MODE}
+    if moved := sorted(path for path in linked if trees[0].get(path) != trees[1].get(path)):
+        named = clean_line(", ".join(moved[:3]))
+        notes.append(
+            f"submodules are not checked out, so changes in them are not measured: {named}"
+        )
     if not is_ancestor(repo, base, head):
         notes.append("the base is no ancestor of the head: what only the base has counts too")
     if terms.evaluator is not None:
