@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,98 @@ def test_end_of_a_session_without_keeps(tmp_path):
 def test_failed_tests_are_named(printed, name):
     """`flaky` without a name leaves its reader with the whole suite."""
     assert failed_tests(f"before\n\x1b[31m{printed}\x1b[0m\r\nafter\n".encode()) == (name,)
+
+
+def test_several_changes_are_merged(tmp_path):
+    """Near misses that can only be combined by hand, or whose marks are measured."""
+    helper = open_session(tmp_path, prepare=rows)
+    path = helper.root / "src/work.py"
+    base = path.read_text()
+    for old, new in (
+        ("ROW_2 = 2", "ROW_2 = 3"),
+        ("ROW_9 = 9", "ROW_9 = 8"),
+        ("ROW_2 = 2", "ROW_2 = 7"),
+    ):
+        path.write_text(base.replace(old, new))
+        assert helper.verdict(new) == ("discard", "worse")
+    answer = helper.json("apply", "1", "2")
+    assert (answer["paths"], answer["conflicts"]) == (["src/work.py"], [])
+    assert path.read_text() == base.replace("ROW_2 = 2", "ROW_2 = 3").replace(
+        "ROW_9 = 9", "ROW_9 = 8"
+    )
+    helper("drop")
+    assert helper.json("apply", "1", "3")["conflicts"] == ["src/work.py"]
+    assert ">>>>>>> experiment 3" in path.read_text()
+    assert helper.error("try", "-m", "both") == "conflict_marks"
+    assert helper.json("doctor")["ok"]
+
+
+def rows(repo):
+    """A file in which lines far apart can be edited."""
+    path = repo.root / "src/work.py"
+    path.write_text(path.read_text() + "".join(f"ROW_{n} = {n}\n" for n in range(12)))
+
+
+def test_a_dry_run_tells_no_number(tmp_path):
+    """Agents that run the training by hand before each `try`, and steer by what they see."""
+    helper = open_session(tmp_path)
+    before = len(helper.log())
+    set_cost(helper.repo, 73)
+    said = helper("try", "--dry").out
+    assert "verify passes" in said
+    assert "guard: passed" in said
+    assert "limit size: held" in said
+    assert "73" not in said
+    set_cost(helper.repo, 73, size=2000)
+    assert "limit size: NOT held" in helper("try", "--dry").out
+    set_cost(helper.repo, 73, answer=41)
+    assert helper.json("try", "--dry")["guard"] == "failed"
+    helper.repo.write("src/work.py", "syntax error here\n")
+    answer = helper.json("try", "--dry")
+    assert (answer["verify"], answer["passes"]) == (False, False)
+    helper.repo.write("bench.py", "print('METRIC cost=1')\n")
+    assert helper.error("try", "--dry") == "refused_outside"
+    assert len(helper.log()) == before
+    assert (helper.root / "src/work.py").read_text() == "syntax error here\n"
+    helper("try", code=2)  # without --dry a message is needed
+
+
+def test_commits_are_signed_where_that_asks_nothing(tmp_path, monkeypatch):
+    """Unsigned commits without a word; or a passphrase that is asked for at night."""
+    config = tmp_path / "gitconfig"
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    for name, phrase in (("open", ""), ("closed", "secret")):
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", phrase, "-f", str(tmp_path / name)],
+            check=True,
+        )
+    helper = Helper(make_project(tmp_path / "r"))
+    for key in ("open", "closed"):
+        config.write_text(
+            f"[gpg]\nformat = ssh\n[user]\nsigningkey = {tmp_path / key}.pub\n"
+            "[commit]\ngpgsign = true\n"
+        )
+        helper.repo("switch", "-q", "main")
+        said = helper("init", str(write_draft(tmp_path, session=key))).out
+        set_cost(helper.repo, 90)
+        assert helper.verdict("cheaper") == ("keep", None)
+        for commit in ("HEAD", "HEAD~1"):
+            signed = "\ngpgsig" in helper.repo("cat-file", "commit", commit)
+            assert signed is (key == "open")
+        assert ("are not signed" in said) is (key == "closed")
+
+
+@pytest.mark.parametrize("where", ["", "hooks-of-mine"])
+def test_hooks_that_do_not_run_are_named(tmp_path, where):
+    """A sign-off that a hook asks for, missing in every kept commit."""
+    repo = make_project(tmp_path / "r")
+    folder = repo.root / (where or ".git/hooks")
+    folder.mkdir(exist_ok=True)
+    (folder / "commit-msg").write_text("#!/bin/sh\nexit 1\n")
+    (folder / "commit-msg").chmod(0o755)
+    if where:
+        repo("config", "core.hooksPath", where)
+        (repo.root / ".git/info/exclude").write_text(f"/{where}\n")
+    assert (
+        "your hooks (commit-msg) do not run" in Helper(repo)("init", str(write_draft(tmp_path))).out
+    )

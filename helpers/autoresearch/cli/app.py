@@ -149,10 +149,15 @@ def report_disk(error: OSError, *, as_json: bool) -> int:
     return report_failure(files.file_error(error, error.filename or "a file"), as_json=as_json)
 
 
+KEPT_OF_GIT = (
+    "GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"
+)  # fmt: skip
+
+
 def drop_git_environment() -> None:
-    """Forget inherited GIT_* but who commits and when: GIT_DIR would lead to another repository."""
+    """Forget inherited GIT_* but who commits, when, and by which files: GIT_DIR leads elsewhere."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
-        if not name.startswith(("GIT_AUTHOR_", "GIT_COMMITTER_")):
+        if not name.startswith(KEPT_OF_GIT):
             del os.environ[name]
 
 

@@ -11,13 +11,13 @@ from autoresearch.core.formatting import Answer, clean_line
 from autoresearch.core.model import Kind, Reason, Verdict
 from autoresearch.core.records import Experiment
 from autoresearch.loop.candidate import Request
-from autoresearch.loop.experiment import Result, try_experiment
+from autoresearch.loop.experiment import Dry, Result, dry_run, try_experiment
 from autoresearch.loop.logbook import forecast_s
 from autoresearch.loop.recover import writing
 from autoresearch.loop.session import Session
 
 
-@click.option("-m", "--message", required=True, help="What you changed and why, in one sentence.")
+@click.option("-m", "--message", help="What you changed and why, in one sentence.")
 @click.option("--hypothesis", help="What you expect, and why.")
 @click.option("--idea", type=click.IntRange(min=1), help="Number of the open idea that this tries.")
 @click.option(
@@ -35,20 +35,61 @@ from autoresearch.loop.session import Session
 @click.option(
     "--again", "kind", flag_value="again", help="Race a tree again that was tried before."
 )
-def try_command(message: str, hypothesis: str | None, idea: int | None, kind: str | None) -> Answer:
+@click.option(
+    "--dry", is_flag=True, help="Only build it and run verify and guard once; nothing is recorded."
+)
+def try_command(
+    message: str | None, hypothesis: str | None, idea: int | None, kind: str | None, *, dry: bool
+) -> Answer:
     """Race the edited tree against the incumbent; keep or put back.
 
     Commits exactly the files in scope that differ, races both programs, runs the guard, and
     carries out the verdict: keep, discard, rework, crash or violation (exit 0), refused (exit 1).
 
+    --dry says whether verify and guard pass and the limits hold, never the number. It costs no
+    experiment.
+
     Example: autoresearch try -m "cache the compiled pattern: it is rebuilt for every line"
     """
+    if dry:
+        with writing("try") as session, screen() as shown:
+            return _dry_answer(session, dry_run(session, shown.caller))
+    if message is None:
+        raise click.UsageError("Missing option '-m' / '--message'.")
     request = Request(
         message=message, hypothesis=hypothesis, idea=idea, kind=Kind(kind or Kind.PLAIN.value)
     )
     with writing("try") as session, screen() as shown:
         result = try_experiment(session, shown.caller, request)
         return _answer(session, result)
+
+
+def _dry_answer(session: Session, found: Dry) -> Answer:
+    guard = "none" if found.guard is None else "passed" if found.guard.passed else "FAILED"
+    same = "none" if found.same is None else "DIFFERS" if found.failed is Reason.SAME else "equal"
+    lines = [f"dry run: {found.failure or 'verify passes'}"]
+    if not found.failure:
+        lines += [f"guard: {guard}", f"same: {same}"]
+        lines += [
+            f"limit {name}: {'held' if held else 'NOT held'} here" for name, held in found.limits
+        ]
+    if found.output:
+        lines += verdicts.output_lines(session.places.state / found.output)
+    passes = not found.failure and found.failed is None and all(held for _, held in found.limits)
+    return Answer(
+        lines=tuple(lines),
+        data={
+            "dry": True,
+            "passes": passes,
+            "verify": not found.failure,
+            "guard": guard.lower(),
+            "same": same.lower(),
+            "limits": dict(found.limits),
+        },
+        next_step="`autoresearch try -m …` measures it"
+        if passes
+        else "mend it; the edit is as it was",
+    )
 
 
 def _answer(session: Session, result: Result) -> Answer:

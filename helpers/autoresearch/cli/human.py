@@ -26,7 +26,7 @@ from autoresearch.loop.logbook import stop_session
 from autoresearch.loop.recover import writing
 from autoresearch.loop.session import Session, environment, find_session, loaded, reading
 from autoresearch.loop.undo import undo
-from autoresearch.loop.validate import ablate, interrupted, validate
+from autoresearch.loop.validate import ablate, expected_s, interrupted, validate
 from autoresearch.planning.init import take_back_half_opened
 
 RANGES_SHOWN = 12
@@ -48,6 +48,9 @@ def validate_command(*, ablate: bool, transfer: bool) -> Answer:
     Example: autoresearch validate
     """
     with writing("validate") as session, screen() as shown:
+        if not click.get_current_context().meta.get("json"):
+            most = formatting.duration(expected_s(session))
+            click.echo(f"20 pairs: at most {most}, and the final guard", err=True)
         found, left_out = _measured(session, shown, ablating=ablate)
         doubtful = [record.experiment for record in left_out if record.doubtful]
         elsewhere = _elsewhere(session, shown, found, keeps=transfer)

@@ -146,6 +146,10 @@ def _shipped(session: Session, done: Finalized, asked: Wishes) -> Answer:
     lines.append(f"texts for the pull requests: {shown_path(folder)}/*.md")
     commands = list(_commands(done))
     lines += commands
+    lines.append(
+        "your hooks have not run on these commits: on each branch, `git rebase --exec 'git commit "
+        f"--amend --no-edit' {shipment.base[:12]}` runs them and signs; --signoff signs them off"
+    )
     return Answer(
         lines=tuple(lines),
         data={

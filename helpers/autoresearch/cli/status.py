@@ -44,7 +44,7 @@ def status_command() -> Answer:
             *kept_lines(history, unit),
             f"budget: {budget.remaining(history, contract.budget).described()}",
             *([cost] if cost else []),
-            *([] if halt else [f"outlook: {outlook}"]),
+            *([f"outlook: {outlook}"] if history.last_number and not halt else []),
             *([] if holdout is None else [_holdout_line(holdout)]),
             f"sandbox: {'none' if history.epoch is None else history.epoch.sandbox}",
         ]

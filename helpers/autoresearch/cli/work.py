@@ -146,22 +146,28 @@ def _left_lines(left: tuple[Left, ...]) -> list[str]:
     return [f"left as it is: {clean_line(item.path)} {item.why}" for item in left]
 
 
-@click.argument("number", type=click.IntRange(min=1))
-def apply_command(number: int) -> Answer:
+@click.argument("numbers", metavar="NUMBER...", nargs=-1, required=True, type=click.IntRange(min=1))
+def apply_command(numbers: tuple[int, ...]) -> Answer:
     """Bring the change of experiment NUMBER back into the tree.
 
-    It is applied on top of the incumbent, so that you can mend, extend or combine it. Nothing is
-    measured.
+    It is merged with the incumbent, so that you can mend, extend or combine it. Several changes are
+    merged with each other; where they collide, both stand in the file between marks, which `try`
+    refuses. Nothing is measured.
 
-    Example: autoresearch apply 17
+    Example: autoresearch apply 9 10
     """
     with writing("apply") as session:
-        done = edits.apply(session, number)
-        lines = [f"experiment {number}: {formatting.count(len(done.paths), 'file')} changed"]
+        done = edits.apply(session, numbers)
+        named = formatting.count(len(numbers), "experiment").partition(" ")[2]
+        lines = [
+            f"{named} {formatting.listed([*map(str, numbers)])}: "
+            f"{formatting.count(len(done.paths), 'file')} changed"
+        ]
         first = "change it further"
         if done.conflicts:
             lines.append(
-                f"conflicts with later keeps, marked in the files: {listed(done.conflicts)}"
+                f"conflicts with {'each other or ' if len(numbers) > 1 else ''}later keeps, "
+                f"marked in the files: {listed(done.conflicts)}"
             )
             first = "resolve the marks"
         if done.unmerged:
@@ -174,19 +180,25 @@ def apply_command(number: int) -> Answer:
         )
 
 
-def profile_command() -> Answer:
+@click.option("--top", type=click.IntRange(1, 200), default=22, help="How many lines to show.")
+@click.option("--grep", default="", help="Show only lines that contain this text.")
+def profile_command(top: int, grep: str) -> Answer:
     """Run the contract's profiler on the incumbent.
 
-    Example: autoresearch profile
+    The file that is named holds the whole output.
+
+    Example: autoresearch profile --top 60 --grep parse
     """
     with writing("profile") as session, screen() as shown:
-        found = profile(session, shown.say)
+        found = profile(session, shown.say, top=top, grep=grep)
         path = session.places.state / found.result.output
         state = "done" if found.result.passed else f"failed with exit code {found.result.exit_code}"
         return Answer(
             lines=(f"profiler {state}; all of it: {shown_path(path)}", *found.shown.splitlines()),
             data={"exit_code": found.result.exit_code, "output": str(path)},
             next_step="attack what costs most, one idea at a time",
+            max_lines=top + 8,
+            max_bytes=WIDE_BYTES * (1 + top // 100),
         )
 
 

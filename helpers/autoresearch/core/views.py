@@ -479,6 +479,7 @@ def next_step(situation: Situation) -> str:
 
 def _sections(situation: Situation) -> tuple[Section, ...]:
     history, unit = situation.history, clean_line(situation.contract.metric.unit, 20)
+    shown = {one.number for one in (*history.failed[:_FAILED_SHOWN], *history.kept)}
     return (
         Section(title="", lines=tuple(_essentials(situation, unit)), rank=0),
         Section(
@@ -500,7 +501,9 @@ def _sections(situation: Situation) -> tuple[Section, ...]:
             lines=tuple(
                 f"  {tried.number} {formatting.verdict(tried.verdict, tried.reason)} "
                 f"{clean_line(tried.message, _TEXT_BRIEF)}"
-                for tried in situation.neighbours[:_NEIGHBOURS_SHOWN]
+                for tried in [one for one in situation.neighbours if one.number not in shown][
+                    :_NEIGHBOURS_SHOWN
+                ]
             ),
             rank=15,
             step=6,

@@ -177,7 +177,7 @@ _ENVIRONMENT = {
     "GIT_EDITOR": "false",
 }
 
-_KEPT = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)")
+_KEPT = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)")
 """Inherited names that stay: who commits."""
 
 _USAGE = 129

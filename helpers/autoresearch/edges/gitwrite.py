@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 import struct
 import tempfile
 import time
@@ -214,6 +215,7 @@ def commit_changes(
     changes: Mapping[str, Entry | None],
     contents: Iterable[bytes] = (),
     message: str,
+    sign: bool = False,
 ) -> Commit:
     """A commit of a tree with `changes` made to it; no ref is moved, no index takes part.
 
@@ -224,6 +226,7 @@ def commit_changes(
         changes: new entry of each path, None to delete.
         contents: of the changes' blobs that may not be stored yet.
         message: written as it is, but for NUL.
+        sign: see `commit_tree`.
     """
     for path in changes:
         if not is_safe_path(path):
@@ -234,7 +237,7 @@ def commit_changes(
         objects.append(("tree", b""))
         tree = object_id(repo.object_format, b"", "tree")
     store(repo, objects)
-    return Commit(commit_tree(repo, tree, parents, message), tree)
+    return Commit(commit_tree(repo, tree, parents, message, sign=sign), tree)
 
 
 def _edited(
@@ -312,8 +315,47 @@ def _entries(repo: GitRepo, tree: str) -> dict[str, Entry]:
     return entries
 
 
-def commit_tree(repo: GitRepo, tree: str, parents: Sequence[str], message: str) -> str:
-    """A commit of `tree`, by whom git is set up for, or in our name where it is not."""
+def is_signed(repo: GitRepo, commit: str) -> bool:
+    """Whether a commit carries a signature."""
+    found = repo.object_at(commit)
+    return found is not None and b"\ngpgsig" in found.content.split(b"\n\n", 1)[0]
+
+
+def wants_signatures(repo: GitRepo) -> bool:
+    """Whether the user signs commits."""
+    return repo.flag("commit.gpgSign", default=False)
+
+
+@contextlib.contextmanager
+def _unasked(repo: GitRepo) -> Iterator[tuple[dict[str, str], list[str]]]:
+    """Variables and settings under which signing fails where it would ask somebody."""
+
+    def setting(name: str) -> str:
+        return to_text(repo.run("config", "--get", name, check=False).out).strip()
+
+    kind = setting("gpg.format") or "openpgp"
+    default = {"openpgp": "gpg", "x509": "gpgsm"}.get(kind, "")
+    program = setting(f"gpg.{kind}.program") or (setting("gpg.program") if default else "")
+    quiet = {"SSH_ASKPASS": "/bin/false", "SSH_ASKPASS_REQUIRE": "force"}
+    if not default:
+        yield quiet, []
+        return
+    with tempfile.TemporaryDirectory(prefix="autoresearch-") as folder:
+        script = Path(folder) / "sign"
+        words = f"exec {shlex.quote(program or default)} --batch --no-tty --pinentry-mode error"
+        script.write_text(f'#!/bin/sh\n{words} "$@"\n', "utf-8")
+        script.chmod(0o700)
+        yield quiet, [f"gpg.{kind}.program={script}"]
+
+
+def commit_tree(
+    repo: GitRepo, tree: str, parents: Sequence[str], message: str, *, sign: bool = False
+) -> str:
+    """A commit of `tree`, by whom git is set up for, or in our name where it is not.
+
+    With `sign` it is signed where the user signs commits and that takes no question, as of a
+    passphrase: nobody is there at night to answer it.
+    """
     args = [
         "commit-tree",
         tree,
@@ -322,7 +364,13 @@ def commit_tree(repo: GitRepo, tree: str, parents: Sequence[str], message: str) 
         "-",
     ]
     stdin = to_bytes(message.replace("\0", ""))
-    done = repo.run(*args, stdin=stdin, check=False)
+    done = None
+    if sign and wants_signatures(repo):
+        with _unasked(repo) as (env, settings):
+            signing = ("commit-tree", "-S", *args[1:])
+            done = repo.run(*signing, stdin=stdin, env=env, settings=settings, check=False)
+    if done is None or done.code != 0:
+        done = repo.run(*args, stdin=stdin, check=False)
     if done.code != 0:
         # Asked only now: nearly everywhere an identity is set, and asking costs two processes.
         env = {

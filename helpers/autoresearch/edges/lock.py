@@ -70,12 +70,14 @@ class Held:
     Attributes:
         after_kill: whether the former holder died with it.
         ended: what was ended of that one, in a sentence; empty for nothing.
+        waited_s: how long somebody else had it.
     """
 
     def __init__(self, descriptor: int, path: Path) -> None:
         self.path = path
         self.after_kill = False
         self.ended = ""
+        self.waited_s = 0.0
         self._descriptor: int | None = descriptor
 
     def __enter__(self) -> Self:
@@ -234,7 +236,10 @@ def turn_to_measure(path: Path, command: str, say: Callable[[str], None]) -> Hel
         who = "another process" if owner is None else owner.described()
         say(f"waiting for {who}, which is measuring on this machine")
 
-    return Lock(path).wait(command, waiting)
+    started = time.monotonic()
+    held = Lock(path).wait(command, waiting)
+    held.waited_s = time.monotonic() - started
+    return held
 
 
 def note_running(folder: Path, pid: int) -> None:

@@ -6,19 +6,30 @@ the bytes that were captured; nothing the caller says takes part in it.
 
 from __future__ import annotations
 
+import re
+import statistics
 import time
 from typing import NamedTuple
 
 from msgspec import structs
 
 from autoresearch.core import budget, formatting
+from autoresearch.core.contract import Secondary
 from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.history import MAX_REWORKS
-from autoresearch.core.model import SCHEMA, Kind, Reason, Verdict
+from autoresearch.core.model import (
+    SCHEMA,
+    Arm,
+    CommandResult,
+    Direction,
+    Kind,
+    Reason,
+    Verdict,
+)
 from autoresearch.core.question import Caller
 from autoresearch.core.records import Experiment, Refusal
-from autoresearch.core.snapshot import CandidatePlan, changed_lines, plan_candidate
+from autoresearch.core.snapshot import CandidatePlan, TreeMap, changed_lines, plan_candidate
 from autoresearch.core.steps import Begun, Decided, Settled
 from autoresearch.core.usage import spent_between
 from autoresearch.edges import gitdiff, gitrefs
@@ -28,7 +39,9 @@ from autoresearch.edges.gitrepo import ended_by, under_way, unmerged
 from autoresearch.edges.gitwrite import commit_tree
 from autoresearch.edges.hostfiles import host_session, read_meter
 from autoresearch.edges.index import Near
-from autoresearch.loop import logbook, settle, surroundings
+from autoresearch.edges.lock import turn_to_measure
+from autoresearch.loop import integrity, logbook, settle, surroundings
+from autoresearch.loop.bench import Bench, CandidateFailed, ProtectedTouched
 from autoresearch.loop.candidate import (
     Prepared,
     Refused,
@@ -38,7 +51,8 @@ from autoresearch.loop.candidate import (
     prepare,
     snapshot_of,
 )
-from autoresearch.loop.referee import Judgement, Referee
+from autoresearch.loop.measure import SEED_BITS
+from autoresearch.loop.referee import Judgement, Referee, run_checks
 from autoresearch.loop.session import Session, require_on_branch
 
 
@@ -98,7 +112,7 @@ def _with_evidence(session: Session, prepared: Prepared, ruling: Judgement) -> s
     if ruling.flags:
         message += f"\nAutoresearch-Flags: {', '.join(flag.value for flag in ruling.flags)}"
     tree, parent = prepared.candidate.tree, prepared.begun.parent
-    return commit_tree(session.repo, tree, [parent], message + "\n")
+    return commit_tree(session.repo, tree, [parent], message + "\n", sign=True)
 
 
 def _record(
@@ -162,6 +176,7 @@ def try_experiment(session: Session, caller: Caller, request: Request) -> Result
     plan = plan_candidate(snapshot_of(session), session.incumbent_tree, session.scope.covers)
     if not isinstance(plan, CandidatePlan):
         return _refuse(session, begun, Refused(plan.reason, plan.paths, plan.detail), ())
+    _require_resolved(plan)
     prepared = prepare(session, begun, plan)
     if isinstance(prepared, Refused):
         return _refuse(session, begun, prepared, plan.outside)
@@ -179,7 +194,9 @@ def _judged(session: Session, prepared: Prepared, referee: Referee, started: flo
         # No verdict, and nothing changed but the candidate's own ref: there is nothing to finish.
         session.journal.clear()
         raise
-    record = record_decision(session, prepared, ruling, duration_s=time.monotonic() - started)
+    record = record_decision(
+        session, prepared, ruling, duration_s=time.monotonic() - started - referee.waited_s
+    )
     settled = finish(session, record, prepared.hashes)
     left = tuple(f"{path} {why}" for path, why in settled.left)
     return Result(
@@ -208,6 +225,86 @@ def _require_nothing_under_way(session: Session) -> None:
             code="unmerged",
             hint="Resolve it in the file, then `git add` the file.",
         )
+
+
+_MARKS = re.compile(rb"^<<<<<<< incumbent$(?s:.*?)^>>>>>>> experiment", re.MULTILINE)
+
+
+def _require_resolved(plan: CandidatePlan) -> None:
+    """Make sure that no marks of `apply` are left in what is to be measured."""
+    marked = [c.path for c in plan.changes if c.content is not None and _MARKS.search(c.content)]
+    if marked:
+        raise AutoresearchError(
+            f"marks of a conflict stand in {clean_line(', '.join(marked[:5]))}",
+            code="conflict_marks",
+            hint="Choose between `<<<<<<< incumbent` and `>>>>>>> experiment`, remove the marks.",
+        )
+
+
+class Dry(NamedTuple):
+    """What became of an edit that was only looked at; no number of it is told.
+
+    Attributes:
+        failure: why verify gave no sample, in words; empty when it did.
+        output: what a failed command printed: a file below the state folder; empty for none.
+        limits: each secondary metric with a limit, and whether this one sample is within it.
+    """
+
+    failure: str
+    output: str
+    guard: CommandResult | None
+    same: CommandResult | None
+    failed: Reason | None
+    limits: tuple[tuple[str, bool], ...]
+
+
+def dry_run(session: Session, caller: Caller) -> Dry:
+    """Build the edited tree, run verify and the guard once each, and record nothing."""
+    _require_nothing_under_way(session)
+    require_on_branch(session)
+    plan = plan_candidate(snapshot_of(session), session.incumbent_tree, session.scope.covers)
+    if not isinstance(plan, CandidatePlan):
+        raise AutoresearchError(
+            plan.detail, code=f"refused_{plan.reason.value}", hint="Edit files in scope only."
+        )
+    _require_resolved(plan)
+    contents = [change.content for change in plan.changes if change.content is not None]
+    commit = session.commit(plan.entries, "a dry run\n", contents)
+    bench, parent = session.bench(), session.progress.incumbent_commit
+    ground = integrity.look(session, parent, shut_out=bench.confinement.shuts_out)
+    try:
+        with turn_to_measure(session.places.measure_lock, "try", caller.say):
+            return _looked_at(session, bench, session.tree(commit.oid), caller)
+    finally:
+        integrity.put_back(session, ground)
+
+
+def _looked_at(session: Session, bench: Bench, tree: TreeMap, caller: Caller) -> Dry:
+    try:
+        caller.say("building and running it once")
+        built = bench.bring(bench.slots[1], tree, label="dry")
+        seed = caller.randomness.getrandbits(SEED_BITS)
+        sample = bench.sample(built, Arm.CANDIDATE, seed=seed, label="dry")
+        found = run_checks(bench, tree, session.epoch.same_sha256, "dry", caller.say)
+    except CandidateFailed as error:
+        return Dry(error.message, error.output, None, None, None, ())
+    except ProtectedTouched as error:
+        return Dry(error.message, "", None, None, None, ())
+    baseline = {name: statistics.median(values) for name, values in session.epoch.secondary}
+    within = tuple(
+        (one.name, is_within(one, baseline[one.name], dict(sample.secondary)[one.name]))
+        for one in session.contract.secondary
+        if one.limit is not None and one.name in baseline
+    )
+    return Dry("", found.output, found.guard, found.same, found.failed, within)
+
+
+def is_within(secondary: Secondary, baseline: float, value: float) -> bool:
+    """Whether one sample of a secondary metric loses no more than its limit."""
+    sign = 1 if secondary.direction is Direction.LOWER else -1
+    loss = sign * (value - baseline)
+    allowed = (secondary.limit or 0.0) * (abs(baseline) if secondary.limit_relative else 1.0)
+    return loss <= allowed
 
 
 def _require_budget(session: Session, request: Request) -> None:

@@ -26,7 +26,6 @@ from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.gitwrite import locks_of
 from autoresearch.edges.lock import Lock
 from autoresearch.loop import logbook
-from autoresearch.loop.candidate import Prepared
 from autoresearch.loop.session import (
     CONTRACT_FILE,
     SESSION_FILE,
@@ -48,17 +47,18 @@ class GitBefore(NamedTuple):
 
     git: Mapping[Path, dotgit.Kept] | None
     parent: str
-    candidate: str
+    candidate: str | None
     number: int
 
 
-def look(session: Session, prepared: Prepared, *, shut_out: bool) -> GitBefore:
+def look(
+    session: Session, parent: str, *, shut_out: bool, candidate: str | None = None, number: int = 0
+) -> GitBefore:
     """Write down what must stay as it is; git's set-up durably, for nothing else remembers it."""
     git = None if shut_out else dotgit.capture(session.repo)
     if git is not None:
         dotgit.store(session.repo, git, session.places.git_setup)
-    begun = prepared.begun
-    return GitBefore(git, begun.parent, prepared.candidate.commit, begun.number)
+    return GitBefore(git, parent, candidate, number)
 
 
 def put_back(session: Session, ground: GitBefore) -> tuple[str, ...]:
@@ -154,7 +154,10 @@ def _refs_put_back(session: Session, ground: GitBefore, *, moved_on: bool) -> tu
     """
     repo, branch = session.repo, session.branch
     touched = []
-    for ref, wanted in ((branch, ground.parent), (session.ref(ground.number), ground.candidate)):
+    wanted_at = {branch: ground.parent}
+    if ground.candidate is not None:
+        wanted_at[session.ref(ground.number)] = ground.candidate
+    for ref, wanted in wanted_at.items():
         there = gitrefs.at(repo, ref)
         if there == wanted:
             continue

@@ -202,6 +202,9 @@ class Judgement(Struct, frozen=True, kw_only=True):
     raced_in: int | None = None
 
 
+TOLD_FROM_S = 2.0
+
+
 class Referee:
     """Judges one candidate of a session that is open for writing."""
 
@@ -209,14 +212,30 @@ class Referee:
         self.session = session
         self.caller = caller
         self.bench = session.bench()
+        self.waited_s = 0.0
+
+    def _waited(self, seconds: float) -> None:
+        """Tell whoever waited for the machine; it is no part of what the experiment took."""
+        self.waited_s = seconds
+        if seconds >= TOLD_FROM_S:
+            waited = formatting.duration(seconds)
+            self.session.news.append(f"waited {waited} for another measurement on this machine")
 
     def judge(self, prepared: Prepared) -> Judgement:
         """The verdict on a prepared candidate."""
         sandbox = self._confined()
         session, shut_out = self.session, self.bench.confinement.shuts_out
-        ground = integrity.look(session, prepared, shut_out=shut_out)
+        begun = prepared.begun
+        ground = integrity.look(
+            session,
+            begun.parent,
+            shut_out=shut_out,
+            candidate=prepared.candidate.commit,
+            number=begun.number,
+        )
         try:
-            with turn_to_measure(session.places.measure_lock, "try", self.caller.say):
+            with turn_to_measure(session.places.measure_lock, "try", self.caller.say) as held:
+                self._waited(held.waited_s)
                 ruling = self._measured(prepared)
         except BaseException as error:
             integrity.put_back_after(session, ground, error)  # no verdict, yet nothing may stay

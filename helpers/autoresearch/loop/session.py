@@ -214,7 +214,12 @@ class Session(Struct):
         self.journal.begin(Action(command=command, stage=stage, at=now_utc(), values=facts))
 
     def commit(
-        self, changes: Mapping[str, Entry | None], message: str, contents: Sequence[bytes] = ()
+        self,
+        changes: Mapping[str, Entry | None],
+        message: str,
+        contents: Sequence[bytes] = (),
+        *,
+        sign: bool = False,
     ) -> Commit:
         """Commit changes on top of the incumbent, with blobs not stored yet; no ref leads there."""
         parent = self.progress.incumbent_commit
@@ -225,6 +230,7 @@ class Session(Struct):
             changes=changes,
             contents=contents,
             message=message,
+            sign=sign,
         )
 
     @property

@@ -301,8 +301,13 @@ class Merged(NamedTuple):
     conflicts: tuple[str, ...]
 
 
-def merge_change(repo: GitRepo, base: TreeMap, theirs: TreeMap, ours: TreeMap) -> Merged:
-    """Lay the change from `base` to `theirs` over `ours`: by lines where both edit a path."""
+def merge_change(
+    repo: GitRepo, base: TreeMap, theirs: TreeMap, ours: TreeMap, name: str = "experiment"
+) -> Merged:
+    """Lay the change from `base` to `theirs` over `ours`: by lines where both edit a path.
+
+    `name` is what the marks of a collision call the other side.
+    """
     changes: dict[str, Entry | None] = {}
     conflicts = []
     for path in sorted({*base, *theirs}):
@@ -312,7 +317,7 @@ def merge_change(repo: GitRepo, base: TreeMap, theirs: TreeMap, ours: TreeMap) -
         if here == old:
             changes[path] = new
             continue
-        merged = _merged_file(repo, old, new, here)
+        merged = _merged_file(repo, old, new, here, name)
         if merged is None:
             conflicts.append(path)
         else:
@@ -330,7 +335,7 @@ def leave_out(session: Session, tried: Tried) -> Merged:
 
 
 def _merged_file(
-    repo: GitRepo, old: Entry | None, new: Entry | None, here: Entry | None
+    repo: GitRepo, old: Entry | None, new: Entry | None, here: Entry | None, named: str
 ) -> tuple[Entry, bool] | None:
     """The file with both edits, and whether they collide; None where no lines can be merged."""
     if old is None or new is None or here is None:
@@ -343,7 +348,7 @@ def _merged_file(
             path = Path(folder) / name
             path.write_bytes(repo.blob(entry.oid))
             names.append(str(path))
-        labels = ("-L", "incumbent", "-L", "base", "-L", "experiment")
+        labels = ("-L", "incumbent", "-L", "base", "-L", named)
         done = repo.run("merge-file", "-p", *labels, *names, check=False)
     if not 0 <= done.code <= _MOST_CONFLICTS:
         if b"\0" in done.out or "binary" in done.err:

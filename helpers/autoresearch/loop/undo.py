@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from autoresearch.core import formatting, wire
@@ -12,7 +13,7 @@ from autoresearch.core.history import Tried
 from autoresearch.core.model import SCHEMA, Agreed, Verdict
 from autoresearch.core.question import Caller
 from autoresearch.core.records import GIVEN_UP, Undo
-from autoresearch.core.snapshot import Change, Entry, Step, TreeMap, apply_steps
+from autoresearch.core.snapshot import Change, Entry, Step, TreeMap, apply_steps, with_changes
 from autoresearch.core.steps import Action
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
@@ -119,13 +120,14 @@ def save_edit(session: Session, changes: tuple[Change, ...], what: str) -> str:
     return ref
 
 
-def apply(session: Session, number: int) -> Applied:
-    """Bring the change of an experiment back into the working tree, on top of the incumbent."""
+def apply(session: Session, chosen: Sequence[int]) -> Applied:
+    """Bring the changes of experiments back into the working tree, merged with the incumbent."""
     require_on_branch(session)
-    merged, steps = _merged(session, number)
+    merged, steps = _merged(session, chosen)
     if not merged.changes and not merged.conflicts:
+        named = f"experiment {' and '.join(map(str, chosen))}"
         raise AutoresearchError(
-            f"the incumbent holds the change of experiment {number} already",
+            f"the incumbent holds the change of {named} already",
             code="already_applied",
             hint="`autoresearch show` prints another one; `log` lists them.",
         )
@@ -137,7 +139,7 @@ def apply(session: Session, number: int) -> Applied:
             code="tree_edited",
             hint="`autoresearch try` or `autoresearch drop` it first.",
         )
-    session.begin("apply", "merged", number=str(number))
+    session.begin("apply", "merged", number=" ".join(map(str, chosen)))
     left = settle.lay_over(session, steps)
     session.journal.clear()
     stuck = {item.path for item in left}
@@ -149,16 +151,27 @@ def apply(session: Session, number: int) -> Applied:
     )
 
 
-def _merged(session: Session, number: int) -> tuple[Merged, tuple[Step, ...]]:
-    """The change of an experiment on top of the incumbent, and the steps that bring it there."""
-    tried = find(session, number)
-    if session.repo.resolve(tried.commit) is None:
-        raise _gone(session, number)
-    ours = session.incumbent_tree
-    base, theirs = session.tree(tried.parent), session.tree(tried.commit)
-    merged = merge_change(session.repo, base, theirs, ours)
+def _merged(session: Session, chosen: Sequence[int]) -> tuple[Merged, tuple[Step, ...]]:
+    """The changes of experiments on top of the incumbent, and the steps that bring them there.
+
+    Each is merged, by lines, with what the incumbent and those before it make of the tree.
+    """
+    ours, changes, conflicts = session.incumbent_tree, dict[str, Entry | None](), list[str]()
+    held: TreeMap = ours
+    for number in chosen:
+        tried = find(session, number)
+        if session.repo.resolve(tried.commit) is None:
+            raise _gone(session, number)
+        base, theirs = session.tree(tried.parent), session.tree(tried.commit)
+        merged = merge_change(session.repo, base, theirs, held, f"experiment {number}")
+        changes |= merged.changes
+        conflicts += merged.conflicts
+        held = with_changes(held, merged.changes)
+    changes = {path: entry for path, entry in changes.items() if entry != ours.get(path)}
     checked_out = {**ours, **{p: e for p, e in session.overrides.items() if e is not None}}
-    return merged, tuple(apply_steps(checked_out, merged.changes))
+    return Merged(changes, tuple(dict.fromkeys(conflicts))), tuple(
+        apply_steps(checked_out, changes)
+    )
 
 
 def _gone(session: Session, number: int) -> AutoresearchError:
@@ -210,10 +223,12 @@ def finish_drop(session: Session, action: Action) -> str:
 
 def finish_apply(session: Session, action: Action) -> str:
     """Finish an interrupted `apply` from its journal; what was done, in one line."""
-    number = int(action.value("number") or "0")
-    settle.lay_over(session, _merged(session, number)[1])
+    chosen = [int(number) for number in (action.value("number") or "").split()]
+    settle.lay_over(session, _merged(session, chosen)[1])
     session.journal.clear()
-    return f"an apply of experiment {number} was interrupted and is now finished"
+    return (
+        f"an apply of experiment {formatting.numbers(chosen)} was interrupted and is now finished"
+    )
 
 
 def undo(session: Session, caller: Caller, number: int, *, agreed: Agreed | None) -> Undo:
@@ -274,6 +289,7 @@ def _without(session: Session, tried: Tried, agreed: Agreed | None) -> Commit:
         f"undo experiment {tried.number}: {clean_line(tried.message, 200)}\n\n"
         f"Autoresearch-Session: {session.name}\nAutoresearch-Undo: {tried.number}\n"
         f"{trailer(agreed)}",
+        sign=True,
     )
 
 

@@ -18,6 +18,7 @@ from autoresearch.core.formatting import clean_head, clean_line, fence
 from autoresearch.core.history import Tried
 from autoresearch.core.limits import watched
 from autoresearch.core.model import SCHEMA, CommandResult, Verdict
+from autoresearch.core.noise import most_seconds
 from autoresearch.core.question import Caller, Question, policy_of
 from autoresearch.core.race import pairs_of
 from autoresearch.core.records import Ablation, Claimed, Recovery, Validation
@@ -99,6 +100,11 @@ def _claimed(session: Session, raced: Raced) -> Claimed | None:
     effect = dict(watched(raced.record, {claim.name: claim.unit}))[claim.name]
     proven = is_proven_better(effect, claim.direction)
     return Claimed(name=claim.name, unit=claim.unit, effect=effect, proven=proven)
+
+
+def expected_s(session: Session) -> float:
+    """Seconds that a validation takes at most, but for the final guard."""
+    return most_seconds(session.progress.sample_s, VALIDATION_PAIRS)
 
 
 def race_without(
@@ -267,14 +273,19 @@ SHOWN_LINES, SHOWN_BYTES = 22, 1400
 
 
 class Profiled(NamedTuple):
-    """A profiler's run and the beginning of what it printed, cleaned and fenced."""
+    """A profiler's run and part of what it printed, cleaned and fenced."""
 
     result: CommandResult
     shown: str
 
 
-def profile(session: Session, say: Callable[[str], None]) -> Profiled:
-    """Run the profiler on the incumbent in a bench checkout; `say` is told what is waited for."""
+def profile(
+    session: Session, say: Callable[[str], None], *, top: int = SHOWN_LINES, grep: str = ""
+) -> Profiled:
+    """Run the profiler on the incumbent in a bench checkout; `say` is told what is waited for.
+
+    Of what it printed the first `top` lines are shown, or of those that contain `grep`.
+    """
     command = session.contract.profile
     if command is None:
         raise AutoresearchError(
@@ -287,5 +298,9 @@ def profile(session: Session, say: Callable[[str], None]) -> Profiled:
         built = bench.bring(bench.slots[2], session.incumbent_tree, label="profile")
         result, outcome = bench.command(built, command, label="profile")
     printed = outcome.stdout if outcome.stdout.strip() else outcome.stderr
-    shown = clean_head(printed, SHOWN_LINES, SHOWN_BYTES)  # profilers list the worst first
+    if grep:
+        wanted = grep.encode("utf-8", "surrogateescape")
+        printed = b"\n".join(line for line in printed.splitlines() if wanted in line)
+    most = SHOWN_BYTES * max(1, top // SHOWN_LINES)
+    shown = clean_head(printed, top, most)  # profilers list the worst first
     return Profiled(result, fence(shown, secrets.token_hex(4)))

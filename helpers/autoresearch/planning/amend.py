@@ -211,6 +211,7 @@ def _planned(session: Session, changes: tuple[Change, ...], agreed: Agreed | Non
         f"Autoresearch-Session: {session.name}\nAutoresearch-Amendment: {number}\n"
         f"{trailer(agreed)}",
         [change.content for change in changes if change.content is not None],
+        sign=True,
     )
     return _fitting(session, content, commit)
 

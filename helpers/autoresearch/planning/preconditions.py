@@ -7,6 +7,7 @@ of what is wrong, with its remedy.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,9 +21,9 @@ from autoresearch.core.errors import AutoresearchError
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.scope import compile_scope
 from autoresearch.core.snapshot import GITLINK_MODE, PLAIN_MODE, Entry, TreeMap
-from autoresearch.edges import gitdiff, gitrefs
+from autoresearch.edges import gitdiff, gitrefs, gitwrite
 from autoresearch.edges.files import read_bytes_limited
-from autoresearch.edges.gitrepo import GitRepo, object_id, under_way
+from autoresearch.edges.gitrepo import GitRepo, object_id, to_text, under_way
 from autoresearch.edges.gitwrite import commit_changes
 from autoresearch.edges.places import Places
 from autoresearch.edges.worktree import Walk, find_overrides, untracked, with_crlf
@@ -130,6 +131,7 @@ def starting_point(repo: GitRepo, draft: Draft, tables: Path, below: str) -> Sta
             f"autoresearch: contract of session {name}\n\n{clean_line(draft.contract.goal)}\n\n"
             f"Autoresearch-Session: {name}\n"
         ),
+        sign=True,
     )
     tree = repo.tree(first.oid)
     overrides = find_overrides(Walk(repo, tables / "worktree.stat"), repo, base)
@@ -145,6 +147,37 @@ def starting_point(repo: GitRepo, draft: Draft, tables: Path, below: str) -> Sta
         base_contract=base.get(CONTRACT_FILE),
         overrides=overrides,
     )
+
+
+HABITS = ("commit-msg", "pre-commit", "prepare-commit-msg")
+"""Hooks that git runs at a commit, and that say what the project asks of one."""
+
+
+def hooks_folder(repo: GitRepo) -> Path:
+    """Where git looks for hooks when the user commits."""
+    # Ours are pinned to nowhere, so that the user's own setting is read from the files.
+    done = repo.run(
+        "config", "--show-scope", "--type=path", "--get-all", "core.hooksPath", check=False
+    )
+    lines = to_text(done.out).splitlines()
+    own = [line.partition("\t")[2] for line in lines if not line.startswith("command\t")]
+    return repo.toplevel / own[-1] if own else repo.common_dir / "hooks"
+
+
+def habits_left_out(repo: GitRepo, commit: str) -> Iterator[str]:
+    """What the user's own commits get and a commit of ours does not, a sentence each."""
+    hooks = hooks_folder(repo)
+    there = [name for name in HABITS if os.access(hooks / name, os.X_OK)]
+    if there:
+        yield (
+            f"your hooks ({', '.join(there)}) do not run for the session's commits; at its end, "
+            "`finalize` says how they run on its branches"
+        )
+    if gitwrite.wants_signatures(repo) and not gitwrite.is_signed(repo, commit):
+        yield (
+            "commit.gpgSign is on, but signing needs an answer here (a passphrase, or a key that "
+            "is not there): the session's commits are not signed"
+        )
 
 
 def raise_first(errors: Iterator[AutoresearchError]) -> None:

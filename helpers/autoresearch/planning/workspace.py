@@ -19,6 +19,7 @@ from autoresearch.edges.gitrepo import GitRepo
 from autoresearch.edges.lock import Held, Lock, turn_to_measure
 from autoresearch.edges.places import Places, places_for
 from autoresearch.loop.bench import Bench, BenchPlaces
+from autoresearch.loop.confinement import SWITCHED_OFF
 from autoresearch.planning.preconditions import StartingPoint
 from autoresearch.planning.remedies import refused
 from autoresearch.planning.screening import Reach, find_reaches, require_asked
@@ -144,7 +145,9 @@ def shut_in(bench: Bench) -> None:
     bench.confinement.offline = True
     gap = bench.confinement.gap()
     if gap:
-        raise refused("not_confined", f"`--confined` cannot run anything here: {gap}")
+        found = bench.confinement.found
+        hint = "" if found.sandbox is not None or found.why == SWITCHED_OFF.why else found.remedy
+        raise refused("not_confined", f"`--confined` cannot run anything here: {gap}", hint=hint)
 
 
 def frozen_environment(environ: Mapping[str, str]) -> FrozenEnvironment:

@@ -361,7 +361,12 @@ def _committed(session: Session, parent: str, tree: TreeMap, message: str) -> Co
     before = session.tree(parent)
     changes = {path: tree.get(path) for path in differing_paths(before, tree)}
     return commit_changes(
-        repo, parents=[parent], base=repo.tree_of(parent), changes=changes, message=message
+        repo,
+        parents=[parent],
+        base=repo.tree_of(parent),
+        changes=changes,
+        message=message,
+        sign=True,
     )
 
 
