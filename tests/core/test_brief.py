@@ -127,12 +127,15 @@ def test_session_under_way():
         "  1 cache pays",
         "open ideas (`try --idea N`):",
         "  1 intern",
-        "touched the same files:",
-        "  2 discard (worse) unroll",
         "every candidate: refs/autoresearch/speed/exp/NNNN, `autoresearch show N`; not kept: 3, 2",
     ):
         assert line in shown
     assert any(line.startswith("gain: validated: -2.0%") for line in shown)
+    assert "touched the same files:" not in shown  # 2 stands above already
+    older = tried_of(experiment(7, message="older"))
+    shown = brief(situation(found, plan, neighbours=(tried_of(lost), older))).splitlines()
+    assert shown[shown.index("touched the same files:") + 1].startswith("  7 ")
+    assert not any(line.startswith("  2 discard (worse) unroll") for line in shown)
 
 
 def test_only_keeps_leave_no_list_of_failures():
