@@ -125,7 +125,7 @@ def test_commits_of_people_are_taken_in(tmp_path):
     assert helper.error("amend", "--commits") == "tree_edited"
     helper.repo("rm", "-qf", "src/new.py")
     set_cost(helper.repo, 80)
-    answer = helper.json("amend", "--commits")
+    answer = helper.json("amend", "--commits", "--yes")
     assert (answer["paths"], answer["epoch"]) == (["bench2.py", "src/work.py"], 1)
     assert helper.log()[-1]["values"] == [80.0]
     set_cost(helper.repo, 70)

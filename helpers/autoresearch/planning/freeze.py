@@ -40,7 +40,7 @@ from autoresearch.loop.session import (
     as_overrides,
     write_session_file,
 )
-from autoresearch.planning.preconditions import StartingPoint
+from autoresearch.planning.preconditions import StartingPoint, habits_left_out
 from autoresearch.planning.remedies import refused
 from autoresearch.planning.workspace import FrozenEnvironment, Workspace
 
@@ -143,7 +143,7 @@ def freeze(
             redirections=dotgit.redirections(repo, os.environ),
         ),
     )
-    return toplevel, warnings
+    return toplevel, (*warnings, *habits_left_out(repo, start.first))
 
 
 def _keep_findings(folders: Workspace, places: Places, worktree: Path | None) -> None:

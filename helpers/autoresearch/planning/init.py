@@ -117,7 +117,6 @@ def initialise(
             tree, spell_ns = start.tree, rehearsal.spell_ns
             surrounded = surroundings.freeze(bench, tree, places.state, toplevel, spell_ns)
             _write_log(places, start, rehearsal, environment, rehearsed_at, surrounded)
-        notes += tuple(preconditions.habits_left_out(repo, start.first))
         session = _published(toplevel, start, places, environ)
         return Started(session, rehearsal, rehearsed_at, toplevel, notes)
 
