@@ -261,7 +261,7 @@ def test_hooks_that_do_not_run_are_named(tmp_path, where):
     (folder / "commit-msg").chmod(0o755)
     if where:
         repo("config", "core.hooksPath", where)
-        (repo.root / ".git/info/exclude").write_text(f"/{where}\n")
+        repo.write(".git/info/exclude", f"/{where}\n")
     assert (
         "your hooks (commit-msg) do not run" in Helper(repo)("init", str(write_draft(tmp_path))).out
     )
