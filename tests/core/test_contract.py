@@ -161,7 +161,7 @@ def test_defaults() -> None:
         timeout_s=120.0,
         guard_timeout_s=900.0,
         time_budget_s=None,
-        race=RaceRule(alpha=0.02, seconds=60.0, max_runs=None, pairs=None),
+        race=RaceRule(alpha=0.02, seconds=0.0, max_runs=None, pairs=None),
         simplify_loss=0.01,
         budget=Budget(experiments=None, hours=None, usd=None, tokens=None),
         stop_on_plateau=False,
@@ -261,7 +261,7 @@ def test_race_and_budget_terms() -> None:
         alpha=0.05, seconds=120.0, max_runs=40, pairs=None
     )
     assert with_line("race: {pairs: 1}").race == RaceRule(
-        alpha=0.02, seconds=60.0, max_runs=None, pairs=1
+        alpha=0.02, seconds=0.0, max_runs=None, pairs=1
     )
     none = Budget(experiments=None, hours=None, usd=None, tokens=None)
     assert with_line("budget: {hours: 0.5}").budget == replace(none, hours=0.5)

@@ -224,7 +224,7 @@ def test_words_of_the_small_contract() -> None:
         "Metric: `m`, lower is better.",
         "Verify: `./v`, at most 2 min a sample.",
         "May change: `src`. Everything else is protected.",
-        "Race: at most 1 min a race; at most 2% of worthless candidates are kept.",
+        "Race: at most as long as the agent thinks; at most 2% of worthless candidates are kept.",
         "Simplifications together may cost 1%.",
         "Budget: none.",
     )

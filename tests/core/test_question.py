@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 from autoresearch.core.contract import parse
+from autoresearch.core.history import advance
 from autoresearch.core.limits import Bound, judge_simplify
 from autoresearch.core.model import Arm, Direction, Pair, Sample, Scale
 from autoresearch.core.question import (
@@ -12,10 +15,13 @@ from autoresearch.core.question import (
     bounds_of,
     pairs_for,
     policy_of,
+    race_seconds,
     watch_nothing,
 )
 from autoresearch.core.race import judge
+from autoresearch.core.records import Note
 from support.pairs import climbing, lower
+from support.records import epoch, experiment, make, opened
 
 PAIRS = climbing([-0.01] * 12)
 POOL = (0.01, 0.02)
@@ -95,3 +101,54 @@ def test_pairs_are_those_that_the_contract_allows():
     text = CONTRACT.format(metric="unit: ms")
     assert pairs_for(parse(text + "race: {seconds: 60}\n"), 1.5) == 20
     assert pairs_for(parse(text + "race: {seconds: 60, max_runs: 12}\n"), 1.5) == 6
+
+
+def after(thoughts, *, took=5.0, notes=0):
+    """Progress after experiments of `took` seconds, with so long a thought before each."""
+    progress, clock = advance(advance(None, opened(at=at(0))), epoch(at=at(0))), 0.0
+    for number, thought in enumerate(thoughts, 1):
+        clock += thought / 2
+        for _ in range(notes):
+            progress = advance(progress, make(Note, number=number, at=at(clock)))
+        clock += thought / 2 + took
+        tried = experiment(number, at=at(clock), duration_s=took)
+        progress = advance(progress, tried)
+    return progress
+
+
+def at(seconds):
+    return (datetime(2026, 1, 2, tzinfo=timezone.utc) + timedelta(seconds=seconds)).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
+
+
+AUTO = parse(CONTRACT.format(metric="unit: ms"))
+
+
+def test_a_race_may_take_as_long_as_the_agent_thinks():
+    """A race of three pairs of a slow training, while the agent thought for minutes."""
+    assert race_seconds(AUTO, 0.1) == 60.0
+    assert race_seconds(AUTO, 0.1, after([])) == 60.0
+    assert race_seconds(AUTO, 0.1, after([900])) == 60.0  # planning is no thought between two
+    assert race_seconds(AUTO, 0.1, after([900, 100, 300, 200])) == 200.0
+    assert race_seconds(AUTO, 0.1, after([900, 100, 300, 200], notes=1)) == 200.0
+    assert race_seconds(AUTO, 0.1, after([900, 2, 4])) == 30.0
+    assert pairs_for(AUTO, 2.0, after([9, 200])) == 50
+    asked = parse(CONTRACT.format(metric="unit: ms") + "race: {seconds: 45}\n")
+    assert race_seconds(asked, 0.1, after([9, 200])) == 45.0
+
+
+@pytest.mark.parametrize(("sample_s", "pairs"), [(10.0, 8), (30.0, 8), (31.0, 3), (300.0, 3)])
+def test_eight_pairs_fit_unless_samples_are_slow(sample_s, pairs):
+    """A better optimiser that is put back after three pairs of ten seconds."""
+    assert pairs_for(AUTO, sample_s, after([9, 60])) == pairs
+
+
+def test_hours_limit_what_a_race_may_take():
+    """A night that ends before its experiments."""
+    text = CONTRACT.format(metric="unit: ms")
+    rare = parse(text + "budget: {hours: 0.5, experiments: 12}\n")
+    progress = after([100, 700, 700])  # 1,515 of 1,800 s are used, nine are to come
+    assert race_seconds(rare, 0.1, progress) == pytest.approx(285 / 9)
+    assert race_seconds(parse(text + "budget: {hours: 0.5}\n"), 0.1, progress) == 285.0
+    assert race_seconds(parse(text + "budget: {hours: 9}\n"), 0.1, progress) == 700.0

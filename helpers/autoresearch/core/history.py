@@ -228,6 +228,7 @@ class Progress(Struct, frozen=True, kw_only=True):
         simplify, secondary: losses carried since the epoch began, by scale and by metric.
         machine: where the noise was measured, see `RaceRecord`.
         noise: of this epoch's races.
+        thoughts: seconds between experiments, measuring apart, up to `settled_s` of `active_s`.
         rebuilt: when the state was made again from refs, the last time; None for never.
         guard_tests: how many tests the guard ran on the incumbent, None where it does not say.
         walls: elapsed seconds of the incumbent's 20 newest samples; none before the baseline.
@@ -258,6 +259,8 @@ class Progress(Struct, frozen=True, kw_only=True):
     secondary: dict[str, Finite] = {}
     machine: str = ""
     noise: KnownNoise = KnownNoise()
+    thoughts: tuple[Finite, ...] = ()
+    settled_s: Finite = 0.0
     rebuilt: str | None = None
     guard_tests: int | None = None
     walls: tuple[Finite, ...] = ()
@@ -360,10 +363,12 @@ def advance(
     spent = record.duration_s if isinstance(record, Experiment) else 0.0
     gap = max(0.0, seconds_between(progress.last_at, record.at))
     active_s = progress.active_s + max(spent, min(gap, spent + THINKING_S))
-    if isinstance(record, Undo):
-        progress = _given_back(progress, undone)
+    progress = _given_back(progress, undone) if isinstance(record, Undo) else progress
     steered = interventions_after(progress.interventions, record)
     told = replace(progress, last_at=record.at, active_s=active_s, interventions=steered)
+    if isinstance(record, Experiment):
+        known = (*progress.thoughts, active_s - spent - progress.settled_s)[-RECENT_SHOWN:]
+        told = replace(told, settled_s=active_s, thoughts=known if progress.last_number else ())
     return told if step is None else step(told, record)
 
 

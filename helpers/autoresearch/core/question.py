@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from msgspec import Struct
 from autoresearch.core.contract import Contract
 from autoresearch.core.contract.keys import Patience
 from autoresearch.core.decision import Decision, Policy
+from autoresearch.core.history import Progress
 from autoresearch.core.limits import Bound, judge_simplify
 from autoresearch.core.model import Arm, Pair, Sample, Scale
 from autoresearch.core.noise import pairs_allowed, pairs_within
@@ -151,10 +153,39 @@ def policy_of(contract: Contract, *, pairs: int, alpha: float, sample_s: float =
     )
 
 
-def pairs_for(contract: Contract, sample_s: float) -> int:
+_THOUGHT_S = 60.0
+"""What a race may take under `auto` before it is known how long the agent thinks."""
+
+_LEAST_S = 30.0
+_ROUGHLY_ENOUGH = 8
+_SLOW_S = 30.0
+"""Eight pairs fit, whatever else, unless a sample takes longer than this."""
+
+
+def race_seconds(contract: Contract, sample_s: float, progress: Progress | None = None) -> float:
+    """Return how long a race may take, for samples of so many seconds.
+
+    Under `auto` that is what an experiment costs anyway: the median of the agent's thoughts between
+    experiments, within what the budget of hours leaves for each that is still to come.
+    """
+    if contract.race.seconds:
+        return contract.race.seconds
+    seconds, budget = _THOUGHT_S, contract.budget
+    if progress is not None and progress.thoughts:
+        seconds = max(_LEAST_S, median(progress.thoughts))
+    if progress is not None and budget.hours is not None:
+        left_s = max(0.0, budget.hours * 3600 - progress.active_s)
+        to_come = (budget.experiments or 0) - progress.last_number
+        seconds = min(seconds, left_s / max(1, to_come))
+    if sample_s <= _SLOW_S:
+        seconds = max(seconds, 2 * _ROUGHLY_ENOUGH * sample_s)
+    return seconds
+
+
+def pairs_for(contract: Contract, sample_s: float, progress: Progress | None = None) -> int:
     """Return how many pairs a race under this contract may take where a sample takes so long."""
-    rule = contract.race
-    return pairs_allowed(sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs)
+    rule, seconds = contract.race, race_seconds(contract, sample_s, progress)
+    return pairs_allowed(sample_s, seconds=seconds, max_runs=rule.max_runs, pairs=rule.pairs)
 
 
 def bounds_of(contract: Contract) -> tuple[Bound, ...]:

@@ -30,7 +30,7 @@ from autoresearch.edges.log import Log, LogEntry, Position
 
 T = TypeVar("T")
 
-VERSION = 7
+VERSION = 8
 """Of these tables and of what is stored in them; another version is rebuilt, never migrated."""
 
 SAME_LINE_KEPT = 64

@@ -83,7 +83,7 @@ def forecast_s(session: Session, history: History) -> float | None:
     epoch = history.epoch
     if epoch is None:
         return None
-    pairs = pairs_for(session.contract, history.sample_s)
+    pairs = pairs_for(session.contract, history.sample_s, history)
     pairs = EXACT_PAIRS if history.deterministic else pairs
     known = most_seconds(history.sample_s, pairs) + (epoch.guard_s or 0.0)
     holdout = session.contract.holdout
@@ -101,7 +101,7 @@ def smallest_gain(session: Session, history: History) -> float | None:
     if history.epoch is None or history.deterministic:
         return None
     scale = session.contract.metric.scale
-    pairs = pairs_for(session.contract, history.sample_s)
+    pairs = pairs_for(session.contract, history.sample_s, history)
     known = smallest_visible(history.pool(scale), pairs, scale, session.contract.metric.direction)
     lately = [
         failed.smallest_visible

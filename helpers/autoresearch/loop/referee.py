@@ -425,7 +425,8 @@ class Referee:
 
     def _policy(self, sample_s: float, retest: int = 0) -> Policy:
         contract = self.session.contract
-        pairs, alpha = pairs_for(contract, sample_s), retest_alpha(contract.race.alpha, retest)
+        pairs = pairs_for(contract, sample_s, self.session.progress)
+        alpha = retest_alpha(contract.race.alpha, retest)
         return policy_of(contract, pairs=pairs, alpha=alpha, sample_s=sample_s)
 
     def _question(self, prepared: Prepared, race: Race) -> Question:

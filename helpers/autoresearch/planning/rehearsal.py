@@ -27,11 +27,10 @@ from autoresearch.core.model import SCHEMA, Arm, CommandResult, Reason, Sample, 
 from autoresearch.core.noise import (
     calibration_runs,
     most_seconds,
-    pairs_allowed,
     same_code_differences,
     smallest_visible,
 )
-from autoresearch.core.question import Randomness, policy_of
+from autoresearch.core.question import Randomness, pairs_for, policy_of, race_seconds
 from autoresearch.core.snapshot import TreeMap
 from autoresearch.core.suspicion import count_tests
 from autoresearch.core.wire import Finite
@@ -170,7 +169,7 @@ def rehearse(
     require_noticed(bench, values, broken)
     deterministic = is_deterministic(contract, samples)
     rule, sample_s = contract.race, median_wall(list(samples))
-    pairs = pairs_allowed(sample_s, seconds=rule.seconds, max_runs=rule.max_runs, pairs=rule.pairs)
+    pairs = pairs_for(contract, sample_s)
     policy = policy_of(contract, pairs=pairs, alpha=rule.alpha)
     pool = same_code_differences(Arm.INCUMBENT.value * len(values), values, policy.scale)
     visible = smallest_visible(pool, pairs, policy.scale, policy.direction)
@@ -229,7 +228,7 @@ def calibrate(
                 f"{warm.value} and {again.value}",
             )
         return (again,)
-    runs = calibration_runs(warm.wall_s, seconds=bench.contract.race.seconds)
+    runs = calibration_runs(warm.wall_s, seconds=race_seconds(bench.contract, warm.wall_s))
     return tuple(_sample(bench, built, randomness) for _ in range(runs))
 
 

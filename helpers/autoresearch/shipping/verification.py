@@ -186,7 +186,7 @@ class _Lines:
         self.contract_sha256 = ""
         self._contracts: dict[str, Contract] = {}
         self._pools: set[tuple[tuple[float, ...], int | None]] = {((), None)}
-        self._walls: set[float] = set()
+        self._planned: set[int] = set()
         self._read()
         self._decide()
 
@@ -242,11 +242,11 @@ class _Lines:
             except CorruptLogError as error:
                 refuse(f"line {number} of the log: {error.message}")
             if progress.incumbent_commit != before or isinstance(record, Epoch):
-                self._pools, self._walls = {((), None)}, set()
+                self._pools, self._planned = {((), None)}, set()
             noise = progress.noise
             self._pools |= {(noise.ratio, noise.fresh), (noise.difference, noise.fresh)}
             if progress.walls:
-                self._walls.add(progress.sample_s)
+                self._planned.add(pairs_for(self.contract, progress.sample_s, progress))
 
     def _problem(self, progress: Progress | None, record: Record) -> str:
         """Why a record does not follow from its samples; empty where it does."""
@@ -325,10 +325,8 @@ class _Lines:
             race.pool == pool and race.fresh in {None, fresh} for pool, fresh in self._pools
         ):
             return f"{what}: its borrowed differences are not those of the races before"
-        if race.rule == RULE and self._walls:
-            planned = {pairs_for(contract, wall) for wall in self._walls}
-            if race.pairs_planned not in planned:
-                return f"{what}: it was planned for another number of pairs"
+        if race.rule == RULE and self._planned and race.pairs_planned not in self._planned:
+            return f"{what}: it was planned for another number of pairs"
         if race.deterministic and progress.incumbent_value not in {None, race.recorded}:
             return f"{what}: the incumbent's recorded value is another"
         if (record.kind is Kind.SIMPLIFY) is (race.allowed is None):

@@ -143,8 +143,10 @@ class RaceRule(Struct, frozen=True, kw_only=True):
 
     alpha: Annotated[float, Meta(gt=0, le=0.2), scalars.FRACTION] = 0.02
     """The share of worthless candidates that may be kept; `2%` is 0.02."""
-    seconds: Duration = 60.0
-    """How long one race may take."""
+    seconds: Annotated[float, Meta(le=86_400), scalars.AUTO_DURATION] = scalars.AUTO_S
+    """How long one race may take. `auto`: as long as the agent thinks between experiments (60 s
+    until that is known, at least 30 s), within the budget of hours. Eight pairs fit in any case,
+    unless a sample takes more than 30 s."""
     max_runs: Annotated[int, Meta(ge=2, le=200)] | None = None
     """The most samples that one race may take, of both programs together."""
     pairs: Annotated[int, Meta(ge=1, le=100)] | None = None

@@ -130,13 +130,13 @@ def _sandbox(contract: Contract) -> Iterator[str]:
 
 def _race(contract: Contract) -> Iterator[str]:
     race = contract.race
-    cost = _time(race.seconds)
+    cost = f"{_time(race.seconds)} a race" if race.seconds else "as long as the agent thinks"
     if race.pairs is not None:
-        cost = formatting.count(race.pairs, "pair")
+        cost = f"{formatting.count(race.pairs, 'pair')} a race"
     if race.max_runs is not None:
-        cost = formatting.count(race.max_runs, "sample")
+        cost = f"{formatting.count(race.max_runs, 'sample')} a race"
     share = percentage(race.alpha)
-    yield f"Race: at most {cost} a race; at most {share} of worthless candidates are kept."
+    yield f"Race: at most {cost}; at most {share} of worthless candidates are kept."
 
 
 def _budget(contract: Contract) -> Iterator[str]:

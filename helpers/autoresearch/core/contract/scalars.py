@@ -324,6 +324,16 @@ SHARE = Notation(
 DURATION = Notation(
     "duration", "a duration", "Write 500ms, 120s, 15m or 2h.", _duration, lambda s: f"{digits(s)}s"
 )
+AUTO_S = 0.0
+AUTO_DURATION = Notation(
+    "auto, or duration",
+    "a duration or auto",
+    "Write auto, 500ms, 120s, 15m or 2h.",
+    lambda written: AUTO_S if written == "auto" else _duration(written) or written,
+    lambda s: f"{digits(s)}s" if s else "auto",
+)
+"""0 stands for auto, which no duration is."""
+
 LEAST = Notation("percentage below 100%, or amount", "a number", _DECIMAL, _least, digits)
 LIMIT = Notation("percentage or amount", "a number", _DECIMAL, _quantity, digits)
 BY_TYPE: dict[type, Notation] = {bool: TRUTH, int: WHOLE, float: NUMBER, str: TEXT}
