@@ -96,7 +96,12 @@ def session_calls(folder: Path):
     yield call("profile")
     set_cost(repo, 70)
     yield call("try", "-m", "cheaper still")
-    yield from (call("log"), call("watch"), call("report", "--format", "csv"))
+    yield from (
+        call("log"),
+        call("status", "--trend"),
+        call("watch"),
+        call("report", "--format", "csv"),
+    )
     yield call("show", "1")
     yield call("doctor")
     yield call("validate")

@@ -318,7 +318,10 @@ ADDED = [  # one line after the small contract
     ("holdout: [a]", "`holdout` is a list, not a mapping", "`key: value` lines"),
     ("holdout: {command: ./h, reads: [/]}", "not an absolute path", "from the root"),
     ("network: maybe", "`network` is 'maybe'", "Write true or false"),
-    ("notify: me", "`notify` is not supported by this version", "Remove it"),
+    ("notify: [a]", "`notify` is a list", "Write"),
+    ("stop_when: not_worth", "without `worth.percent`", "what one per cent of gain is worth"),
+    ("stop_when: soon", "`stop_when` is 'soon'", "never or not_worth"),
+    ("worth: {percent: 0}", "`worth.percent` is '0', out of range", ""),
 ]
 
 

@@ -13,6 +13,8 @@ from autoresearch.core.contract import (
     RaceRule,
     Sandbox,
     Secondary,
+    StopWhen,
+    ValueOfGain,
     parse,
     render_words,
 )
@@ -91,6 +93,10 @@ OTHER_VALUES = {
     "budget.usd": 5.0,
     "budget.tokens": 7,
     "stop_on_plateau": True,
+    "worth.percent": 5.0,
+    "worth.hour": 2.0,
+    "stop_when": StopWhen.NOT_WORTH,
+    "notify": "cat",
     "sandbox": Sandbox.OFF,
     "network": True,
 }
@@ -121,6 +127,10 @@ NOT_MEASURING = {
     "budget.usd",
     "budget.tokens",
     "stop_on_plateau",
+    "worth.percent",
+    "worth.hour",
+    "stop_when",
+    "notify",
 }
 
 
@@ -138,7 +148,13 @@ def changed(key: str) -> Contract:
 
 def test_every_field_has_another_value() -> None:
     """A new field that the comparisons below do not try."""
-    nested = {"metric": Metric, "race": RaceRule, "budget": Budget, "holdout": Holdout}
+    nested = {
+        "metric": Metric,
+        "race": RaceRule,
+        "budget": Budget,
+        "holdout": Holdout,
+        "worth": ValueOfGain,
+    }
     keys = {field.name for field in fields(Contract)} - nested.keys()
     keys |= {f"{name}.{field.name}" for name, kind in nested.items() for field in fields(kind)}
     keys |= {f"secondary.{field.name}" for field in fields(Secondary)}

@@ -9,12 +9,16 @@ from autoresearch.cli.app import listed, screen
 from autoresearch.core import budget, hostlimits, wire
 from autoresearch.core.formatting import Answer, clean_line
 from autoresearch.core.model import Kind, Reason, Verdict
-from autoresearch.core.records import Experiment
+from autoresearch.core.records import Experiment, Record
+from autoresearch.edges.index import Search
 from autoresearch.loop.candidate import Request
 from autoresearch.loop.experiment import Dry, Result, dry_run, try_experiment
 from autoresearch.loop.logbook import forecast_s
 from autoresearch.loop.recover import writing
 from autoresearch.loop.session import Session
+
+TREND_LOOKS_BACK = 500
+TREND_EVERY = 10
 
 
 @click.option("-m", "--message", help="What you changed and why, in one sentence.")
@@ -61,6 +65,10 @@ def try_command(
     )
     with writing("try") as session, screen() as shown:
         result = try_experiment(session, shown.caller, request)
+        if session.contract.notify is not None:
+            from autoresearch.loop.notifying import notify_of  # noqa: PLC0415 - seldom asked for
+
+            notify_of(session, result.record)
         return _answer(session, result)
 
 
@@ -113,7 +121,7 @@ def _answer(session: Session, result: Result) -> Answer:
     race = getattr(record, "race", None)
     watched = {"secondary": verdicts.watched_data(race, session.contract)} if race else {}
     return Answer(
-        lines=(*lines, *_beside(result), *_budget_lines(session)),
+        lines=(*lines, *_beside(result), *_budget_lines(session), *_trend_lines(session, record)),
         data={
             **data,
             "verdict": verdict,
@@ -126,6 +134,17 @@ def _answer(session: Session, result: Result) -> Answer:
         next_step=step,
         exit_code=1 if data else 0,
     )
+
+
+def _trend_lines(session: Session, record: Record) -> list[str]:
+    """One line after every tenth experiment."""
+    if not isinstance(record, Experiment) or record.number % TREND_EVERY:
+        return []
+    from autoresearch.core import trends  # noqa: PLC0415 - one answer in ten
+
+    history, contract = session.history, session.contract
+    tried = session.index.experiments(Search(limit=TREND_LOOKS_BACK))
+    return [trends.short_line(trends.trend_of(history, tried, contract), contract.metric.unit)]
 
 
 def _beside(result: Result) -> list[str]:

@@ -12,6 +12,7 @@ from autoresearch.core.formatting import WIDE_BYTES, Answer, clean_line
 from autoresearch.core.history import History, Tried
 from autoresearch.core.model import RaceRecord, Reason, Verdict
 from autoresearch.core.views import claim, counts, interventions_line, kept_lines, review_lines
+from autoresearch.core.worth import price_of
 from autoresearch.edges.index import Search
 from autoresearch.edges.places import shown_path
 from autoresearch.loop.holdout_log import HoldoutStanding, standing
@@ -20,13 +21,21 @@ from autoresearch.loop.session import Session, reading
 
 BRIEF_BYTES = 6144
 LOG_SHOWN = 20
+TREND_LOOKS_BACK = 500
+EXIT_GATE = 4
 
 
-def status_command() -> Answer:
+@click.option("--trend", is_flag=True, help="How it is going: keep rate, ideas that win, advice.")
+@click.option("--gate", is_flag=True, help="With --trend: exit 4 where stopping is advised.")
+def status_command(*, trend: bool, gate: bool) -> Answer:
     """Show experiments, keeps, validated gain and remaining budget.
 
     Example: autoresearch status
     """
+    if gate and not trend:
+        raise click.UsageError("--gate belongs to --trend")
+    if trend:
+        return _trend(gate=gate)
     with reading("status") as session:
         history, contract = session.history, session.contract
         halt = budget.halt(history, contract)
@@ -55,6 +64,33 @@ def status_command() -> Answer:
             on = "" if halt else ", or `brief` goes on"
             step = f"`autoresearch validate` measures the gain{on}"
         return Answer(lines=tuple(lines), data=_facts(session, history, holdout), next_step=step)
+
+
+def _trend(*, gate: bool) -> Answer:
+    """How the session is going, and whether a script should stop it."""
+    from autoresearch.core import trends  # noqa: PLC0415 - only where it is asked for
+
+    with reading("status") as session:
+        history, contract = session.history, session.contract
+        tried = session.index.experiments(Search(limit=TREND_LOOKS_BACK))
+        found = trends.trend_of(history, tried, contract)
+        halt, price = budget.halt(history, contract), price_of(history, contract)
+        stop = halt is not None or found.outlook.stop or (price and price.is_worth_it is False)
+        lines = [*trends.trend_lines(found, contract.metric.unit)]
+        lines += [f"one more experiment: {price.described(contract.metric.unit)}"] if price else []
+        lines += [f"DONE: {halt.text}"] if halt else []
+        return Answer(
+            lines=tuple(lines),
+            data={
+                **wire.to_object(found),
+                "rate": found.rate,
+                "price": None if price is None else price._asdict(),
+                "worth_it": None if price is None else price.is_worth_it,
+                "stop": bool(stop),
+            },
+            exit_code=EXIT_GATE if gate and stop else 0,
+            next_step="`autoresearch validate` measures the gain" if stop else "`brief` goes on",
+        )
 
 
 def _holdout_line(found: HoldoutStanding) -> str:

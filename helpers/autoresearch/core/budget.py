@@ -11,9 +11,10 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from autoresearch.core import formatting
-from autoresearch.core.contract import Budget, Contract, Metric
+from autoresearch.core.contract import Budget, Contract, Metric, StopWhen
 from autoresearch.core.history import History
 from autoresearch.core.model import Direction, Spent
+from autoresearch.core.worth import forecast_of, price_of
 
 _DISCOUNT = 0.95
 """Weight of an experiment against the one after it."""
@@ -52,19 +53,26 @@ class Outlook(Struct, frozen=True, kw_only=True):
 
 
 def outlook(
-    keeps: Sequence[bool], gains: Sequence[float], *, alpha: float, min_effect: float
+    keeps: Sequence[bool],
+    gains: Sequence[float],
+    *,
+    alpha: float,
+    min_effect: float,
+    keep_soon: float | None = None,
 ) -> Outlook:
     """The outlook after a series of experiments, oldest first.
 
     `gains` are those of the kept ones, improvements positive, in the unit of `min_effect`, which is
     the gain that an experiment is expected to bring; `alpha` is the share of worthless ones kept.
+    `keep_soon` is a better chance of a keep in the next ten, where one is known (`core.worth`).
     """
     weights = [_DISCOUNT**age for age in range(len(keeps))]
     newest_first = list(zip(weights, reversed(keeps), strict=True))
     kept = _PRIOR_KEEPS + sum(weight for weight, keep in newest_first if keep)
     other = _PRIOR_DISCARDS + sum(weight for weight, keep in newest_first if not keep)
     next_keep = kept / (kept + other)
-    keep_soon = _chance_of_a_keep(kept, other)
+    if keep_soon is None:
+        keep_soon = _chance_of_a_keep(kept, other)
     recent = list(islice(reversed(gains), _GAINS_AVERAGED))
     expected = next_keep * fmean(recent) if recent else None
     reason = ""
@@ -149,6 +157,7 @@ class StopRule(str, Enum):
     USD = "usd"
     TOKENS = "tokens"
     PLATEAU = "plateau"
+    NOT_WORTH = "not_worth"
     REFUSALS = "refusals"
     VIOLATIONS = "violations"
     STOPPED = "stopped"
@@ -199,6 +208,7 @@ def outlook_of(history: History, contract: Contract) -> Outlook:
         gains[::-1],
         alpha=contract.race.alpha,
         min_effect=contract.metric.min_effect,
+        keep_soon=forecast_of(history).keep_soon,
     )
 
 
@@ -242,6 +252,10 @@ def _cut_short(history: History, contract: Contract) -> Iterator[tuple[StopRule,
     outlook, run = outlook_of(history, contract), history.run
     if contract.stop_on_plateau and outlook.stop:
         yield StopRule.PLATEAU, f"plateau: {outlook.reason}"
+    if contract.stop_when is StopWhen.NOT_WORTH:
+        price = price_of(history, contract)
+        if price is not None and price.is_worth_it is False:
+            yield StopRule.NOT_WORTH, f"not worth it: {price.described(contract.metric.unit)}"
     if history.refusals_in_row >= MOST_REFUSALS:
         yield StopRule.REFUSALS, f"{history.refusals_in_row} candidates in a row were refused"
     if history.violations_in_row >= MOST_VIOLATIONS:

@@ -18,6 +18,7 @@ from autoresearch.core.contract import Contract, brief_lines
 from autoresearch.core.formatting import clean_line, markdown_line
 from autoresearch.core.history import History, Notes, Progress, Tried
 from autoresearch.core.model import Flag, Scale, Verdict
+from autoresearch.core.worth import price_of
 
 _REST_BYTES = 24
 """Room for the line that counts what was left out."""
@@ -526,6 +527,9 @@ def _essentials(situation: Situation, unit: str) -> Iterable[str]:
         yield f"noise: a race detects a gain of {gain} about half the time, larger gains more often"
     if history.last_number:
         yield f"outlook: {_outlook(situation.outlook)}"
+    price = price_of(history, contract)
+    if price is not None:
+        yield f"one more experiment: {price.described(unit)}"
     advised = hostlimits.time_advice(situation.forecast_s)
     if advised:
         yield f"time: {advised}"

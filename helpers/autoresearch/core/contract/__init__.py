@@ -10,6 +10,8 @@ from autoresearch.core.contract.keys import (
     RaceRule,
     Sandbox,
     Secondary,
+    StopWhen,
+    ValueOfGain,
     commands_of,
     verdict_keys,
 )
@@ -24,6 +26,8 @@ __all__ = [
     "RaceRule",
     "Sandbox",
     "Secondary",
+    "StopWhen",
+    "ValueOfGain",
     "brief_lines",
     "commands_of",
     "parse",

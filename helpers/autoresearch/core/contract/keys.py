@@ -169,6 +169,23 @@ class Budget(Struct, frozen=True, kw_only=True):
     """The same in tokens, including those read from a cache."""
 
 
+class StopWhen(str, Enum):
+    """What ends the session beside its budget and target."""
+
+    NEVER = "never"
+    NOT_WORTH = "not_worth"
+
+
+class ValueOfGain(Struct, frozen=True, kw_only=True):
+    """What a gain is worth in money, so that a session can stop when it no longer pays."""
+
+    percent: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    """What one per cent of gain is worth, in dollars: `brief` then says whether one more experiment
+    pays."""
+    hour: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    """What an hour of the session costs, in dollars, beside the agent itself."""
+
+
 class Contract(Struct, frozen=True, kw_only=True):
     """Goal, metric, commands, scope and budget of a session; `autoresearch.yaml`, checked.
 
@@ -274,6 +291,14 @@ class Contract(Struct, frozen=True, kw_only=True):
     budget: Annotated[Budget, SAME_EPOCH] = Budget()
     stop_on_plateau: Annotated[bool, SAME_EPOCH] = False
     """Whether the plateau estimate ends the session instead of advising."""
+    worth: Annotated[ValueOfGain, SAME_EPOCH] = ValueOfGain()
+    stop_when: Annotated[StopWhen, SAME_EPOCH] = StopWhen.NEVER
+    """`not_worth` ends the session when one more experiment no longer pays. Needs `worth`."""
+    notify: Annotated[
+        Command | None, Key(starts_epoch=False, said="Told of keeps and ends: {}")
+    ] = None
+    """Gets one JSON object on its standard input at a keep, a violation, the end, and when a human
+    is needed. Runs unconfined in your environment, never while something is measured."""
 
     @property
     def commands(self) -> tuple[str, ...]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from autoresearch.core import formatting
-from autoresearch.core.contract.keys import Contract, Metric, Sandbox, Secondary, terms_of
+from autoresearch.core.contract.keys import (
+    Contract,
+    Metric,
+    Sandbox,
+    Secondary,
+    StopWhen,
+    terms_of,
+)
 from autoresearch.core.contract.scalars import COMMAND, Notation, percentage
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.model import Direction, Source
@@ -154,6 +161,15 @@ def _budget(contract: Contract) -> Iterator[str]:
     yield f"Budget: {', '.join(ends) or 'none'}.{plateau}"
 
 
+def _worth(contract: Contract) -> Iterator[str]:
+    worth = contract.worth
+    if worth.percent is not None or worth.hour:
+        gain = "" if worth.percent is None else f" 1 % of gain is worth {worth.percent:g} dollars,"
+        yield f"Worth:{gain} an hour costs {worth.hour:g} dollars."
+    if contract.stop_when is StopWhen.NOT_WORTH:
+        yield "The session ends when one more experiment is not worth its cost."
+
+
 _SENTENCES: dict[str, Callable[[Contract], Iterator[str]]] = {
     "metric": _metric,
     "verify": _verify,
@@ -165,6 +181,7 @@ _SENTENCES: dict[str, Callable[[Contract], Iterator[str]]] = {
     "sandbox": _sandbox,
     "race": _race,
     "budget": _budget,
+    "worth": _worth,
 }
 """Field -> what is said of it, where a sentence with the value does not do."""
 

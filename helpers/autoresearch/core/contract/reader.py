@@ -16,7 +16,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from autoresearch.core import wire
-from autoresearch.core.contract.keys import Contract, Holdout, Reported, Term, terms_of
+from autoresearch.core.contract.keys import (
+    Contract,
+    Holdout,
+    Reported,
+    StopWhen,
+    Term,
+    terms_of,
+)
 from autoresearch.core.contract.scalars import (
     COMMAND,
     LITERAL,
@@ -32,7 +39,6 @@ from autoresearch.core.errors import ContractError
 
 MAX_READS = 20
 
-UNSUPPORTED = {"notify": "nothing is sent yet"}
 """Known keys that this version would not honour, and why; refused rather than ignored."""
 
 _LINES_BELOW = "Write `key: value` lines below it."
@@ -121,9 +127,6 @@ class _Reader:
         terms = {name: term for name, term in terms_of(kind).items() if "." not in name}
         held: dict[str, Any] = {}
         for name, key, value in self._entries(node, path):
-            if name in UNSUPPORTED and not path:
-                why = f"is not supported by this version: {UNSUPPORTED[name]}"
-                raise self._error_at(key, (name,), why, "Remove it.")
             if name not in terms:
                 near = wire.nearest(name, terms)
                 hint = f"Did you mean `{near}`?" if near else f"Known keys: {', '.join(terms)}."
@@ -313,6 +316,9 @@ class _Reader:
         if contract.race.pairs is not None and contract.race.max_runs is not None:
             problem = "is set together with `race.max_runs`"
             raise self.error(("race", "pairs"), problem, "Keep one of the two.")
+        if contract.stop_when is StopWhen.NOT_WORTH and contract.worth.percent is None:
+            hint = "Say what one per cent of gain is worth: `worth: {percent: 5, hour: 1}`."
+            raise self.error(("stop_when",), "is not_worth without `worth.percent`", hint)
         budget_s, timeout_s = contract.time_budget_s, contract.timeout_s
         if budget_s is not None and ("timeout",) not in self.places:
             return replace(contract, timeout_s=timeout_s + budget_s)
