@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from autoresearch.core.suspicion import count_tests
+from autoresearch.core.suspicion import count_tests, failed_tests
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,26 @@ def test_counts(output, count):
     """A runner's summary that is missed, or skipped tests that count as run."""
     content = output if isinstance(output, bytes) else output.encode()
     assert count_tests(content) == count
+
+
+@pytest.mark.parametrize(
+    ("output", "names"),
+    [
+        ("FAILED tests/test_a.py::test_b[1] - assert 0", ("tests/test_a.py::test_b[1]",)),
+        ("FAIL: test_b (a.Test)\nERROR: test_c\n", ("test_b (a.Test)", "test_c")),
+        ("    --- FAIL: TestA/x (0.00s)", ("TestA/x",)),
+        ("test a::b ... FAILED\ntest a::c ... ok", ("a::b",)),
+        ("not ok 2 - it adds\nok 3 - it halves", ("it adds",)),
+        ("  \N{MULTIPLICATION SIGN} adds two numbers", ("adds two numbers",)),
+        ("rspec ./spec/a_spec.rb:3 # adds", ("./spec/a_spec.rb:3",)),
+        ("[ERROR]   ATest.adds:12 expected 3", ("ATest.adds:12",)),
+        (
+            "\n".join(f"FAILED t.py::test_{n % 7}" for n in range(20)),
+            tuple(f"t.py::test_{n}" for n in range(5)),
+        ),
+        ("12 passed in 0.31s", ()),
+    ],
+)
+def test_failed_tests_are_named(output, names):
+    """A flaky test that nobody can find again, as only its runner's name is kept."""
+    assert failed_tests(output.encode()) == names
