@@ -56,6 +56,7 @@ def test_what_shows_most_is_asked_first():
     assert kinds_of(places)[0] == "parser"
     assert "cryptography" not in kinds_of(places)
     assert kinds_of([]) == ()
+    assert kinds_of([PlaceKind.STRETCH] * 9 + [PlaceKind.SQL]) == ("data", "long")
 
 
 IDLE = [
@@ -115,6 +116,8 @@ def test_what_only_sounds_like_a_place_is_none(line):
     [
         ("a.py", "X = re.compile('a+')"),
         ("a.py", "re.sub(r'a', b, c)"),
+        ("a.py", '    (r"(NOT\\s+)?(IN)\\b", tokens.Operator),'),
+        ("a.py", "QUOTED = br'\"(?:x|y)*\"'"),
         ("a.js", "const x = /^(a+)+$/.test(y)"),
         ("a.ts", "return /a{2,}/g, b"),
         ("a.go", 'regexp.MustCompile("a+")'),

@@ -181,7 +181,7 @@ _NO_ENTRY = Entry("", "")
 _NAMING = "Name files relative to the root, as `git ls-files` does; commit new ones."
 
 
-SITES_VERSION = 2
+SITES_VERSION = 3
 """Of the table of places; another version is made anew."""
 
 

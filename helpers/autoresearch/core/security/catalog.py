@@ -193,10 +193,14 @@ def checks() -> Mapping[str, Check]:
 
 
 def kinds_of(places: Iterable[PlaceKind]) -> tuple[str, ...]:
-    """The kinds of code that places show, what shows most first."""
+    """The kinds of code that places show, what shows most first; that a file is long, last."""
     seen = [place.value for place in places]
     shown = {kind: sum(map(seen.count, of)) for kind, of in _asked()["kinds"].items()}
-    return tuple(sorted((kind for kind in shown if shown[kind]), key=lambda kind: -shown[kind]))
+    return tuple(
+        sorted(
+            (kind for kind in shown if shown[kind]), key=lambda kind: (kind == "long", -shown[kind])
+        )
+    )
 
 
 @cache

@@ -40,7 +40,10 @@ _REMEDIES = {
     "name": "Use letters, digits, blanks and ._/'()+:- only.",
     "title": "Say it in at most 120 characters.",
     "lists": "Use LLM01 … LLM10, API1 … API10.",
-    **dict.fromkeys(("reason", "hypothesis", "scenario", "reproduction", "remedy"), "Say why."),
+    **dict.fromkeys(
+        ("reason", "hypothesis", "scenario", "reproduction", "remedy"),
+        f"Say why, in a sentence of {MIN_REASON} characters at least.",
+    ),
 }
 """Key -> what to do about a value that does not fit."""
 

@@ -54,7 +54,8 @@ def sites_in(path: str, content: bytes) -> tuple[Site, ...]:
     for number, line in enumerate(lines, 1):
         if len(line) > MAX_LINE:
             continue
-        found += [Site(rule.kind, path, number) for rule in rules if rule.pattern.search(line)]
+        kinds = dict.fromkeys(rule.kind for rule in rules if rule.pattern.search(line))
+        found += [Site(kind, path, number) for kind in kinds]
         if secrets and holds_secret(line):
             found.append(Site(PlaceKind.SECRET, path, number))
     return tuple(found)

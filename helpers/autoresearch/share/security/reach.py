@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
             **os.environ,
             "AUTORESEARCH_REACH_NOTES": notes,
             "AUTORESEARCH_REACH_FILE": wanted,
+            "AUTORESEARCH_REACH_LINES": _ends(path, lines),
             "NODE_V8_COVERAGE": notes,
             "PYTHONPATH": os.pathsep.join(
                 filter(None, [str(Path(__file__).parent / "trace"), os.environ.get("PYTHONPATH")])
@@ -44,6 +45,13 @@ def main(arguments: list[str]) -> int:
     sys.stderr.write(f"\n{word} {said or 'unseen'}\n")
     code = done.returncode
     return 128 - code if code < 0 else code
+
+
+def _ends(path: str, lines: range) -> str:
+    """The first and the last line that the trace looks out for."""
+    ours = path.endswith(".py") and os.path.exists(path)  # noqa: PTH110 - of the checkout
+    wanted = statements(Path(path).read_bytes(), lines)[0] if ours else set(lines)
+    return f"{min(wanted)} {max(wanted)}"
 
 
 def python_said(notes: Path, path: str, lines: range) -> str:

@@ -19,12 +19,13 @@ _OPTIMIZED = 1
 """Flag of the code of functions: what a class or a module runs, it runs by being imported."""
 
 
-def _watch() -> None:
+def _watch() -> None:  # noqa: C901 - closures, which cost the least in a traced program
     notes = os.environ.get("AUTORESEARCH_REACH_NOTES", "")
     wanted = os.environ.get("AUTORESEARCH_REACH_FILE", "")
     if not notes or not wanted:
         return
     name = os.path.basename(wanted)
+    first, last = map(int, os.environ.get("AUTORESEARCH_REACH_LINES", "0 0").split())
     known: dict[str, bool] = {}
     seen: set[tuple[int, int]] = set()
     file = os.path.join(notes, "python")
@@ -39,19 +40,29 @@ def _watch() -> None:
     def is_wanted(path: str) -> bool:
         if path not in known:
             known[path] = path.endswith(name) and os.path.realpath(path) == wanted
+            if known[path]:
+                note("-1 0")
         return known[path]
 
     def line(frame: FrameType, event: str, _: object) -> object:
-        if event == "line":
+        if event == "line" and first <= frame.f_lineno <= last:
             own = frame.f_code.co_flags & _OPTIMIZED
             hit = (frame.f_lineno, own)
             if hit not in seen:
                 seen.add(hit)
                 note("{} {}".format(*hit))
+            if own:  # nothing more to learn: what is measured by its time must not be slowed down
+                sys.settrace(None)
+                threading.settrace(None)
+                return None
         return line
 
     def call(frame: FrameType, _event: str, _: object) -> object:
-        return line if is_wanted(frame.f_code.co_filename) else None
+        code = frame.f_code
+        if not is_wanted(code.co_filename):
+            return None
+        own = code.co_flags & _OPTIMIZED
+        return line if not own or code.co_firstlineno <= last else None
 
     note("0 0")
     threading.settrace(call)  # type: ignore[arg-type]  # typeshed wants one function for both
