@@ -10,7 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from autoresearch.cli import COMMANDS
+from autoresearch.cli import COMMANDS, GROUPS
+from autoresearch.cli.app import for_people
 from support.project import make_project, set_cost
 from support.session import COMMAND, Helper, open_session
 
@@ -46,6 +47,49 @@ def test_first_help_shows_how_to_start(tmp_path):
     done = run("--help", cwd=tmp_path)
     assert "\n  Start:   autoresearch demo\n" in done.stdout
     assert "\\b" not in done.stdout
+
+
+def test_first_help_is_grouped_and_never_cut(tmp_path):
+    """A flat list with `...` at 80 columns, in which what hosts call stands too."""
+    said = run("--help", cwd=tmp_path).stdout
+    listed = [name for group in GROUPS.values() for name in group]
+    assert sorted([*listed, "hook", "statusline"]) == sorted(COMMANDS)
+    assert "..." not in said.partition("\n")[2]
+    assert all(f"\n  {name} " in said for name in listed)
+    assert "statusline" not in said
+    assert max(map(len, said.splitlines())) <= 80
+    assert run("help", cwd=tmp_path).stdout == said
+    assert run("help", "try", cwd=tmp_path).stdout == run("try", "--help", cwd=tmp_path).stdout
+
+
+def test_slips_versions_and_completion(tmp_path):
+    """What every other tool of the terminal has."""
+    assert "Did you mean 'try'" in run("tyr", cwd=tmp_path).stderr
+    assert "Did you mean 'status'" in run("statu", cwd=tmp_path).stderr
+    assert "Did you mean" not in run("xyzzy", cwd=tmp_path).stderr
+    assert run("-V", cwd=tmp_path).stdout == run("--version", cwd=tmp_path).stdout
+    for shell in ("bash", "zsh", "fish"):
+        assert "_AUTORESEARCH_COMPLETE" in run("--completion", shell, cwd=tmp_path).stdout
+    asked = {
+        "_AUTORESEARCH_COMPLETE": "zsh_complete",
+        "COMP_WORDS": "autoresearch va",
+        "COMP_CWORD": "1",
+    }
+    assert "validate" in run(cwd=tmp_path, env=asked).stdout
+
+
+def test_colours_are_for_terminals(monkeypatch):
+    """Escape sequences in an agent's context, or for who asked for none."""
+    said = "experiment 1: keep  -3.1%\ntime: start it in the background\nnext: report"
+    assert for_people(said) == said
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    shown = for_people(said)
+    assert shown.startswith("\x1b[32mexperiment 1: keep\x1b[0m  -3.1%")
+    assert "background" not in shown
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert for_people(said) == "experiment 1: keep  -3.1%\nnext: report"
 
 
 def test_wrong_usage_is_exit_code_two_in_words_and_in_json(tmp_path):

@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import random
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -74,7 +75,8 @@ def answers(function: Callable[..., Answer]) -> Callable[..., None]:
         click.get_current_context().meta["json"] = as_json
         answer = function(*args, **kwargs)
         told = notices.current()
-        click.echo(json.dumps(answer.envelope(told)) if as_json else printable(answer.text(told)))
+        shown = json.dumps(answer.envelope(told)) if as_json else printable(answer.text(told))
+        click.echo(shown if as_json else for_people(shown))
         if answer.exit_code:
             raise click.exceptions.Exit(answer.exit_code)
 
@@ -83,6 +85,32 @@ def answers(function: Callable[..., Answer]) -> Callable[..., None]:
     vars(wrapper)["__click_params__"] = [JSON, *vars(function).get("__click_params__", ())]
     wrapper.__doc__ = (function.__doc__ or "").replace("\\b\n", "\b\n")
     return wrapper
+
+
+COLOURS = {
+    r"experiment \d+: keep|validated:|ok ": "green",
+    r"experiment \d+: (?:discard|rework)|no proven|warning:|advice:": "yellow",
+    r"experiment \d+: (?:crash|violation)|refused|BAD|error:": "red",
+    r"next:": "cyan",
+}
+"""How a line begins -> its colour on a terminal."""
+
+
+def for_people(text: str) -> str:
+    """The answer as a terminal shows it: in colours (NO_COLOR), without what only agents need."""
+    if not sys.stdout.isatty():
+        return text
+    lines = [line for line in text.split("\n") if not line.startswith("time: ")]
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return "\n".join(lines)
+    return "\n".join(map(_coloured, lines))
+
+
+def _coloured(line: str) -> str:
+    for start, colour in COLOURS.items():
+        if found := re.match(start, line):
+            return click.style(found[0], fg=colour) + line[found.end() :]
+    return line
 
 
 def picked(source: object, names: str) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def evaluator_command(folder: Path) -> Answer:
     )
 
 
-@click.argument("file", type=FILE)
+@click.argument("file", type=FILE, default="autoresearch.yaml")
 @click.option(
     "--experiments", type=click.IntRange(1), help="Number of experiments for the forecast."
 )
@@ -209,7 +209,7 @@ def check_command(
     )
 
 
-@click.argument("file", type=FILE)
+@click.argument("file", type=FILE, default="autoresearch.yaml")
 @click.option("--worktree", type=FILE, help="Open the session in a new linked worktree at PATH.")
 @click.option("--sha256", "digest", help="Refuse FILE unless its SHA-256 begins with this.")
 @click.option("--from", "known", type=FILE, help="Note what another tool's log at PATH tried.")
