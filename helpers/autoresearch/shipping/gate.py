@@ -59,6 +59,8 @@ FEWEST_PAIRS = 7
 SMALL_LOSS = 0.01
 """A loss is only called excluded below it, where none at all is tolerated."""
 
+LACKING = "If that commit lacks the benchmark, `--with PATH` gives both the one of your tree."
+
 AD_HOC = """\
 session: compare
 goal: compare two commits
@@ -121,7 +123,8 @@ def gated() -> Iterator[None]:
     except GateFailed:
         raise
     except AutoresearchError as error:
-        raise GateFailed(error.message, code=error.code, hint=error.hint) from error
+        hint = LACKING if error.code == "benchmark_broken" else error.hint
+        raise GateFailed(error.message, code=error.code, hint=hint) from error
 
 
 class Terms(NamedTuple):
@@ -298,7 +301,7 @@ class Track:
             raise GateFailed(
                 f"could not measure {head[:12]}: {getattr(error, 'full', '') or error.message}",
                 code="not_measured",
-                hint=f"Its output: {self.bench.places.output.parent / output}" if output else "",
+                hint=f"{LACKING} Its output: {self.bench.places.output.parent / output or 'none'}",
             ) from error
 
     def _judged(self, race: Race, tolerance: Tolerance) -> Compared:
