@@ -12,6 +12,7 @@ import pytest
 import yaml
 from autoresearch.core.decision import Policy
 from autoresearch.core.model import Arm, Direction, Pair, Scale
+from autoresearch.edges.whereabouts import cache_folder
 from autoresearch.shipping.bisection import _by_chance
 from autoresearch.shipping.gate import GateOutcome, Tolerance, judged
 from support.harness import Git
@@ -192,6 +193,7 @@ def test_workflow_runs_step_by_step(tmp_path):
         "actions/checkout@v4", "actions/setup-python@v5", "install", "actions/cache@v4",
         "compare", "comment", "gate",
     ]  # fmt: skip
+    assert cache_folder({"HOME": "/h"}) == steps[3]["with"]["path"].replace("~", "/h")
     tools = tmp_path / "bin"
     tools.mkdir()
     (tools / "gh").write_text(
