@@ -82,3 +82,23 @@ def test_check_rehearses_where_the_session_will_be(tmp_path: Path):
     helper.repo.write("src/work.py", (helper.root / "src/work.py").read_text() + "UNUSED = 1\n")
     race = helper.attempt("worthless")["race"]
     assert {*race["values"]} == {*checked["values"]}
+
+
+def test_builds_that_differ_are_told(tmp_path: Path):
+    """Same code, another build, and a number of its own: an effect of nothing, kept as a gain."""
+    made = tmp_path / "made"
+    build = f"build: echo x >> {made}; wc -l < {made} > built\n"
+    look = PATHS.replace("return [", "return [1] if not os.path.exists('built') else [")
+    repo = make_project(tmp_path / "r")
+    repo.write("src/places.py", look)
+    repo.write("bench.py", BENCH)
+    repo.write(".gitignore", "built\n")
+    repo.commit("places")
+    text = contract_text(extra=f"{build}{UNCONFINED}")
+    draft = tmp_path / "draft.yaml"
+    draft.write_text(text)
+    found = Helper(repo).json("check", str(draft))
+    assert any("two checkouts of the same code measure exactly" in w for w in found["warnings"])
+    assert found["deterministic"] is False
+    draft.write_text(text.replace("direction: lower}", "direction: lower, deterministic: true}", 1))
+    assert Helper(repo).error("check", str(draft), code=4) == "not_deterministic"

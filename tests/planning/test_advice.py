@@ -27,7 +27,9 @@ def rehearsal(
     cpu: float = 0.01,
 ) -> Rehearsal:
     """What a rehearsal measured."""
-    sample = Sample(arm=Arm.INCUMBENT, value=1.0, wall_s=sample_s, cpu_s=sample_s, secondary=())
+    sample = Sample(
+        arm=Arm.INCUMBENT, value=1000 * sample_s, wall_s=sample_s, cpu_s=sample_s, secondary=()
+    )
     return Rehearsal(
         files_in_scope=1, samples=(sample,), deterministic=gain is None, sample_s=sample_s,
         noise_wall=0.02, noise_cpu=cpu, noise_metric=0.02, smallest_gain=gain, pairs=10,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from autoresearch.core.contract import Contract, parse
 from autoresearch.core.model import Arm, Sample
-from autoresearch.planning.rehearsal import noise_of, warnings_about
+from autoresearch.planning.rehearsal import exact_beside, noise_of, warnings_about
+from msgspec.structs import replace
 
 
 def contract(metric: str = "unit: ms", extra: str = "guard: make test") -> Contract:
@@ -39,7 +40,8 @@ def test_noise_that_is_not_known(values: list[float]) -> None:
 @pytest.mark.parametrize(
     ("metric", "values", "advised"),
     [
-        ("unit: ms", [10, 12, 10, 12], True),
+        ("unit: ms", [1000, 1200, 1000, 1200], True),
+        ("unit: ms", [10, 12, 10, 12], False),  # a hundredth of the CPU time, the rest is start-up
         ("unit: ms", [10, 10.01, 10, 10.01], False),  # quieter than CPU time already
         ("unit: MB", [10, 12, 10, 12], False),  # no time at all
         ("source: wall", [10, 12, 10, 12], True),
@@ -54,6 +56,21 @@ def test_cpu_time_is_advised_only_where_it_would_help(
         contract(metric), samples(values, [1, 1.01, 1, 1.01]), deterministic=False
     )
     assert any("`source: cpu`" in warning for warning in found) is advised
+
+
+def test_exact_count_beside_a_noisy_time_is_to_decide() -> None:
+    """A race of 24 % noise beside a count that would decide in three runs."""
+    held = contract("unit: ms", "guard: x\nsecondary: [{name: allocations, direction: lower}]")
+    found = [
+        replace(one, secondary=(("allocations", 1234.0),))
+        for one in samples([10, 13] * 4, [1.0] * 8)
+    ]
+    (text,) = [t for t in warnings_about(held, found, deterministic=False) if "exact" in t]
+    assert text.startswith("allocations is exact where m varies by ")
+    assert text.endswith("let `validate` speak of it (`claim: m`)")
+    moving = [replace(one, secondary=(("allocations", one.value),)) for one in found]
+    assert exact_beside(held, moving) == exact_beside(held, found[:4]) == []
+    assert exact_beside(contract("unit: ms"), found) == []
 
 
 def test_missing_guards_are_named_once() -> None:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from autoresearch.core import formatting
 from autoresearch.core.contract import Contract, RaceRule
-from autoresearch.core.model import Arm, Scale, Source
+from autoresearch.core.model import Arm, Scale
 from autoresearch.core.noise import same_code_differences, smallest_visible
-from autoresearch.planning.rehearsal import Rehearsal
+from autoresearch.planning.rehearsal import Rehearsal, cpu_share
 
 DEFAULT_EXPERIMENTS = 20
 DEFAULT_TOKENS = 15_000
@@ -132,13 +132,10 @@ def _about_limits(contract: Contract, rehearsal: Rehearsal) -> Iterator[str]:
 
 
 def _cpu_is_quieter(contract: Contract, rehearsal: Rehearsal) -> bool:
+    """Whether CPU time shows smaller gains: by its noise, over its share that the metric is."""
     cpu, metric = rehearsal.noise_cpu, rehearsal.noise_metric
-    return (
-        contract.metric.source is not Source.CPU
-        and cpu is not None
-        and metric is not None
-        and cpu < metric
-    )
+    share = cpu_share(contract, rehearsal.samples)
+    return cpu is not None and metric is not None and share > 0 and cpu / share < metric
 
 
 def _about_cost(contract: Contract, rehearsal: Rehearsal, planned: Forecast) -> Iterator[str]:

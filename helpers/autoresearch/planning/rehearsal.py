@@ -23,7 +23,7 @@ from autoresearch.core import formatting
 from autoresearch.core.contract import Contract, Metric
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.limits import advisory
-from autoresearch.core.model import SCHEMA, Arm, CommandResult, Reason, Sample, Source
+from autoresearch.core.model import SCHEMA, Arm, CommandResult, Pair, Reason, Sample, Source
 from autoresearch.core.noise import (
     calibration_runs,
     most_seconds,
@@ -32,6 +32,7 @@ from autoresearch.core.noise import (
 )
 from autoresearch.core.question import Randomness, pairs_for, policy_of, race_seconds
 from autoresearch.core.snapshot import TreeMap
+from autoresearch.core.stats import effect_of
 from autoresearch.core.suspicion import count_tests
 from autoresearch.core.wire import Finite
 from autoresearch.edges.clock import machine_id, now_utc, seconds_since
@@ -65,6 +66,8 @@ from autoresearch.planning.remedies import explained, printed, refused, where
 Ready = TypeVar("Ready")
 
 FULL_CALIBRATION = 8
+NOISY = 0.02
+PLACES_LEVEL = 0.99
 SHORT_S = 0.05
 FEWEST = 3
 """Two runs are one difference, which says nothing about a spread."""
@@ -168,6 +171,8 @@ def rehearse(
     values = [sample.value for sample in samples]
     require_noticed(bench, values, broken)
     deterministic = is_deterministic(contract, samples)
+    differs = places_differ(bench, tree, built, samples, randomness, deterministic=deterministic)
+    deterministic = deterministic and not differs
     rule, sample_s = contract.race, median_wall(list(samples))
     pairs = pairs_for(contract, sample_s)
     policy = policy_of(contract, pairs=pairs, alpha=rule.alpha)
@@ -193,6 +198,7 @@ def rehearse(
             *warnings_about(contract, samples, deterministic=deterministic),
             *_holdout_warnings(bench),
             *([imported] if imported else []),
+            *([differs] if differs else []),
         ),
         holdout_s=holdout_s,
         holdout_share=0.0 if contract.holdout is None else 1 / contract.holdout.every,
@@ -230,6 +236,46 @@ def calibrate(
         return (again,)
     runs = calibration_runs(warm.wall_s, seconds=race_seconds(bench.contract, warm.wall_s))
     return tuple(_sample(bench, built, randomness) for _ in range(runs))
+
+
+def places_differ(
+    bench: Bench,
+    tree: TreeMap,
+    built: Built,
+    samples: Sequence[Sample],
+    randomness: Randomness,
+    *,
+    deterministic: bool,
+) -> str:
+    """How the same code measures in the other checkout, in words; empty where it is all the same.
+
+    Both run at one path, but a build of its own lies elsewhere on the disk and in memory.
+    """
+    if bench.shares or 2 * len(samples) * samples[0].wall_s > bench.contract.race.seconds:
+        return ""
+    other = _guarded(bench, lambda: bench.bring(bench.slots[1], tree, label="0000-other"))
+    if deterministic:
+        here, there = samples[0].value, _sample(bench, other, randomness).value
+        if there == here:
+            return ""
+        told = f"two checkouts of the same code measure exactly {here:g} and {there:g}"
+        if bench.contract.metric.deterministic:
+            raise refused("not_deterministic", told)
+        return told
+    pairs = []
+    for number in range(len(samples)):
+        order = (built, other) if number % 2 else (other, built)
+        values = {one.slot.name: _sample(bench, one, randomness).value for one in order}
+        here, there = values[built.slot.name], values[other.slot.name]
+        pairs.append(Pair(incumbent=here, candidate=there, first=Arm.INCUMBENT))
+    effect = effect_of(pairs, bench.contract.metric.scale, PLACES_LEVEL)
+    if len(pairs) < FULL_CALIBRATION or effect.low <= 0 <= effect.high:
+        return ""
+    moved = formatting.effect(effect, bench.contract.metric.unit)
+    return (
+        f"the same code measures {moved} in the other checkout: a build or set-up of its own makes "
+        "a difference; gains of that size say nothing"
+    )
 
 
 def is_deterministic(contract: Contract, samples: tuple[Sample, ...]) -> bool:
@@ -363,6 +409,36 @@ def _is_elapsed_time(metric: Metric) -> bool:
     return metric.source is Source.WALL
 
 
+def cpu_share(contract: Contract, samples: Sequence[Sample]) -> float:
+    """How much of the process's CPU time the metric is, 0 to 1: so much of a gain that time shows.
+
+    The rest is start-up, compilation, warm-up, further calls: noise without a signal.
+    """
+    metric, cpu_s = contract.metric, statistics.median(sample.cpu_s for sample in samples)
+    if not _is_elapsed_time(metric) or cpu_s <= 0:
+        return 0.0
+    value = statistics.median(sample.value for sample in samples)
+    return max(0.0, min(1.0, value * SECONDS_PER_UNIT[metric.unit] / cpu_s))
+
+
+def exact_beside(contract: Contract, samples: Sequence[Sample]) -> list[str]:
+    """What to decide by where the metric is noisy and a secondary one is exact."""
+    metric, noise = contract.metric, noise_of([sample.value for sample in samples])
+    if len(samples) < FULL_CALIBRATION or noise is None or noise < NOISY or contract.claim:
+        return []
+    values = {
+        one.name: {dict(s.secondary)[one.name] for s in samples} for one in contract.secondary
+    }
+    name = next((name for name, seen in values.items() if len(seen) == 1 and seen != {0.0}), None)
+    if name is None:
+        return []
+    return [
+        f"{name} is exact where {metric.name} varies by {noise:.1%}: decide by it (`metric`), "
+        f"watch {metric.name} (`secondary`), and let `validate` speak of it "
+        f"(`claim: {metric.name}`)"
+    ]
+
+
 def warnings_about(
     contract: Contract, samples: Sequence[Sample], *, deterministic: bool
 ) -> tuple[str, ...]:
@@ -383,17 +459,13 @@ def warnings_about(
     if deterministic:
         return tuple(found)
     metric = noise_of([sample.value for sample in samples])
-    cpu = noise_of([sample.cpu_s for sample in samples])
-    if (
-        _is_elapsed_time(contract.metric)
-        and metric is not None
-        and cpu is not None
-        and cpu < metric / 2
-    ):
+    cpu, share = noise_of([sample.cpu_s for sample in samples]), cpu_share(contract, samples)
+    if metric is not None and cpu is not None and share and cpu / share < metric / 2:
         found.append(
             f"CPU time varies less than the metric ({cpu:.1%} against {metric:.1%}): if the "
             "program does not wait for anything, `source: cpu` detects smaller gains"
         )
+    found += exact_beside(contract, samples)
     if statistics.median(sample.wall_s for sample in samples) < SHORT_S:
         found.append("a sample takes under 50 ms, mostly start-up: give verify more work")
     return tuple(found)
