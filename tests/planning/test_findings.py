@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from autoresearch.core.contract import Contract, parse
 from autoresearch.core.model import Arm, Sample
-from autoresearch.planning.rehearsal import exact_beside, noise_of, warnings_about
+from autoresearch.planning.findings import exact_beside, noise_of, warnings_about
 from msgspec.structs import replace
 
 

@@ -22,9 +22,10 @@ from autoresearch.planning.advice import Forecast, advice_about, forecast
 from autoresearch.planning.amend import Amendment, amend
 from autoresearch.planning.checking import check
 from autoresearch.planning.examining import Examination
+from autoresearch.planning.findings import noise_of
 from autoresearch.planning.init import initialise
 from autoresearch.planning.proof import lay_out
-from autoresearch.planning.rehearsal import Rehearsal, noise_of
+from autoresearch.planning.rehearsal import Rehearsal
 from autoresearch.planning.scanning.candidates import (
     ProjectSurvey,
     Role,

@@ -9,7 +9,8 @@ from autoresearch.core import formatting
 from autoresearch.core.contract import Contract, RaceRule
 from autoresearch.core.model import Arm, Scale
 from autoresearch.core.noise import same_code_differences, smallest_visible
-from autoresearch.planning.rehearsal import Rehearsal, cpu_share
+from autoresearch.planning.findings import cpu_share
+from autoresearch.planning.rehearsal import Rehearsal
 
 DEFAULT_EXPERIMENTS = 20
 DEFAULT_TOKENS = 15_000

@@ -12,7 +12,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,10 +19,10 @@ from msgspec import Struct
 
 from autoresearch import __version__
 from autoresearch.core import formatting
-from autoresearch.core.contract import Contract, Metric
+from autoresearch.core.contract import Contract
 from autoresearch.core.formatting import clean_line
 from autoresearch.core.limits import advisory
-from autoresearch.core.model import SCHEMA, Arm, CommandResult, Pair, Reason, Sample, Source
+from autoresearch.core.model import SCHEMA, Arm, CommandResult, Pair, Reason, Sample
 from autoresearch.core.noise import (
     calibration_runs,
     most_seconds,
@@ -41,7 +40,6 @@ from autoresearch.edges.places import Places
 from autoresearch.edges.stored import Stored
 from autoresearch.loop.bench import (
     SAME_BYTES,
-    SECONDS_PER_UNIT,
     Bench,
     Built,
     CandidateFailed,
@@ -51,6 +49,7 @@ from autoresearch.loop.bench import (
 )
 from autoresearch.loop.measure import SEED_BITS
 from autoresearch.planning.causes import touched_hint
+from autoresearch.planning.findings import FULL_CALIBRATION, noise_of, warnings_about
 from autoresearch.planning.outside import left_alone
 from autoresearch.planning.preconditions import StartingPoint, scoped_paths
 from autoresearch.planning.proof import (
@@ -65,15 +64,8 @@ from autoresearch.planning.remedies import explained, printed, refused, where
 
 Ready = TypeVar("Ready")
 
-FULL_CALIBRATION = 8
-NOISY = 0.02
 PLACES_LEVEL = 0.99
-SHORT_S = 0.05
-FEWEST = 3
-"""Two runs are one difference, which says nothing about a spread."""
 
-MAD_TO_SD = 1.4826
-"""Median absolute deviation to standard deviation, for a normal distribution."""
 
 CODES = {
     Reason.BUILD: "build_failed",
@@ -168,14 +160,13 @@ def rehearse(
     broken = values_when_broken(bench, tree, scoped, randomness, whole)
     say("calibration")
     samples = calibrate(bench, built, warm, randomness)
-    values = [sample.value for sample in samples]
-    require_noticed(bench, values, broken)
-    deterministic = is_deterministic(contract, samples)
-    differs = places_differ(bench, tree, built, samples, randomness, deterministic=deterministic)
-    deterministic = deterministic and not differs
-    rule, sample_s = contract.race, median_wall(list(samples))
+    require_noticed(bench, values := [sample.value for sample in samples], broken)
+    exact = is_deterministic(contract, samples)
+    differs = places_differ(bench, tree, built, samples, randomness, deterministic=exact)
+    deterministic = exact and not differs
+    sample_s = median_wall(list(samples))
     pairs = pairs_for(contract, sample_s)
-    policy = policy_of(contract, pairs=pairs, alpha=rule.alpha)
+    policy = policy_of(contract, pairs=pairs, alpha=contract.race.alpha)
     pool = same_code_differences(Arm.INCUMBENT.value * len(values), values, policy.scale)
     visible = smallest_visible(pool, pairs, policy.scale, policy.direction)
     return Rehearsal(
@@ -197,8 +188,7 @@ def rehearse(
             *confinement.warnings,
             *warnings_about(contract, samples, deterministic=deterministic),
             *_holdout_warnings(bench),
-            *([imported] if imported else []),
-            *([differs] if differs else []),
+            *filter(None, (imported, differs)),
         ),
         holdout_s=holdout_s,
         holdout_share=0.0 if contract.holdout is None else 1 / contract.holdout.every,
@@ -388,87 +378,6 @@ def _steady_same(bench: Bench, built: Built) -> str | None:
     if len(said) > 1:
         raise refused("same_varies", "`same` prints something different each time")
     return said.pop()
-
-
-def noise_of(values: Sequence[float]) -> float | None:
-    """One standard deviation of a run against its neighbour, as a fraction; None if unknown.
-
-    Args:
-        values: of runs of the same code, in order; those that are not positive have no fraction.
-    """
-    if len(values) < FEWEST or min(values) <= 0:
-        return None
-    ratios = [abs(later / earlier - 1) for earlier, later in pairwise(values)]
-    return MAD_TO_SD * statistics.median(ratios) / 2**0.5
-
-
-def _is_elapsed_time(metric: Metric) -> bool:
-    """Whether the metric is a time that CPU time might stand in for."""
-    if metric.source is Source.OUTPUT:
-        return metric.unit != "" and metric.unit in SECONDS_PER_UNIT
-    return metric.source is Source.WALL
-
-
-def cpu_share(contract: Contract, samples: Sequence[Sample]) -> float:
-    """How much of the process's CPU time the metric is, 0 to 1: so much of a gain that time shows.
-
-    The rest is start-up, compilation, warm-up, further calls: noise without a signal.
-    """
-    metric, cpu_s = contract.metric, statistics.median(sample.cpu_s for sample in samples)
-    if not _is_elapsed_time(metric) or cpu_s <= 0:
-        return 0.0
-    value = statistics.median(sample.value for sample in samples)
-    return max(0.0, min(1.0, value * SECONDS_PER_UNIT[metric.unit] / cpu_s))
-
-
-def exact_beside(contract: Contract, samples: Sequence[Sample]) -> list[str]:
-    """What to decide by where the metric is noisy and a secondary one is exact."""
-    metric, noise = contract.metric, noise_of([sample.value for sample in samples])
-    if len(samples) < FULL_CALIBRATION or noise is None or noise < NOISY or contract.claim:
-        return []
-    values = {
-        one.name: {dict(s.secondary)[one.name] for s in samples} for one in contract.secondary
-    }
-    name = next((name for name, seen in values.items() if len(seen) == 1 and seen != {0.0}), None)
-    if name is None:
-        return []
-    return [
-        f"{name} is exact where {metric.name} varies by {noise:.1%}: decide by it (`metric`), "
-        f"watch {metric.name} (`secondary`), and let `validate` speak of it "
-        f"(`claim: {metric.name}`)"
-    ]
-
-
-def warnings_about(
-    contract: Contract, samples: Sequence[Sample], *, deterministic: bool
-) -> tuple[str, ...]:
-    """The findings, a sentence each."""
-    found = []
-    if contract.guard is None and contract.same is None:
-        found.append(
-            "there is neither a guard nor `same`: a faster program with wrong answers would be kept"
-        )
-    elif contract.guard is None:
-        found.append("there is no guard: only `same` says whether a change is right")
-    printed_unit, unit = dict(samples[0].units).get(contract.metric.name, ""), contract.metric.unit
-    if printed_unit and unit and printed_unit != unit.replace("µ", "u"):
-        found.append(
-            f"the contract gives the unit {unit}, and verify prints {printed_unit}: values are "
-            f"taken as they are printed; write `unit: {printed_unit}`"
-        )
-    if deterministic:
-        return tuple(found)
-    metric = noise_of([sample.value for sample in samples])
-    cpu, share = noise_of([sample.cpu_s for sample in samples]), cpu_share(contract, samples)
-    if metric is not None and cpu is not None and share and cpu / share < metric / 2:
-        found.append(
-            f"CPU time varies less than the metric ({cpu:.1%} against {metric:.1%}): if the "
-            "program does not wait for anything, `source: cpu` detects smaller gains"
-        )
-    found += exact_beside(contract, samples)
-    if statistics.median(sample.wall_s for sample in samples) < SHORT_S:
-        found.append("a sample takes under 50 ms, mostly start-up: give verify more work")
-    return tuple(found)
 
 
 # --- what `check` measured, for an `init` of the very same thing soon after -----------------
