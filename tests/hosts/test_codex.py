@@ -32,7 +32,7 @@ env_key = "NO_KEY"
 exclude_slash_tmp = true
 exclude_tmpdir_env_var = true
 """
-BASES = ("XDG_STATE_HOME", "XDG_CACHE_HOME")
+BASES = (("XDG_STATE_HOME", "autoresearch"), ("XDG_CACHE_HOME", "autoresearch-bench"))
 
 
 class Codex(NamedTuple):
@@ -110,7 +110,7 @@ def test_skill_is_loaded_and_the_setting_lets_one_experiment_through(
 
     codex.talk(shut_out, "$autoresearch run 1", cwd=repo.root)
     diagnosis, refused = heard
-    places = [str(repo.root / ".git"), *(f"{os.environ[name]}/autoresearch" for name in BASES)]
+    places = [str(repo.root / ".git"), *(f"{os.environ[name]}/{folder}" for name, folder in BASES)]
     assert f"not writable: {', '.join(places)}" in diagnosis
     found = re.search(r"below \[sandbox_workspace_write\], (writable_roots = .+?);", diagnosis)
     assert found is not None

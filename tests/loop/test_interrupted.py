@@ -10,7 +10,7 @@ from support.project import set_cost
 from support.session import UNCONFINED, open_session
 
 STEPS = (
-    "autoresearch.loop.experiment:decide",
+    "autoresearch.loop.experiment:record_decision",
     "autoresearch.loop.settle:_move_branch",
     "autoresearch.loop.settle:sync_index",
     "autoresearch.loop.settle:carry_out",

@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,7 +65,7 @@ class Failure(NamedTuple):
         """The beginnings of the files that the contract's commands name."""
         for word in words_named(self.contract):
             if word and (path := self.root / word).is_file():
-                with path.open("rb") as file:
+                with suppress(OSError), path.open("rb") as file:  # as below /proc
                     yield word, file.read(64 * 1024)
 
 
@@ -216,7 +217,7 @@ def _port(it: Failure) -> str:
 
 _NETWORK_FAILS = re.compile(
     r"(?i)certificate.verify.failed|issuer certificate|self.signed certificate|could not resolve"
-    r"|name resolution|getaddrinfo|ENOTFOUND|EAI_AGAIN|connection (?:refused|timed out|reset)"
+    r"|name resolution|getaddrinfo|\bENOTFOUND\b|EAI_AGAIN|connection (?:refused|timed out|reset)"
     r"|network is unreachable|proxy"
 )
 _NETWORK_VARIABLES = re.compile(
