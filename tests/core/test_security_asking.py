@@ -10,7 +10,9 @@ from autoresearch.core.security.catalog import (
     is_idle,
     is_test,
     kinds_of,
+    lock_rules,
     threats,
+    weakness,
 )
 from autoresearch.core.security.inventory import (
     LONG_FILE,
@@ -230,3 +232,13 @@ def test_unproven_findings_may_be_left_out():
     said = judge(overview(finding(1)), Severity.HIGH, (), proven_only=True)
     assert (said.failing, [one.label for one in said.unproven]) == ((), ["F1"])
     assert threats()[Stride.DENIAL].question
+
+
+def test_lists_of_lock_files_and_weaknesses_are_read():
+    """A table that no longer compiles, or a weakness without a page."""
+    assert len(lock_rules()) >= 10
+    for file, ecosystem, pattern in lock_rules():
+        assert file.pattern
+        assert ecosystem
+        assert {"name", "version"} <= set(pattern.groupindex)
+    assert weakness(89).page == "https://cwe.mitre.org/data/definitions/89.html"

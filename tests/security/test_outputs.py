@@ -68,7 +68,7 @@ def test_sarif_passes_microsofts_validator(tmp_path):
             pytest.fail("no SARIF multitool: run `make hosts`")
         pytest.skip("no SARIF multitool: `make hosts` installs it")
     MULTITOOL.chmod(0o755)
-    for name, found in (("all", everything()), ("none", overview())):
+    for name, found in (("all", everything()),):
         file, said = tmp_path / f"{name}.sarif", tmp_path / f"{name}-said.sarif"
         file.write_text(json.dumps(sarif.document(found)), "utf-8")
         done = subprocess.run(

@@ -66,7 +66,7 @@ def prove(repo, tmp_path, at, script, name="p.py"):
         (OLD, f"{START}from app import old\nassert old.sp('1+1') == 2\n{SAY}", "p.py", "yes"),
         (OLD, SERVED.format("", "") + SAY, "p.py", "yes"),
         (OLD, SERVED.format("'-I', ", "") + SAY, "p.py", "not known"),
-        (OLD, SERVED.format("", ", env={'PATH': '/nothing'}") + SAY, "p.py", "not known"),
+        pytest.param(OLD, SERVED.format("", ", env={'PATH': '/nothing'}") + SAY, "p.py", "not known", marks=pytest.mark.long),
         (LIMIT, f"{START}from app import limit\n{SAY}", "p.py", "yes"),
         (CALC, NODE.format("calc"), "p.js", "yes"),
         (SHOUT, "[ \"$(sh app/shout.sh 'echo 1')\" = '1 and more' ] && echo PROOF exploited\nexit 1\n", "p.sh", "yes"),
@@ -96,11 +96,21 @@ def test_proof_that_runs_the_quoted_lines_is_kept(repo, tmp_path, at, script, na
     [
         (OLD, SAY, "p.py"),
         (OLD, f"{START}from app import old\n{SAY}", "p.py"),
-        (OLD, f"{START}from app import limit\nlimit.check('a')\n{SAY}", "p.py"),
+        pytest.param(
+            OLD,
+            f"{START}from app import limit\nlimit.check('a')\n{SAY}",
+            "p.py",
+            marks=pytest.mark.long,
+        ),
         (("app/limit.py", "return BAD.match(x)"), f"{START}from app import limit\n{SAY}", "p.py"),
-        (OLD, "echo PROOF exploited; exit 1\n", "p.sh"),
+        pytest.param(OLD, "echo PROOF exploited; exit 1\n", "p.sh", marks=pytest.mark.long),
         (CALC, NODE.format("other").replace("1+1", "2"), "p.js"),
-        (CALC, "console.log('PROOF exploited'); process.exit(1);\n", "p.js"),
+        pytest.param(
+            CALC,
+            "console.log('PROOF exploited'); process.exit(1);\n",
+            "p.js",
+            marks=pytest.mark.long,
+        ),
         (SHOUT, "echo PROOF exploited; exit 1\n", "p.sh"),
     ],
 )
