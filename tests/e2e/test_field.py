@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from autoresearch.core.suspicion import failed_tests
 from autoresearch.edges.places import places_for
 from support.project import make_project, set_cost, write_draft
 from support.session import UNCONFINED, Helper, open_session
@@ -152,24 +151,6 @@ def test_end_of_a_session_without_keeps(tmp_path):
     assert "nothing was kept" in said
     assert "git merge" not in said
     assert "validate" not in helper("brief").out.splitlines()[-1]
-
-
-@pytest.mark.parametrize(
-    ("printed", "name"),
-    [
-        ("FAILED tests/a.py::test_x[1] - AssertionError", "tests/a.py::test_x[1]"),
-        ("FAIL: test_x (pkg.tests.A)", "test_x (pkg.tests.A)"),
-        ("    --- FAIL: TestX/sub (0.00s)", "TestX/sub"),
-        ("test mod::works ... FAILED", "mod::works"),
-        ("not ok 3 - parses", "parses"),
-        ("  ✕ parses (5 ms)", "parses (5 ms)"),
-        ("rspec ./spec/a_spec.rb:3 # A works", "./spec/a_spec.rb:3"),
-        ("[ERROR] ATest.works:12 expected", "ATest.works:12"),
-    ],
-)
-def test_failed_tests_are_named(printed, name):
-    """`flaky` without a name leaves its reader with the whole suite."""
-    assert failed_tests(f"before\n\x1b[31m{printed}\x1b[0m\r\nafter\n".encode()) == (name,)
 
 
 def test_several_changes_are_merged(tmp_path):
