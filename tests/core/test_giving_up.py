@@ -37,6 +37,16 @@ def test_no_race_is_given_up_before_its_time(planned, patient, expected):
     assert judge(climbing(losses[: expected - 1]), policy, []).ended is False
 
 
+def test_what_was_given_up_is_not_better_and_no_finding():
+    """`+33 %, undecided` for a small gain: an estimate of a few pairs that reads as a result."""
+    even = [0.01, -0.01] * 10
+    new, old = (judge(climbing(even), lower(20, rule=rule), []) for rule in (2, 1))
+    assert (new.reason, old.reason) == (Reason.NOT_BETTER, Reason.UNDECIDED)
+    assert new.detail.startswith("stopped after ")
+    ended = judge(climbing(even), replace(lower(20), hope=0.0), [])
+    assert (ended.rule, ended.reason) == (Rule.END, Reason.UNDECIDED)
+
+
 def test_a_race_without_hope_left_goes_on_where_the_contract_says_so():
     """`patience: full` that gives up."""
     policy = replace(lower(20), hope=0.0)

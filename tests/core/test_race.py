@@ -250,7 +250,7 @@ def test_too_small_a_pool_is_undecided():
 def test_short_race_stops_when_behind():
     """Breaks if a slow loser is run to the end."""
     decision = judge(paired([100, 100], [99, 101.5]), lower(3), [])
-    assert short(decision) == (False, Rule.FUTILITY, 2, Reason.UNDECIDED)
+    assert short(decision) == (False, Rule.FUTILITY, 2, Reason.NOT_BETTER)
     assert judge(paired([100], [100]), lower(3), []).detail == (
         "stopped after 1 of 3 pairs: the remaining pairs were unlikely to decide it; the noise is "
         "not known yet"

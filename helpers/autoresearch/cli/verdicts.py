@@ -31,7 +31,9 @@ WATCHED_SHOWN = 6
 def verdict_line(record: Experiment | Tried, unit: str) -> str:
     """`experiment 7: keep  -3.1% [-4.0%, -2.2%]`."""
     words = formatting.verdict(record.verdict, record.reason, record.flags)
-    moved = "" if record.effect is None else f"  {formatting.effect(record.effect, unit)}"
+    told = record.effect is not None and record.reason is not Reason.NOT_BETTER
+    # What was given up early has an estimate, but no finding: a small gain would read as a loss.
+    moved = f"  {formatting.effect(record.effect, unit)}" if told and record.effect else ""
     return f"experiment {record.number}: {words}{moved}"
 
 
@@ -228,7 +230,8 @@ def _after_discard(record: Experiment) -> str:
             f"`autoresearch apply {record.number}` brings the edit back to mend it: "
             "its output must stay byte for byte the same"
         )
-    return "drop the idea"
+    larger = ", or make its effect much larger" if record.reason is Reason.NOT_BETTER else ""
+    return f"drop the idea{larger}"
 
 
 def _after_limits(record: Experiment) -> str:

@@ -64,6 +64,7 @@ class Reason(str, Enum):
     """Why a verdict that is not a plain keep was reached."""
 
     WORSE = "worse"
+    NOT_BETTER = "not_better"
     UNDECIDED = "undecided"
     LIMITS = "limits"
     SAME = "same"

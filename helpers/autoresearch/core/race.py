@@ -284,6 +284,8 @@ def spoken(seen: Seen, call: Call) -> Decision:
         reason, detail = None, _praise(call)
     elif worse:
         reason, detail = Reason.WORSE, f"worse after {_counted(call.pairs)}"
+    elif call.rule is Rule.FUTILITY and policy.rule > 1:
+        reason, detail = Reason.NOT_BETTER, _doubt(call, policy.pairs, visible, seen.scale)
     elif is_proven_better(effect, policy.direction) and not seen.is_large_enough():
         reason, detail = (
             Reason.UNDECIDED,

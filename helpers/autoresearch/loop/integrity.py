@@ -484,5 +484,5 @@ def is_reproduced(record: Experiment) -> bool:
         return decision.reason is record.reason
     # Limits, guard and `same` only speak once the race said keep.
     within = all(limit.held for limit in limits)
-    untold = {Reason.WORSE, Reason.UNDECIDED}
+    untold = {Reason.WORSE, Reason.NOT_BETTER, Reason.UNDECIDED}
     return record.reason not in untold and within is (record.reason is not Reason.LIMITS)
