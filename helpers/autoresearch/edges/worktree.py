@@ -58,6 +58,10 @@ _CHUNK = 1 << 20
 _REPLACED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}  # since its status was taken: look again
 
 
+_MOST_HOLES = 4
+"""A file that takes less than this part of its size on the disk is not what git checked out."""
+
+
 class AtPath(NamedTuple):
     """What lies at a path: raw entry and bytes; both None where there is nothing to store."""
 
@@ -209,7 +213,8 @@ class Walk:
             if mode_of(st.st_mode) is None:
                 return AtPath(None, None, Obstacle.SPECIAL), None
             try:
-                read = _read(self._prefix + path, st, self._repo.object_format)
+                tracked = path in (self._tree or {})
+                read = _read(self._prefix + path, st, self._repo.object_format, tracked=tracked)
             except PermissionError:
                 return AtPath(None, None, Obstacle.UNREADABLE), None
             except OSError as error:
@@ -226,9 +231,13 @@ class Walk:
 
 
 def _read(
-    path: str, st: os.stat_result, object_format: str
+    path: str, st: os.stat_result, object_format: str, *, tracked: bool
 ) -> tuple[AtPath, os.stat_result] | None:
-    """What a link or file holds, and its status; None when it changed meanwhile."""
+    """What a link or file holds, and its status; None when it changed meanwhile.
+
+    One that is too large for a candidate is told by its status, unread: a file of 20 GB with
+    nothing in it takes a minute. Git's own may rightly be large, unless most of it is holes.
+    """
     if stat.S_ISLNK(st.st_mode):
         target = os.readlink(os.fsencode(path))  # noqa: PTH115  # its text as bytes, as git stores it
         return AtPath(Entry(LINK_MODE, object_id(object_format, target)), target), st
@@ -238,6 +247,10 @@ def _read(
         mode = mode_of(before.st_mode)
         if mode in {None, LINK_MODE}:
             return None
+        holes = before.st_blocks * 512 * _MOST_HOLES < before.st_size
+        if before.st_size > MAX_FILE_BYTES and (holes or not tracked):
+            unread = object_id(object_format, repr(status_of(before)).encode("ascii"))
+            return AtPath(Entry(mode or "", unread), None, Obstacle.TOO_LARGE), before
         oid, content = _hashed(file, before.st_size, object_format)
         after = os.fstat(file.fileno())
     if oid is None or status_of(before) != status_of(after):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from msgspec import structs
 
 from autoresearch.core import formatting, wire
 from autoresearch.core.errors import AutoresearchError, SessionBroken
@@ -13,13 +16,22 @@ from autoresearch.core.history import Tried
 from autoresearch.core.model import SCHEMA, Agreed, Verdict
 from autoresearch.core.question import Caller
 from autoresearch.core.records import GIVEN_UP, Undo
-from autoresearch.core.snapshot import Change, Entry, Step, TreeMap, apply_steps, with_changes
+from autoresearch.core.snapshot import (
+    Change,
+    Entry,
+    Obstacle,
+    Step,
+    TreeMap,
+    apply_steps,
+    with_changes,
+)
 from autoresearch.core.steps import Action
 from autoresearch.edges import gitrefs
 from autoresearch.edges.clock import now_utc
 from autoresearch.edges.gitwrite import Commit
 from autoresearch.edges.lock import turn_to_measure
 from autoresearch.edges.places import shown_path
+from autoresearch.edges.stored import set_aside
 from autoresearch.edges.worktree import Left
 from autoresearch.loop import logbook, settle, surroundings
 from autoresearch.loop.bench import CandidateFailed, ProtectedTouched
@@ -73,6 +85,7 @@ def drop(session: Session, *, outside: bool) -> Dropped:
     chosen = tuple(c for c in snapshot.changes if covers(c.path) != outside)
     if not chosen:
         return Dropped(None, (), (), beyond, None if outside else _give_up(session))
+    chosen = tuple(_within_reach(session, change) for change in chosen)
     ref = save_edit(session, chosen, "outside the scope" if outside else "in scope")
     facts = {"outside": "1"} if outside else {}
     session.begin("drop", "saved", ref=ref, parent=session.progress.incumbent_commit, **facts)
@@ -83,6 +96,34 @@ def drop(session: Session, *, outside: bool) -> Dropped:
     stuck = {item.path for item in settled.left}
     paths = tuple(c.path for c in chosen if c.path not in stuck)
     return Dropped(ref, paths, settled.left, () if outside else beyond, given_up)
+
+
+def _within_reach(session: Session, change: Change) -> Change:
+    """The change as it can be saved: what no commit holds is moved aside, whole, and named.
+
+    The bytes of a hard link are read like any file's; a file that was closed to its owner is
+    opened; a FIFO, socket or device holds nothing.
+    """
+    walk, obstacle = session.walk(), change.obstacle
+    full = session.repo.toplevel / change.path
+    if obstacle is Obstacle.UNREADABLE and full.lstat().st_uid == os.geteuid():
+        full.chmod(0o600)
+    if obstacle in {Obstacle.HARD_LINK, Obstacle.UNREADABLE}:
+        here = walk.at(change.path)
+        if here.content is not None and here.entry is not None:
+            return structs.replace(
+                change, new=here.entry, content=here.content, found=here.entry, obstacle=None
+            )
+    if obstacle in {Obstacle.NESTED, Obstacle.TOO_LARGE}:
+        state, disk = session.places.state, full.lstat().st_dev
+        ground = state if state.stat().st_dev == disk else session.repo.git_dir
+        kept = set_aside(full, ground / "set-aside" / "dropped" / full.name)
+        session.news.append(f"{clean_line(change.path)} {obstacle.value}: moved to {kept}")
+        return structs.replace(change, found=None, obstacle=None)
+    if obstacle is Obstacle.SPECIAL:
+        full.unlink()
+        return structs.replace(change, found=None, obstacle=None)
+    return change
 
 
 def _give_up(session: Session) -> int | None:
