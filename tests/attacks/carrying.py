@@ -144,6 +144,11 @@ def _by_arm(arena: Arena) -> None:
 ATTACKS = (
     Attack("remembers in its checkout", _remembering("os.path.abspath('src/.seen')")),
     Attack("remembers in an ignored folder", _remembering("os.path.abspath('__pycache__/seen')")),
+    Attack(
+        "remembers in a cache folder",
+        _remembering("os.path.abspath('made/seen')"),
+        extra="cache: [made]\nbuild: mkdir -p made && date > made/built\n",
+    ),
     Attack("remembers in HOME", _remembering("os.path.expanduser('~/.cache/seen')")),
     Attack("remembers in TMPDIR", _remembering("os.environ['TMPDIR'] + '/seen'")),
     Attack(

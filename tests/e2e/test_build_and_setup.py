@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from support.harness import Git
-from support.project import PYTHON, make_project, set_cost, write_draft
-from support.session import Helper
+from support.project import BENCH, PYTHON, make_project, set_cost, write_draft
+from support.session import UNCONFINED, Helper, open_session
 from support.untouched import untouched
 
 needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
@@ -56,6 +56,46 @@ def test_a_compiled_project(compiled: Helper, tmp_path: Path, cache: str) -> Non
         compiled.repo.write("work.c", f"int cost(void) {{ return {cost}; }}\n")
         assert compiled.verdict()[0] == verdict, cost
     assert not (compiled.root / "build").exists()
+
+
+@needs_cc
+def test_outputs_of_the_epochs_own_code_are_not_built_again(
+    compiled: Helper, tmp_path: Path
+) -> None:
+    """A cache that starts empty for each candidate, or with what another candidate left."""
+    compiled("init", str(write_draft(tmp_path, **terms(cache="[build]"))))
+    for cost in (110, 120):
+        compiled.repo.write("work.c", f"int cost(void) {{ return {cost}; }}\n")
+        assert compiled.verdict() == ("discard", "worse")
+    logs = Path(os.environ["XDG_CACHE_HOME"]).glob("*/*/cheaper/**/build/compiled.log")
+    made = [sorted(path.read_text().split()) for path in logs]
+    assert ["main.c", "work.c", "work.c"] in made, "a candidate's, on top of the epoch's"
+    assert max(map(len, made)) == 3
+
+
+LEAVES = """\
+import os
+def cost():
+    if os.path.exists("made/answer"):
+        return 80
+    open("made/answer", "w").close()
+    return 110
+"""
+
+
+@pytest.mark.parametrize("build", ["build: mkdir -p made\n", ""])
+def test_answers_of_one_candidate_never_meet_another(tmp_path: Path, build: str) -> None:
+    """A result that is stored while one candidate is measured, and read by the next."""
+    helper = open_session(tmp_path, extra=f"{UNCONFINED}cache: [made]\n{build}", prepare=_made)
+    text = (helper.root / "src" / "work.py").read_text()
+    for number in range(3):
+        helper.repo.write("src/work.py", f"{text}{LEAVES}# {number}\n")
+        assert helper.verdict("near")[0] == "discard", number
+
+
+def _made(repo: Git) -> None:
+    """Verify makes its own outputs."""
+    repo.write("bench.py", "import os\nos.makedirs('made', exist_ok=True)\n" + BENCH)
 
 
 @needs_cc

@@ -32,6 +32,7 @@ from autoresearch.core.metrics import (
 from autoresearch.core.model import Arm, CommandResult, Reason, Sample, Source
 from autoresearch.core.scope import Scope, compile_scope
 from autoresearch.core.snapshot import TreeMap
+from autoresearch.edges.caches import Caches
 from autoresearch.edges.checkout import Layer, Slot, Stage, Touched
 from autoresearch.edges.command import Limits, Outcome, run_command
 from autoresearch.edges.environment import find_passed, sample_environment
@@ -227,6 +228,7 @@ class Bench:
 
     Attributes:
         told: variables of the helper's own that every command gets from here on.
+        caches: the contract's cache folders.
         units: of what patterns find, as they were first seen.
     """
 
@@ -247,6 +249,7 @@ class Bench:
         self.environ = environ
         self.passed = find_passed(environ, contract.pass_through)
         self.told: dict[str, str] = {}
+        self.caches = Caches(contract, places.cache / "cached", places.manifests)
         self.units: dict[str, str] = {}
         self.void = 0
         self.confinement = Confinement(
@@ -305,16 +308,31 @@ class Bench:
         built = Built(slot, tree)
         marker = self.places.manifests / f"{slot.name}.setup"
         key = setup_key(self.contract, self.scope, tree) if self.contract.setup else ""
-        if self.contract.setup and _read(marker) not in {key, f"{key} nothing"}:
+        stale = self.contract.setup and _read(marker) not in {key, f"{key} nothing"}
+        if stale or self.caches.is_outdated(slot):
             slot.clear()
         brought = slot.bring(tree)
         if self.contract.setup and not brought.has_setup and _read(marker) != f"{key} nothing":
             self._prepare(built, self.contract.setup, Layer.SETUP, f"{label}-setup")
             nothing = "" if slot.bring(tree).has_setup else " nothing"
             atomic_write(marker, f"{key}{nothing}".encode("ascii"))
+        self.caches.take(slot, tree, lambda base: self._fill_caches(Built(slot, base), tree))
         if self.contract.build:
             self._prepare(built, self.contract.build, Layer.BUILD, f"{label}-build")
+        self.caches.seal(slot)
         return built
+
+    def _fill_caches(self, base: Built, then: TreeMap) -> None:
+        """Let the epoch's own code leave what it leaves: its build, or else one run of verify."""
+        label, contract = "cache", self.contract
+        with must_hold("set-up, build or verify", "the epoch's own code"):
+            base.slot.bring(base.tree)
+            if contract.build:
+                self._prepare(base, contract.build, Layer.BUILD, label)
+            else:
+                self.run(base, contract.verify, timeout_s=contract.timeout_s)
+                self._restored(base.slot)
+            base.slot.bring(then)
 
     def _prepare(self, built: Built, command: str, layer: Layer, label: str) -> None:
         purpose = Purpose.SETUP if layer is Layer.SETUP else Purpose.BUILD
@@ -440,6 +458,7 @@ class Bench:
                 self.confirm()
             return
         found = self._restored(built.slot)
+        self.caches.restore(built.slot)
         protected = self._protected(found.changed)
         if protected:
             raise ProtectedTouched(protected)

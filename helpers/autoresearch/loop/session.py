@@ -206,6 +206,8 @@ class Session(Struct):
         )
         if contract is None and self.progress.epoch is not None:
             bench.units.update(self.progress.epoch.units)
+            if self.contract.cache:
+                bench.caches.base = self.tree(self.progress.epoch.commit)
         return bench
 
     def begin(self, command: str, stage: str, **values: str) -> None:
