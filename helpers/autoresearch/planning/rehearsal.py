@@ -141,8 +141,7 @@ def rehearse(
 ) -> Rehearsal:
     """Run all that the contract names on `tree`, and the proof of self-measurement."""
     contract, confinement, began_ns = bench.contract, bench.confinement, time.time_ns()
-    scoped = scoped_paths(contract, tree)
-    bench.caches.base = tree
+    bench.caches.base, scoped = tree, scoped_paths(contract, tree)
     say("bench checkout, set-up and build")
     built = _set_up(bench, tree)
     say("verify on the unchanged code")
