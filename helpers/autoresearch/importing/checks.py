@@ -19,11 +19,13 @@ from autoresearch.importing.foreign import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_CONFIDENT = 100.0
+MOST_CONFIDENT = 100.0
+ROUNDING = 0.051
+"""A delta in a table may be rounded to one place."""
 
 
 def with_oddities(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """The entries, each experiment followed by what is odd about it."""
+    """The entries, each followed by what is odd about it."""
     look = _Look()
     for entry in entries:
         yield entry
@@ -35,72 +37,65 @@ def with_oddities(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 
 class _Look:
-    """What has been seen so far."""
+    """What has been seen so far; `bars` are the metrics that a delta may be against."""
 
     def __init__(self) -> None:
-        self.header = 0
-        self.fresh = True
+        self.header, self.run, self.at = 0, 0, ""
         self.runs: set[int] = set()
-        self.run = 0
         self.kept: dict[str, int] = {}
-        self.at = ""
-        self.metrics: dict[str, float] = {}
+        self.bars: dict[str, float] = {}
+        self.fresh = True
 
     def segment(self, found: Segment) -> Iterator[Oddity]:
         if self.header and self.fresh:
             detail = f"the last one is on line {self.header}"
             yield Oddity(line=found.line, what=Odd.REPEATED_HEADER, detail=detail)
-        self.header, self.fresh, self.metrics = found.line, True, {}
+        self.header, self.fresh, self.bars = found.line, True, {}
 
     def experiment(self, found: ForeignExperiment) -> Iterator[tuple[Odd, str]]:
-        yield from self._metric(found)
-        yield from self._stored(found)
-        yield from self._commit(found)
-        if found.at is not None:
-            if found.at < self.at:
-                yield Odd.TIME_ORDER, f"{found.at} after {self.at}"
-            self.at = found.at
-        self.fresh = False
+        told, value, kept = found.x_.get, found.metric, found.status in KEPT
+        if found.status is ForeignStatus.UNKNOWN and told("status") is not None:
+            yield Odd.UNKNOWN_STATUS, repr(told("status"))[:60]
+        if value is None and kept:
+            yield Odd.NO_METRIC, ""
+        if value is not None:
+            yield from self._metric(value, told("delta"), kept=kept)
+        yield from self._stored(told("run"), told("segment"), told("confidence"), found.segment)
+        if not found.commit and str(told("commit") or "-").strip() not in {"", "-"}:
+            yield Odd.NO_COMMIT, repr(told("commit"))[:60]
+        elif found.commit and len(found.commit) < SHORTEST_HASH:
+            yield Odd.SHORT_COMMIT, found.commit
+        if kept and found.commit and self.kept.setdefault(found.commit, found.line) != found.line:
+            yield Odd.SAME_COMMIT, f"line {self.kept[found.commit]}"
+        if found.at is not None and found.at < self.at:
+            yield Odd.TIME_ORDER, f"{found.at} after {self.at}"
+        self.at, self.fresh = found.at or self.at, False
 
-    def _metric(self, found: ForeignExperiment) -> Iterator[tuple[Odd, str]]:
-        value, first = found.metric, self.fresh
-        if found.status is ForeignStatus.UNKNOWN:
-            word = found.x_.get("status")
-            if word is not None:
-                yield Odd.UNKNOWN_STATUS, repr(word)[:60]
-        if value is None:
-            if found.status in KEPT:
-                yield Odd.NO_METRIC, ""
-            return
+    def _metric(self, value: float, delta: object, *, kept: bool) -> Iterator[tuple[Odd, str]]:
         if abs(value) >= SENTINEL:
             yield Odd.SENTINEL, f"{value:g}"
         if value < 0:
             yield Odd.NEGATIVE, f"{value:g}"
-        if first and value == 0:
+        if self.fresh and value == 0:
             yield Odd.ZERO_BASE, ""
-        yield from self._delta(found, value)
+        if isinstance(delta, str) and self.bars and not self._follows(value, delta):
+            yield Odd.DELTA, f"{delta} for {value:g}"
+        self.bars |= {"last": value, "first": self.bars.get("first", value)}
+        if kept:
+            self.bars["kept"] = value
 
-    def _delta(self, found: ForeignExperiment, value: float) -> Iterator[tuple[Odd, str]]:
-        """Udit's delta is against the line before or the last kept one; rounded, at that."""
-        told = found.x_.get("delta")
-        if isinstance(told, str) and self.metrics:
-            try:
-                delta = float(told)
-            except ValueError:
-                delta = None
-            if delta is not None:
-                room = 0.051 + 1e-6 * abs(value)
-                if all(
-                    abs(abs(value - before) - abs(delta)) > room for before in self.metrics.values()
-                ):
-                    yield Odd.DELTA, f"{told} for {value:g}"
-        self.metrics["last"] = value
-        self.metrics.setdefault("first", value)
-        if found.status in KEPT:
-            self.metrics["kept"] = value
+    def _follows(self, value: float, delta: str) -> bool:
+        """Whether it is the distance to the line before, the last kept or the first one."""
+        try:
+            told = abs(float(delta))
+        except ValueError:
+            return True
+        room = ROUNDING + 1e-6 * abs(value)
+        return any(abs(abs(value - bar) - told) <= room for bar in self.bars.values())
 
-    def _stored(self, found: ForeignExperiment) -> Iterator[tuple[Odd, str]]:
-        run, segment, confidence = (found.x_.get(k) for k in ("run", "segment", "confidence"))
+    def _stored(
+        self, run: object, segment: object, confidence: object, counted: int
+    ) -> Iterator[tuple[Odd, str]]:
         if isinstance(run, int):
             if run in self.runs:
                 yield Odd.STORED_RUN, f"run {run}"
@@ -108,20 +103,7 @@ class _Look:
                 yield Odd.RUN_ORDER, f"run {run} after {self.run}"
             self.runs.add(run)
             self.run = run
-        if isinstance(segment, int) and segment != found.segment:
-            yield Odd.STORED_SEGMENT, f"{segment}, counted {found.segment}"
-        if isinstance(confidence, (int, float)) and confidence > _CONFIDENT:
+        if isinstance(segment, int) and segment != counted:
+            yield Odd.STORED_SEGMENT, f"{segment}, counted {counted}"
+        if isinstance(confidence, (int, float)) and confidence > MOST_CONFIDENT:
             yield Odd.CONFIDENCE, f"{confidence:g}"
-
-    def _commit(self, found: ForeignExperiment) -> Iterator[tuple[Odd, str]]:
-        told = found.x_.get("commit")
-        if not found.commit:
-            if isinstance(told, str) and told.strip() not in {"", "-"}:
-                yield Odd.NO_COMMIT, repr(told)[:60]
-            return
-        if len(found.commit) < SHORTEST_HASH:
-            yield Odd.SHORT_COMMIT, found.commit
-        if found.status in KEPT:
-            before = self.kept.setdefault(found.commit, found.line)
-            if before != found.line:
-                yield Odd.SAME_COMMIT, f"line {before}"
