@@ -322,7 +322,8 @@ def prove(books: Books, number: int, path: Path, link: tuple[str, ...]) -> Proof
     books.finding(number)
     script = load(path, link)
     ran = run(books, number, script)
-    own = books.finding(number).evidence[0]
+    finding = books.finding(number)
+    own = books.tree.place(finding.evidence[0], finding.commit) or finding.evidence[0]
     if ran.proof.runs is Runs.NO and ran.proof.result is ProofResult.EXPLOITED:
         raise _error(
             f"the proof never runs {clean_line(own.path, 200)}:{own.first}-{own.last}, the lines "
