@@ -295,7 +295,7 @@ def test_slash_names_do_not_shadow_the_skill() -> None:
     """Catches commands/autoresearch.md, with which `/autoresearch` is unknown to some clients."""
     names = {path.stem for path in COMMAND_FILES}
     assert "autoresearch" not in names
-    assert names - {"plan", "regression"} <= set(COMMANDS)
+    assert names - {"evals", "plan", "regression"} <= set(COMMANDS)
 
 
 def test_manifests_agree_with_the_project() -> None:
