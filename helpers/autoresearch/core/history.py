@@ -284,7 +284,7 @@ class Progress(Struct, frozen=True, kw_only=True):
 
     def secondary_loss(self, name: str) -> float:
         """The estimated loss of a secondary metric over this epoch's keeps, together."""
-        return self.secondary.get(name, 0)
+        return self.secondary.get(name, 0.0)
 
 
 class Notes(NamedTuple):
