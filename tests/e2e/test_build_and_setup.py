@@ -89,7 +89,7 @@ def test_answers_of_one_candidate_never_meet_another(tmp_path: Path, build: str)
     helper = open_session(tmp_path, extra=f"{UNCONFINED}cache: [made]\n{build}", prepare=_made)
     text = (helper.root / "src" / "work.py").read_text()
     for number in range(3):
-        helper.repo.write("src/work.py", f"{text}{LEAVES}# {number}\n")
+        helper.repo.write("src/work.py", f"{text}{LEAVES}number = {number}\n")
         assert helper.verdict("near")[0] == "discard", number
 
 

@@ -43,7 +43,7 @@ def work(helper):
 def noop(helper, number=1):
     """A candidate that does nothing but say a word."""
     text = work(helper)
-    helper.repo.write("src/work.py", f"{text}# tweak {number}\n")
+    helper.repo.write("src/work.py", f"{text}tweak = {number}\n")
 
 
 def refused(helper):
