@@ -82,7 +82,7 @@ def test_planned_run_and_validated(claude: Claude, tmp_path: Path) -> None:
         assert "<command-name>/autoresearch:validate</command-name>" in asked.last
         seen = yield bash("autoresearch validate")
         answers.append(seen.last)
-        yield say(seen.last.splitlines()[0])
+        yield say(told(seen.last))
 
     claude.install(ROOT, cwd=repo.root)
     with scripted(agent) as model:
@@ -95,13 +95,14 @@ def test_planned_run_and_validated(claude: Claude, tmp_path: Path) -> None:
     assert "the order of first repetition" in rework
     assert mended.startswith("experiment 4: keep")
     assert "next: DONE" in mended
-    assert re.match(r"validated: -8\d", validated)
+    assert validated.startswith("20 pairs: at most ")
+    assert re.match(r"validated: -8\d", told(validated))
     (question,) = talk.asked
     assert question["input"]["command"].startswith("autoresearch init autoresearch.yaml --sha256 ")
     assert DRAFT.rstrip() in question["decision_reason"]
     assert "\n- baseline: lines 3351\n- verify imports" in question["decision_reason"]
     assert talk.denied == []
-    assert talk.results[-1]["result"] == validated.splitlines()[0]
+    assert talk.results[-1]["result"] == told(validated)
     assert source.read_text() == ORDERED
     assert repo("status", "--porcelain") == ""
     assert Helper(repo).branch_log()[:2] == [
@@ -115,6 +116,11 @@ def test_planned_run_and_validated(claude: Claude, tmp_path: Path) -> None:
         os.environ["XDG_CACHE_HOME"]: "~/.cache",
     }
     check_page(page(talk, PROMPTS, {str(source): SLOW}, names))
+
+
+def told(validated: str) -> str:
+    """What `validate` found, below the words on how long it takes."""
+    return validated.splitlines()[1]
 
 
 def check_page(shown: str) -> None:
