@@ -412,5 +412,5 @@ def _parquet(rows: exporting.Rows) -> bytes:
         raise AutoresearchError(
             "parquet needs pyarrow, which is not installed",
             code="not_installed",
-            hint="Install it beside autoresearch (`pip install pyarrow`), or export csv.",
+            hint="Install it beside autoresearch (the extra `parquet`: pyarrow), or export csv.",
         ) from error
