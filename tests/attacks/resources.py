@@ -149,7 +149,7 @@ ATTACKS = (
         "stops itself",
         _running("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n"),
         extra=TIMEOUT,
-        ends=("crash",),
+        ends=("violation",),
     ),
     Attack(
         "closes its streams", _running("import os\nos.close(1)\nos.close(2)\n"), ends=("crash",)

@@ -302,3 +302,15 @@ def test_transfer_is_read_shown_and_starts_no_epoch() -> None:
     assert not measures_differently(one, other)
     words = "\n".join(render_words(one))
     assert "`validate` also races these workloads: large `./large.sh`, deep" in words
+
+
+def test_words_of_a_claim_and_of_what_a_gain_is_worth():
+    """A contract read in words that leaves out what is claimed and when the session ends."""
+    claimed = with_line(
+        "secondary: [{name: t, direction: lower}]\nclaim: t\n"
+        "worth: {percent: 5, hour: 2}\nstop_when: not_worth\n"
+    )
+    said = "\n".join(render_words(claimed))
+    assert "Claimed at the end: `t`; the metric only decides." in said
+    assert "1 % of gain is worth 5 dollars, an hour costs 2 dollars." in said
+    assert "The session ends when one more experiment is not worth its cost." in said

@@ -14,8 +14,8 @@ from support.pairs import climbing, lower
     [
         ([0.01] * 11 + [-0.01], Reason.WORSE),  # 13 of 4096 labellings: the interval excludes 0
         ([0.01] * 5, Reason.WORSE),  # five losses of five: 1/32 <= .05
-        ([0.01] * 4, Reason.UNDECIDED),  # 1/16, and no loss beyond the same-code differences
-        ([0.01, -0.01] * 4, Reason.UNDECIDED),
+        ([0.01] * 4, Reason.NOT_BETTER),  # 1/16, and no loss beyond the same-code differences
+        ([0.01, -0.01] * 4, Reason.NOT_BETTER),
     ],
 )
 def test_worse_needs_an_interval_that_excludes_no_change(changes, reason):

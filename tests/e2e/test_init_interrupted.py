@@ -10,7 +10,7 @@ import pytest
 from support.dying import die
 from support.harness import Git
 from support.long import mostly_long
-from support.project import make_project, set_cost, write_draft
+from support.project import contract_text, make_project, set_cost, write_draft
 from support.session import Gate, Helper
 from support.untouched import everything, left_behind, state_of
 
@@ -112,7 +112,7 @@ def test_ctrl_c_takes_back_at_once(
     """After Ctrl-C the tree is as before, whatever HEAD was and however far `init` got."""
     if detached:
         helper.repo("checkout", "-q", "--detach")
-    helper.repo.write("autoresearch.yaml", "old\n")
+    helper.repo.write("autoresearch.yaml", contract_text(session="former"))
     helper.repo.commit()
     before = everything(helper.repo)
     assert die(helper.root, step, signal.SIGINT, "init", str(write_draft(tmp_path))) == 130

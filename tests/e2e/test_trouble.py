@@ -274,7 +274,7 @@ def test_full_disk_under_the_state_folder(tmp_path):
         helper,
         [
             f"cp -a {state} {copy}",
-            f"mount -t tmpfs -o size=300k none {state}",
+            f"mount -t tmpfs -o size=24m none {state}",
             f"cp -a {copy}/. {state}/",
             f"(dd if=/dev/zero of={state}/filler bs=4k 2>/dev/null; true)",
         ],

@@ -169,11 +169,11 @@ def test_an_incumbent_that_is_no_longer_what_it_was_judges_nobody(tmp_path):
     outside.write_text("1")
     helper = open_session(
         tmp_path,
-        extra=f"env: {{FACTOR: '{outside}'}}\n{UNCONFINED}",
+        extra=f"env: {{FACTOR: '{str(outside)[1:]}'}}\n{UNCONFINED}",  # a path that nobody sees
         prepare=lambda repo: repo.write(
             "bench.py",
             "import os, sys\nsys.path.insert(0, 'src')\nimport work\n"
-            "factor = float(open(os.environ['FACTOR']).read())\n"
+            "factor = float(open('/' + os.environ['FACTOR']).read())\n"
             "print(f'METRIC cost={work.cost() * factor}')\nprint(f'METRIC size={work.SIZE}')\n",
         ),
     )

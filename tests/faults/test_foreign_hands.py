@@ -85,9 +85,10 @@ def test_new_machine_from_a_remote(helper, tmp_path, monkeypatch):
         "session cheaper is rebuilt from refs/autoresearch/cheaper/"
     )
     assert not any("set-aside" in line for line in answer["done"])
-    assert lines_of(there)[:-1] == before
+    assert lines_of(there)[:-2] == before
+    assert [line["action"] for line in there.log()[-2:]] == ["rebuilt", "surroundings"]
     assert "my own words" in (there.root / "autoresearch.md").read_text()
-    assert there.json("status")["rebuilt"] == there.log()[-1]["at"]
+    assert there.json("status")["rebuilt"] == there.log()[-2]["at"]
     assert "rebuilt from refs at" in there("status").out
     assert there.error("recover", "--from-refs") == "session_here"
     goes_on(there)

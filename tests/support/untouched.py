@@ -36,7 +36,7 @@ def left_behind() -> list[str]:
     """What of a session, or of a bench, lies in the state and cache folders: nothing, hopefully."""
     found = []
     for variable in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
-        for repository in Path(os.environ[variable]).glob("autoresearch/*"):
+        for repository in Path(os.environ[variable]).glob("autoresearch*/*"):
             if not repository.is_dir():  # a slash at the pattern's end says so from 3.11 on
                 continue
             found += [

@@ -29,7 +29,7 @@ _UNSURE = re.compile(r'R"|"""|`|\br#*"|__LINE__|line!|import "C"|\\\n')
 lines."""
 
 _TOKEN = re.compile(
-    r"""(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\[^\n]{1,8}?|[^'\\\n])')|(?P<comment>//[^\n]*|/\*.*?\*/)""",
+    r"""(?P<text>"(?:\\.|[^"\\\n])*"?|'(?:\\[^\n]{1,8}?|[^'\\\n])')|(?P<comment>//[^\n]*|/\*(?:.*?\*/|.*))""",
     re.DOTALL,
 )
 _PLAIN = re.compile(

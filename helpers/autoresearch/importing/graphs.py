@@ -193,7 +193,7 @@ def _primary(config: object, track: object) -> tuple[str, Direction | None]:
     return str(own[0].get("name")), _WAYS.get(str(own[0].get("direction")))
 
 
-_RESULT = re.compile(r"(?:\n|\\n)\s*Result:\s*(\{.*?\})\s*(?:$|\n|\\n)", re.DOTALL)
+_RESULT = re.compile(r"(?:\n|\\n)[ \t]{0,9}Result:[ \t]{0,9}(\{[^\n]{0,1500}\})")
 _PREFIX = re.compile(r"^(?:autoresearch:\s*)?experiment(?:\([^)]*\))?:\s*(.*)", re.IGNORECASE)
 _REVERT = re.compile(r'^(?:Revert "(.*)"|revert(?:\([^)]*\))?:\s*(.*))')
 

@@ -379,7 +379,8 @@ def examine(books: Books, text: str) -> ledger.Examined:
 
 
 _IN_CODE_FORM = re.compile(
-    r"`([A-Za-z_][\w.:]*)(?:\(\))?`|\b([A-Za-z_][\w.]*)\(|\b([A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+)\b"
+    r"`([A-Za-z_][\w.:]{0,99})(?:\(\))?`|\b([A-Za-z_][\w.]{0,99})\("
+    r"|\b([A-Za-z][A-Za-z0-9]{0,60}(?:_[A-Za-z0-9]{1,60}){1,20})\b"
 )
 """Names in a text that mean code: in backticks, called, or with an underline."""
 
