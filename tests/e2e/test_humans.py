@@ -296,7 +296,7 @@ def test_doctor_finds_what_is_wrong_and_names_the_remedy(tmp_path):
     ("old", "new"),
     [
         (b'"values":[90.0,90.0,100.0]', b'"values":[110.0,110.0,100.0]'),
-        (b'"carried":0,', b'"carried":-0.5,'),
+        (b'"carried":0.0,', b'"carried":-0.5,'),
         (b'"held":true', b'"held":false'),
     ],
 )

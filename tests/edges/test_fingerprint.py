@@ -346,3 +346,15 @@ def test_version_that_a_shim_chooses(tmp_path):
     found = roots_of(tmp_path, "python3 x.py", environment={"PATH": str(home / "shims")})
     libraries = [place for place in found if "/lib/" in place]
     assert libraries == [str(home / "versions/3.11.7/lib/python3.11")]
+
+
+def test_bytecode_of_a_python_that_does_not_run_here_alarms_nobody(tmp_path):
+    """A version manager's shim without that version, beside files that other tests compiled."""
+    shim = tmp_path / "python3.8"
+    shim.write_text("#!/bin/sh\necho 'python3.8: command not found' >&2\nexit 127\n")
+    shim.chmod(0o755)
+    cached = tmp_path / "__pycache__" / "lib.cpython-38.pyc"
+    cached.parent.mkdir()
+    cached.write_bytes(b"of another interpreter")
+    (tmp_path / "lib.py").write_text("X = 1\n")
+    assert fingerprint._dishonest([str(cached)], str(tmp_path)) == []

@@ -51,6 +51,8 @@ _VARIES = "*"
 
 _COMPILE = """
 import importlib.util as util, marshal, os, sys
+sys.stdout.buffer.write(b"ready\\0")
+sys.stdout.flush()
 for name in filter(None, sys.stdin.buffer.read().split(b"\\0")):
     try:
         source = util.source_from_cache(os.fsdecode(name))
@@ -300,8 +302,9 @@ def _dishonest(files: Iterable[str], path: str) -> list[str]:
             stderr=subprocess.DEVNULL,
             check=False,
         )
-        said = done.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
-        found += names if done.returncode else said
+        ready, *said = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+        if ready == "ready":  # a shim of a version manager may be no Python that runs here
+            found += names if done.returncode else said[:-1]
     return found
 
 
