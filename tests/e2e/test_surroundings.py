@@ -219,4 +219,4 @@ def test_stopped_incumbent_is_a_violation(tmp_path):
     helper.repo.write("src/work.py", work(helper).replace("return 100", "return 99") + "# tweak\n")
     record = helper.attempt("held up")
     assert record["verdict"] == "violation"
-    assert record["touched"] == ["a process of the benchmark, which was stopped from outside"]
+    assert record["touched"] == ["a process of the benchmark, which was stopped meanwhile"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+from pathlib import Path
 
 import pytest
 from autoresearch.core.model import Direction
@@ -224,7 +226,7 @@ def test_a_session_goes_on_with_foreign_ideas(tmp_path):
 
 
 def test_keeps_are_raced_anew(tmp_path):
-    """A real gain, a null edit and a commit that breaks; the second call races nothing."""
+    """A real gain, a null edit, and a commit that breaks, which alone is raced again."""
     helper = Helper(make_project(tmp_path / "r"))
     repo, rows = helper.repo, ["commit\tcost\tstatus\tdescription\n-\t100\tkeep\tbase"]
     for cost, extra in ((80, ""), (80, "# null\n"), (80, "raise SystemExit(3)\n")):
@@ -244,8 +246,26 @@ def test_keeps_are_raced_anew(tmp_path):
     assert "code 3" in told[2]["detail"]
     done = helper(*call)
     assert "to come" not in done.err
+    (known,) = Path(os.environ["XDG_STATE_HOME"]).glob("autoresearch/*/.replays/*.json")
+    assert len(json.loads(known.read_text())) == 2  # what failed may have failed for once
     assert "raced anew: 1 real, 1 not shown, 1 fails" in done.out
     assert (repo("for-each-ref"), repo("rev-parse", "HEAD")) == (refs, head)
     outside = tmp_path / "results.tsv"
     outside.write_text("\n".join(rows))
     assert "no repository" in helper("audit", str(outside), "--replay", code=1).err
+
+
+def test_a_log_that_tells_nothing_is_said_to(tmp_path):
+    """A header alone; and keeps of a metric of which nobody knows which way is better."""
+    helper = Helper(make_project(tmp_path / "r"))
+    log = helper.root / "results.tsv"
+    log.write_text("commit\tzeal\tstatus\tdescription\n")
+    assert "0 experiments" in helper("audit", str(log), "--replay", "--verify", "true").out
+    log.write_text(log.read_text() + "-\t5\tkeep\ta\n-\t6\tkeep\tb\n-\t5\tkeep\tc\n")
+    shown = helper("audit", str(log)).out
+    assert "not judged, for want of a metric or a direction: 3" in shown
+    assert "0 kept after the first" in shown
+    draft = tmp_path / "draft.yaml"
+    helper("import", str(log), "--draft", str(draft), "--direction", "higher")
+    assert "verify is missing" in draft.read_text()
+    assert "verify" in helper.json("check", str(draft), code=1)["error"]["message"]

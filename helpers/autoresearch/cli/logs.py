@@ -215,7 +215,7 @@ def audit_command(
         with repository.around(one.path) or nullcontext() as repo:
             if repo is not None:
                 git = repository.look(repo, [(keep.number, keep.commit) for keep in keeps])
-            if replay:
+            if replay and keeps:
                 raced = tuple(_replayed(repo, found, contract, verify, most))
         lines += _audit_lines(one, found)
         lines += [] if git is None else _git_lines(git)
@@ -284,7 +284,8 @@ def _replay_lines(raced: tuple[Replayed, ...]) -> Iterator[str]:
 
 
 def _audit_lines(source: LogSource, found: Audit) -> Iterator[str]:
-    later = found.kept - found.standing(Likely.BASE)
+    judged = sum(len(stretch.keeps) for stretch in found.stretches)
+    later = judged - found.standing(Likely.BASE)
     told = {which: found.standing(which) for which in Likely}
     yield (
         f"{source.path.name} ({source.format}): {found.experiments} experiments, {later} kept "
@@ -294,6 +295,8 @@ def _audit_lines(source: LogSource, found: Audit) -> Iterator[str]:
         f"clear: {told[Likely.CLEAR]}, within noise: {told[Likely.NOISE]}, "
         f"cannot tell: {told[Likely.UNTOLD]}"
     )
+    if found.kept > judged:
+        yield f"not judged, for want of a metric or a direction: {found.kept - judged}"
     for stretch in found.stretches:
         yield from _stretch_lines(stretch, alone=len(found.stretches) == 1)
     if found.repeated:

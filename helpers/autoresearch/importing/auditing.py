@@ -247,7 +247,7 @@ def _stretch(segment: Segment, rows: Sequence[AuditRow]) -> Stretch:
         relative=relative,
         claimed=together(k for k in gains if k.standing is not Likely.NO_BETTER) if gains else None,
         surviving=together(k for k in gains if k.standing is Likely.CLEAR) if told else None,
-        regained=regained,
+        regained=_share(regained, direction or Direction.LOWER, relative=relative) or 0.0,
     )
 
 

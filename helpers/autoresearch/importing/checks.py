@@ -26,7 +26,7 @@ ROUNDING = 0.051
 
 def with_oddities(entries: Iterable[Entry]) -> Iterator[Entry]:
     """The entries, each followed by what is odd about it."""
-    look = _Look()
+    look = _OddityCheck()
     for entry in entries:
         yield entry
         if isinstance(entry, Segment):
@@ -36,7 +36,7 @@ def with_oddities(entries: Iterable[Entry]) -> Iterator[Entry]:
                 yield Oddity(line=entry.line, what=what, detail=detail)
 
 
-class _Look:
+class _OddityCheck:
     """What has been seen so far; `bars` are the metrics that a delta may be against."""
 
     def __init__(self) -> None:

@@ -46,20 +46,20 @@ def draft(folder: Path, segment: Segment, source: str) -> str:
         "session": "continued",
         "goal": clean_line(segment.goal, WIDTH) or f"Better {segment.metric}",
         "metric": metric,
-        "verify": f"bash {verify}" if verify else "TODO: the command that prints the metric",
+        **({"verify": f"bash {verify}"} if verify else {}),
         **({"guard": f"bash {checks}"} if checks else {}),
-        "scope": list(scope) or ["TODO: src/**"],
+        **({"scope": list(scope)} if scope else {}),
     }
     head = [
         f"# Proposed from {source}: check every line before `autoresearch check`.",
         f"# direction: {segment.told_by or 'unknown, lower is a guess'}",
-        *([] if verify else ["# verify: no script of the other tool was found"]),
+        *([] if verify else ["# verify is missing: name the command that prints the metric"]),
         *(
             []
             if checks
-            else ["# guard: none was found; name the command that proves it still works"]
+            else ["# guard is missing: name the command that proves that it still works"]
         ),
-        *([] if scope else ["# scope: none was declared; name the files that may change"]),
+        *([] if scope else ["# scope is missing: name the files that may change"]),
     ]
     return "\n".join(head) + "\n" + yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
 

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from autoresearch.core import formatting, wire
 from autoresearch.core.decision import is_proven_better, is_proven_worse
@@ -111,7 +112,7 @@ class Replay:
         told = False
         for keep, commit, parent in planned:
             if commit in self.done:
-                yield self.done[commit]
+                yield replace(self.done[commit], number=keep.number)
                 continue
             race = Race(self.track.bench, self.track.caller, "replay", base=f"parent {parent[:12]}")
 
@@ -122,8 +123,9 @@ class Replay:
                 told = True
 
             found = self._raced(race, keep.number, commit, parent, first)
-            self.done[commit] = found
-            self._stored.save(self.done)
+            if found.effect is not None:  # what failed may have failed for want of something here
+                self.done[commit] = found
+                self._stored.save(self.done)
             yield found
 
     def _raced(

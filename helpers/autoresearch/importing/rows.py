@@ -112,13 +112,13 @@ def columns_of(cells: list[str], wanted: str = "") -> Columns | None:
 
 def entries(lines: Iterable[tuple[int, str]], wanted: str = "") -> Iterator[Entry]:
     """What the numbered lines of a table hold."""
-    table = _Table(wanted)
+    table = _TableReader(wanted)
     for line, text in lines:
         yield from table.line(line, text)
     yield from table.finished()
 
 
-class _Table:
+class _TableReader:
     """A table that is being read; a row waits for the lines that go on with its description."""
 
     def __init__(self, wanted: str) -> None:

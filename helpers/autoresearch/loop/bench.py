@@ -151,7 +151,7 @@ SAME_BYTES = 8 * 1024 * 1024
 """As much of `same`, for it is compared whole."""
 
 
-STOPPED = "a process of the benchmark, which was stopped from outside"
+STOPPED = "a process of the benchmark, which was stopped meanwhile"
 
 
 class CandidateFailed(AutoresearchError):
